@@ -1,0 +1,3 @@
+//! leakspy: where the memory of a running Python process is, read from outside.
+pub mod memory;
+pub mod target;

@@ -1,0 +1,10 @@
+//! A process under observation: what it maps, its memory, its threads, and how to hold it still.
+//!
+//! Nothing here knows about Python. The layers above ask for bytes ([`memory`](crate::memory)),
+//! for a pause, or for the moments at which an instruction is reached.
+
+pub mod maps;
+pub mod process;
+
+pub use maps::Mapping;
+pub use process::{Process, ProcessError};

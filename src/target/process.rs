@@ -1,0 +1,152 @@
+//! A process by PID: whether it is there, whose it is, and whether it is still the same one.
+
+use procfs::ProcError;
+use read_process_memory::{CopyAddress, ProcessHandle};
+
+use super::maps::Mapping;
+use crate::memory::{Memory, ReadError};
+
+/// Why a process cannot be observed. Each says what is so; advice is added where a person reads it.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// Nothing has this PID.
+    #[error("no process has the PID {pid}")]
+    NoSuchProcess {
+        /// The PID asked for.
+        pid: i32,
+    },
+    /// It ended, and its parent has not collected it.
+    #[error("process {pid} has ended (a zombie that its parent {parent} has not waited for)")]
+    Zombie {
+        /// The PID asked for.
+        pid: i32,
+        /// Its parent.
+        parent: i32,
+    },
+    /// It ended while it was observed, or the PID is another process's by now.
+    #[error("process {pid} ended while it was observed")]
+    Ended {
+        /// The PID observed.
+        pid: i32,
+    },
+    /// `/proc` could not be read for another reason.
+    #[error("cannot look at process {pid}: {source}")]
+    Proc {
+        /// The PID asked for.
+        pid: i32,
+        /// What the kernel or the parser said.
+        source: ProcError,
+    },
+}
+
+/// A live process. Reading its memory is `process_vm_readv`; nothing here writes or stops anything.
+#[derive(Debug)]
+pub struct Process {
+    proc: procfs::process::Process,
+    pid: i32,
+    started: u64,
+    handle: Reader,
+}
+
+/// The handle of read-process-memory, which has no `Debug`.
+#[derive(Clone)]
+struct Reader(ProcessHandle);
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+impl Process {
+    /// Opens the process with this PID (as our own namespace numbers it).
+    pub fn open(pid: i32) -> Result<Process, ProcessError> {
+        let proc = procfs::process::Process::new(pid).map_err(|e| from_proc(pid, e))?;
+        let stat = proc.stat().map_err(|e| from_proc(pid, e))?;
+        if matches!(stat.state, 'Z' | 'X' | 'x') {
+            return Err(ProcessError::Zombie { pid, parent: stat.ppid });
+        }
+        let handle = ProcessHandle::try_from(pid)
+            .map_err(|e| ProcessError::Proc { pid, source: ProcError::from(e) })?;
+        Ok(Process { proc, pid, started: stat.starttime, handle: Reader(handle) })
+    }
+
+    /// Its PID.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// When it started, in clock ticks since boot: with the PID, the identity of a process.
+    pub fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// Whether the process that was opened is still there: a PID is soon used again.
+    pub fn is_alive(&self) -> bool {
+        self.proc
+            .stat()
+            .is_ok_and(|stat| stat.starttime == self.started && !matches!(stat.state, 'Z' | 'X'))
+    }
+
+    /// Its command line, in one line; the kernel's name in brackets where it has none.
+    pub fn command(&self) -> Result<String, ProcessError> {
+        let words = self.proc.cmdline().map_err(|e| from_proc(self.pid, e))?;
+        if !words.is_empty() {
+            return Ok(words.join(" "));
+        }
+        let stat = self.proc.stat().map_err(|e| from_proc(self.pid, e))?;
+        Ok(format!("[{}]", stat.comm))
+    }
+
+    /// All its mappings, in order of address.
+    pub fn maps(&self) -> Result<Vec<Mapping>, ProcessError> {
+        let maps = self.proc.maps().map_err(|e| from_proc(self.pid, e))?;
+        Ok(maps.into_iter().map(Mapping::from).collect())
+    }
+
+    /// The ids of its threads. A thread may end, and others begin, before the caller looks.
+    pub fn threads(&self) -> Result<Vec<i32>, ProcessError> {
+        let tasks = self.proc.tasks().map_err(|e| from_proc(self.pid, e))?;
+        Ok(tasks.filter_map(|task| Some(task.ok()?.tid)).collect())
+    }
+
+    /// The state letter of one of its threads, as in `/proc/PID/task/TID/stat`.
+    pub fn thread_state(&self, tid: i32) -> Option<char> {
+        let task = self.proc.task_from_tid(tid).ok()?;
+        Some(task.stat().ok()?.state)
+    }
+
+    /// The PID of its tracer, if it has one.
+    pub fn tracer(&self) -> Option<i32> {
+        self.proc.status().ok().map(|status| status.tracerpid).filter(|&pid| pid != 0)
+    }
+
+    /// The effective user it runs as.
+    pub fn uid(&self) -> Result<u32, ProcessError> {
+        let status = self.proc.status().map_err(|e| from_proc(self.pid, e))?;
+        Ok(status.euid)
+    }
+}
+
+impl Memory for Process {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let length = buffer.len();
+        self.handle.0.copy_address(address as usize, buffer).map_err(|error| {
+            match error.raw_os_error() {
+                Some(libc::ESRCH) => ReadError::Ended,
+                Some(libc::EPERM | libc::EACCES) => ReadError::Denied,
+                _ => ReadError::Unmapped { address, length },
+            }
+        })
+    }
+}
+
+fn from_proc(pid: i32, error: ProcError) -> ProcessError {
+    match &error {
+        ProcError::NotFound(_) => ProcessError::NoSuchProcess { pid },
+        ProcError::Io(io, _) if io.raw_os_error() == Some(libc::ESRCH) => {
+            ProcessError::Ended { pid }
+        }
+        _ => ProcessError::Proc { pid, source: error },
+    }
+}
