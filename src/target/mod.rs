@@ -3,8 +3,11 @@
 //! Nothing here knows about Python. The layers above ask for bytes ([`memory`](crate::memory)),
 //! for a pause, or for the moments at which an instruction is reached.
 
+pub mod breakpoint;
 pub mod maps;
 pub mod process;
+pub mod ptrace;
+pub mod tracees;
 
 pub use maps::Mapping;
 pub use process::{Process, ProcessError};
