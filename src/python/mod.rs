@@ -1,0 +1,5 @@
+//! CPython in memory: what its bytes mean.
+
+pub mod frame;
+
+pub use frame::Frame;
