@@ -2,4 +2,5 @@
 pub mod memory;
 pub mod profile;
 pub mod python;
+pub mod render;
 pub mod target;
