@@ -204,7 +204,7 @@ fn missing(facts: &Facts, target: &Target) -> String {
         _ if !target.same_user_namespace => {
             format!("Process {pid} belongs to another user namespace.")
         }
-        _ => format!("The kernel does not let {} trace process {pid}.", us.name),
+        _ => format!("The kernel does not let the user {} trace process {pid}.", us.name),
     }
 }
 

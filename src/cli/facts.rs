@@ -3,6 +3,7 @@
 //! Only read once something has been refused: [`advice`](super::advice) turns it into words.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::{Uid, User, geteuid};
@@ -109,8 +110,9 @@ impl Target {
         let tracer = Some(status.tracerpid)
             .filter(|&tracer| tracer != 0)
             .map(|tracer| Tracer { pid: tracer, name: name(tracer) });
-        // `/proc/PID` belongs to the effective user, but to root where the process is not dumpable.
-        let owner = process.uid().ok()?;
+        // Files in `/proc/PID` belong to the effective user, but to root where the process is not
+        // dumpable (proc(5)); the directory itself always belongs to the user.
+        let owner = fs::metadata(format!("/proc/{pid}/stat")).ok()?.uid();
         let id_map = |who: &str| read(&format!("/proc/{who}/uid_map"));
         Some(Target {
             account: account(status.euid),
