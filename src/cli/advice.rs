@@ -3,9 +3,14 @@
 //! The library says what was refused; why, and what helps, depends on the machine. So each text is
 //! a pure function of an [`Obstacle`] and the [`Facts`], and reading the facts is left to those.
 
+use std::io;
+
 use super::facts::{self, Capability, Container, Facts, Target};
 use crate::memory::ReadError;
-use crate::target::ProcessError;
+use crate::python::PythonError;
+use crate::python::pause::PythonPauseError;
+use crate::python::snapshot::SnapshotError;
+use crate::target::{ImageError, PauseError, ProcessError};
 
 /// What keeps leakspy from its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +51,69 @@ impl Obstacle {
     pub fn behind(error: &anyhow::Error) -> Option<(Obstacle, Option<i32>)> {
         error.chain().find_map(|cause| {
             let process = cause.downcast_ref::<ProcessError>().and_then(of_process);
-            process.or_else(|| of_reading(cause.downcast_ref::<ReadError>()?))
+            process
+                .or_else(|| of_python(cause.downcast_ref::<PythonError>()?))
+                .or_else(|| of_snapshot(cause.downcast_ref::<SnapshotError>()?))
+                .or_else(|| of_python_pause(cause.downcast_ref::<PythonPauseError>()?))
+                .or_else(|| of_pause(cause.downcast_ref::<PauseError>()?))
+                .or_else(|| of_reading(cause.downcast_ref::<ReadError>()?))
         })
+    }
+}
+
+/// Whether all that is wrong with the process is that it is not a Python.
+pub fn is_not_python(error: &anyhow::Error) -> bool {
+    matches!(Obstacle::behind(error), Some((Obstacle::NotPython, _)))
+}
+
+fn of_python(error: &PythonError) -> Option<(Obstacle, Option<i32>)> {
+    match error {
+        PythonError::NotPython { pid } => Some((Obstacle::NotPython, Some(*pid))),
+        PythonError::TooOld { pid, version } => {
+            Some((Obstacle::TooOld { version: version.clone() }, Some(*pid)))
+        }
+        PythonError::TooNew { pid, version } => {
+            Some((Obstacle::TooNew { version: version.to_string() }, Some(*pid)))
+        }
+        PythonError::Process(error) => of_process(error),
+        PythonError::Read { pid, error } => {
+            of_reading(error).map(|(obstacle, _)| (obstacle, Some(*pid)))
+        }
+        // The interpreter's file may be closed to us, as its memory is.
+        PythonError::Image(ImageError::Unreadable { source, .. })
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Some((Obstacle::Denied, None))
+        }
+        PythonError::Image(_)
+        | PythonError::FreeThreaded { .. }
+        | PythonError::NotRunning { .. }
+        | PythonError::NotUnderstood { .. } => None,
+    }
+}
+
+fn of_snapshot(error: &SnapshotError) -> Option<(Obstacle, Option<i32>)> {
+    match error {
+        SnapshotError::Pause(error) => of_python_pause(error),
+        SnapshotError::Process(error) => of_process(error),
+        SnapshotError::Read(error) => of_reading(error),
+    }
+}
+
+fn of_python_pause(error: &PythonPauseError) -> Option<(Obstacle, Option<i32>)> {
+    match error {
+        PythonPauseError::Pause(error) => of_pause(error),
+        PythonPauseError::Process(error) => of_process(error),
+        PythonPauseError::Read(error) => of_reading(error),
+        PythonPauseError::UnknownThread => None,
+    }
+}
+
+/// Who the tracer is, is among the facts.
+fn of_pause(error: &PauseError) -> Option<(Obstacle, Option<i32>)> {
+    match error {
+        PauseError::Traced { .. } | PauseError::Denied { .. } => Some((Obstacle::Denied, None)),
+        PauseError::Failed { .. } => None,
     }
 }
 
