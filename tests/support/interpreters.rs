@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::{env, fs};
 
 use goblin::elf::Elf;
+use tempfile::TempDir;
 
 /// The minor versions of Python 3 that leakspy reads.
 pub const VERSIONS: std::ops::RangeInclusive<u64> = 8..=15;
@@ -96,6 +97,20 @@ impl Interpreter {
             Some(root) => root.join(inside.strip_prefix("/").unwrap_or(inside)),
             None => inside.to_path_buf(),
         }
+    }
+
+    /// The path by which the interpreter sees a file that we see as `outside`.
+    pub fn inside(&self, outside: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => Path::new("/").join(outside.strip_prefix(root).unwrap_or(outside)),
+            None => outside.to_path_buf(),
+        }
+    }
+
+    /// A new folder that both see; it goes when the value is dropped.
+    pub fn scratch(&self) -> TempDir {
+        let parent = self.root.as_ref().map_or_else(env::temp_dir, |root| root.join("tmp"));
+        TempDir::new_in(parent).expect("the temporary folder is writable")
     }
 
     /// Copies the fixtures into the interpreter's own root. Each file is replaced in one step, and
