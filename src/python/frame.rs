@@ -1,16 +1,26 @@
-//! One line of a Python traceback: the form in which every layer passes a frame on.
+//! A frame as a person reads it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// A function being run, and where in it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+/// One line of a stack: a function, its file, and the line it is at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Frame {
-    /// The qualified name (`co_qualname`), the plain name (`co_name`) below 3.11.
+    /// `co_qualname`, or `co_name` before 3.11.
     pub function: Arc<str>,
-    /// The file, as `co_filename` has it.
+    /// `co_filename`.
     pub file: Arc<str>,
-    /// The line of the current instruction, where it has one.
+    /// What `frame.f_lineno` says; `None` for an instruction that belongs to no line.
     pub line: Option<u32>,
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{} ({}:{line})", self.function, self.file),
+            None => write!(f, "{} ({})", self.function, self.file),
+        }
+    }
 }
