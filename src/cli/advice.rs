@@ -4,72 +4,7 @@
 //! a pure function of an [`Obstacle`] and the [`Facts`], and reading the facts is left to those.
 
 use super::facts::{self, Capability, Container, Facts, Target};
-use crate::memory::ReadError;
-use crate::target::ProcessError;
-
-/// What keeps leakspy from its work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Nothing has this PID.
-    NoSuchProcess,
-    /// It has ended, but its parent has not collected it.
-    Zombie {
-        /// The parent's PID.
-        parent: i32,
-    },
-    /// It ended while it was observed.
-    Ended,
-    /// No CPython was found in it.
-    NotPython,
-    /// Its CPython is older than any that leakspy knows.
-    TooOld {
-        /// As it calls itself.
-        version: String,
-    },
-    /// Its CPython is newer than any that leakspy knows.
-    TooNew {
-        /// As it calls itself.
-        version: String,
-    },
-    /// The kernel refused to let us read its memory or trace it.
-    Denied,
-    /// The processor's breakpoint registers cannot be had.
-    NoBreakpoints {
-        /// What the kernel said.
-        reason: String,
-    },
-}
-
-impl Obstacle {
-    /// The obstacle behind an error, if it is one that a person can do something about, and the
-    /// process that it is about, where the error tells.
-    pub fn behind(error: &anyhow::Error) -> Option<(Obstacle, Option<i32>)> {
-        error.chain().find_map(|cause| {
-            let process = cause.downcast_ref::<ProcessError>().and_then(of_process);
-            process.or_else(|| of_reading(cause.downcast_ref::<ReadError>()?))
-        })
-    }
-}
-
-fn of_process(error: &ProcessError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        &ProcessError::NoSuchProcess { pid } => Some((Obstacle::NoSuchProcess, Some(pid))),
-        &ProcessError::Zombie { pid, parent } => Some((Obstacle::Zombie { parent }, Some(pid))),
-        &ProcessError::Ended { pid } => Some((Obstacle::Ended, Some(pid))),
-        ProcessError::Proc { pid, source: procfs::ProcError::PermissionDenied(_) } => {
-            Some((Obstacle::Denied, Some(*pid)))
-        }
-        ProcessError::Proc { .. } => None,
-    }
-}
-
-fn of_reading(error: &ReadError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        ReadError::Ended => Some((Obstacle::Ended, None)),
-        ReadError::Denied => Some((Obstacle::Denied, None)),
-        ReadError::Unmapped { .. } | ReadError::Implausible { .. } => None,
-    }
-}
+use super::obstacle::Obstacle;
 
 /// What to tell a person about `error`, in one or two sentences; `pid` is the process asked for.
 pub fn explain(error: &anyhow::Error, pid: Option<i32>) -> String {
@@ -111,6 +46,10 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
              newer leakspy may know it.",
             env!("CARGO_PKG_VERSION")
         ),
+        Obstacle::NotRunning => format!(
+            "The Python in process {pid} is only starting, or already ending. Try again in a moment."
+        ),
+        Obstacle::Traced { tracer } => traced(pid, *tracer, &facts::name(*tracer)),
         Obstacle::Denied => denied(facts),
         Obstacle::NoBreakpoints { reason } => format!(
             "The processor's breakpoint registers, with which allocations are sampled, cannot be \
@@ -127,11 +66,7 @@ fn denied(facts: &Facts) -> String {
         return advise(&Obstacle::Ended, facts);
     };
     if let Some(tracer) = &target.tracer {
-        return format!(
-            "Process {pid} is already being traced by process{}, and a process can have only one \
-             tracer. End that one first.",
-            named(tracer.pid, &tracer.name)
-        );
+        return traced(pid, tracer.pid, &tracer.name);
     }
     if facts.ptrace_scope == Some(3) {
         return format!(
@@ -152,6 +87,14 @@ fn denied(facts: &Facts) -> String {
         Capability::Withheld => withheld(facts),
         Capability::Missing => format!("{} {}", missing(facts, target), as_root(facts)),
     }
+}
+
+fn traced(pid: i32, tracer: i32, name: &str) -> String {
+    format!(
+        "Process {pid} is already being traced by process{}, and a process can have only one \
+         tracer. End that one first.",
+        named(tracer, name)
+    )
 }
 
 /// Not even root has the capability: whoever started this container left it out.
@@ -352,6 +295,8 @@ mod tests {
             (Obstacle::NoSuchProcess, "There is no process 12"),
             (Obstacle::Zombie { parent: i32::MAX }, "zombie that its parent 2147483647 has not"),
             (Obstacle::Ended, "Process 12 ended"),
+            (Obstacle::NotRunning, "Try again"),
+            (Obstacle::Traced { tracer: i32::MAX }, "traced by process 2147483647, and"),
             (Obstacle::NotPython, "Process 12 (python3) is not a Python"),
             (Obstacle::TooOld { version: version.clone() }, "Python 3.7.17, which is too old"),
             (Obstacle::TooNew { version }, "Python 3.7.17, which is newer"),
@@ -360,14 +305,5 @@ mod tests {
             let text = advise(&obstacle, &facts());
             assert!(text.contains(piece), "{piece:?} is not in {text:?}");
         }
-    }
-
-    #[test]
-    fn the_cause_is_found_below_what_was_being_done() {
-        let error = anyhow::Error::new(ReadError::Denied).context("cannot read the interpreter");
-        assert_eq!(Obstacle::behind(&error), Some((Obstacle::Denied, None)));
-        let error = anyhow::Error::new(ProcessError::NoSuchProcess { pid: 5 }).context("attaching");
-        assert_eq!(Obstacle::behind(&error), Some((Obstacle::NoSuchProcess, Some(5))));
-        assert_eq!(Obstacle::behind(&anyhow::anyhow!("anything else")), None);
     }
 }
