@@ -3,139 +3,8 @@
 //! The library says what was refused; why, and what helps, depends on the machine. So each text is
 //! a pure function of an [`Obstacle`] and the [`Facts`], and reading the facts is left to those.
 
-use std::io;
-
 use super::facts::{self, Capability, Container, Facts, Target};
-use crate::memory::ReadError;
-use crate::python::PythonError;
-use crate::python::pause::PythonPauseError;
-use crate::python::snapshot::SnapshotError;
-use crate::target::{ImageError, PauseError, ProcessError};
-
-/// What keeps leakspy from its work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Nothing has this PID.
-    NoSuchProcess,
-    /// It has ended, but its parent has not collected it.
-    Zombie {
-        /// The parent's PID.
-        parent: i32,
-    },
-    /// It ended while it was observed.
-    Ended,
-    /// No CPython was found in it.
-    NotPython,
-    /// Its CPython is older than any that leakspy knows.
-    TooOld {
-        /// As it calls itself.
-        version: String,
-    },
-    /// Its CPython is newer than any that leakspy knows.
-    TooNew {
-        /// As it calls itself.
-        version: String,
-    },
-    /// The kernel refused to let us read its memory or trace it.
-    Denied,
-    /// The processor's breakpoint registers cannot be had.
-    NoBreakpoints {
-        /// What the kernel said.
-        reason: String,
-    },
-}
-
-impl Obstacle {
-    /// The obstacle behind an error, if it is one that a person can do something about, and the
-    /// process that it is about, where the error tells.
-    pub fn behind(error: &anyhow::Error) -> Option<(Obstacle, Option<i32>)> {
-        error.chain().find_map(|cause| {
-            let process = cause.downcast_ref::<ProcessError>().and_then(of_process);
-            process
-                .or_else(|| of_python(cause.downcast_ref::<PythonError>()?))
-                .or_else(|| of_snapshot(cause.downcast_ref::<SnapshotError>()?))
-                .or_else(|| of_python_pause(cause.downcast_ref::<PythonPauseError>()?))
-                .or_else(|| of_pause(cause.downcast_ref::<PauseError>()?))
-                .or_else(|| of_reading(cause.downcast_ref::<ReadError>()?))
-        })
-    }
-}
-
-/// Whether all that is wrong with the process is that it is not a Python.
-pub fn is_not_python(error: &anyhow::Error) -> bool {
-    matches!(Obstacle::behind(error), Some((Obstacle::NotPython, _)))
-}
-
-fn of_python(error: &PythonError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        PythonError::NotPython { pid } => Some((Obstacle::NotPython, Some(*pid))),
-        PythonError::TooOld { pid, version } => {
-            Some((Obstacle::TooOld { version: version.clone() }, Some(*pid)))
-        }
-        PythonError::TooNew { pid, version } => {
-            Some((Obstacle::TooNew { version: version.to_string() }, Some(*pid)))
-        }
-        PythonError::Process(error) => of_process(error),
-        PythonError::Read { pid, error } => {
-            of_reading(error).map(|(obstacle, _)| (obstacle, Some(*pid)))
-        }
-        // The interpreter's file may be closed to us, as its memory is.
-        PythonError::Image(ImageError::Unreadable { source, .. })
-            if source.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            Some((Obstacle::Denied, None))
-        }
-        PythonError::Image(_)
-        | PythonError::FreeThreaded { .. }
-        | PythonError::NotRunning { .. }
-        | PythonError::NotUnderstood { .. } => None,
-    }
-}
-
-fn of_snapshot(error: &SnapshotError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        SnapshotError::Pause(error) => of_python_pause(error),
-        SnapshotError::Process(error) => of_process(error),
-        SnapshotError::Read(error) => of_reading(error),
-    }
-}
-
-fn of_python_pause(error: &PythonPauseError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        PythonPauseError::Pause(error) => of_pause(error),
-        PythonPauseError::Process(error) => of_process(error),
-        PythonPauseError::Read(error) => of_reading(error),
-        PythonPauseError::UnknownThread => None,
-    }
-}
-
-/// Who the tracer is, is among the facts.
-fn of_pause(error: &PauseError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        PauseError::Traced { .. } | PauseError::Denied { .. } => Some((Obstacle::Denied, None)),
-        PauseError::Failed { .. } => None,
-    }
-}
-
-fn of_process(error: &ProcessError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        &ProcessError::NoSuchProcess { pid } => Some((Obstacle::NoSuchProcess, Some(pid))),
-        &ProcessError::Zombie { pid, parent } => Some((Obstacle::Zombie { parent }, Some(pid))),
-        &ProcessError::Ended { pid } => Some((Obstacle::Ended, Some(pid))),
-        ProcessError::Proc { pid, source: procfs::ProcError::PermissionDenied(_) } => {
-            Some((Obstacle::Denied, Some(*pid)))
-        }
-        ProcessError::Proc { .. } => None,
-    }
-}
-
-fn of_reading(error: &ReadError) -> Option<(Obstacle, Option<i32>)> {
-    match error {
-        ReadError::Ended => Some((Obstacle::Ended, None)),
-        ReadError::Denied => Some((Obstacle::Denied, None)),
-        ReadError::Unmapped { .. } | ReadError::Implausible { .. } => None,
-    }
-}
+use super::obstacle::Obstacle;
 
 /// What to tell a person about `error`, in one or two sentences; `pid` is the process asked for.
 pub fn explain(error: &anyhow::Error, pid: Option<i32>) -> String {
@@ -177,6 +46,10 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
              newer leakspy may know it.",
             env!("CARGO_PKG_VERSION")
         ),
+        Obstacle::NotRunning => format!(
+            "The Python in process {pid} is only starting, or already ending. Try again in a moment."
+        ),
+        Obstacle::Traced { tracer } => traced(pid, *tracer, &facts::name(*tracer)),
         Obstacle::Denied => denied(facts),
         Obstacle::NoBreakpoints { reason } => format!(
             "The processor's breakpoint registers, with which allocations are sampled, cannot be \
@@ -193,11 +66,7 @@ fn denied(facts: &Facts) -> String {
         return advise(&Obstacle::Ended, facts);
     };
     if let Some(tracer) = &target.tracer {
-        return format!(
-            "Process {pid} is already being traced by process{}, and a process can have only one \
-             tracer. End that one first.",
-            named(tracer.pid, &tracer.name)
-        );
+        return traced(pid, tracer.pid, &tracer.name);
     }
     if facts.ptrace_scope == Some(3) {
         return format!(
@@ -218,6 +87,14 @@ fn denied(facts: &Facts) -> String {
         Capability::Withheld => withheld(facts),
         Capability::Missing => format!("{} {}", missing(facts, target), as_root(facts)),
     }
+}
+
+fn traced(pid: i32, tracer: i32, name: &str) -> String {
+    format!(
+        "Process {pid} is already being traced by process{}, and a process can have only one \
+         tracer. End that one first.",
+        named(tracer, name)
+    )
 }
 
 /// Not even root has the capability: whoever started this container left it out.
@@ -418,6 +295,8 @@ mod tests {
             (Obstacle::NoSuchProcess, "There is no process 12"),
             (Obstacle::Zombie { parent: i32::MAX }, "zombie that its parent 2147483647 has not"),
             (Obstacle::Ended, "Process 12 ended"),
+            (Obstacle::NotRunning, "Try again"),
+            (Obstacle::Traced { tracer: i32::MAX }, "traced by process 2147483647, and"),
             (Obstacle::NotPython, "Process 12 (python3) is not a Python"),
             (Obstacle::TooOld { version: version.clone() }, "Python 3.7.17, which is too old"),
             (Obstacle::TooNew { version }, "Python 3.7.17, which is newer"),
@@ -426,14 +305,5 @@ mod tests {
             let text = advise(&obstacle, &facts());
             assert!(text.contains(piece), "{piece:?} is not in {text:?}");
         }
-    }
-
-    #[test]
-    fn the_cause_is_found_below_what_was_being_done() {
-        let error = anyhow::Error::new(ReadError::Denied).context("cannot read the interpreter");
-        assert_eq!(Obstacle::behind(&error), Some((Obstacle::Denied, None)));
-        let error = anyhow::Error::new(ProcessError::NoSuchProcess { pid: 5 }).context("attaching");
-        assert_eq!(Obstacle::behind(&error), Some((Obstacle::NoSuchProcess, Some(5))));
-        assert_eq!(Obstacle::behind(&anyhow::anyhow!("anything else")), None);
     }
 }

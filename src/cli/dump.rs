@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
+use super::obstacle::is_not_python;
 use super::{advice, say};
 use crate::python::Python;
 use crate::render::Paths;
@@ -56,14 +57,12 @@ fn family(args: &Args) -> anyhow::Result<(Dump, Vec<Dump>)> {
     for pid in descendants(args.pid) {
         match dump(pid, args) {
             Ok(dump) => others.push(dump),
-            Err(error) if advice::is_not_python(&error) => {}
+            Err(error) if is_not_python(&error) => {}
             Err(error) => say(format_args!("leakspy: {}", advice::explain(&error, Some(pid)))),
         }
     }
     match first {
-        Err(error) if advice::is_not_python(&error) && !others.is_empty() => {
-            Ok((others.remove(0), others))
-        }
+        Err(error) if is_not_python(&error) && !others.is_empty() => Ok((others.remove(0), others)),
         first => Ok((first?, others)),
     }
 }

@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 pub mod advice;
 pub mod dump;
 pub mod facts;
+pub mod obstacle;
 pub mod output;
 pub mod record;
 

@@ -9,6 +9,7 @@ use clap::{ValueEnum, value_parser};
 
 use crate::profile::By;
 use crate::render::{Form, Paths, Style};
+use crate::target::breakpoint::Way;
 
 /// Record which stacks allocate memory, and draw a flamegraph of them.
 ///
@@ -128,6 +129,17 @@ impl Args {
     }
 }
 
+impl Breakpoints {
+    /// The way that must be taken, if one must.
+    pub fn way(self) -> Option<Way> {
+        match self {
+            Breakpoints::Auto => None,
+            Breakpoints::Perf => Some(Way::Perf),
+            Breakpoints::Ptrace => Some(Way::Ptrace),
+        }
+    }
+}
+
 /// A length of time above zero, in seconds that may have a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_string())?;
@@ -165,7 +177,7 @@ mod tests {
         assert_eq!(args.target.pid, Some(12));
         assert_eq!((args.duration, args.rate, args.output.as_deref()), (None, 100, None));
         assert_eq!((args.form(), args.style()), (Form::Flamegraph, Style::default()));
-        assert_eq!(args.breakpoints, Breakpoints::Auto);
+        assert_eq!(args.breakpoints.way(), None);
     }
 
     #[test]

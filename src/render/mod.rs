@@ -24,7 +24,7 @@ pub enum RenderError {
     #[error("nothing was recorded, so there is nothing to draw")]
     Empty,
     /// The writer refused.
-    #[error(transparent)]
+    #[error("cannot write")]
     Io(#[from] io::Error),
 }
 
