@@ -3,8 +3,17 @@
 //! Nothing here knows about Python. The layers above ask for bytes ([`memory`](crate::memory)),
 //! for a pause, or for the moments at which an instruction is reached.
 
+pub mod breakpoint;
+pub mod image;
 pub mod maps;
+pub mod pause;
 pub mod process;
+pub mod ptrace;
+pub mod thread_ids;
+pub mod tracees;
 
+pub use image::{Image, ImageError, Symbol};
 pub use maps::Mapping;
+pub use pause::{Pause, PauseError};
 pub use process::{Process, ProcessError};
+pub use thread_ids::ThreadIds;

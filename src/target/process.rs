@@ -1,5 +1,7 @@
 //! A process by PID: whether it is there, whose it is, and whether it is still the same one.
 
+use std::path::PathBuf;
+
 use procfs::ProcError;
 use read_process_memory::{CopyAddress, ProcessHandle};
 
@@ -119,6 +121,27 @@ impl Process {
     /// The PID of its tracer, if it has one.
     pub fn tracer(&self) -> Option<i32> {
         self.proc.status().ok().map(|status| status.tracerpid).filter(|&pid| pid != 0)
+    }
+
+    /// The PID of the tracer of one of its threads, if that has one.
+    pub fn tracer_of(&self, tid: i32) -> Option<i32> {
+        let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;
+        Some(status.tracerpid).filter(|&pid| pid != 0)
+    }
+
+    /// The number that one of its threads has in the innermost PID namespace: its own view of it.
+    pub fn inner_id(&self, tid: i32) -> Option<i32> {
+        let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;
+        match status.nspid {
+            Some(numbers) => numbers.last().copied(),
+            None => Some(tid),
+        }
+    }
+
+    /// The program it runs, as its own mount namespace names it. A program that has been deleted or
+    /// replaced since ends in ` (deleted)`.
+    pub fn executable(&self) -> Result<PathBuf, ProcessError> {
+        self.proc.exe().map_err(|e| from_proc(self.pid, e))
     }
 
     /// The effective user it runs as.

@@ -1,0 +1,162 @@
+//! The functions that Python's allocations go through, by their addresses.
+//!
+//! CPython calls its allocators through tables of pointers {ctx, malloc, calloc, realloc, free}, one
+//! table per domain (raw, mem, object). From 3.12 on they stand in `_PyRuntime`; before, in static
+//! variables that only the full symbol table names. In stripped builds those are found by what they
+//! are: tables of pointers to the interpreter's own functions.
+
+use super::layout::Allocators as Place;
+use super::{Python, at};
+use crate::memory::{Memory, ReadError, u64_at};
+use crate::target::Image;
+
+/// One table, in words: ctx, malloc, calloc, realloc, free.
+const TABLE_SIZE: usize = 40;
+/// No writable segment larger than this is searched, in bytes.
+const LARGEST_SEGMENT: u64 = 64 << 20;
+
+/// The functions of one domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllocatorFunctions {
+    /// What is passed to them as `ctx`; null for CPython's own, unless hooks are installed.
+    pub context: u64,
+    /// `malloc(ctx, size)`.
+    pub malloc: u64,
+    /// `calloc(ctx, count, size)`.
+    pub calloc: u64,
+    /// `realloc(ctx, block, size)`.
+    pub realloc: u64,
+    /// `free(ctx, block)`.
+    pub free: u64,
+}
+
+/// The functions of the three domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allocators {
+    /// The raw domain, used without the GIL.
+    pub raw: AllocatorFunctions,
+    /// The mem domain: buffers, such as a list's items.
+    pub mem: AllocatorFunctions,
+    /// The object domain.
+    pub object: AllocatorFunctions,
+    /// Whether the object domain is pymalloc itself: the interpreter's own functions, without a hook
+    /// (tracemalloc, the debug allocator) in front, shared with the mem domain but not with raw.
+    pub is_pymalloc: bool,
+}
+
+/// Why the allocators are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AllocatorError {
+    /// The tables could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// No table was found in a stripped build.
+    #[error("the interpreter's allocator tables are not in its writable memory")]
+    NotFound,
+    /// What stands in the tables does not point to code.
+    #[error("the interpreter's allocator tables hold {0:#x}, which is not a function")]
+    NotCode(u64),
+}
+
+impl Python {
+    /// The functions that allocations go through now. They change when tracemalloc starts or stops.
+    pub fn allocators<M: Memory>(&self, memory: &M) -> Result<Allocators, AllocatorError> {
+        let image = &self.image;
+        let tables = match self.layout.allocators {
+            Place::Runtime { raw, mem, object } => {
+                Some([raw, mem, object].map(|offset| at(self.runtime, offset)))
+            }
+            Place::Static => match ["_PyMem_Raw", "_PyMem", "_PyObject"].map(|n| image.symbol(n)) {
+                [Some(raw), Some(mem), Some(object)] => Some([raw, mem, object].map(|s| s.address)),
+                _ => find_tables(memory, image)?,
+            },
+        };
+        let [raw, mem, object] = tables.ok_or(AllocatorError::NotFound)?;
+        let raw = read_table(memory, raw)?;
+        let mem = read_table(memory, mem)?;
+        let object = read_table(memory, object)?;
+        for function in [object.malloc, object.calloc, object.realloc, object.free] {
+            if function == 0 {
+                return Err(AllocatorError::NotCode(function));
+            }
+        }
+        let is_pymalloc = object.context == 0
+            && image.is_code(object.malloc)
+            && object == mem
+            && object.malloc != raw.malloc;
+        Ok(Allocators { raw, mem, object, is_pymalloc })
+    }
+}
+
+fn read_table<M: Memory>(memory: &M, table: u64) -> Result<AllocatorFunctions, ReadError> {
+    let bytes: [u8; TABLE_SIZE] = memory.array(table)?;
+    let word = |index: usize| u64_at(&bytes, 8 * index).unwrap_or_default();
+    Ok(AllocatorFunctions {
+        context: word(0),
+        malloc: word(1),
+        calloc: word(2),
+        realloc: word(3),
+        free: word(4),
+    })
+}
+
+/// Searches the image's writable memory for three tables at equal distances: `_PyObject`, `_PyMem` and
+/// `_PyMem_Raw`, in this order or its reverse, as compilers lay them out. The first two have the same
+/// functions, whatever hooks are installed. `_PyMem_Debug` keeps tables too, each behind a letter:
+/// those are told by the letter.
+pub(crate) fn find_tables<M: Memory>(
+    memory: &M,
+    image: &Image,
+) -> Result<Option<[u64; 3]>, ReadError> {
+    /// The tables, back to back or each aligned to 32 bytes.
+    const STRIDES: [usize; 3] = [40, 48, 64];
+    let writable = image.segments().iter().filter(|segment| segment.writable);
+    for segment in writable.filter(|segment| segment.size <= LARGEST_SEGMENT) {
+        let bytes = memory.bytes(segment.address, segment.size, LARGEST_SEGMENT as usize)?;
+        let tables: Vec<usize> = (0..bytes.len().saturating_sub(TABLE_SIZE))
+            .step_by(8)
+            .filter(|&offset| is_table(&bytes, offset, image))
+            .collect();
+        let is_candidate = |offset| tables.binary_search(&offset).is_ok();
+        let functions = |offset: usize| bytes.get(offset + 8..offset + TABLE_SIZE);
+        for &first in &tables {
+            for stride in STRIDES {
+                let (second, third) = (first + stride, first + 2 * stride);
+                if !is_candidate(second) || !is_candidate(third) {
+                    continue;
+                }
+                let order = if functions(first) == functions(second) {
+                    [third, second, first]
+                } else if functions(second) == functions(third) {
+                    [first, second, third]
+                } else {
+                    continue;
+                };
+                return Ok(Some(order.map(|offset| at(segment.address, offset))));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the words at `offset` look like a table: four different functions of the image behind
+/// something that is not one, and no letter of `_PyMem_Debug` before it.
+fn is_table(bytes: &[u8], offset: usize, image: &Image) -> bool {
+    let word = |index: usize| u64_at(bytes, offset + 8 * index);
+    let [Some(context), Some(malloc), Some(calloc), Some(realloc), Some(free)] =
+        [0, 1, 2, 3, 4].map(word)
+    else {
+        return false;
+    };
+    let functions = [malloc, calloc, realloc, free];
+    let distinct = functions
+        .iter()
+        .enumerate()
+        .all(|(index, function)| !functions.iter().skip(index + 1).any(|other| other == function));
+    let letter = offset.checked_sub(8).and_then(|before| u64_at(bytes, before));
+    let is_letter = [b'r', b'm', b'o'].iter().any(|&name| letter == Some(name.into()));
+    distinct
+        && !is_letter
+        && !image.is_code(context)
+        && functions.iter().all(|&function| image.is_code(function))
+}

@@ -1,0 +1,161 @@
+//! Dicts, modules and the attributes of instances, as far as finding a name in them needs.
+//!
+//! Relies on [`objects`](super::objects) for the keys.
+
+use super::at;
+use super::layout::{Attributes, DictKeysSize, Layout};
+use super::objects::{small_int, string, type_of};
+use crate::memory::{Memory, ReadError, u64_at};
+
+/// No dict with more entries than this is read.
+const MOST_ENTRIES: u64 = 1 << 17;
+
+/// `tp_flags` bits, `Include/object.h`.
+const INLINE_VALUES: u64 = 1 << 2;
+const MANAGED_DICT: u64 = 1 << 4;
+
+/// A key and its value, by their addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: u64,
+    /// The value.
+    pub value: u64,
+}
+
+/// What a dict holds, in the order of insertion.
+pub fn entries<M: Memory>(memory: &M, layout: &Layout, dict: u64) -> Result<Vec<Entry>, ReadError> {
+    let keys = memory.u64(at(dict, layout.dict.keys))?;
+    let values = match memory.u64(at(dict, layout.dict.values))? {
+        0 => None,
+        values => Some(at(values, layout.dict.values_first)),
+    };
+    key_entries(memory, layout, keys, values)
+}
+
+/// The value for a key that is this text.
+pub fn get<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    dict: u64,
+    key: &str,
+) -> Result<Option<u64>, ReadError> {
+    find(memory, layout, &entries(memory, layout, dict)?, key)
+}
+
+/// The value of an instance's attribute, by the ways in which instances keep them. Slots and class
+/// attributes are not looked at.
+pub fn attribute<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+    name: &str,
+) -> Result<Option<u64>, ReadError> {
+    let kind = type_of(memory, layout, object)?;
+    let flags = memory.u64(at(kind, layout.types.flags))?;
+    let keys = || memory.u64(at(kind, layout.types.cached_keys));
+    let managed = flags & MANAGED_DICT != 0;
+    let of_values = |values| {
+        let entries = key_entries(memory, layout, keys()?, Some(values))?;
+        find(memory, layout, &entries, name)
+    };
+    let dict = match layout.attributes {
+        Attributes::DictOrValues { dict, values } if managed => {
+            match memory.u64(object.wrapping_sub(dict))? {
+                0 => return of_values(memory.u64(object.wrapping_sub(values))?),
+                dict => dict,
+            }
+        }
+        Attributes::Tagged { word } if managed => match memory.u64(object.wrapping_sub(word))? {
+            word if word & 1 == 1 => return of_values(word.wrapping_add(1)),
+            word => word,
+        },
+        Attributes::Inline { dict, valid, values } if managed => {
+            let inline = at(object, memory.u64(at(kind, layout.types.basic_size))? as usize);
+            match memory.u64(object.wrapping_sub(dict))? {
+                0 if flags & INLINE_VALUES != 0 && memory.u8(at(inline, valid))? != 0 => {
+                    return of_values(at(inline, values));
+                }
+                dict => dict,
+            }
+        }
+        _ => match memory.u64(at(kind, layout.types.dict_offset))? {
+            // A negative offset counts from the end of an object of variable size: not needed here.
+            offset if offset == 0 || offset > i64::MAX as u64 => 0,
+            offset => memory.u64(object.wrapping_add(offset))?,
+        },
+    };
+    if dict == 0 { Ok(None) } else { get(memory, layout, dict, name) }
+}
+
+/// The dict of a module.
+pub fn module_dict<M: Memory>(memory: &M, layout: &Layout, module: u64) -> Result<u64, ReadError> {
+    memory.u64(at(module, layout.module.dict))
+}
+
+/// The value for a key that is this integer.
+pub fn int_key<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    entry: Entry,
+) -> Result<Option<u64>, ReadError> {
+    small_int(memory, layout, entry.key)
+}
+
+/// The entries of a `PyDictKeysObject`; with the values of another array where keys are shared.
+fn key_entries<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    keys: u64,
+    values: Option<u64>,
+) -> Result<Vec<Entry>, ReadError> {
+    let count = memory.u64(at(keys, layout.keys.entries))?;
+    let (index_bytes, with_hash) = match layout.keys.size {
+        DictKeysSize::Slots(slots) => {
+            let slots = memory.u64(at(keys, slots))?;
+            let width = match slots {
+                0..=0xff => 1,
+                0x100..=0xffff => 2,
+                0x1_0000..=0xffff_ffff => 4,
+                _ => 8,
+            };
+            (slots.saturating_mul(width), true)
+        }
+        DictKeysSize::Logarithm { bytes, kind } => {
+            let logarithm = memory.u8(at(keys, bytes))?;
+            let kind = memory.u8(at(keys, kind))?;
+            (1_u64.checked_shl(logarithm.into()).unwrap_or(u64::MAX), kind == 0)
+        }
+    };
+    if count > MOST_ENTRIES || index_bytes > 8 * MOST_ENTRIES {
+        return Err(ReadError::Implausible { address: keys, length: count });
+    }
+    let (size, key_at) = if with_hash { (24, 8) } else { (16, 0) };
+    let start = at(keys, layout.keys.indices).wrapping_add(index_bytes);
+    let most = MOST_ENTRIES as usize * size;
+    let bytes = memory.bytes(start, count * size as u64, most)?;
+    let own_values = match values {
+        Some(values) => Some(memory.bytes(values, count * 8, MOST_ENTRIES as usize * 8)?),
+        None => None,
+    };
+    let entry = |(index, entry): (usize, &[u8])| {
+        let key = u64_at(entry, key_at)?;
+        let value = match &own_values {
+            Some(values) => u64_at(values, index * 8)?,
+            None => u64_at(entry, key_at + 8)?,
+        };
+        (key != 0 && value != 0).then_some(Entry { key, value })
+    };
+    Ok(bytes.chunks_exact(size).enumerate().filter_map(entry).collect())
+}
+
+/// The entry with this text as its key. A key of another type, or one that cannot be read, is not it.
+fn find<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    entries: &[Entry],
+    key: &str,
+) -> Result<Option<u64>, ReadError> {
+    let same = |entry: &&Entry| string(memory, layout, entry.key).is_ok_and(|text| text == key);
+    Ok(entries.iter().find(same).map(|entry| entry.value))
+}

@@ -1,0 +1,459 @@
+//! Where CPython keeps what: one record of named offsets, one table of them per minor version.
+//!
+//! Layouts are data. A reader of frames or strings is written once, over a [`Layout`]; what differs
+//! between versions is a number here, or, where the arrangement itself changed, a variant of a
+//! small enum. All offsets are in bytes and for 64-bit little-endian builds with a GIL.
+//!
+//! Offsets drift inside minor versions too (3.13.0 and 3.13.5 keep the collector's list heads four
+//! bytes apart), so a minor version can have several [`Table`]s. They are tried in the order of
+//! [`candidates`], each until [validation](crate::python::validate) accepts it. From 3.13 on the
+//! interpreter publishes many offsets itself (`_Py_DebugOffsets`): those override the table, and
+//! where the two disagree that is reported.
+//!
+//! # How to add a version
+//!
+//! 1. Copy the newest `v3_N.rs` to the new minor version and state only what changed. Take the
+//!    numbers from a program that includes the new version's headers (`Include/internal/` too) and
+//!    prints `offsetof`, or from the debug information of a build of it.
+//! 2. Give the size of its `_PyRuntime` symbol (`readelf --dyn-syms`) in `runtime_sizes`.
+//! 3. Add the module to [`TABLES`], and raise [`NEWEST_MINOR`].
+//! 4. Add the positions of its `_Py_DebugOffsets` as a column of `debug_offsets.rs`
+//!    (`Include/internal/pycore_debug_offsets.h`).
+//! 5. Add an interpreter of that version to the test matrix. The stack tests then say whether the
+//!    frames, the line table and the strings are read as its own `sys._current_frames()` sees them.
+
+pub mod v3_10;
+pub mod v3_11;
+pub mod v3_12;
+pub mod v3_13;
+pub mod v3_14;
+pub mod v3_15;
+pub mod v3_8;
+pub mod v3_9;
+
+use super::version::Version;
+
+/// The oldest minor version of Python 3 with a table.
+pub const OLDEST_MINOR: u8 = 8;
+/// The newest minor version of Python 3 with a table.
+pub const NEWEST_MINOR: u8 = 15;
+
+/// Every offset that is read, for one layout of the interpreter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// `_PyRuntimeState`.
+    pub runtime: Runtime,
+    /// `PyInterpreterState`.
+    pub interpreter: Interpreter,
+    /// `PyThreadState`.
+    pub thread: Thread,
+    /// `_gil_runtime_state`, and the way to it.
+    pub gil: Gil,
+    /// `_gc_runtime_state`, and the way to it.
+    pub gc: Gc,
+    /// Python frames.
+    pub frames: Frames,
+    /// `PyCodeObject`.
+    pub code: Code,
+    /// `PyObject` and `PyVarObject`.
+    pub object: Object,
+    /// `PyTypeObject` and `PyHeapTypeObject`.
+    pub types: Type,
+    /// The attributes of an instance.
+    pub attributes: Attributes,
+    /// `PyUnicodeObject` and its compact forms.
+    pub unicode: Unicode,
+    /// `PyBytesObject`.
+    pub bytes: Bytes,
+    /// `PyLongObject`.
+    pub int: Int,
+    /// `PyDictObject`.
+    pub dict: Dict,
+    /// `PyDictKeysObject`.
+    pub keys: DictKeys,
+    /// `PyModuleObject`.
+    pub module: Module,
+    /// The tables of allocator functions.
+    pub allocators: Allocators,
+}
+
+/// `_PyRuntimeState`, the variable `_PyRuntime`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runtime {
+    /// `interpreters.head`: the newest interpreter.
+    pub interpreters_head: usize,
+    /// `interpreters.main`.
+    pub interpreters_main: usize,
+}
+
+/// `PyInterpreterState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interpreter {
+    /// The next older interpreter.
+    pub next: usize,
+    /// `id`, a signed 64-bit number.
+    pub id: usize,
+    /// Its newest thread state.
+    pub threads_head: usize,
+    /// The dict `sys.modules`.
+    pub modules: usize,
+    /// The dict of the module `sys`.
+    pub sys_dict: usize,
+}
+
+/// `PyThreadState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thread {
+    /// The next older thread state of the same interpreter.
+    pub next: usize,
+    /// Its interpreter.
+    pub interpreter: usize,
+    /// `thread_id`: the `pthread_t`.
+    pub pthread: usize,
+    /// `native_thread_id`: the kernel's id, from 3.11 on.
+    pub native_id: Option<usize>,
+    /// The way to the newest frame.
+    pub frame: FrameLink,
+    /// `datastack_chunk` and `datastack_top`, from 3.11 on.
+    pub data_stack: Option<DataStack>,
+    /// `holds_gil`, from 3.14 on.
+    pub holds_gil: Option<usize>,
+}
+
+/// The way from a thread state to its newest frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameLink {
+    /// A pointer in the thread state (`frame` up to 3.10, `current_frame` from 3.13 on).
+    Direct(usize),
+    /// Through the `_PyCFrame` of 3.11 and 3.12: its pointer, and `current_frame` inside it.
+    CFrame {
+        /// `PyThreadState.cframe`.
+        pointer: usize,
+        /// `_PyCFrame.current_frame`.
+        current: usize,
+    },
+}
+
+/// The stack of Python frames of a thread, in `_PyStackChunk`s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataStack {
+    /// `PyThreadState.datastack_chunk`: the newest chunk.
+    pub chunk: usize,
+    /// `PyThreadState.datastack_top`: the end of what is used in it.
+    pub top: usize,
+    /// `_PyStackChunk.previous`.
+    pub previous: usize,
+    /// `_PyStackChunk.size`: bytes of the whole chunk.
+    pub size: usize,
+}
+
+/// `_gil_runtime_state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gil {
+    /// One for the process, inside `_PyRuntime` (up to 3.11).
+    Process {
+        /// `last_holder`, from the start of `_PyRuntime`.
+        last_holder: usize,
+        /// `locked`, an `int`, likewise.
+        locked: usize,
+    },
+    /// One per interpreter, behind a pointer; interpreters may share one (from 3.12 on).
+    Interpreter {
+        /// `PyInterpreterState.ceval.gil`.
+        pointer: usize,
+        /// `last_holder` inside it.
+        last_holder: usize,
+        /// `locked`, an `int`, inside it.
+        locked: usize,
+    },
+}
+
+/// `_gc_runtime_state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gc {
+    /// Where it is.
+    pub place: GcPlace,
+    /// Three list heads (`_gc_next`, `_gc_prev`), 24 bytes apart, youngest first; from the start of
+    /// the collector's state.
+    pub generations: usize,
+    /// The list head of what `gc.freeze()` moved away, likewise.
+    pub permanent: usize,
+    /// `collecting`, an `int`, likewise.
+    pub collecting: usize,
+}
+
+/// Where the collector's state begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GcPlace {
+    /// At this offset in `_PyRuntime` (3.8).
+    Runtime(usize),
+    /// At this offset in `PyInterpreterState`.
+    Interpreter(usize),
+}
+
+/// Python frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frames {
+    /// Each a `PyFrameObject` of its own (up to 3.10).
+    Objects(FrameObject),
+    /// `_PyInterpreterFrame`s on the data stack and inside generators (from 3.11 on).
+    Interpreter(InterpreterFrame),
+}
+
+/// `PyFrameObject`, up to 3.10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameObject {
+    /// `f_back`: the caller's frame.
+    pub back: usize,
+    /// `f_code`.
+    pub code: usize,
+    /// `f_lasti`, an `int`.
+    pub last_instruction: usize,
+    /// How many bytes of bytecode `f_lasti` counts in.
+    pub instruction_unit: i32,
+}
+
+/// `_PyInterpreterFrame`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InterpreterFrame {
+    /// `f_code` or `f_executable`; the low two bits are a tag from 3.14 on and zero before.
+    pub code: usize,
+    /// `previous`: the caller's frame.
+    pub previous: usize,
+    /// `prev_instr` or `instr_ptr`.
+    pub instruction: usize,
+    /// `owner`, a byte: 0 a thread, 1 a generator, 2 a frame object.
+    pub owner: usize,
+    /// Bytes before the locals.
+    pub size: usize,
+}
+
+impl InterpreterFrame {
+    /// The value of `owner` for a frame inside a generator, a coroutine or an async generator.
+    pub const OWNED_BY_GENERATOR: u8 = 1;
+    /// From this value of `owner` on a frame is the interpreter's own entry, not Python code.
+    pub const FIRST_SHIM: u8 = 3;
+}
+
+/// `PyCodeObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `co_firstlineno`, an `int`.
+    pub first_line: usize,
+    /// `co_filename`.
+    pub filename: usize,
+    /// `co_name`, or `co_qualname` where there is one (from 3.11 on).
+    pub name: usize,
+    /// `co_lnotab` or `co_linetable`.
+    pub line_table: usize,
+    /// How that table is written.
+    pub line_format: LineFormat,
+    /// `co_code_adaptive`, which frames point into; `None` where frames keep an index (up to 3.10).
+    pub instructions: Option<usize>,
+    /// `_co_firsttraceable`, an `int` counted in instructions of two bytes: a frame before it has
+    /// not begun (from 3.11 on).
+    pub first_traceable: Option<usize>,
+}
+
+/// How a line table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineFormat {
+    /// `co_lnotab`, up to 3.9.
+    Lnotab,
+    /// `co_linetable` of 3.10 (PEP 626).
+    Ranges,
+    /// `co_linetable` from 3.11 on, with columns (PEP 657).
+    Locations,
+}
+
+/// `PyObject` and `PyVarObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object {
+    /// `ob_type`.
+    pub kind: usize,
+    /// `ob_size`, of objects that have one.
+    pub size: usize,
+}
+
+/// `PyTypeObject`, and `PyHeapTypeObject` where it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Type {
+    /// `tp_name`, a C string.
+    pub name: usize,
+    /// `tp_basicsize`.
+    pub basic_size: usize,
+    /// `tp_flags`.
+    pub flags: usize,
+    /// `tp_dictoffset`.
+    pub dict_offset: usize,
+    /// `ht_cached_keys`, of heap types.
+    pub cached_keys: usize,
+}
+
+/// Where an instance keeps its attributes. Distances are back from the object's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attributes {
+    /// In the dict at `tp_dictoffset` (up to 3.10).
+    Dict,
+    /// In a dict, or where that is null in an array of values, both before the object (3.11).
+    DictOrValues {
+        /// Distance of the dict pointer.
+        dict: u64,
+        /// Distance of the pointer to the values.
+        values: u64,
+    },
+    /// Behind one word before the object: a dict, or values if its lowest bit is set (3.12).
+    Tagged {
+        /// Distance of that word.
+        word: u64,
+    },
+    /// In an array at the object's end while there is no dict, else in the dict (from 3.13 on).
+    Inline {
+        /// Distance of the dict pointer.
+        dict: u64,
+        /// `_dictvalues.valid`, a byte.
+        valid: usize,
+        /// `_dictvalues.values`.
+        values: usize,
+    },
+}
+
+/// `PyASCIIObject`, `PyCompactUnicodeObject`, `PyUnicodeObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unicode {
+    /// `length` in characters.
+    pub length: usize,
+    /// `state`: bits 2 to 4 the bytes per character, bit 5 compact, bit 6 ASCII.
+    pub state: usize,
+    /// Where a compact ASCII string's characters begin.
+    pub ascii_data: usize,
+    /// Where another compact string's characters begin.
+    pub compact_data: usize,
+    /// The pointer to the characters of a string that is not compact.
+    pub data_pointer: usize,
+}
+
+/// `PyBytesObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes {
+    /// `ob_size`.
+    pub length: usize,
+    /// `ob_sval`.
+    pub data: usize,
+}
+
+/// `PyLongObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Int {
+    /// `ob_size`, whose sign is the number's (up to 3.11), or `lv_tag`.
+    pub size: usize,
+    /// Whether that is `lv_tag`: the sign in its low three bits (from 3.12 on).
+    pub tagged: bool,
+    /// The digits of 30 bits, lowest first.
+    pub digits: usize,
+}
+
+/// `PyDictObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dict {
+    /// `ma_keys`.
+    pub keys: usize,
+    /// `ma_values`, null unless the dict shares its keys.
+    pub values: usize,
+    /// Where the pointers begin in what `ma_values` points to.
+    pub values_first: usize,
+}
+
+/// `PyDictKeysObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DictKeys {
+    /// How the size of the index table is told.
+    pub size: DictKeysSize,
+    /// `dk_nentries`.
+    pub entries: usize,
+    /// `dk_indices`: the index table, then the entries.
+    pub indices: usize,
+}
+
+/// How a `PyDictKeysObject` tells the size of its index table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DictKeysSize {
+    /// `dk_size` slots (up to 3.10). Entries are {hash, key, value}.
+    Slots(usize),
+    /// 2 to the power of a byte, in bytes (from 3.11 on). Entries are {hash, key, value} if the byte
+    /// `dk_kind` is 0, else {key, value}.
+    Logarithm {
+        /// `dk_log2_index_bytes`.
+        bytes: usize,
+        /// `dk_kind`.
+        kind: usize,
+    },
+}
+
+/// `PyModuleObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    /// `md_dict`.
+    pub dict: usize,
+}
+
+/// The tables of allocator functions, each {ctx, malloc, calloc, realloc, free}.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocators {
+    /// The static variables `_PyMem_Raw`, `_PyMem` and `_PyObject` (up to 3.11).
+    Static,
+    /// `_PyRuntime.allocators.standard` (from 3.12 on).
+    Runtime {
+        /// The raw domain.
+        raw: usize,
+        /// The mem domain.
+        mem: usize,
+        /// The object domain.
+        object: usize,
+    },
+}
+
+/// A layout, and the builds it was taken from.
+#[derive(Debug)]
+pub struct Table {
+    /// The N of 3.N.
+    pub minor: u8,
+    /// The oldest micro version it is known to hold for.
+    pub first_micro: u8,
+    /// Sizes of the symbol `_PyRuntime` in builds with this layout.
+    pub runtime_sizes: &'static [u64],
+    /// The offsets.
+    pub layout: Layout,
+}
+
+/// All tables, oldest first.
+pub static TABLES: &[&[Table]] = &[
+    &v3_8::TABLES,
+    &v3_9::TABLES,
+    &v3_10::TABLES,
+    &v3_11::TABLES,
+    &v3_12::TABLES,
+    &v3_13::TABLES,
+    &v3_14::TABLES,
+    &v3_15::TABLES,
+];
+
+/// The tables that may fit this version, the likeliest first: the size of `_PyRuntime` as known,
+/// then the newest micro version not beyond this one, then its other neighbours.
+pub fn candidates(version: Version, runtime_size: u64) -> Vec<&'static Table> {
+    let of_minor = TABLES.iter().copied().flatten().filter(|table| table.minor == version.minor);
+    let mut tables: Vec<&Table> = of_minor.collect();
+    tables.sort_by_key(|table| {
+        let known_size = table.runtime_sizes.contains(&runtime_size);
+        let too_new = table.first_micro > version.micro;
+        (!known_size, too_new, table.first_micro.abs_diff(version.micro))
+    });
+    tables
+}
+
+/// The minor version whose builds have a `_PyRuntime` of this size, if there is one. Needed up to
+/// 3.10, which keep their version nowhere but in strings.
+pub fn minor_of_runtime_size(size: u64) -> Option<u8> {
+    let mut tables = TABLES.iter().copied().flatten();
+    tables.find(|table| table.runtime_sizes.contains(&size)).map(|table| table.minor)
+}

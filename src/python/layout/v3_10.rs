@@ -1,0 +1,21 @@
+//! CPython 3.10, from the debug information of 3.10.13: `f_lasti` counts instructions, and the line
+//! table is that of PEP 626.
+
+use super::*;
+
+/// The one layout known.
+pub static TABLES: [Table; 1] =
+    [Table { minor: 10, first_micro: 0, runtime_sizes: &[672], layout: LAYOUT }];
+
+/// 3.10.13.
+pub const LAYOUT: Layout = Layout {
+    frames: Frames::Objects(FrameObject {
+        back: 24,
+        code: 32,
+        last_instruction: 96,
+        instruction_unit: 2,
+    }),
+    code: Code { line_format: LineFormat::Ranges, ..v3_9::LAYOUT.code },
+    types: Type { cached_keys: 872, ..v3_9::LAYOUT.types },
+    ..v3_9::LAYOUT
+};

@@ -1,0 +1,48 @@
+//! CPython 3.11, from the debug information of 3.11.7: frames on the data stack of the thread, a new
+//! line table, instance attributes without a dict, a new `PyDictKeysObject`.
+
+use super::*;
+
+/// The one layout known.
+pub static TABLES: [Table; 1] =
+    [Table { minor: 11, first_micro: 0, runtime_sizes: &[166_688], layout: LAYOUT }];
+
+/// 3.11.7.
+pub const LAYOUT: Layout = Layout {
+    runtime: Runtime { interpreters_head: 40, interpreters_main: 48 },
+    interpreter: Interpreter { next: 0, id: 48, threads_head: 16, modules: 888, sys_dict: 904 },
+    thread: Thread {
+        next: 8,
+        interpreter: 16,
+        pthread: 152,
+        native_id: Some(160),
+        frame: FrameLink::CFrame { pointer: 56, current: 8 },
+        data_stack: Some(DataStack { chunk: 296, top: 304, previous: 0, size: 8 }),
+        holds_gil: None,
+    },
+    gil: Gil::Process { last_holder: 368, locked: 376 },
+    gc: Gc { place: GcPlace::Interpreter(648), ..v3_10::LAYOUT.gc },
+    frames: Frames::Interpreter(InterpreterFrame {
+        code: 32,
+        previous: 48,
+        instruction: 56,
+        owner: 69,
+        size: 72,
+    }),
+    code: Code {
+        first_line: 72,
+        filename: 112,
+        name: 128,
+        line_table: 136,
+        line_format: LineFormat::Locations,
+        instructions: Some(184),
+        first_traceable: Some(168),
+    },
+    attributes: Attributes::DictOrValues { dict: 24, values: 32 },
+    keys: DictKeys {
+        size: DictKeysSize::Logarithm { bytes: 9, kind: 10 },
+        entries: 24,
+        indices: 32,
+    },
+    ..v3_10::LAYOUT
+};

@@ -1,0 +1,35 @@
+//! CPython 3.14, from the headers of 3.14.8 and 3.14.10: tagged references in frames, and whether a
+//! thread holds the GIL in its own state.
+//!
+//! 3.14.0 to 3.14.4 had an incremental collector; its lists sit at the same places, with a mark in
+//! the low bits of the links.
+
+use super::*;
+
+/// The one layout known.
+pub static TABLES: [Table; 1] =
+    [Table { minor: 14, first_micro: 0, runtime_sizes: &[316_616], layout: LAYOUT }];
+
+/// 3.14.8 and 3.14.10.
+pub const LAYOUT: Layout = Layout {
+    runtime: Runtime { interpreters_head: 808, interpreters_main: 816 },
+    interpreter: Interpreter {
+        next: 7272,
+        id: 7280,
+        threads_head: 7344,
+        modules: 7688,
+        sys_dict: 7672,
+    },
+    thread: Thread { holds_gil: Some(36), ..v3_13::LAYOUT.thread },
+    gc: Gc { place: GcPlace::Interpreter(7408), generations: 24, permanent: 96, collecting: 192 },
+    frames: Frames::Interpreter(InterpreterFrame {
+        code: 0,
+        previous: 8,
+        instruction: 56,
+        owner: 74,
+        size: 80,
+    }),
+    code: Code { instructions: Some(208), first_traceable: Some(192), ..v3_13::LAYOUT.code },
+    allocators: Allocators::Runtime { raw: 880, mem: 920, object: 960 },
+    ..v3_13::LAYOUT
+};

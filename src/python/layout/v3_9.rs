@@ -1,0 +1,16 @@
+//! CPython 3.9, from the debug information of 3.9.18: the collector moved into the interpreter.
+
+use super::*;
+
+/// The one layout known.
+pub static TABLES: [Table; 1] =
+    [Table { minor: 9, first_micro: 0, runtime_sizes: &[656], layout: LAYOUT }];
+
+/// 3.9.18.
+pub const LAYOUT: Layout = Layout {
+    interpreter: Interpreter { next: 0, id: 24, threads_head: 8, modules: 856, sys_dict: 872 },
+    gil: Gil::Process { last_holder: 360, locked: 368 },
+    gc: Gc { place: GcPlace::Interpreter(616), ..v3_8::LAYOUT.gc },
+    types: Type { cached_keys: 864, ..v3_8::LAYOUT.types },
+    ..v3_8::LAYOUT
+};

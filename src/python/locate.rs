@@ -1,0 +1,269 @@
+//! Finding CPython in a process: the file that contains it, `_PyRuntime`, the version, the layout.
+//!
+//! `_PyRuntime` and the types are dynamic symbols in every build, stripped or not, in the executable
+//! or in libpython. The version stands in the symbol `Py_Version` from 3.11 on; older builds tell it by
+//! the name of their file or the size of `_PyRuntime`, and exactly in `sys.version`.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::debug_offsets::DebugOffsets;
+use super::layout::{self, NEWEST_MINOR, OLDEST_MINOR, Table};
+use super::validate::Invalid;
+use super::version::Version;
+use super::{Python, Types};
+use crate::memory::{Memory, ReadError};
+use crate::target::{Image, ImageError, Mapping, Process, ProcessError, Symbol};
+
+/// The newest minor version that does not publish its version as a symbol.
+const NEWEST_UNPUBLISHED: u8 = 10;
+/// How often all tables are tried: a running interpreter moves things while we look at them.
+const ROUNDS: usize = 3;
+
+/// Why there is no Python to be read in a process.
+#[derive(Debug, thiserror::Error)]
+pub enum PythonError {
+    /// No file mapped into the process contains CPython.
+    #[error("process {pid} is not a Python: nothing that it runs contains CPython")]
+    NotPython {
+        /// The process.
+        pid: i32,
+    },
+    /// A CPython from before the oldest version that is read.
+    #[error(
+        "process {pid} runs Python {version}, too old: 3.{OLDEST_MINOR} is the oldest that can be read"
+    )]
+    TooOld {
+        /// The process.
+        pid: i32,
+        /// Its version, as far as it can be told.
+        version: String,
+    },
+    /// A CPython from after the newest version that is read.
+    #[error(
+        "process {pid} runs Python {version}, too new: 3.{NEWEST_MINOR} is the newest that can be read"
+    )]
+    TooNew {
+        /// The process.
+        pid: i32,
+        /// Its version.
+        version: Version,
+    },
+    /// A build without the GIL, whose objects are laid out otherwise.
+    #[error(
+        "process {pid} runs a free-threaded build of Python {version}, which cannot be read yet"
+    )]
+    FreeThreaded {
+        /// The process.
+        pid: i32,
+        /// Its version.
+        version: Version,
+    },
+    /// The interpreter has no interpreter state: it is just starting, or ending.
+    #[error("the Python in process {pid} is only starting, or already ending")]
+    NotRunning {
+        /// The process.
+        pid: i32,
+    },
+    /// It is a CPython, but not laid out as any that is known.
+    #[error("the Python {version} in process {pid} is not laid out as expected: {invalid}")]
+    NotUnderstood {
+        /// The process.
+        pid: i32,
+        /// Its version, as far as it can be told.
+        version: Version,
+        /// What did not fit.
+        invalid: Invalid,
+    },
+    /// The interpreter's file cannot be understood.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The process cannot be looked at.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its memory cannot be read.
+    #[error("cannot read the memory of process {pid}: {error}")]
+    Read {
+        /// The process.
+        pid: i32,
+        /// Why not.
+        error: ReadError,
+    },
+}
+
+/// The file that contains CPython, and its `_PyRuntime`.
+struct Found {
+    image: Image,
+    runtime: Symbol,
+}
+
+impl Python {
+    /// Finds the interpreter in a process and checks that it is laid out as expected.
+    pub fn attach(process: &Process) -> Result<Python, PythonError> {
+        let pid = process.pid();
+        let read = |error| match error {
+            ReadError::Ended => PythonError::Process(ProcessError::Ended { pid }),
+            error => PythonError::Read { pid, error },
+        };
+        let found = find(process)?;
+        let types = types(&found.image).ok_or(PythonError::NotPython { pid })?;
+        let runtime = found.runtime.address;
+        let debug_offsets = DebugOffsets::read(process, runtime).map_err(read)?;
+        let published = published_version(process, &found.image).map_err(read)?;
+        let version = debug_offsets.as_ref().map(|offsets| offsets.version).or(published);
+        let tables = tables(pid, version, &found)?;
+        if let Some(DebugOffsets { free_threaded: true, version, .. }) = debug_offsets {
+            return Err(PythonError::FreeThreaded { pid, version });
+        }
+
+        let image = Arc::new(found.image);
+        let mut refusal = None;
+        for table in std::iter::repeat_n(&tables, ROUNDS).flatten() {
+            let mut layout = table.layout;
+            let disagreements =
+                debug_offsets.as_ref().map_or_else(Vec::new, |offsets| offsets.apply(&mut layout));
+            let mut python = Python {
+                version: version.unwrap_or(Version { major: 3, minor: table.minor, micro: 0 }),
+                layout: Arc::new(layout),
+                runtime,
+                types,
+                image: Arc::clone(&image),
+                disagreements,
+            };
+            match python.validate(process) {
+                Ok(exact) => {
+                    python.version = exact;
+                    return Ok(python);
+                }
+                Err(Invalid::NoInterpreter) => return Err(PythonError::NotRunning { pid }),
+                Err(Invalid::Read { error, .. })
+                    if error != ReadError::Denied && !process.is_alive() =>
+                {
+                    return Err(read(ReadError::Ended));
+                }
+                Err(invalid) => {
+                    refusal.get_or_insert((python.version, invalid));
+                }
+            }
+        }
+        Err(match refusal {
+            Some((version, invalid)) => PythonError::NotUnderstood { pid, version, invalid },
+            None => PythonError::NotPython { pid },
+        })
+    }
+}
+
+/// Finds the file with `_PyRuntime` among those mapped into the process.
+fn find(process: &Process) -> Result<Found, PythonError> {
+    let pid = process.pid();
+    let maps = process.maps()?;
+    let mut old = None;
+    let mut unreadable = None;
+    for mapping in candidates(&maps) {
+        let image = match Image::open(pid, mapping) {
+            Ok(image) => image,
+            Err(error) => {
+                if is_named_python(mapping) {
+                    unreadable.get_or_insert(error);
+                }
+                continue;
+            }
+        };
+        let runtime = match is_named_python(mapping) {
+            true => image.symbol("_PyRuntime"),
+            false => image.dynamic_symbol("_PyRuntime"),
+        };
+        if let Some(runtime) = runtime {
+            return Ok(Found { image, runtime });
+        }
+        // `_PyRuntime` came with 3.7; these functions have been there since Python 1.
+        if image.dynamic_symbol("PyEval_CallObjectWithKeywords").is_some() {
+            old.get_or_insert_with(|| version_by_name(&image));
+        }
+    }
+    Err(match (old, unreadable) {
+        (Some(version), _) => PythonError::TooOld { pid, version: describe(version) },
+        (None, Some(error)) => error.into(),
+        (None, None) => PythonError::NotPython { pid },
+    })
+}
+
+/// The first mapping of each file, those that are called python first.
+fn candidates(maps: &[Mapping]) -> Vec<&Mapping> {
+    let mut seen = HashSet::new();
+    let mut files: Vec<&Mapping> = maps
+        .iter()
+        .filter(|mapping| mapping.inode != 0 && mapping.offset == 0 && mapping.path.is_some())
+        .filter(|mapping| seen.insert((mapping.device, mapping.inode)))
+        .collect();
+    files.sort_by_key(|mapping| !is_named_python(mapping));
+    files
+}
+
+/// Whether the file's own name says that it is an interpreter or its library.
+fn is_named_python(mapping: &Mapping) -> bool {
+    let name = mapping.path.as_deref().and_then(Path::file_name).unwrap_or_default();
+    name.to_string_lossy().contains("python")
+}
+
+/// What the symbol `Py_Version` says, from 3.11 on.
+fn published_version(process: &Process, image: &Image) -> Result<Option<Version>, ReadError> {
+    match image.dynamic_symbol("Py_Version") {
+        Some(symbol) => Ok(Version::from_hex(process.u64(symbol.address)?)),
+        None => Ok(None),
+    }
+}
+
+/// The major and minor version that the file's name tells.
+fn version_by_name(image: &Image) -> Option<(u8, u8)> {
+    Version::from_file_name(&image.path().file_name()?.to_string_lossy())
+}
+
+fn describe(version: Option<(u8, u8)>) -> String {
+    version.map_or_else(
+        || format!("older than 3.{OLDEST_MINOR}"),
+        |(major, minor)| format!("{major}.{minor}"),
+    )
+}
+
+/// The layouts to try, or why there is none.
+fn tables(
+    pid: i32,
+    version: Option<Version>,
+    found: &Found,
+) -> Result<Vec<&'static Table>, PythonError> {
+    if let Some(version) = version {
+        return match (version.major, version.minor) {
+            (3, OLDEST_MINOR..=NEWEST_MINOR) => Ok(layout::candidates(version, found.runtime.size)),
+            (3, ..OLDEST_MINOR) | (..3, _) => {
+                Err(PythonError::TooOld { pid, version: version.to_string() })
+            }
+            _ => Err(PythonError::TooNew { pid, version }),
+        };
+    }
+    let named = version_by_name(&found.image);
+    let minor = match named {
+        Some((3, minor)) if minor >= OLDEST_MINOR => Some(minor),
+        Some(_) => return Err(PythonError::TooOld { pid, version: describe(named) }),
+        None => layout::minor_of_runtime_size(found.runtime.size),
+    };
+    let minors = match minor {
+        Some(minor) => minor..=minor,
+        None => OLDEST_MINOR..=NEWEST_UNPUBLISHED,
+    };
+    let unknown_micro = |minor| Version { major: 3, minor, micro: u8::MAX };
+    Ok(minors
+        .flat_map(|minor| layout::candidates(unknown_micro(minor), found.runtime.size))
+        .collect())
+}
+
+/// The types that other objects are told by; dynamic symbols since ever.
+fn types(image: &Image) -> Option<Types> {
+    let address = |name| image.symbol(name).map(|symbol| symbol.address);
+    Some(Types {
+        kind: address("PyType_Type")?,
+        code: address("PyCode_Type")?,
+        module: address("PyModule_Type")?,
+    })
+}

@@ -1,0 +1,73 @@
+//! CPython in memory: where it is, which version, its threads and their stacks, its allocators.
+//!
+//! [`Python::attach`] finds the interpreter in a process, chooses a [`layout`](layout::Layout) and
+//! checks that it fits before anything is believed. Everything else reads through
+//! [`Memory`](crate::memory::Memory), so it works on a live process, a copy of its memory or a test's
+//! random bytes, and never panics on what it finds there. Nothing is written and nothing is called.
+//!
+//! For a stack: stop the threads with [`Python::pause`], copy with [`Python::copy_stack`], let them go
+//! on, then have [`CodeCache::resolve_stack`] make functions, files and lines of the copy.
+
+pub mod allocators;
+pub mod code;
+pub mod debug_offsets;
+pub mod dicts;
+pub mod frame;
+pub mod gil;
+pub mod layout;
+pub mod lines;
+pub mod locate;
+pub mod objects;
+pub mod pause;
+pub mod stack;
+pub mod threads;
+pub mod validate;
+pub mod version;
+
+use std::sync::Arc;
+
+pub use allocators::{AllocatorError, AllocatorFunctions, Allocators};
+pub use code::{CodeCache, Stack};
+pub use frame::Frame;
+pub use locate::PythonError;
+pub use pause::PythonPause;
+pub use stack::{RawFrame, RawStack};
+pub use threads::ThreadState;
+pub use version::Version;
+
+use crate::target::Image;
+use debug_offsets::Disagreement;
+use layout::Layout;
+
+/// A CPython interpreter in a process, understood well enough to be read.
+#[derive(Debug, Clone)]
+pub struct Python {
+    /// Its version.
+    pub version: Version,
+    /// Where it keeps what.
+    pub layout: Arc<Layout>,
+    /// The address of `_PyRuntime`.
+    pub runtime: u64,
+    /// The addresses of its own types.
+    pub types: Types,
+    /// The file that contains the interpreter: the executable, or libpython.
+    pub image: Arc<Image>,
+    /// Where the interpreter's own account of its layout differs from our table.
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// The addresses of types that others are told by: never by name, which any class may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Types {
+    /// `PyType_Type`: `type`.
+    pub kind: u64,
+    /// `PyCode_Type`: `code`.
+    pub code: u64,
+    /// `PyModule_Type`: `module`.
+    pub module: u64,
+}
+
+/// The address of a field. Addresses from a target may be anything, so the sum may wrap.
+pub(crate) fn at(address: u64, offset: usize) -> u64 {
+    address.wrapping_add(offset as u64)
+}

@@ -1,0 +1,132 @@
+//! Strings, byte strings, integers and types in the target's memory.
+//!
+//! Relies on a [`Layout`] only. Lengths are bounded before anything is allocated.
+
+use super::at;
+use super::layout::Layout;
+use crate::memory::{Memory, ReadError, u32_at, u64_at};
+
+/// The longest string that is read, in characters: a longer one is cut here.
+pub const LONGEST_STRING: u64 = 4096;
+/// The longest byte string that is read, in bytes: line tables of very large modules.
+pub const LONGEST_BYTES: usize = 16 << 20;
+
+/// Most of what a string needs comes in the same page as its head.
+const FIRST_READ: usize = 256;
+const PAGE: u64 = 4096;
+
+/// The address of an object's type.
+pub fn type_of<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<u64, ReadError> {
+    memory.u64(at(object, layout.object.kind))
+}
+
+/// The name of a type, as in `tp_name`.
+pub fn type_name<M: Memory>(memory: &M, layout: &Layout, kind: u64) -> Result<String, ReadError> {
+    let name = memory.u64(at(kind, layout.types.name))?;
+    Ok(String::from_utf8_lossy(&memory.c_string(name, 200)?).into_owned())
+}
+
+/// The text of a `str` object, at most [`LONGEST_STRING`] characters of it. Lone surrogates and
+/// impossible characters become U+FFFD.
+pub fn string<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<String, ReadError> {
+    let layout = &layout.unicode;
+    let head = head_of(memory, object, layout.data_pointer.saturating_add(8))?;
+    let implausible = |length| ReadError::Implausible { address: object, length };
+    let length = u64_at(&head, layout.length).ok_or(implausible(0))?;
+    let state = u32_at(&head, layout.state).ok_or(implausible(0))?;
+    if length > i64::MAX as u64 {
+        return Err(implausible(length));
+    }
+    let kind = state >> 2 & 7;
+    let compact = state >> 5 & 1 == 1;
+    let ascii = state >> 6 & 1 == 1;
+    if !matches!(kind, 1 | 2 | 4) {
+        return Err(implausible(length));
+    }
+    let size = (length.min(LONGEST_STRING) * u64::from(kind)) as usize;
+    let inside = if ascii { layout.ascii_data } else { layout.compact_data };
+    let characters = match head.get(inside..inside.saturating_add(size)) {
+        Some(characters) if compact => characters.to_vec(),
+        _ => {
+            let start = if compact {
+                at(object, inside)
+            } else {
+                memory.u64(at(object, layout.data_pointer))?
+            };
+            memory.bytes(start, size as u64, size)?
+        }
+    };
+    Ok(decode(&characters, kind))
+}
+
+/// The contents of a `bytes` object.
+pub fn bytes<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<Vec<u8>, ReadError> {
+    let layout = &layout.bytes;
+    let head = head_of(memory, object, layout.data)?;
+    let length = u64_at(&head, layout.length)
+        .ok_or(ReadError::Implausible { address: object, length: 0 })?;
+    let end = usize::try_from(length).ok().and_then(|length| layout.data.checked_add(length));
+    match end.and_then(|end| head.get(layout.data..end)) {
+        Some(bytes) => Ok(bytes.to_vec()),
+        None => memory.bytes(at(object, layout.data), length, LONGEST_BYTES),
+    }
+}
+
+/// The value of an `int` that is not negative and below 2 to the 60; `None` for others.
+pub fn small_int<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+) -> Result<Option<u64>, ReadError> {
+    let size = memory.u64(at(object, layout.int.size))?;
+    let digits = match (layout.int.tagged, size & 7) {
+        (false, _) => size,
+        (true, 0 | 4) => size >> 3,
+        (true, 1 | 5) => 0,
+        (true, _) => return Ok(None),
+    };
+    if digits > 2 {
+        return Ok(None);
+    }
+    let digit = |index: usize| memory.u32(at(object, layout.int.digits + 4 * index));
+    let mut value = 0;
+    for index in (0..digits as usize).rev() {
+        value = value << 30 | u64::from(digit(index)? & 0x3fff_ffff);
+    }
+    Ok(Some(value))
+}
+
+/// The bytes at `object`, at least `least` of them and more where its page has more.
+fn head_of<M: Memory>(memory: &M, object: u64, least: usize) -> Result<Vec<u8>, ReadError> {
+    let to_page_end = (PAGE - object % PAGE) as usize;
+    let mut head = vec![0; FIRST_READ.min(to_page_end).max(least)];
+    memory.read(object, &mut head)?;
+    Ok(head)
+}
+
+fn decode(characters: &[u8], kind: u32) -> String {
+    let code_points = |width: usize| {
+        characters.chunks_exact(width).map(|bytes| {
+            let value = bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));
+            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)
+        })
+    };
+    match kind {
+        2 => code_points(2).collect(),
+        4 => code_points(4).collect(),
+        _ => characters.iter().map(|&byte| char::from(byte)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_string_is_decoded() {
+        assert_eq!(decode(b"caf\xe9", 1), "café");
+        assert_eq!(decode(&[0xac, 0x20, 0x00, 0xd8], 2), "€\u{fffd}");
+        assert_eq!(decode(&[0x0d, 0xf4, 0x01, 0, 0xff, 0xff, 0xff, 0xff], 4), "\u{1f40d}\u{fffd}");
+        assert_eq!(decode(&[0x41, 0x00, 0x42], 2), "A");
+    }
+}

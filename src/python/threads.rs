@@ -1,0 +1,125 @@
+//! Interpreters and their threads, and what Python calls those threads.
+
+use rustc_hash::FxHashMap;
+
+use super::dicts::{Entry, attribute, entries, get, int_key, module_dict};
+use super::objects::string;
+use super::{Python, at};
+use crate::memory::{Memory, ReadError};
+
+/// No more interpreters than this are looked at.
+const MOST_INTERPRETERS: usize = 10_000;
+/// No more threads than this are looked at, in all interpreters.
+const MOST_THREADS: usize = 100_000;
+
+/// `pthread.header.self` of glibc on x86-64: the thread descriptor's own address.
+#[cfg(target_arch = "x86_64")]
+const GLIBC_SELF: usize = 0x10;
+/// `pthread.tid` of glibc on x86-64: the kernel's thread id (glibc 2.36 and 2.43 were looked at).
+#[cfg(target_arch = "x86_64")]
+const GLIBC_TID: usize = 0x2d0;
+
+/// A thread as Python keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadState {
+    /// The address of the `PyThreadState`.
+    pub address: u64,
+    /// The address of its interpreter.
+    pub interpreter: u64,
+    /// Its `pthread_t`, which is `threading.get_ident()`.
+    pub pthread: u64,
+    /// The kernel's id of the thread as the target's own PID namespace numbers it:
+    /// `threading.get_native_id()`. Python keeps it from 3.11 on; before, it is taken from glibc's
+    /// thread descriptor where that is what it should be, and not known otherwise. To be checked
+    /// against the process's real threads:
+    /// [`ThreadIds`](crate::target::ThreadIds).
+    pub native_id: Option<i32>,
+}
+
+impl Python {
+    /// The addresses of all interpreters (`PyInterpreterState`), the newest first.
+    pub fn interpreters<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
+        let mut found = Vec::new();
+        let mut next = memory.u64(at(self.runtime, self.layout.runtime.interpreters_head))?;
+        while next != 0 && found.len() < MOST_INTERPRETERS {
+            found.push(next);
+            next = memory.u64(at(next, self.layout.interpreter.next))?;
+        }
+        Ok(found)
+    }
+
+    /// The threads of all interpreters, the newest of each first.
+    pub fn thread_states<M: Memory>(&self, memory: &M) -> Result<Vec<ThreadState>, ReadError> {
+        let layout = &self.layout.thread;
+        let mut found = Vec::new();
+        for interpreter in self.interpreters(memory)? {
+            let mut next = memory.u64(at(interpreter, self.layout.interpreter.threads_head))?;
+            while next != 0 && found.len() < MOST_THREADS {
+                let address = next;
+                let pthread = memory.u64(at(address, layout.pthread))?;
+                let native_id = match layout.native_id {
+                    Some(offset) => Some(memory.u64(at(address, offset))?),
+                    None => glibc_thread_id(memory, pthread),
+                };
+                let native_id =
+                    native_id.and_then(|id| i32::try_from(id).ok()).filter(|&id| id > 0);
+                found.push(ThreadState { address, interpreter, pthread, native_id });
+                next = memory.u64(at(address, layout.next))?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the module `threading` calls the threads (`Thread.name`), by `pthread_t`. Threads that it
+    /// does not know, and all if it was not imported, are not in it; a name that cannot be read is
+    /// left out. Only the main interpreter is asked.
+    pub fn thread_names<M: Memory>(&self, memory: &M) -> FxHashMap<u64, String> {
+        let mut names = FxHashMap::default();
+        let Ok(Some(active)) = self.active_threads(memory) else { return names };
+        for entry in active {
+            if let Ok(Some((pthread, name))) = self.thread_name(memory, entry) {
+                names.insert(pthread, name);
+            }
+        }
+        names
+    }
+
+    /// The entries of `threading._active`: {ident: Thread}.
+    fn active_threads<M: Memory>(&self, memory: &M) -> Result<Option<Vec<Entry>>, ReadError> {
+        let layout = &self.layout;
+        let main = memory.u64(at(self.runtime, layout.runtime.interpreters_main))?;
+        let modules = memory.u64(at(main, layout.interpreter.modules))?;
+        let Some(threading) = get(memory, layout, modules, "threading")? else { return Ok(None) };
+        let names = module_dict(memory, layout, threading)?;
+        let Some(active) = get(memory, layout, names, "_active")? else { return Ok(None) };
+        entries(memory, layout, active).map(Some)
+    }
+
+    fn thread_name<M: Memory>(
+        &self,
+        memory: &M,
+        entry: Entry,
+    ) -> Result<Option<(u64, String)>, ReadError> {
+        let Some(pthread) = int_key(memory, &self.layout, entry)? else { return Ok(None) };
+        let Some(name) = attribute(memory, &self.layout, entry.value, "_name")? else {
+            return Ok(None);
+        };
+        Ok(Some((pthread, string(memory, &self.layout, name)?)))
+    }
+}
+
+/// The kernel's thread id in glibc's thread descriptor, if that is what `pthread` points to.
+#[cfg(target_arch = "x86_64")]
+fn glibc_thread_id<M: Memory>(memory: &M, pthread: u64) -> Option<u64> {
+    let own = memory.u64(at(pthread, GLIBC_SELF)).ok()?;
+    if own != pthread {
+        return None;
+    }
+    memory.u32(at(pthread, GLIBC_TID)).ok().map(u64::from)
+}
+
+/// Where glibc keeps the thread id on other architectures has not been looked at.
+#[cfg(not(target_arch = "x86_64"))]
+fn glibc_thread_id<M: Memory>(_memory: &M, _pthread: u64) -> Option<u64> {
+    None
+}

@@ -1,0 +1,186 @@
+//! Before anything is believed: checks that a layout fits the interpreter at hand.
+//!
+//! Each check follows pointers that lead nowhere if the offsets are wrong: the type `type`, the threads
+//! of the main interpreter, `sys.version`, `sys.modules`, the collector's list heads.
+
+use std::fmt;
+
+use super::dicts::{get, module_dict};
+use super::layout::GcPlace;
+use super::objects::{string, type_name, type_of};
+use super::version::Version;
+use super::{Python, at};
+use crate::memory::{Memory, ReadError, u64_at};
+
+/// How often a list head is looked at: a running interpreter relinks its lists all the time.
+const LIST_READS: usize = 1000;
+/// The low bits of list links that a collection (and the incremental collector of 3.14.0 to 3.14.4)
+/// uses as marks.
+const LINK_MARKS: u64 = 3;
+
+/// What did not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invalid {
+    /// There is no interpreter state.
+    NoInterpreter,
+    /// Memory that should be there cannot be read.
+    Read {
+        /// What was looked at.
+        what: &'static str,
+        /// Why not.
+        error: ReadError,
+    },
+    /// Something else was found than what should be there.
+    Different {
+        /// What was looked at.
+        what: &'static str,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invalid::NoInterpreter => f.write_str("there is no interpreter state"),
+            Invalid::Read { what, error } => write!(f, "{what}: {error}"),
+            Invalid::Different { what, expected, found } => {
+                write!(f, "{what}: expected {expected}, found {found}")
+            }
+        }
+    }
+}
+
+impl Python {
+    /// Checks the layout against the interpreter in memory, and gives the exact version.
+    pub fn validate<M: Memory>(&self, memory: &M) -> Result<Version, Invalid> {
+        self.check_type(memory)?;
+        let main = self.check_main_interpreter(memory)?;
+        let version = self.check_version(memory, main)?;
+        self.check_main_module(memory, main)?;
+        self.check_collector(memory, main)?;
+        Ok(version)
+    }
+
+    /// `type(type) is type`, and it is called that.
+    fn check_type<M: Memory>(&self, memory: &M) -> Result<(), Invalid> {
+        let what = "the type of type";
+        let kind = type_of(memory, &self.layout, self.types.kind).map_err(read(what))?;
+        same_address(what, self.types.kind, kind)?;
+        let name = type_name(memory, &self.layout, kind).map_err(read("the name of type"))?;
+        if name == "type" { Ok(()) } else { Err(different("the name of type", "type", name)) }
+    }
+
+    /// The main interpreter is the last of the list, and its threads belong to it.
+    fn check_main_interpreter<M: Memory>(&self, memory: &M) -> Result<u64, Invalid> {
+        let layout = &self.layout;
+        let what = "the interpreters";
+        let main =
+            memory.u64(at(self.runtime, layout.runtime.interpreters_main)).map_err(read(what))?;
+        if main == 0 {
+            return Err(Invalid::NoInterpreter);
+        }
+        let all = self.interpreters(memory).map_err(read(what))?;
+        let last = all.last().copied().ok_or(Invalid::NoInterpreter)?;
+        same_address("the last of the interpreters", main, last)?;
+
+        let what = "the main interpreter's threads";
+        let thread = memory.u64(at(main, layout.interpreter.threads_head)).map_err(read(what))?;
+        if thread == 0 {
+            return Err(Invalid::NoInterpreter);
+        }
+        let interpreter = memory.u64(at(thread, layout.thread.interpreter)).map_err(read(what))?;
+        same_address("the interpreter of its newest thread", main, interpreter)?;
+        Ok(main)
+    }
+
+    /// `sys.version` begins with the version that symbols and names told.
+    fn check_version<M: Memory>(&self, memory: &M, main: u64) -> Result<Version, Invalid> {
+        let layout = &self.layout;
+        let what = "sys.version";
+        let dict = memory.u64(at(main, layout.interpreter.sys_dict)).map_err(read(what))?;
+        let text = get(memory, layout, dict, "version").map_err(read(what))?;
+        let text = text.ok_or_else(|| different(what, "a string", "nothing".to_owned()))?;
+        let text = string(memory, layout, text).map_err(read(what))?;
+        match Version::from_text(&text) {
+            Some(version) if (version.major, version.minor) == (3, self.version.minor) => {
+                Ok(version)
+            }
+            _ => Err(different(what, &self.version.to_string(), text)),
+        }
+    }
+
+    /// `sys.modules` has a module `__main__`.
+    fn check_main_module<M: Memory>(&self, memory: &M, main: u64) -> Result<(), Invalid> {
+        let layout = &self.layout;
+        let what = "sys.modules['__main__']";
+        let modules = memory.u64(at(main, layout.interpreter.modules)).map_err(read(what))?;
+        let module = get(memory, layout, modules, "__main__").map_err(read(what))?;
+        let module = module.ok_or_else(|| different(what, "a module", "nothing".to_owned()))?;
+        // A program may put an object of another class there; its type then has a name at least.
+        let kind = type_of(memory, layout, module).map_err(read(what))?;
+        if kind != self.types.module {
+            type_name(memory, layout, kind).map_err(read(what))?;
+            return Ok(());
+        }
+        let dict = module_dict(memory, layout, module).map_err(read(what))?;
+        match get(memory, layout, dict, "__name__").map_err(read(what))? {
+            Some(_) => Ok(()),
+            None => Err(different(what, "a module with a __name__", "one without".to_owned())),
+        }
+    }
+
+    /// The neighbours of the collector's list heads link back to them. While a collection runs the
+    /// backward links hold counts, so that only the forward ones can be followed.
+    fn check_collector<M: Memory>(&self, memory: &M, main: u64) -> Result<(), Invalid> {
+        let what = "the collector's lists";
+        let gc = &self.layout.gc;
+        let state = match gc.place {
+            GcPlace::Runtime(offset) => at(self.runtime, offset),
+            GcPlace::Interpreter(offset) => at(main, offset),
+        };
+        let generations = [0, 24, 48].map(|place| gc.generations.wrapping_add(place));
+        for head in generations.into_iter().chain([gc.permanent]) {
+            let head = at(state, head);
+            let mut outcome = Ok(());
+            for _ in 0..LIST_READS {
+                let collecting = memory.i32(at(state, gc.collecting)).map_err(read(what))?;
+                outcome = check_list(memory, head, collecting == 1);
+                if outcome.is_ok() {
+                    break;
+                }
+            }
+            outcome?;
+        }
+        Ok(())
+    }
+}
+
+/// A list head {next, prev}, whose neighbours link back to it.
+fn check_list<M: Memory>(memory: &M, head: u64, collecting: bool) -> Result<(), Invalid> {
+    let what = "the collector's lists";
+    let links: [u8; 16] = memory.array(head).map_err(read(what))?;
+    let link = |offset| u64_at(&links, offset).unwrap_or_default() & !LINK_MARKS;
+    let (next, previous) = (link(0), link(8));
+    let after_previous = memory.u64(previous).map_err(read(what))? & !LINK_MARKS;
+    same_address("the collector's list, backwards", head, after_previous)?;
+    let before_next = memory.u64(at(next, 8)).map_err(read(what))? & !LINK_MARKS;
+    if collecting { Ok(()) } else { same_address("the collector's list", head, before_next) }
+}
+
+fn read(what: &'static str) -> impl Fn(ReadError) -> Invalid {
+    move |error| Invalid::Read { what, error }
+}
+
+fn different(what: &'static str, expected: &str, found: String) -> Invalid {
+    Invalid::Different { what, expected: expected.to_owned(), found }
+}
+
+fn same_address(what: &'static str, expected: u64, found: u64) -> Result<(), Invalid> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(different(what, &format!("{expected:#x}"), format!("{found:#x}")))
+}

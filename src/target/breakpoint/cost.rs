@@ -1,0 +1,60 @@
+//! What one hit costs that the kernel only counts: measured on ourselves, each time anew.
+//!
+//! A hit is an exception, and in a virtual machine often a visit to the hypervisor as well: 1 µs on
+//! some machines, 15 µs on others. Whoever measures time across hits must take it off, and whoever
+//! decides how many hits a target can bear must know it.
+
+use std::hint::black_box;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::perf::Counter;
+use super::{Kind, Spot};
+
+const ROUNDS: u32 = 64;
+
+/// The mean time of a counted hit in the calling thread.
+pub fn of_counted_hit() -> io::Result<Duration> {
+    let spot = Spot { address: probe as *const () as u64, kind: Kind::Execute };
+    let counter = Counter::open(spot, 0)?;
+    call_probe(ROUNDS);
+    let unarmed = call_probe(ROUNDS);
+    counter.enable()?;
+    call_probe(4);
+    let armed = call_probe(ROUNDS);
+    counter.disable()?;
+    if counter.hits()? < u64::from(ROUNDS) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(armed.saturating_sub(unarmed) / ROUNDS)
+}
+
+fn call_probe(times: u32) -> Duration {
+    let begun = Instant::now();
+    for number in 0..times {
+        black_box(probe as extern "C" fn(u64) -> u64)(u64::from(number));
+    }
+    begun.elapsed()
+}
+
+/// Something to break at. Not inlined, and with a body of its own, so that it has its own address.
+#[inline(never)]
+extern "C" fn probe(number: u64) -> u64 {
+    black_box(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counted_hit_costs_between_a_tenth_of_a_microsecond_and_a_millisecond() {
+        // Where perf events are refused there is nothing to measure.
+        if let Ok(cost) = of_counted_hit() {
+            assert!(
+                cost > Duration::from_nanos(100) && cost < Duration::from_millis(1),
+                "{cost:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Hardware breakpoints: being told of the moment at which an instruction is reached or a word is
+//! written, without a byte of the target changed.
+//!
+//! The processor has a few debug registers for each thread (four on x86-64). There are two ways to
+//! them behind one interface:
+//! - [`perf`]: a perf event of type `PERF_TYPE_BREAKPOINT`. It is armed without stopping the thread,
+//!   lets a number of hits pass inside the kernel, and is gone with its descriptor.
+//! - [`registers`]: ptrace writes the debug registers of a stopped thread. For where
+//!   `perf_event_open` is not allowed, as in most containers. Every hit stops the thread.
+//!
+//! Either way a hit is a SIGTRAP that the tracer sees, so whoever arms must trace the thread
+//! ([`Tracees`]), and must disarm before it lets go.
+
+pub mod cost;
+pub mod perf;
+pub mod registers;
+
+use std::io;
+
+use super::tracees::Tracees;
+use perf::PerfBreakpoints;
+use registers::RegisterBreakpoints;
+
+/// How many breakpoints a thread can have at a time on every processor that is supported.
+pub const MOST_SPOTS: usize = 4;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The instruction at the address is about to be executed.
+    Execute,
+    /// Some of the `length` bytes at the address (1, 2, 4 or 8, aligned) were written.
+    Write {
+        /// Bytes watched.
+        length: u8,
+    },
+}
+
+/// Where, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// The address in the target.
+    pub address: u64,
+    /// What is waited for there.
+    pub kind: Kind,
+}
+
+/// How breakpoints are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Through perf events.
+    Perf,
+    /// Through ptrace and the debug registers themselves.
+    Ptrace,
+}
+
+/// Why no breakpoint can be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BreakpointError {
+    /// perf events were asked for and refused.
+    #[error("the kernel refuses perf breakpoints: {0}")]
+    Perf(#[source] io::Error),
+    /// Neither way works here.
+    #[error("no hardware breakpoints to be had (perf: {perf}; ptrace: {ptrace})")]
+    None {
+        /// What the kernel said to perf events.
+        perf: io::Error,
+        /// What it said to ptrace.
+        ptrace: io::Error,
+    },
+    /// ptrace's way was asked for and does not work.
+    #[error("the kernel refuses to set debug registers: {0}")]
+    Registers(#[source] io::Error),
+}
+
+/// A thread's share in the time of a window: what the kernel noted of its stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// When the breakpoint was reached, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub hit: u64,
+    /// When the thread ran again, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub back: u64,
+}
+
+/// Breakpoints at the same spots in any number of threads, set in either way.
+#[derive(Debug)]
+pub enum Breakpoints {
+    /// Through perf events.
+    Perf(PerfBreakpoints),
+    /// Through ptrace.
+    Registers(RegisterBreakpoints),
+}
+
+impl Breakpoints {
+    /// Prepares breakpoints at `spots`, in the way asked for or (`None`) in the first that works for
+    /// the traced thread `tid`; it is tried there.
+    pub fn prepare(
+        way: Option<Way>,
+        spots: &[Spot],
+        tracees: &mut Tracees,
+        tid: i32,
+    ) -> Result<Breakpoints, BreakpointError> {
+        let refusal = match way {
+            Some(Way::Ptrace) => None,
+            Some(Way::Perf) | None => match PerfBreakpoints::prepare(spots, tid) {
+                Ok(perf) => return Ok(Breakpoints::Perf(perf)),
+                Err(error) if way.is_some() => return Err(BreakpointError::Perf(error)),
+                Err(error) => Some(error),
+            },
+        };
+        match (RegisterBreakpoints::prepare(spots, tracees, tid), refusal) {
+            (Ok(registers), _) => Ok(Breakpoints::Registers(registers)),
+            (Err(ptrace), None) => Err(BreakpointError::Registers(ptrace)),
+            (Err(ptrace), Some(perf)) => Err(BreakpointError::None { perf, ptrace }),
+        }
+    }
+
+    /// The way in which they are set.
+    pub fn way(&self) -> Way {
+        match self {
+            Breakpoints::Perf(_) => Way::Perf,
+            Breakpoints::Registers(_) => Way::Ptrace,
+        }
+    }
+
+    /// Arms one thread. `skip` draws how many hits to let pass before each that stops the thread;
+    /// where the kernel cannot count, every hit stops it. `Ok(false)`: the thread could not be armed
+    /// now, because it has ended or sleeps in the kernel.
+    pub fn arm(
+        &mut self,
+        tracees: &mut Tracees,
+        tid: i32,
+        skip: &mut dyn FnMut() -> u64,
+    ) -> io::Result<bool> {
+        match self {
+            Breakpoints::Perf(perf) => perf.arm(tid, skip),
+            Breakpoints::Registers(registers) => registers.arm(tracees, tid),
+        }
+    }
+
+    /// Disarms every thread. A hit on its way is still reported by [`Tracees::next_event`].
+    pub fn disarm(&mut self, tracees: &mut Tracees) -> io::Result<()> {
+        match self {
+            Breakpoints::Perf(perf) => perf.disarm(),
+            Breakpoints::Registers(registers) => registers.disarm(tracees),
+        }
+    }
+
+    /// How many hits to let pass in a thread that stands still at a hit of the spot numbered `spot`.
+    pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
+        match self {
+            Breakpoints::Perf(perf) => perf.skip(tid, spot, hits),
+            Breakpoints::Registers(_) => Ok(()),
+        }
+    }
+
+    /// Forgets a thread that has ended.
+    pub fn forget(&mut self, tid: i32) {
+        match self {
+            Breakpoints::Perf(perf) => perf.forget(tid),
+            Breakpoints::Registers(registers) => registers.forget(tid),
+        }
+    }
+
+    /// All hits of all threads since they were armed for the first time, the passed ones included;
+    /// `None` where the kernel does not count.
+    pub fn hits(&self) -> Option<u64> {
+        match self {
+            Breakpoints::Perf(perf) => Some(perf.hits()),
+            Breakpoints::Registers(_) => None,
+        }
+    }
+
+    /// The stops since the last call, as the kernel timed them; `None` where it does not.
+    pub fn stops(&mut self) -> Option<Vec<Stop>> {
+        match self {
+            Breakpoints::Perf(perf) => perf.stops(),
+            Breakpoints::Registers(_) => None,
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Breakpoints by perf events, which the kernel counts, times and takes away again by itself.
+//!
+//! Relies on `PERF_TYPE_BREAKPOINT` with `sigtrap` and `remove_on_exec` (Linux 5.13). An event is
+//! opened for one thread, and a thread that an observed one begins has none until it is armed. The
+//! event of a hit lets `sample_period - 1` hits pass, then sends the thread a SIGTRAP, synchronously:
+//! the tracer finds it at the very instruction. Closing the descriptor, also by our death, removes
+//! the event.
+//!
+//! Where memory for it may be locked, a ring buffer for each thread tells when the kernel saw a hit
+//! and when the thread ran again: only so is it known how long a stop lasted for the target, which
+//! our own clock overstates or understates by the time that waking up takes.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use perf_event_open_sys::bindings as kernel;
+use perf_event_open_sys::{ioctls, perf_event_open};
+use rustc_hash::FxHashMap;
+
+use super::{Kind, Spot, Stop};
+use crate::memory::{u32_at, u64_at};
+
+/// Data pages of a ring: a power of two. 16 KiB hold some 500 records.
+const RING_PAGES: usize = 4;
+
+/// One event that only counts.
+#[derive(Debug)]
+pub struct Counter(OwnedFd);
+
+impl Counter {
+    /// An event for `tid` (0: the calling thread), not counting yet.
+    pub fn open(spot: Spot, tid: i32) -> io::Result<Counter> {
+        open(attributes(spot), tid).map(Counter)
+    }
+
+    /// Begins to count.
+    pub fn enable(&self) -> io::Result<()> {
+        enable(&self.0)
+    }
+
+    /// Stops counting.
+    pub fn disable(&self) -> io::Result<()> {
+        disable(&self.0)
+    }
+
+    /// How often the spot was reached while it counted.
+    pub fn hits(&self) -> io::Result<u64> {
+        count(&self.0)
+    }
+}
+
+/// Events at the same spots in any number of threads.
+#[derive(Debug)]
+pub struct PerfBreakpoints {
+    spots: Vec<Spot>,
+    threads: FxHashMap<i32, ThreadEvents>,
+    /// Hits of threads that have ended since.
+    hits_before: u64,
+}
+
+#[derive(Debug)]
+struct ThreadEvents {
+    /// One for each spot, in their order.
+    events: Vec<OwnedFd>,
+    ring: Option<Ring>,
+    armed: bool,
+}
+
+impl PerfBreakpoints {
+    /// Asks the kernel for such an event on thread `tid`, and gives it back.
+    pub fn prepare(spots: &[Spot], tid: i32) -> io::Result<PerfBreakpoints> {
+        for &spot in spots {
+            drop(open(stopping(spot, u64::MAX >> 1), tid)?);
+        }
+        Ok(PerfBreakpoints { spots: spots.to_vec(), threads: FxHashMap::default(), hits_before: 0 })
+    }
+
+    /// Arms a thread; it is not stopped for it. `Ok(false)`: it has ended.
+    pub fn arm(&mut self, tid: i32, skip: &mut dyn FnMut() -> u64) -> io::Result<bool> {
+        if !self.threads.contains_key(&tid) {
+            match ThreadEvents::open(&self.spots, tid, skip) {
+                Ok(events) => self.threads.insert(tid, events),
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
+                Err(error) => return Err(error),
+            };
+        }
+        let Some(thread) = self.threads.get_mut(&tid) else { return Ok(false) };
+        if !thread.armed {
+            thread.armed = true;
+            thread.events.iter().try_for_each(enable)?;
+        }
+        Ok(true)
+    }
+
+    /// Disarms all threads.
+    pub fn disarm(&mut self) -> io::Result<()> {
+        for thread in self.threads.values_mut().filter(|thread| thread.armed) {
+            thread.armed = false;
+            thread.events.iter().try_for_each(disable)?;
+        }
+        Ok(())
+    }
+
+    /// Lets `hits` hits of a spot pass in a thread that stands still, before the one that stops it.
+    pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
+        let events = self.threads.get(&tid).map(|thread| thread.events.as_slice());
+        match events.and_then(|events| events.get(spot)) {
+            // The kernel counts down a new period only when the thread is scheduled in again, which
+            // a thread in a ptrace stop is yet to be.
+            Some(event) => set_period(event, hits.saturating_add(1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets a thread that has ended; its hits stay counted.
+    pub fn forget(&mut self, tid: i32) {
+        if let Some(thread) = self.threads.remove(&tid) {
+            self.hits_before += thread.hits();
+        }
+    }
+
+    /// All hits so far, the passed ones included.
+    pub fn hits(&self) -> u64 {
+        self.hits_before + self.threads.values().map(ThreadEvents::hits).sum::<u64>()
+    }
+
+    /// The stops since the last call; `None` where a thread has no ring to tell them.
+    pub fn stops(&mut self) -> Option<Vec<Stop>> {
+        let mut stops = Vec::new();
+        for thread in self.threads.values_mut() {
+            thread.ring.as_mut()?.stops(&mut stops);
+        }
+        Some(stops)
+    }
+}
+
+impl ThreadEvents {
+    fn open(spots: &[Spot], tid: i32, skip: &mut dyn FnMut() -> u64) -> io::Result<ThreadEvents> {
+        let mut events = Vec::with_capacity(spots.len());
+        for &spot in spots {
+            events.push(open(stopping(spot, skip().saturating_add(1)), tid)?);
+        }
+        let ring = events
+            .first()
+            .and_then(|first| Ring::map(first).ok())
+            .filter(|_| events.iter().skip(1).all(|event| share_ring(event, &events[0]).is_ok()));
+        Ok(ThreadEvents { events, ring, armed: false })
+    }
+
+    fn hits(&self) -> u64 {
+        // A descriptor of ours that cannot be read is one whose thread never began to count.
+        self.events.iter().map(|event| count(event).unwrap_or(0)).sum()
+    }
+}
+
+/// A counting event in user mode, disabled, that goes away at `execve`.
+fn attributes(spot: Spot) -> kernel::perf_event_attr {
+    let mut attributes = kernel::perf_event_attr {
+        type_: kernel::PERF_TYPE_BREAKPOINT,
+        size: size_of::<kernel::perf_event_attr>() as u32,
+        ..Default::default()
+    };
+    let (kind, length) = match spot.kind {
+        // The kernel wants the size of a long for an instruction on x86-64, 4 on aarch64.
+        Kind::Execute if cfg!(target_arch = "aarch64") => (kernel::HW_BREAKPOINT_X, 4),
+        Kind::Execute => (kernel::HW_BREAKPOINT_X, 8),
+        Kind::Write { length } => (kernel::HW_BREAKPOINT_W, length),
+    };
+    attributes.bp_type = kind;
+    attributes.__bindgen_anon_3.bp_addr = spot.address;
+    attributes.__bindgen_anon_4.bp_len = u64::from(length);
+    attributes.set_disabled(1);
+    attributes.set_exclude_kernel(1);
+    attributes.set_exclude_hv(1);
+    attributes
+}
+
+/// An event whose every `period`th hit is a SIGTRAP, and that notes hits and switches in a ring.
+fn stopping(spot: Spot, period: u64) -> kernel::perf_event_attr {
+    let mut attributes = attributes(spot);
+    attributes.__bindgen_anon_1.sample_period = period;
+    attributes.sample_type = u64::from(kernel::PERF_SAMPLE_TID | kernel::PERF_SAMPLE_TIME);
+    attributes.set_sigtrap(1);
+    attributes.set_remove_on_exec(1);
+    attributes.set_context_switch(1);
+    attributes.set_sample_id_all(1);
+    attributes.set_use_clockid(1);
+    attributes.clockid = libc::CLOCK_MONOTONIC;
+    attributes
+}
+
+fn open(mut attributes: kernel::perf_event_attr, tid: i32) -> io::Result<OwnedFd> {
+    let flags = libc::c_ulong::from(kernel::PERF_FLAG_FD_CLOEXEC);
+    // SAFETY: `attributes` is initialised and outlives the call.
+    let descriptor = unsafe { perf_event_open(&mut attributes, tid, -1, -1, flags) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn enable(event: &OwnedFd) -> io::Result<()> {
+    // SAFETY: an ioctl of a perf descriptor that we own, with an integer argument.
+    checked(unsafe { ioctls::ENABLE(event.as_raw_fd(), 0) })
+}
+
+fn disable(event: &OwnedFd) -> io::Result<()> {
+    // SAFETY: an ioctl of a perf descriptor that we own, with an integer argument.
+    checked(unsafe { ioctls::DISABLE(event.as_raw_fd(), 0) })
+}
+
+fn set_period(event: &OwnedFd, period: u64) -> io::Result<()> {
+    // The kernel wants the address of the number, though the wrapper calls for the number.
+    // SAFETY: an ioctl of a perf descriptor that we own; `period` outlives the call.
+    checked(unsafe { ioctls::PERIOD(event.as_raw_fd(), &raw const period as u64) })
+}
+
+fn share_ring(event: &OwnedFd, owner: &OwnedFd) -> io::Result<()> {
+    // SAFETY: an ioctl of a perf descriptor that we own, with a descriptor as its argument.
+    checked(unsafe { ioctls::SET_OUTPUT(event.as_raw_fd(), owner.as_raw_fd()) })
+}
+
+fn count(event: &OwnedFd) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    match nix::unistd::read(event, &mut bytes)? {
+        8 => Ok(u64::from_ne_bytes(bytes)),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// The ring buffer that the events of one thread write into.
+#[derive(Debug)]
+struct Ring {
+    start: NonNull<libc::c_void>,
+    length: usize,
+    page: usize,
+}
+
+impl Ring {
+    fn map(event: &OwnedFd) -> io::Result<Ring> {
+        // SAFETY: asks for a constant of the system.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        let length = (RING_PAGES + 1) * page;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new shared mapping of a descriptor that we own, at an address of the kernel's
+        // choice.
+        let start = unsafe {
+            let descriptor = event.as_raw_fd();
+            libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, descriptor, 0)
+        };
+        match NonNull::new(start) {
+            Some(start) if start.as_ptr() != libc::MAP_FAILED => Ok(Ring { start, length, page }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Takes what the ring holds, and pairs each hit with the thread's next return to a processor.
+    fn stops(&mut self, stops: &mut Vec<Stop>) {
+        let bytes = self.take();
+        let mut waiting: Option<u64> = None;
+        let mut at = 0;
+        while let (Some(kind), Some(head)) = (u32_at(&bytes, at), u32_at(&bytes, at + 4)) {
+            let (misc, size) = (head & 0xffff, (head >> 16) as usize);
+            // Either record is a header of 8 bytes, pid and tid, and the time.
+            let Some(time) = u64_at(&bytes, at + 16).filter(|_| size >= 24) else { return };
+            match kind {
+                kernel::PERF_RECORD_SAMPLE => waiting = waiting.or(Some(time)),
+                kernel::PERF_RECORD_SWITCH if misc & kernel::PERF_RECORD_MISC_SWITCH_OUT == 0 => {
+                    stops.extend(waiting.take().map(|hit| Stop { hit, back: time }));
+                }
+                _ => {}
+            }
+            at += size;
+        }
+        // The last stop's return is not written yet, or the thread has not run since.
+        stops.extend(waiting.map(|hit| Stop { hit, back: u64::MAX }));
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let page = self.start.as_ptr().cast::<kernel::perf_event_mmap_page>();
+        // SAFETY: the first page of the mapping is this structure, aligned; the kernel writes
+        // `data_head` and we write `data_tail`, each as one word.
+        let (head, tail) = unsafe {
+            (
+                AtomicU64::from_ptr(&raw mut (*page).data_head),
+                AtomicU64::from_ptr(&raw mut (*page).data_tail),
+            )
+        };
+        let end = head.load(Ordering::Acquire);
+        let size = (RING_PAGES * self.page) as u64;
+        let begin = tail.load(Ordering::Relaxed).max(end.saturating_sub(size));
+        let data = self.start.as_ptr().cast::<u8>();
+        let bytes = (begin..end)
+            .map(|position| {
+                // SAFETY: within the data pages; the kernel writes these bytes no more until
+                // `data_tail` passes them.
+                unsafe { data.add(self.page + (position % size) as usize).read_volatile() }
+            })
+            .collect();
+        tail.store(end, Ordering::Release);
+        bytes
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nothing borrows from it.
+        unsafe { libc::munmap(self.start.as_ptr(), self.length) };
+    }
+}

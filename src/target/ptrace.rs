@@ -1,0 +1,198 @@
+//! The ptrace requests that leakspy makes, one plain function each.
+//!
+//! nix's wrappers know no real-time signals (its `waitpid` fails on them), and a tracer that cannot
+//! forward a signal would swallow it. So the few requests needed are made through libc here, and
+//! nowhere else. None of them writes the target's memory; the debug registers are the one thing
+//! that is written, and they belong to the thread, not to its memory.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// What a wait reported about a traced thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It ended, with an exit status or by a signal.
+    Ended,
+    /// It stands still: the signal, and for ptrace's own stops the event (`PTRACE_EVENT_*`).
+    Stopped {
+        /// The signal that would be delivered, or that names the stop.
+        signal: i32,
+        /// 0 for the delivery of a signal.
+        event: i32,
+    },
+}
+
+/// The registers that leakspy looks at, by role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registers {
+    /// The instruction about to be executed.
+    pub instruction: u64,
+    /// The stack pointer.
+    pub stack: u64,
+    /// The first three integer arguments of the C calling convention.
+    pub arguments: [u64; 3],
+    /// The return address where the calling convention keeps it in a register (aarch64).
+    pub link: Option<u64>,
+}
+
+fn request(request: libc::c_uint, tid: i32, address: u64, data: u64) -> io::Result<i64> {
+    // SAFETY: ptrace with integer arguments only; the kernel checks that `tid` is our tracee.
+    let result = unsafe {
+        libc::ptrace(request as _, tid, address as *mut libc::c_void, data as *mut libc::c_void)
+    };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Begins to trace a thread without stopping it.
+pub fn seize(tid: i32) -> io::Result<()> {
+    request(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACEEXEC as u64).map(drop)
+}
+
+/// Asks a thread to stop; a wait will report it with `PTRACE_EVENT_STOP`.
+pub fn interrupt(tid: i32) -> io::Result<()> {
+    request(libc::PTRACE_INTERRUPT, tid, 0, 0).map(drop)
+}
+
+/// Lets a stopped thread go on, delivering `signal` (0: none).
+pub fn resume(tid: i32, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_CONT, tid, 0, signal as u64).map(drop)
+}
+
+/// Keeps a thread in the group stop (SIGSTOP, Ctrl-Z) that it reported, until SIGCONT.
+pub fn listen(tid: i32) -> io::Result<()> {
+    request(libc::PTRACE_LISTEN, tid, 0, 0).map(drop)
+}
+
+/// Stops tracing a stopped thread, which goes on; `signal` is delivered (0: none).
+pub fn detach(tid: i32, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_DETACH, tid, 0, signal as u64).map(drop)
+}
+
+/// Waits for any traced thread (`None`) or for one; `block` says whether to sleep for it.
+/// `Ok(None)`: nothing to report now. `ECHILD` is an error: nothing is traced (any more).
+pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> {
+    let options = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` outlives the call.
+        let found = unsafe { libc::waitpid(tid.unwrap_or(-1), &mut status, options) };
+        match found {
+            0 => return Ok(None),
+            -1 => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+            found if libc::WIFSTOPPED(status) => {
+                let signal = libc::WSTOPSIG(status);
+                return Ok(Some((found, Status::Stopped { signal, event: status >> 16 })));
+            }
+            found => return Ok(Some((found, Status::Ended))),
+        }
+    }
+}
+
+/// The siginfo of the stop that a thread is in: `si_code`, and whether it is a signal stop at all.
+pub fn signal_code(tid: i32) -> io::Result<i32> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let address = info.as_mut_ptr() as u64;
+    request(libc::PTRACE_GETSIGINFO, tid, 0, address)?;
+    // SAFETY: the kernel filled it, and all zeroes is a valid siginfo_t too.
+    Ok(unsafe { info.assume_init() }.si_code)
+}
+
+/// Whether `signal` waits in a stopped thread's own queue.
+pub fn has_pending(tid: i32, signal: i32) -> io::Result<bool> {
+    const MANY: usize = 32;
+    let mut queue = [const { MaybeUninit::<libc::siginfo_t>::zeroed() }; MANY];
+    let arguments = libc::ptrace_peeksiginfo_args { off: 0, flags: 0, nr: MANY as i32 };
+    let found = request(
+        libc::PTRACE_PEEKSIGINFO as libc::c_uint,
+        tid,
+        ptr::from_ref(&arguments) as u64,
+        queue.as_mut_ptr() as u64,
+    )?;
+    // SAFETY: the kernel filled the first `found`; all zeroes is a valid siginfo_t too.
+    let number = |info: &MaybeUninit<libc::siginfo_t>| unsafe { info.assume_init_ref() }.si_signo;
+    Ok(queue.iter().take(found as usize).any(|info| number(info) == signal))
+}
+
+/// The registers of a stopped thread.
+#[cfg(target_arch = "x86_64")]
+pub fn registers(tid: i32) -> io::Result<Registers> {
+    let mut all = MaybeUninit::<libc::user_regs_struct>::zeroed();
+    request(libc::PTRACE_GETREGS, tid, 0, all.as_mut_ptr() as u64)?;
+    // SAFETY: the kernel filled it; it holds integers only.
+    let all = unsafe { all.assume_init() };
+    Ok(Registers {
+        instruction: all.rip,
+        stack: all.rsp,
+        arguments: [all.rdi, all.rsi, all.rdx],
+        link: None,
+    })
+}
+
+/// The registers of a stopped thread.
+#[cfg(target_arch = "aarch64")]
+pub fn registers(tid: i32) -> io::Result<Registers> {
+    const NT_PRSTATUS: u64 = 1;
+    let mut all = MaybeUninit::<libc::user_regs_struct>::zeroed();
+    let mut piece = libc::iovec {
+        iov_base: all.as_mut_ptr().cast(),
+        iov_len: size_of::<libc::user_regs_struct>(),
+    };
+    request(libc::PTRACE_GETREGSET, tid, NT_PRSTATUS, ptr::from_mut(&mut piece) as u64)?;
+    // SAFETY: the kernel filled it; it holds integers only.
+    let all = unsafe { all.assume_init() };
+    Ok(Registers {
+        instruction: all.pc,
+        stack: all.sp,
+        arguments: [all.regs[0], all.regs[1], all.regs[2]],
+        link: Some(all.regs[30]),
+    })
+}
+
+/// Writes one of the eight debug registers of a stopped thread (x86-64).
+#[cfg(target_arch = "x86_64")]
+pub fn set_debug_register(tid: i32, number: usize, value: u64) -> io::Result<()> {
+    let first = std::mem::offset_of!(libc::user, u_debugreg);
+    let offset = first + number * size_of::<u64>();
+    request(libc::PTRACE_POKEUSER, tid, offset as u64, value).map(drop)
+}
+
+/// Reads one of the eight debug registers of a stopped thread (x86-64).
+#[cfg(target_arch = "x86_64")]
+pub fn debug_register(tid: i32, number: usize) -> io::Result<u64> {
+    let first = std::mem::offset_of!(libc::user, u_debugreg);
+    let offset = first + number * size_of::<u64>();
+    let mut value = 0u64;
+    // The system call itself, unlike its wrapper in the C library, stores the word at `data`.
+    // SAFETY: `value` outlives the call; the kernel checks that `tid` is our tracee.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_ptrace,
+            libc::PTRACE_PEEKUSER,
+            tid,
+            offset,
+            ptr::from_mut(&mut value),
+        )
+    };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+/// Writes a register set of a stopped thread (aarch64: `NT_ARM_HW_BREAK`, `NT_ARM_HW_WATCH`).
+#[cfg(target_arch = "aarch64")]
+pub fn set_register_set(tid: i32, kind: u64, bytes: &mut [u8]) -> io::Result<()> {
+    let mut piece = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    request(libc::PTRACE_SETREGSET, tid, kind, ptr::from_mut(&mut piece) as u64).map(drop)
+}
+
+/// Reads a register set of a stopped thread (aarch64), and says how many bytes it has.
+#[cfg(target_arch = "aarch64")]
+pub fn register_set(tid: i32, kind: u64, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut piece = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    request(libc::PTRACE_GETREGSET, tid, kind, ptr::from_mut(&mut piece) as u64)?;
+    Ok(piece.iov_len)
+}
