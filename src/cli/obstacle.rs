@@ -6,6 +6,8 @@
 use std::io;
 
 use crate::memory::ReadError;
+use crate::profile::recorder::RecordError;
+use crate::profile::stack_recorder::StackRecordError;
 use crate::python::pause::PythonPauseError;
 use crate::python::snapshot::SnapshotError;
 use crate::python::{AllocatorError, PythonError};
@@ -62,6 +64,10 @@ impl Obstacle {
         error.chain().find_map(|cause| {
             // Some errors stand for others (`#[error(transparent)]`) and hide them from the chain.
             if let Some(error) = cause.downcast_ref() {
+                of_record(error)
+            } else if let Some(error) = cause.downcast_ref() {
+                of_stack_record(error)
+            } else if let Some(error) = cause.downcast_ref() {
                 of_python(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_snapshot(error)
@@ -85,6 +91,26 @@ impl Obstacle {
 /// Whether all that is wrong with the process is that it is not a Python.
 pub fn is_not_python(error: &anyhow::Error) -> bool {
     matches!(Obstacle::behind(error), Some((Obstacle::NotPython, _)))
+}
+
+fn of_record(error: &RecordError) -> Option<Found> {
+    match error {
+        RecordError::Process(error) => of_process(error),
+        RecordError::Python(error) => of_python(error),
+        RecordError::Denied { .. } => Some((Obstacle::Denied, None)),
+        RecordError::NoBreakpoints { why } => {
+            Some((Obstacle::NoBreakpoints { reason: why.clone() }, None))
+        }
+        RecordError::Guardian(_) | RecordError::Failed { .. } => None,
+    }
+}
+
+fn of_stack_record(error: &StackRecordError) -> Option<Found> {
+    match error {
+        StackRecordError::Process(error) => of_process(error),
+        StackRecordError::Python(error) => of_python(error),
+        StackRecordError::Read(error) => of_reading(error),
+    }
 }
 
 fn of_python(error: &PythonError) -> Option<Found> {
