@@ -3,6 +3,7 @@
 //! `BLESS=1 cargo test --test render` writes the golden files anew; look at the difference before
 //! committing it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,6 +156,39 @@ fn speedscope_in_the_form_its_schema_asks_for() {
 fn json_as_documented() {
     let json = written(Form::Json, &shop(), &heading(), Style::default());
     assert_golden("shop.json", &pretty(&json));
+}
+
+/// The paths of all keys in a value, with the type of what stands there where it is not null.
+fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                keys(value, &format!("{path}.{key}"), found);
+            }
+        }
+        Value::Array(array) => array.iter().for_each(|value| keys(value, path, found)),
+        Value::Number(_) => drop(found.insert(format!("{path}: number"))),
+        Value::String(_) => drop(found.insert(format!("{path}: string"))),
+        Value::Bool(_) | Value::Null => drop(found.insert(format!("{path}: other"))),
+    }
+}
+
+#[test]
+fn the_documentation_shows_every_key_and_no_other() {
+    let page = include_str!("../docs/json.md");
+    let (_, section) = page.split_once("## `leakspy record --format json`").expect("a section");
+    let (_, example) = section.split_once("```json").expect("an example");
+    let (example, explanation) = example.split_once("```").expect("its end");
+    let mut documented = BTreeSet::new();
+    keys(&serde_json::from_str(example).expect("JSON"), "", &mut documented);
+    let json = written(Form::Json, &shop(), &heading(), Style::default());
+    let document: Value = serde_json::from_str(&json).expect("JSON");
+    let mut found = BTreeSet::new();
+    keys(&document, "", &mut found);
+    assert_eq!(documented, found);
+    for key in document.as_object().expect("an object").keys().filter(|&key| key != "schema") {
+        assert!(explanation.contains(&format!("| `{key}` |")), "{key} is not explained");
+    }
 }
 
 #[test]
