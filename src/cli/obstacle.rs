@@ -7,6 +7,7 @@ use std::io;
 
 use crate::memory::ReadError;
 use crate::python::pause::PythonPauseError;
+use crate::python::snapshot::SnapshotError;
 use crate::python::{AllocatorError, PythonError};
 use crate::target::breakpoint::BreakpointError;
 use crate::target::image::ImageError;
@@ -63,6 +64,8 @@ impl Obstacle {
             if let Some(error) = cause.downcast_ref() {
                 of_python(error)
             } else if let Some(error) = cause.downcast_ref() {
+                of_snapshot(error)
+            } else if let Some(error) = cause.downcast_ref() {
                 of_python_pause(error)
             } else if let Some(AllocatorError::Read(error)) = cause.downcast_ref() {
                 of_reading(error)
@@ -77,6 +80,11 @@ impl Obstacle {
             }
         })
     }
+}
+
+/// Whether all that is wrong with the process is that it is not a Python.
+pub fn is_not_python(error: &anyhow::Error) -> bool {
+    matches!(Obstacle::behind(error), Some((Obstacle::NotPython, _)))
 }
 
 fn of_python(error: &PythonError) -> Option<Found> {
@@ -101,6 +109,14 @@ fn of_python(error: &PythonError) -> Option<Found> {
         PythonError::Image(_)
         | PythonError::FreeThreaded { .. }
         | PythonError::NotUnderstood { .. } => None,
+    }
+}
+
+fn of_snapshot(error: &SnapshotError) -> Option<Found> {
+    match error {
+        SnapshotError::Pause(error) => of_python_pause(error),
+        SnapshotError::Process(error) => of_process(error),
+        SnapshotError::Read(error) => of_reading(error),
     }
 }
 

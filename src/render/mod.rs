@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::profile::{By, Profile};
 
+pub mod dump;
 pub mod flamegraph;
 pub mod folded;
 pub mod json;

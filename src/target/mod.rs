@@ -4,6 +4,8 @@
 //! for a pause, or for the moments at which an instruction is reached.
 
 pub mod breakpoint;
+pub mod family;
+pub mod guardian;
 pub mod image;
 pub mod maps;
 pub mod pause;

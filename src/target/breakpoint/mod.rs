@@ -147,6 +147,14 @@ impl Breakpoints {
         }
     }
 
+    /// Whether some thread could not be disarmed, and must be tried again.
+    pub fn is_armed(&self) -> bool {
+        match self {
+            Breakpoints::Perf(_) => false,
+            Breakpoints::Registers(registers) => registers.is_armed(),
+        }
+    }
+
     /// How many hits to let pass in a thread that stands still at a hit of the spot numbered `spot`.
     pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
         match self {

@@ -1,0 +1,105 @@
+//! The ground of all other tests: each promised version is there, and the fixtures tell the truth.
+
+mod support;
+
+use std::fs;
+
+use libtest_mimic::{Arguments, Failed};
+use serde_json::json;
+use support::{Health, Interpreter, Target, cases, required_versions};
+
+fn main() {
+    let mut trials = required_versions();
+    trials.extend(cases("stacks", stacks_stand_still));
+    trials.extend(cases("allocation_sites", shares_add_up));
+    trials.extend(cases("busy", work_is_counted));
+    trials.extend(cases("family", threads_children_and_images_change));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// The witness answers for the process we started, and says the same twice: what it says can be
+/// compared with what is read from outside at another moment.
+fn stacks_stand_still(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "stacks", &[]);
+    target.wait_until_still();
+    let described = target.ask("describe");
+    assert_eq!(described["pid"], target.pid());
+    assert_eq!(described["version"], json!(interpreter.version));
+
+    let mut once = target.ask("stacks");
+    let mut again = target.ask("stacks");
+    for answer in [&mut once, &mut again] {
+        let threads = answer.as_array_mut().expect("stacks are a list");
+        threads.retain(|thread| thread["witness"] == false);
+        assert!(threads.len() > 20, "{} threads", threads.len());
+    }
+    assert_eq!(once, again);
+    target.assert_healthy();
+    target.tell("exit");
+    assert!(target.wait().success());
+    Ok(())
+}
+
+/// Every shape goes round, and its shares are those of four sites.
+fn shares_add_up(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    for shape in ["mixed", "bursty", "rare"] {
+        let mut target = Target::start(interpreter, "allocation_sites", &["--shape", shape]);
+        let truth = target.ask("truth");
+        let sites = truth["sites"].as_array().expect("sites are a list");
+        assert_eq!(sites.len(), 4);
+        for share in ["objects_share", "bytes_share"] {
+            let sum: f64 = sites.iter().filter_map(|site| site[share].as_f64()).sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{share} of {shape}: {sum}");
+        }
+        let cycles = |target: &mut Target| target.ask("cycles").as_u64();
+        let before = cycles(&mut target);
+        while cycles(&mut target) == before {}
+    }
+    Ok(())
+}
+
+/// Every worker counts where we can read it, and the idle threads are there and unknown to Python.
+fn work_is_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let scratch = interpreter.scratch();
+    let counters = scratch.path().join("counters");
+    let inside = interpreter.inside(&counters);
+    let arguments = [inside.to_str().expect("a plain path"), "--idle-threads", "20"];
+    let mut target = Target::start(interpreter, "busy", &arguments);
+    assert_eq!(target.ask("stacks").as_array().map(Vec::len), Some(5));
+    assert_eq!(target.health().threads.len(), 25);
+    let count = || {
+        let bytes = fs::read(&counters).expect("the counters are readable");
+        bytes.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)).collect::<Vec<_>>()
+    };
+    let before = count();
+    assert_eq!(before.len(), 4);
+    while count().iter().zip(&before).any(|(now, then)| now <= then) {}
+    target.assert_healthy();
+    Ok(())
+}
+
+/// The family does as it is told, and what it leaves behind ends with it.
+fn threads_children_and_images_change(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "family", &[]);
+    for question in ["fork", "spawn"] {
+        let child = target.ask(question)["child"].as_i64().expect("a child has a PID");
+        assert!(Health::of(child as i32).is_good());
+        assert_eq!(target.ask(&format!("end {child}")), json!({"status": 9}));
+    }
+    for what in ["threads", "children"] {
+        target.ask(&format!("{what} on"));
+        while target.ask("seen")[what] == 0 {}
+        target.ask(&format!("{what} off"));
+    }
+    target.tell("exec");
+    assert_eq!(target.line(), "READY");
+    assert_eq!(target.ask("seen"), json!({"threads": 0, "children": 0}));
+    target.assert_healthy();
+    let orphan = target.ask("fork")["child"].as_i64().expect("a child has a PID") as i32;
+    target.tell("exit");
+    assert!(target.wait().success());
+    while Health::of(orphan).alive {
+        std::thread::yield_now();
+    }
+    Ok(())
+}

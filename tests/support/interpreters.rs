@@ -1,0 +1,254 @@
+//! Every CPython on the machine that leakspy promises to read, and how to run it.
+//!
+//! Looked for: pyenv's versions, the system's own, and the chroots of `fixtures/fetch-interpreters`.
+//! Each candidate is asked who it is; the same executable is listed once, whatever its names.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use goblin::elf::Elf;
+use tempfile::TempDir;
+
+/// The minor versions of Python 3 that leakspy reads.
+pub const VERSIONS: std::ops::RangeInclusive<u64> = 8..=15;
+
+/// How an interpreter is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linkage {
+    /// The executable holds it.
+    Static,
+    /// The executable loads `libpython`.
+    Shared,
+}
+
+/// A CPython that fixtures can be run under.
+#[derive(Debug, Clone)]
+pub struct Interpreter {
+    /// Version and origin, such as `3.12.1-pyenv`.
+    pub name: String,
+    /// Major, minor and micro version.
+    pub version: [u64; 3],
+    /// The executable, as seen inside [`root`](Self::root).
+    pub executable: PathBuf,
+    /// The root to change into, for an interpreter that has one of its own.
+    pub root: Option<PathBuf>,
+    /// Static or shared.
+    pub linkage: Linkage,
+    /// Whether the executable has no symbol table (beside the dynamic one).
+    pub stripped: bool,
+}
+
+/// What a candidate says of itself, as one line of JSON.
+const WHO_ARE_YOU: &str = "\
+import json, os, sys, sysconfig
+print(json.dumps({
+    'implementation': sys.implementation.name,
+    'version': sys.version_info[:3],
+    'executable': os.path.realpath(sys.executable),
+    'free_threaded': bool(sysconfig.get_config_var('Py_GIL_DISABLED')),
+}))";
+
+/// Every usable interpreter of the machine, by version.
+pub fn interpreters() -> &'static [Interpreter] {
+    static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut seen = BTreeSet::new();
+        let mut found: Vec<_> = candidates()
+            .into_iter()
+            .filter_map(Candidate::ask)
+            .filter(|found| seen.insert((found.root.clone(), found.executable.clone())))
+            .collect();
+        found.sort_by_key(|found| (found.version, found.name.clone()));
+        for interpreter in &found {
+            interpreter.install_fixtures();
+        }
+        found
+    })
+}
+
+impl Interpreter {
+    /// The words that run it, `chroot` and root in front where it has a root of its own.
+    pub fn argv(&self) -> Vec<OsString> {
+        argv(self.root.as_deref(), &self.executable)
+    }
+
+    /// Ready for arguments; no `PYTHON…` variable of ours reaches it, and it writes no bytecode.
+    pub fn command(&self) -> Command {
+        let mut command = command(&self.argv());
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
+        command
+    }
+
+    /// The path of a file under `fixtures/`, as the interpreter sees it.
+    pub fn fixture(&self, file: &str) -> PathBuf {
+        match self.root {
+            Some(_) => Path::new("/fixtures").join(file),
+            None => our_fixtures().join(file),
+        }
+    }
+
+    /// The path by which we see a file that the interpreter sees as `inside`.
+    pub fn outside(&self, inside: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join(inside.strip_prefix("/").unwrap_or(inside)),
+            None => inside.to_path_buf(),
+        }
+    }
+
+    /// The path by which the interpreter sees a file that we see as `outside`.
+    pub fn inside(&self, outside: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => Path::new("/").join(outside.strip_prefix(root).unwrap_or(outside)),
+            None => outside.to_path_buf(),
+        }
+    }
+
+    /// A new folder that both see; it goes when the value is dropped.
+    pub fn scratch(&self) -> TempDir {
+        let parent = self.root.as_ref().map_or_else(env::temp_dir, |root| root.join("tmp"));
+        TempDir::new_in(parent).expect("the temporary folder is writable")
+    }
+
+    /// Copies the fixtures into the interpreter's own root. Each file is replaced in one step, and
+    /// only when it differs: other tests may be reading it.
+    fn install_fixtures(&self) {
+        let Some(root) = &self.root else { return };
+        let folder = root.join("fixtures");
+        fs::create_dir_all(&folder).expect("the interpreter's root is writable");
+        for entry in fs::read_dir(our_fixtures()).expect("fixtures/ is there").flatten() {
+            let source = entry.path();
+            if source.extension().is_none_or(|extension| extension != "py") {
+                continue;
+            }
+            let target = folder.join(entry.file_name());
+            let text = fs::read(&source).expect("fixtures are readable");
+            if fs::read(&target).is_ok_and(|present| present == text) {
+                continue;
+            }
+            let fresh = folder.join(format!(".{}.{:?}", std::process::id(), entry.file_name()));
+            fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &target)).unwrap();
+        }
+    }
+}
+
+/// A path that may be an interpreter.
+struct Candidate {
+    origin: &'static str,
+    root: Option<PathBuf>,
+    executable: PathBuf,
+}
+
+impl Candidate {
+    /// Runs it and lets it say who it is; `None` where it is no interpreter that leakspy reads.
+    fn ask(self) -> Option<Interpreter> {
+        let argv = argv(self.root.as_deref(), &self.executable);
+        let output = command(&argv)
+            .args(["-I", "-S", "-B", "-c", WHO_ARE_YOU])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        let facts: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        let version: [u64; 3] = serde_json::from_value(facts["version"].clone()).ok()?;
+        let ours = facts["implementation"] == "cpython"
+            && facts["free_threaded"] == false
+            && version[0] == 3
+            && VERSIONS.contains(&version[1]);
+        if !ours {
+            return None;
+        }
+        let [major, minor, micro] = version;
+        let mut interpreter = Interpreter {
+            name: format!("{major}.{minor}.{micro}-{}", self.origin),
+            version,
+            executable: PathBuf::from(facts["executable"].as_str()?),
+            root: self.root,
+            linkage: Linkage::Static,
+            stripped: false,
+        };
+        let bytes = fs::read(interpreter.outside(&interpreter.executable)).ok()?;
+        let elf = Elf::parse(&bytes).ok()?;
+        interpreter.stripped = elf.syms.is_empty();
+        if elf.libraries.iter().any(|library| library.starts_with("libpython")) {
+            interpreter.linkage = Linkage::Shared;
+        }
+        Some(interpreter)
+    }
+}
+
+/// All paths where an interpreter may be.
+fn candidates() -> Vec<Candidate> {
+    let pyenv = env::var_os("PYENV_ROOT")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv")));
+    let mut found = Vec::new();
+    for version in pyenv.iter().flat_map(|pyenv| entries(&pyenv.join("versions"))) {
+        found.extend(pythons(&version.join("bin")).map(|path| ("pyenv", None, path)));
+    }
+    for (origin, folder) in [("system", "/usr/bin"), ("local", "/usr/local/bin")] {
+        found.extend(pythons(Path::new(folder)).map(|path| (origin, None, path)));
+    }
+    for root in entries(&our_fixtures().join("interpreters")) {
+        let inside = Path::new("/usr/bin");
+        let bin = root.join("usr/bin");
+        found.extend(pythons(&bin).filter_map(|path| {
+            Some(("chroot", Some(root.clone()), inside.join(path.file_name()?)))
+        }));
+    }
+    found
+        .into_iter()
+        .map(|(origin, root, executable)| Candidate { origin, root, executable })
+        .collect()
+}
+
+/// The files in `folder` named like an interpreter: `python3` or `python3.12`.
+fn pythons(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    entries(folder).into_iter().filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.strip_prefix("python3")).is_some_and(|rest| {
+            let digits = rest.strip_prefix('.').unwrap_or(rest);
+            digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
+}
+
+/// What is in a folder, hidden entries left out, in order; nothing where there is no such folder.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn argv(root: Option<&Path>, executable: &Path) -> Vec<OsString> {
+    let mut words = Vec::new();
+    if let Some(root) = root {
+        words.extend([OsString::from("chroot"), root.into()]);
+    }
+    words.push(executable.into());
+    words
+}
+
+fn command(argv: &[OsString]) -> Command {
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]);
+    for (variable, _) in env::vars_os() {
+        if variable.as_encoded_bytes().starts_with(b"PYTHON") {
+            command.env_remove(variable);
+        }
+    }
+    command
+}
+
+fn our_fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}

@@ -1,0 +1,114 @@
+//! A fixture running under an interpreter: started, waited for, asked, and ended with its test.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::health::Health;
+use super::interpreters::Interpreter;
+
+/// How long a target may be silent before the test is given up, in milliseconds.
+const SILENCE: u16 = 60_000;
+
+/// A running fixture.
+///
+/// It ends when this is dropped, and also, by the kernel's hand, when the thread that started it
+/// ends: start it in the thread that uses it.
+pub struct Target {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Target {
+    /// Starts `fixtures/<fixture>.py` and waits until it says that it is ready.
+    pub fn start(interpreter: &Interpreter, fixture: &str, arguments: &[&str]) -> Target {
+        let mut command = interpreter.command();
+        command
+            .arg(interpreter.fixture(&format!("{fixture}.py")))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        // SAFETY: between fork and exec only one system call is made, which is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));
+        }
+        let mut child = command.spawn().expect("the interpreter starts");
+        let questions = child.stdin.take().expect("stdin is piped");
+        let answers = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut target = Target { child, questions, answers };
+        assert_eq!(target.line(), "READY", "{fixture} under {}", interpreter.name);
+        target
+    }
+
+    /// The PID of the Python process: `chroot` becomes Python by exec and keeps its PID.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Asks a question, a word and perhaps arguments, and waits for the answer.
+    pub fn ask(&mut self, question: &str) -> Value {
+        self.tell(question);
+        let answer: Value = serde_json::from_str(&self.line()).expect("an answer is JSON");
+        assert!(answer.get("error").is_none(), "{question}: {}", answer["error"]);
+        answer
+    }
+
+    /// Asks a question whose answer is not waited for, such as `exit`.
+    pub fn tell(&mut self, question: &str) {
+        writeln!(self.questions, "{question}").expect("the target takes a question");
+    }
+
+    /// The next line that the target prints.
+    pub fn line(&mut self) -> String {
+        if self.answers.buffer().is_empty() {
+            let mut waiting = [PollFd::new(self.answers.get_ref().as_fd(), PollFlags::POLLIN)];
+            let ready =
+                poll(&mut waiting, PollTimeout::from(SILENCE)).expect("a pipe can be polled");
+            assert!(ready > 0, "the target was silent for {} s", SILENCE / 1000);
+        }
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("the target's output is readable");
+        assert!(!line.is_empty(), "the target ended: {:?}", self.child.wait());
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    /// How the process is doing, as the kernel sees it.
+    pub fn health(&self) -> Health {
+        Health::of(self.pid())
+    }
+
+    /// Asserts that nobody holds or traces the target, and that it still answers.
+    pub fn assert_healthy(&mut self) {
+        let health = self.health();
+        assert!(health.is_good(), "{health:?}");
+        assert_eq!(self.ask("describe")["pid"], self.pid());
+    }
+
+    /// Waits until every thread sleeps in the kernel, as those of `stacks.py` soon do for ever.
+    pub fn wait_until_still(&self) {
+        while !self.health().threads.iter().all(|&(_, state)| state == 'S') {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
