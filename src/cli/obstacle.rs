@@ -41,7 +41,7 @@ pub enum Obstacle {
     NotRunning,
     /// Another process traces it.
     Traced {
-        /// The tracer's PID.
+        /// The number of the thread that traces.
         tracer: i32,
     },
     /// The kernel refused to let us read its memory or trace it.
@@ -57,6 +57,15 @@ pub enum Obstacle {
 pub type Found = (Obstacle, Option<i32>);
 
 impl Obstacle {
+    /// The process, or a thread of it, that is named beside the target.
+    pub fn other(&self) -> Option<i32> {
+        match *self {
+            Obstacle::Zombie { parent } => Some(parent),
+            Obstacle::Traced { tracer } => Some(tracer),
+            _ => None,
+        }
+    }
+
     /// The obstacle behind an error, if it is one.
     pub fn behind(error: &anyhow::Error) -> Option<Found> {
         error.chain().find_map(|cause| {
