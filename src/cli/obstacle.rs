@@ -6,6 +6,7 @@
 use std::io;
 
 use crate::memory::ReadError;
+use crate::profile::recorder::RecordError;
 use crate::python::pause::PythonPauseError;
 use crate::python::snapshot::SnapshotError;
 use crate::python::{AllocatorError, PythonError};
@@ -71,6 +72,8 @@ impl Obstacle {
         error.chain().find_map(|cause| {
             // Some errors stand for others (`#[error(transparent)]`) and hide them from the chain.
             if let Some(error) = cause.downcast_ref() {
+                of_recording(error)
+            } else if let Some(error) = cause.downcast_ref() {
                 of_python(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_snapshot(error)
@@ -94,6 +97,18 @@ impl Obstacle {
 /// Whether all that is wrong with the process is that it is not a Python.
 pub fn is_not_python(error: &anyhow::Error) -> bool {
     matches!(Obstacle::behind(error), Some((Obstacle::NotPython, _)))
+}
+
+fn of_recording(error: &RecordError) -> Option<Found> {
+    match error {
+        RecordError::Process(error) => of_process(error),
+        RecordError::Python(error) => of_python(error),
+        RecordError::Denied { .. } => Some((Obstacle::Denied, None)),
+        RecordError::NoBreakpoints { why } => {
+            Some((Obstacle::NoBreakpoints { reason: why.clone() }, None))
+        }
+        RecordError::Guardian(_) | RecordError::Failed { .. } => None,
+    }
 }
 
 fn of_python(error: &PythonError) -> Option<Found> {
@@ -192,6 +207,12 @@ mod tests {
     fn an_obstacle_is_found_inside_an_error_that_stands_for_it() {
         let ended = || ProcessError::Ended { pid: 5 };
         assert_behind(PythonError::from(ended()), Some((Obstacle::Ended, Some(5))));
+        assert_behind(RecordError::from(ended()), Some((Obstacle::Ended, Some(5))));
+        assert_behind(
+            RecordError::from(PythonError::NotRunning { pid: 5 }),
+            Some((Obstacle::NotRunning, Some(5))),
+        );
+        assert_behind(RecordError::Denied { tid: 6 }, Some((Obstacle::Denied, None)));
         assert_behind(PythonPauseError::from(ended()), Some((Obstacle::Ended, Some(5))));
         let read = PythonError::Read { pid: 5, error: ReadError::Denied };
         assert_behind(read, Some((Obstacle::Denied, Some(5))));
