@@ -43,7 +43,7 @@ pub enum Obstacle {
     NotRunning,
     /// Another process traces it.
     Traced {
-        /// The tracer's PID.
+        /// The number of the thread that traces.
         tracer: i32,
     },
     /// The kernel refused to let us read its memory or trace it.
@@ -59,6 +59,15 @@ pub enum Obstacle {
 pub type Found = (Obstacle, Option<i32>);
 
 impl Obstacle {
+    /// The process, or a thread of it, that is named beside the target.
+    pub fn other(&self) -> Option<i32> {
+        match *self {
+            Obstacle::Zombie { parent } => Some(parent),
+            Obstacle::Traced { tracer } => Some(tracer),
+            _ => None,
+        }
+    }
+
     /// The obstacle behind an error, if it is one.
     pub fn behind(error: &anyhow::Error) -> Option<Found> {
         error.chain().find_map(|cause| {
@@ -209,6 +218,12 @@ mod tests {
     fn an_obstacle_is_found_inside_an_error_that_stands_for_it() {
         let ended = || ProcessError::Ended { pid: 5 };
         assert_behind(PythonError::from(ended()), Some((Obstacle::Ended, Some(5))));
+        assert_behind(RecordError::from(ended()), Some((Obstacle::Ended, Some(5))));
+        assert_behind(
+            RecordError::from(PythonError::NotRunning { pid: 5 }),
+            Some((Obstacle::NotRunning, Some(5))),
+        );
+        assert_behind(RecordError::Denied { tid: 6 }, Some((Obstacle::Denied, None)));
         assert_behind(PythonPauseError::from(ended()), Some((Obstacle::Ended, Some(5))));
         let read = PythonError::Read { pid: 5, error: ReadError::Denied };
         assert_behind(read, Some((Obstacle::Denied, Some(5))));
