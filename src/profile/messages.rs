@@ -29,11 +29,9 @@ pub enum Message {
     Started {
         /// The way in which breakpoints are set.
         way: Way,
-        /// What a counted hit costs, in nanoseconds; `None` where hits are not counted.
-        hit_cost: Option<u64>,
     },
-    /// A window has been closed.
-    Window(Window),
+    /// It has looked.
+    Look(Look),
     /// Nothing of the guardian's is left in the target.
     Ended(End),
 }
@@ -64,19 +62,15 @@ pub enum End {
     },
 }
 
-/// A window: a while in which the allocations of the target were counted. Times are in nanoseconds.
+/// A look at the target: a while in which its allocations were counted. Times are in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Window {
-    /// How long it was to last in the target's own time.
-    pub length: u64,
-    /// How long it lasted in the target's own time; less if it was cut short.
-    pub lasted: u64,
+pub struct Look {
+    /// How much of the target's own time it stands for.
+    pub stands_for: u64,
     /// How long the target stood still in it, for stops and for counted hits.
     pub still: u64,
     /// Allocations in it.
     pub hits: u64,
-    /// The chance with which each of them became a sample.
-    pub chance: f64,
     /// The samples, in order.
     pub samples: Vec<Sample>,
 }
@@ -96,8 +90,8 @@ pub struct Sample {
     pub caller: u64,
     /// Whether another of the functions asked, on behalf of a call that is counted by itself.
     pub inner: bool,
-    /// What it stands for in its window, relative to the samples of whole windows.
-    pub factor: f64,
+    /// How many allocations it stands for.
+    pub stands_for: f64,
     /// How long the thread stood still for it, in nanoseconds.
     pub pause: u64,
     /// The Python stack, innermost first.

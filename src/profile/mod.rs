@@ -5,6 +5,7 @@
 //! work is [`sampler`], what it says are [`messages`], and what becomes of them is [`recorder`]'s.
 
 pub mod account;
+pub mod bursts;
 pub mod messages;
 pub mod recorder;
 pub mod recording;
@@ -12,6 +13,5 @@ pub mod sampler;
 pub mod stack_recorder;
 pub mod stacks;
 pub mod tally;
-pub mod windows;
 
 pub use stacks::{By, Profile, Stack, Weight};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use indicatif::BinaryBytes;
 use rustc_hash::FxHashMap;
 
-use super::messages::{Call, End, Message, Request, Sample, Window};
+use super::messages::{Call, End, Look, Message, Request, Sample};
 use super::stacks::Stack;
 use super::tally::Tally;
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
@@ -202,7 +202,7 @@ impl Recorder {
     pub fn take(&mut self, message: &Message) {
         match message {
             Message::Started { .. } => self.started = Some(Instant::now()),
-            Message::Window(window) => self.take_window(window),
+            Message::Look(look) => self.take_look(look),
             Message::Ended(_) => {
                 self.ended = Some(Instant::now());
                 self.control = None;
@@ -219,14 +219,14 @@ impl Recorder {
         tally.into_profile(duration)
     }
 
-    fn take_window(&mut self, window: &Window) {
+    fn take_look(&mut self, look: &Look) {
         let Recorder { process, python, naming, options, command, .. } = self;
         let mut roots = Vec::new();
         if options.processes {
             roots.push(Arc::from(format!("process {}: {command}", process.pid())));
         }
-        self.tally.add(window, |number| {
-            let sample = window.samples.get(number)?;
+        self.tally.add(look, |number| {
+            let sample = look.samples.get(number)?;
             let mut roots = roots.clone();
             if options.threads {
                 roots.push(naming.thread(process, python, sample.pthread));

@@ -1,7 +1,7 @@
 //! The guardian's work: sampling the allocations of one process.
 //!
-//! Sets breakpoints on the entries of the allocator that Python's objects come from, in windows that
-//! [`windows`](super::windows) plans, and copies the Python stack of each thread that one stops. All
+//! Sets breakpoints on the entries of the allocator that Python's objects come from, in bursts that
+//! [`bursts`](super::bursts) plans, and copies the Python stack of each thread that one stops. All
 //! that needs thought (names, lines, weights) is left to whoever reads the [`Message`]s: this runs
 //! while a thread of the target stands still, and must be simple enough to be right about letting it
 //! go.
@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::account::{Costs, Open, Taken, now};
-use super::messages::{Call, End, Message, Request, Sample, Window};
-use super::windows::{Outcome, Plan, Planner, hits_to_pass};
+use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
+use super::messages::{Call, End, Look, Message, Request, Sample};
 use crate::memory::Memory;
 use crate::python::{AllocatorFunctions, Python, RawStack, ThreadState};
 use crate::target::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot, Way, cost};
@@ -90,6 +90,8 @@ struct Sampler {
     planner: Planner,
     random: fastrand::Rng,
     costs: Costs,
+    /// Entries in threads that have not been hit since they were armed for a burst.
+    awaited: FxHashSet<(i32, usize)>,
     stack: RawStack,
 }
 
@@ -126,13 +128,13 @@ impl Sampler {
             planner: Planner::new(request.rate, hit_cost),
             random: fastrand::Rng::new(),
             costs: Costs::new(hit_cost),
+            awaited: FxHashSet::default(),
             stack: RawStack::default(),
         })
     }
 
     fn run(&mut self, control: BorrowedFd<'_>, reports: &mut impl Write) -> Result<End, Trouble> {
-        let started =
-            Message::Started { way: self.breakpoints.way(), hit_cost: self.costs.counted_hit() };
+        let started = Message::Started { way: self.breakpoints.way() };
         report(reports, &started).map_err(Trouble::NobodyListens)?;
         loop {
             let plan = self.planner.plan(&mut self.random);
@@ -142,19 +144,13 @@ impl Sampler {
                     return Ok(End::Asked);
                 }
                 while let Some(event) = self.tracees.next_event()? {
-                    self.between_windows(event)?;
+                    self.between_looks(event)?;
                 }
             }
             self.check_target()?;
-            let window = self.watch(&plan, control)?;
-            self.planner.observe(Outcome {
-                length: plan.length,
-                lasted: Duration::from_nanos(window.lasted),
-                hits: window.hits,
-            });
-            if window.hits > 0 || window.lasted > 0 {
-                report(reports, &Message::Window(window)).map_err(Trouble::NobodyListens)?;
-            }
+            let (look, outcome) = self.look(&plan, control)?;
+            self.planner.observe(outcome);
+            report(reports, &Message::Look(look)).map_err(Trouble::NobodyListens)?;
             if self.wait(control, 0)? {
                 return Ok(End::Asked);
             }
@@ -181,8 +177,8 @@ impl Sampler {
         }
     }
 
-    /// A hit outside any window was on its way when the last one was closed.
-    fn between_windows(&mut self, event: Event) -> Result<(), Trouble> {
+    /// A hit outside any look was on its way when the last one ended.
+    fn between_looks(&mut self, event: Event) -> Result<(), Trouble> {
         match event {
             Event::Hit { tid } => Ok(self.tracees.resume(tid)?),
             Event::Ended { tid } => {
@@ -198,16 +194,22 @@ impl Sampler {
         self.states.remove(&tid);
     }
 
-    /// Opens a window and closes it again.
-    fn watch(&mut self, plan: &Plan, control: BorrowedFd<'_>) -> Result<Window, Trouble> {
+    /// Arms, takes samples, and disarms again.
+    fn look(&mut self, plan: &Plan, control: BorrowedFd<'_>) -> Result<(Look, Outcome), Trouble> {
         let mut open = Open::new(plan, self.breakpoints.hits());
         // What the kernel has noted up to here is from before.
         self.breakpoints.interruptions();
+        // The first hit tells how long a gap the look began in.
+        let in_burst = plan.stands_for.is_some() && plan.chance < 1.0;
+        self.awaited.clear();
         let begun = now();
         for tid in self.tracees.threads() {
-            let mut skip = || hits_to_pass(&mut self.random, plan.chance);
+            let mut skip =
+                || if in_burst { 0 } else { hits_to_pass(&mut self.random, plan.chance) };
             if !self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? {
                 self.forget(tid);
+            } else if in_burst {
+                self.awaited.extend((0..self.entries.len()).map(|entry| (tid, entry)));
             }
         }
         open.opened = u64::midpoint(begun, now());
@@ -216,36 +218,28 @@ impl Sampler {
         self.breakpoints.disarm(&mut self.tracees)?;
         let closed = u64::midpoint(closing, now());
         result?;
-        // Hits that came before the end belong to the window.
+        // Hits that came before the end belong to the look.
         while let Some(event) = self.tracees.next_event()? {
-            self.during_window(event, &mut open)?;
+            self.during_look(event, &mut open)?;
         }
         let hits = self.hits_since(&open);
         let interruptions = self.breakpoints.interruptions();
-        Ok(open.close(closed, hits, interruptions, &self.costs))
+        Ok(open.close(closed, hits, interruptions, &mut self.costs))
     }
 
-    /// Takes samples until the window is over.
+    /// Takes samples until there are enough, or it has lasted long enough. The counters are not read
+    /// meanwhile: that would interrupt the target.
     fn until_over(&mut self, open: &mut Open, control: BorrowedFd<'_>) -> Result<(), Trouble> {
-        let length = open.plan.length.as_nanos() as u64;
-        let enough = (open.plan.most_hits as f64 * open.plan.chance).ceil() as usize;
-        loop {
+        let until = open.opened.saturating_add(open.plan.longest.as_nanos() as u64);
+        while now() < until && open.taken.len() < open.plan.samples as usize {
+            if self.wait(control, until)? || self.tracees.threads().is_empty() {
+                break;
+            }
             while let Some(event) = self.tracees.next_event()? {
-                self.during_window(event, open)?;
-            }
-            let over = open.opened + length + open.spent(&self.costs);
-            if now() >= over || open.taken.len() >= enough {
-                // To read the counters disturbs the target, so it is done only here.
-                open.hits = self.hits_since(open);
-                let over = open.opened + length + open.spent(&self.costs);
-                if now() >= over || open.hits >= open.plan.most_hits {
-                    return Ok(());
-                }
-            }
-            if self.wait(control, over)? || self.tracees.threads().is_empty() {
-                return Ok(());
+                self.during_look(event, open)?;
             }
         }
+        Ok(())
     }
 
     fn hits_since(&self, open: &Open) -> u64 {
@@ -255,10 +249,10 @@ impl Sampler {
         }
     }
 
-    fn during_window(&mut self, event: Event, open: &mut Open) -> Result<(), Trouble> {
+    fn during_look(&mut self, event: Event, open: &mut Open) -> Result<(), Trouble> {
         match event {
             Event::Hit { tid } => self.sample(tid, open),
-            other => self.between_windows(other),
+            other => self.between_looks(other),
         }
     }
 
@@ -271,13 +265,19 @@ impl Sampler {
         if let Some(before) = open.taken.iter().rev().find(|taken| taken.sample.tid == tid) {
             self.costs.note_round(seen.saturating_sub(before.resumed));
         }
-        if let Some(sample) = sample {
-            open.taken.push(Taken { seen, resumed: done, sample });
+        if let Some((entry, sample)) = sample {
+            let taken = Taken { seen, resumed: done, sample };
+            // The first hit of each entry in each thread of a burst stops whatever the chance.
+            if self.awaited.remove(&(tid, entry)) {
+                open.first.get_or_insert(taken);
+            } else {
+                open.taken.push(taken);
+            }
         }
         Ok(resumed?)
     }
 
-    fn look_at(&mut self, tid: i32, chance: f64) -> Option<Sample> {
+    fn look_at(&mut self, tid: i32, chance: f64) -> Option<(usize, Sample)> {
         let registers = ptrace::registers(tid).ok()?;
         let number = self.entries.iter().position(|e| e.address == registers.instruction)?;
         let entry = *self.entries.get(number)?;
@@ -296,18 +296,19 @@ impl Sampler {
         };
         let state = self.states.get(&tid)?;
         self.python.copy_stack(&self.process, state.address, &mut self.stack).ok()?;
-        Some(Sample {
+        let sample = Sample {
             tid,
             pthread: state.pthread,
             call: entry.call,
             bytes,
             caller,
             inner: self.is_inner(caller),
-            factor: 1.0,
+            stands_for: 0.0,
             pause: 0,
             frames: self.stack.frames.clone(),
             complete: self.stack.complete,
-        })
+        };
+        Some((number, sample))
     }
 
     /// Whether the call comes from inside the allocator: `realloc` calls `malloc` when it has to

@@ -1,13 +1,12 @@
-//! From samples to totals: what the samples of all windows come to, and how well it is known.
+//! From samples to totals: what the samples of all looks come to, and how well it is known.
 //!
-//! Each window is an independent look at the target, so the totals are ratio estimates: what was
-//! seen in all windows, over the time that they span, times the time recorded. How much the windows
-//! differ gives the error. The number of allocations in them was counted, not sampled, and what was
-//! sampled is scaled to it.
+//! Looks are independent of each other, so the totals are ratio estimates: what was seen in all of
+//! them, over the time that they stand for, times the time recorded. How much they differ gives the
+//! error.
 
 use std::time::Duration;
 
-use super::messages::Window;
+use super::messages::Look;
 use super::stacks::{By, Profile, Stack, Weight};
 
 /// The sums of a recording.
@@ -15,10 +14,7 @@ use super::stacks::{By, Profile, Stack, Weight};
 pub struct Tally {
     profile: Profile,
     samples: u64,
-    /// Allocations that were counted, and those that the samples stand for.
-    counted: f64,
-    stood_for: f64,
-    /// Seconds of windows; of the target standing still.
+    /// Seconds that the looks stand for; that the target stood still.
     seconds: f64,
     still: f64,
     longest_pause: u64,
@@ -29,7 +25,7 @@ pub struct Tally {
 /// The sums from which the error of a ratio to time follows.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ratio {
-    windows: f64,
+    looks: f64,
     values: f64,
     squares: f64,
     seconds: f64,
@@ -39,7 +35,7 @@ struct Ratio {
 
 impl Ratio {
     fn add(&mut self, value: f64, seconds: f64) {
-        self.windows += 1.0;
+        self.looks += 1.0;
         self.values += value;
         self.squares += value * value;
         self.seconds += seconds;
@@ -49,36 +45,33 @@ impl Ratio {
 
     /// The relative standard error; `None` with too little to tell.
     fn error(&self) -> Option<f64> {
-        if self.windows < 2.0 || self.values <= 0.0 || self.seconds <= 0.0 {
+        if self.looks < 2.0 || self.values <= 0.0 || self.seconds <= 0.0 {
             return None;
         }
         let ratio = self.values / self.seconds;
         let residue =
             self.squares - 2.0 * ratio * self.products + ratio * ratio * self.seconds_squared;
-        let variance = residue.max(0.0) * self.windows / (self.windows - 1.0);
+        let variance = residue.max(0.0) * self.looks / (self.looks - 1.0);
         Some(variance.sqrt() / self.values)
     }
 }
 
 impl Tally {
-    /// Adds a window. `stack` tells the stack of the sample with that number in it; `None` leaves
-    /// the sample out.
-    pub fn add(&mut self, window: &Window, mut stack: impl FnMut(usize) -> Option<Stack>) {
-        let seconds = window.length as f64 * 1e-9;
+    /// Adds a look. `stack` tells the stack of the sample with that number in it; `None` leaves the
+    /// sample out.
+    pub fn add(&mut self, look: &Look, mut stack: impl FnMut(usize) -> Option<Stack>) {
+        let seconds = look.stands_for as f64 * 1e-9;
         self.seconds += seconds;
-        self.still += window.still as f64 * 1e-9;
-        self.counted += window.hits as f64;
+        self.still += look.still as f64 * 1e-9;
         let mut sum = Weight::default();
-        for (number, sample) in window.samples.iter().enumerate() {
-            let each = 1.0 / window.chance.max(f64::MIN_POSITIVE);
+        for (number, sample) in look.samples.iter().enumerate() {
             self.samples += 1;
-            self.stood_for += each;
             self.longest_pause = self.longest_pause.max(sample.pause);
             if sample.inner {
                 continue;
             }
             let Some(stack) = stack(number) else { continue };
-            let objects = each * sample.factor;
+            let objects = sample.stands_for;
             let weight = Weight { objects, bytes: objects * sample.bytes as f64 };
             self.profile.add(stack, weight);
             sum += weight;
@@ -121,9 +114,7 @@ impl Tally {
     pub fn into_profile(self, duration: Duration) -> Profile {
         let mut profile = self.profile;
         let own = (duration.as_secs_f64() - self.still).max(0.0);
-        let counted = if self.stood_for > 0.0 { self.counted / self.stood_for } else { 1.0 };
-        let times = if self.seconds > 0.0 { own / self.seconds } else { 0.0 };
-        profile.scale(counted * times);
+        profile.scale(if self.seconds > 0.0 { own / self.seconds } else { 0.0 });
         profile
     }
 }
@@ -141,16 +132,17 @@ mod tests {
             bytes,
             caller: 0,
             inner: false,
-            factor: 1.0,
+            stands_for: 11.0,
             pause: 50_000,
             frames: Vec::new(),
             complete: true,
         }
     }
 
-    fn window(hits: u64, samples: Vec<Sample>) -> Window {
-        let (length, still) = (1_000_000, 500_000);
-        Window { length, lasted: length, still, hits, chance: 0.1, samples }
+    /// A millisecond looked at, in which the target stood still for another half.
+    fn look(samples: Vec<Sample>) -> Look {
+        let hits = 11 * samples.len() as u64;
+        Look { stands_for: 1_000_000, still: 500_000, hits, samples }
     }
 
     fn stack(_: usize) -> Option<Stack> {
@@ -158,10 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_what_was_counted_times_the_time_that_was_not_looked_at() {
+    fn totals_are_what_was_seen_times_the_time_that_was_not_looked_at() {
         let mut tally = Tally::default();
-        // Ten samples stand for a hundred; there were 110 in a millisecond.
-        tally.add(&window(110, vec![sample(64); 10]), stack);
+        // Ten samples that stand for 110 allocations in a millisecond.
+        tally.add(&look(vec![sample(64); 10]), stack);
         let total = tally.into_profile(Duration::from_millis(10_000)).total();
         let own_milliseconds = 10_000.0 - 0.5;
         assert!((total.objects - 110.0 * own_milliseconds).abs() < 1.0, "{total:?}");
@@ -173,21 +165,21 @@ mod tests {
         let mut tally = Tally::default();
         let mut samples = vec![sample(64); 2];
         samples[1].inner = true;
-        tally.add(&window(20, samples), stack);
+        tally.add(&look(samples), stack);
         let total = tally.into_profile(Duration::from_micros(1_500)).total();
-        assert!((total.objects - 10.0).abs() < 0.01, "{total:?}");
+        assert!((total.objects - 11.0).abs() < 0.01, "{total:?}");
     }
 
     #[test]
-    fn equal_windows_have_no_error_and_different_ones_have_theirs() {
+    fn equal_looks_have_no_error_and_different_ones_have_theirs() {
         let mut even = Tally::default();
         let mut odd = Tally::default();
         for number in 0..100 {
-            even.add(&window(10, vec![sample(100)]), stack);
-            odd.add(&window(10, vec![sample(100); if number % 2 == 0 { 2 } else { 0 }]), stack);
+            even.add(&look(vec![sample(100)]), stack);
+            odd.add(&look(vec![sample(100); if number % 2 == 0 { 2 } else { 0 }]), stack);
         }
         assert!(even.error(By::Bytes).is_some_and(|error| error < 1e-6));
-        // A deviation of 100 % for each of a hundred windows: 10 % for their sum.
+        // A deviation of 100 % for each of a hundred looks: 10 % for their sum.
         assert!(odd.error(By::Bytes).is_some_and(|error| (error - 0.1).abs() < 0.001));
         assert_eq!(Tally::default().error(By::Bytes), None);
     }
@@ -195,7 +187,7 @@ mod tests {
     #[test]
     fn pauses_are_those_of_the_samples() {
         let mut tally = Tally::default();
-        tally.add(&window(110, vec![sample(64); 10]), stack);
+        tally.add(&look(vec![sample(64); 10]), stack);
         assert_eq!(tally.mean_pause(), Duration::from_micros(50));
         assert_eq!(tally.longest_pause(), Duration::from_micros(50));
         assert_eq!(Tally::default().mean_pause(), Duration::ZERO);

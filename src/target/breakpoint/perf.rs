@@ -72,7 +72,7 @@ impl PerfBreakpoints {
     /// Asks the kernel for such an event on thread `tid`, and gives it back.
     pub fn prepare(spots: &[Spot], tid: i32) -> io::Result<PerfBreakpoints> {
         for &spot in spots {
-            drop(open(stopping(spot, u64::MAX >> 1), tid)?);
+            drop(open(stopping(spot), tid)?);
         }
         Ok(PerfBreakpoints { spots: spots.to_vec(), threads: FxHashMap::default(), hits_before: 0 })
     }
@@ -80,7 +80,7 @@ impl PerfBreakpoints {
     /// Arms a thread; it is not stopped for it. `Ok(false)`: it has ended.
     pub fn arm(&mut self, tid: i32, skip: &mut dyn FnMut() -> u64) -> io::Result<bool> {
         if !self.threads.contains_key(&tid) {
-            match ThreadEvents::open(&self.spots, tid, skip) {
+            match ThreadEvents::open(&self.spots, tid) {
                 Ok(events) => self.threads.insert(tid, events),
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
                 Err(error) => return Err(error),
@@ -89,6 +89,9 @@ impl PerfBreakpoints {
         let Some(thread) = self.threads.get_mut(&tid) else { return Ok(false) };
         if !thread.armed {
             thread.armed = true;
+            for event in &thread.events {
+                set_period(event, skip().saturating_add(1))?;
+            }
             thread.events.iter().try_for_each(enable)?;
         }
         Ok(true)
@@ -137,10 +140,10 @@ impl PerfBreakpoints {
 }
 
 impl ThreadEvents {
-    fn open(spots: &[Spot], tid: i32, skip: &mut dyn FnMut() -> u64) -> io::Result<ThreadEvents> {
+    fn open(spots: &[Spot], tid: i32) -> io::Result<ThreadEvents> {
         let mut events = Vec::with_capacity(spots.len());
         for &spot in spots {
-            events.push(open(stopping(spot, skip().saturating_add(1)), tid)?);
+            events.push(open(stopping(spot), tid)?);
         }
         let ring = events
             .first()
@@ -177,10 +180,11 @@ fn attributes(spot: Spot) -> kernel::perf_event_attr {
     attributes
 }
 
-/// An event whose every `period`th hit is a SIGTRAP, and that notes hits and switches in a ring.
-fn stopping(spot: Spot, period: u64) -> kernel::perf_event_attr {
+/// An event whose hits are SIGTRAPs, from the first on or as [`set_period`] says, and that notes hits
+/// and switches in a ring.
+fn stopping(spot: Spot) -> kernel::perf_event_attr {
     let mut attributes = attributes(spot);
-    attributes.__bindgen_anon_1.sample_period = period;
+    attributes.__bindgen_anon_1.sample_period = 1;
     attributes.sample_type = u64::from(kernel::PERF_SAMPLE_TID | kernel::PERF_SAMPLE_TIME);
     attributes.set_sigtrap(1);
     attributes.set_remove_on_exec(1);
