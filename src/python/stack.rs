@@ -98,6 +98,10 @@ impl Python {
                 if let Some(data_stack) = data_stack {
                     let (chunk, top) = (pointer(data_stack.chunk)?, pointer(data_stack.top)?);
                     stack.window.fill(memory, chunk, top.saturating_sub(chunk));
+                    // A link to what was a frame: the new one is not linked yet.
+                    if newest != 0 && newest >= top && newest.wrapping_sub(chunk) < CHUNK {
+                        return Ok(());
+                    }
                 }
                 let code_start = self.layout.code.instructions.unwrap_or_default();
                 let walk = Walk { layout, code_start, data_stack };

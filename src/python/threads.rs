@@ -1,6 +1,6 @@
 //! Interpreters and their threads, and what Python calls those threads.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dicts::{Entry, attribute, entries, get, int_key, module_dict};
 use super::objects::string;
@@ -32,8 +32,8 @@ pub struct ThreadState {
     pub pthread: u64,
     /// The kernel's id of the thread as the target's own PID namespace numbers it:
     /// `threading.get_native_id()`. Python keeps it from 3.11 on; before, it is taken from glibc's
-    /// thread descriptor where that is what it should be, and not known otherwise. To be checked
-    /// against the process's real threads:
+    /// thread descriptor where that is what it should be. A thread that is only being made has none
+    /// yet. To be checked against the process's real threads:
     /// [`ThreadIds`](crate::target::ThreadIds).
     pub native_id: Option<i32>,
 }
@@ -57,6 +57,7 @@ impl Python {
         let span = fields.into_iter().max().unwrap_or_default().saturating_add(8);
         let mut found = Vec::new();
         for interpreter in self.interpreters(memory)? {
+            let first = found.len();
             let mut next = memory.u64(at(interpreter, self.layout.interpreter.threads_head))?;
             while next != 0 && found.len() < MOST_THREADS {
                 let bytes = memory.bytes(next, span as u64, THREAD_SPAN)?;
@@ -71,6 +72,7 @@ impl Python {
                 found.push(ThreadState { address: next, interpreter, pthread, native_id });
                 next = word(layout.next);
             }
+            forget_borrowed_ids(found.get_mut(first..).unwrap_or_default());
         }
         Ok(found)
     }
@@ -110,6 +112,18 @@ impl Python {
             return Ok(None);
         };
         Ok(Some((pthread, string(memory, &self.layout, name)?)))
+    }
+}
+
+/// Up to 3.11 a thread's state is made by the thread that starts it and bears that one's ids until the
+/// new thread itself begins. Of states of one interpreter with the same thread the oldest, which is
+/// the last, is the one that they belong to.
+fn forget_borrowed_ids(newest_first: &mut [ThreadState]) {
+    let mut seen = FxHashSet::default();
+    for thread in newest_first.iter_mut().rev() {
+        if !seen.insert(thread.pthread) {
+            thread.native_id = None;
+        }
     }
 }
 
