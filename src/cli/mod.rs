@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 pub mod advice;
 pub mod dump;
 pub mod facts;
+pub mod guardian;
 pub mod obstacle;
 pub mod output;
 pub mod record;
@@ -39,6 +40,9 @@ Examples:
 enum Command {
     Record(record::Args),
     Dump(dump::Args),
+    /// Sample a process on behalf of another leakspy.
+    #[command(hide = true)]
+    Guardian,
 }
 
 impl Cli {
@@ -47,6 +51,7 @@ impl Cli {
         let (result, pid) = match &self.command {
             Command::Record(args) => (record::run(args), args.target.pid),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
+            Command::Guardian => (guardian::run(), None),
         };
         match result {
             Ok(status) => status,

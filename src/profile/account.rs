@@ -12,7 +12,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::messages::{Sample, Window};
 use super::windows::{Plan, factors};
-use crate::target::breakpoint::Stop;
+use crate::target::breakpoint::{Interruptions, Span};
 
 /// The time of `CLOCK_MONOTONIC` in nanoseconds.
 pub fn now() -> u64 {
@@ -93,35 +93,39 @@ impl Open {
         self.taken.iter().map(stop).sum::<u64>() + costs.of_counted(self.hits)
     }
 
-    /// Makes up the accounts. `closed`: when it was closed. `hits`: all in it. `stops`: as the kernel
-    /// timed them, if it did.
+    /// Makes up the accounts. `closed`: when it was closed. `hits`: all in it. `interruptions`: as the
+    /// kernel timed them, if it did.
     pub fn close(
         mut self,
         closed: u64,
         hits: u64,
-        stops: Option<Vec<Stop>>,
+        interruptions: Option<Interruptions>,
         costs: &Costs,
     ) -> Window {
-        let mut stills: Vec<(u64, u64)> = match stops {
-            Some(stops) => stops.iter().map(|stop| (stop.hit, stop.back.min(closed))).collect(),
-            None => {
-                let still = |t: &Taken| (t.seen, t.resumed.saturating_add(costs.of_round()));
-                self.taken.iter().map(still).collect()
-            }
-        };
-        stills.sort_unstable();
+        let Interruptions { mut stops, mut preemptions } =
+            interruptions.unwrap_or_else(|| self.as_we_saw_it(costs));
+        for span in stops.iter_mut().chain(&mut preemptions) {
+            span.to = span.to.min(closed);
+        }
+        stops.sort_unstable();
+        // While one thread was kept from running, another may have had the GIL.
+        preemptions
+            .retain(|span| !stops.iter().any(|stop| (span.from..span.to).contains(&stop.from)));
         let counted = costs.of_counted(hits);
-        let stood = stood_until(&stills, u64::MAX);
         let whole = closed.saturating_sub(self.opened);
-        let lasted = whole.saturating_sub(stood).saturating_sub(counted);
+        let not_own =
+            length_until(&stops, u64::MAX) + length_until(&preemptions, u64::MAX) + counted;
+        let lasted = whole.saturating_sub(not_own);
         let length = self.plan.length.as_nanos() as u64;
         let cut = hits >= self.plan.most_hits && lasted < length;
         if cut {
             let own = |taken: &Taken| {
                 let passed = taken.seen.saturating_sub(self.opened);
                 let counted = (counted as f64 * passed as f64 / whole.max(1) as f64) as u64;
-                let own = passed.saturating_sub(stood_until(&stills, taken.seen));
-                Duration::from_nanos(own.saturating_sub(counted).min(lasted))
+                let not_own = length_until(&stops, taken.seen)
+                    + length_until(&preemptions, taken.seen)
+                    + counted;
+                Duration::from_nanos(passed.saturating_sub(not_own).min(lasted))
             };
             let at: Vec<Duration> = self.taken.iter().map(own).collect();
             let factors = factors(&at, Duration::from_nanos(lasted), self.plan.length);
@@ -130,23 +134,30 @@ impl Open {
             }
         }
         for taken in &mut self.taken {
-            let still = stills.iter().rev().find(|still| still.0 <= taken.seen);
-            let (from, to) = still.copied().unwrap_or((taken.seen, taken.resumed));
-            taken.sample.pause = to.saturating_sub(from);
+            let stop = stops.iter().rev().find(|stop| stop.from <= taken.seen);
+            let stop = stop.copied().unwrap_or(Span { from: taken.seen, to: taken.resumed });
+            taken.sample.pause = stop.to.saturating_sub(stop.from);
         }
         Window {
             length: if cut { length } else { lasted },
             lasted,
-            still: stood + counted,
+            still: length_until(&stops, u64::MAX) + counted,
             hits,
             chance: self.plan.chance,
             samples: self.taken.into_iter().map(|taken| taken.sample).collect(),
         }
     }
+
+    fn as_we_saw_it(&self, costs: &Costs) -> Interruptions {
+        let stop = |taken: &Taken| Span {
+            from: taken.seen,
+            to: taken.resumed.saturating_add(costs.of_round()),
+        };
+        Interruptions { stops: self.taken.iter().map(stop).collect(), preemptions: Vec::new() }
+    }
 }
 
-/// How long there was a stop before `time`, given all stops from when to when.
-fn stood_until(stills: &[(u64, u64)], time: u64) -> u64 {
-    let until = |&(from, to): &(u64, u64)| to.min(time).saturating_sub(from);
-    stills.iter().filter(|still| still.0 < time).map(until).sum()
+/// How long these spans are together, up to a moment.
+fn length_until(spans: &[Span], time: u64) -> u64 {
+    spans.iter().map(|span| span.to.min(time).saturating_sub(span.from)).sum()
 }

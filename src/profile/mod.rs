@@ -6,8 +6,10 @@
 
 pub mod account;
 pub mod messages;
+pub mod recorder;
 pub mod sampler;
 pub mod stacks;
+pub mod tally;
 pub mod windows;
 
 pub use stacks::{By, Profile, Stack, Weight};

@@ -201,8 +201,8 @@ impl Sampler {
     /// Opens a window and closes it again.
     fn watch(&mut self, plan: &Plan, control: BorrowedFd<'_>) -> Result<Window, Trouble> {
         let mut open = Open::new(plan, self.breakpoints.hits());
-        // What the rings still hold is from before.
-        self.breakpoints.stops();
+        // What the kernel has noted up to here is from before.
+        self.breakpoints.interruptions();
         let begun = now();
         for tid in self.tracees.threads() {
             let mut skip = || hits_to_pass(&mut self.random, plan.chance);
@@ -221,8 +221,8 @@ impl Sampler {
             self.during_window(event, &mut open)?;
         }
         let hits = self.hits_since(&open);
-        let stops = self.breakpoints.stops();
-        Ok(open.close(closed, hits, stops, &self.costs))
+        let interruptions = self.breakpoints.interruptions();
+        Ok(open.close(closed, hits, interruptions, &self.costs))
     }
 
     /// Takes samples until the window is over.

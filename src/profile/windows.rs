@@ -31,6 +31,8 @@ const CUT: f64 = 8.0;
 /// How much of the past a new window leaves in the running means: they span some fifty windows, for
 /// a length that follows the last few would be wrong for the next whenever a program has phases.
 const MEMORY: f64 = 0.98;
+/// How many windows must have been seen before the chance is changed.
+const ENOUGH: f64 = 10.0;
 /// How much longer than the last a window may be.
 const GROWTH: f64 = 1.5;
 
@@ -100,13 +102,15 @@ impl Planner {
     /// The next window.
     pub fn plan(&mut self, random: &mut fastrand::Rng) -> Plan {
         let hits_per_window = self.bearable * SAMPLES_PER_WINDOW / self.rate;
-        let most_hits = (hits_per_window * CUT).ceil() as u64;
-        let plan = |wait, length, chance| Plan { wait, length, most_hits, chance };
+        let plan = |wait, length, chance: f64| {
+            let most_hits = hits_per_window.min(SAMPLES_PER_WINDOW / chance) * CUT;
+            Plan { wait, length, most_hits: most_hits.ceil() as u64, chance }
+        };
         if self.windows < 1.0 {
             return plan(exponential(random, 0.02), SHORTEST, self.chance);
         }
         let hits_per_second = self.hits / self.seconds.max(1e-9);
-        if !self.all_stop {
+        if !self.all_stop && self.windows > ENOUGH {
             self.settle_chance(hits_per_second);
         }
         // The share of the time in which it may be looked at.

@@ -11,6 +11,7 @@ pub mod maps;
 pub mod pause;
 pub mod process;
 pub mod ptrace;
+pub mod symbols;
 pub mod thread_ids;
 pub mod tracees;
 
