@@ -4,6 +4,11 @@
 //! table per domain (raw, mem, object). From 3.12 on they stand in `_PyRuntime`; before, in static
 //! variables that only the full symbol table names. In stripped builds those are found by what they
 //! are: tables of pointers to the interpreter's own functions.
+//!
+//! Not every allocation *calls* these functions. A build with profile-guided and link-time optimisation
+//! (Debian's, python.org's recipe `--enable-optimizations --with-lto`) has the body of pymalloc copied to
+//! hundreds of places, each behind a test that the pointer in the table is pymalloc's: there the word
+//! in the table is read, and the function is not called. What all builds have in common is that read.
 
 use super::layout::Allocators as Place;
 use super::{Python, at};
@@ -18,6 +23,9 @@ const LARGEST_SEGMENT: u64 = 64 << 20;
 /// The functions of one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllocatorFunctions {
+    /// Where the table is. Every allocation of the domain reads it, also where the function that it
+    /// names has been inlined; the function pointers are at [`MALLOC`](Self::MALLOC) and so on.
+    pub table: u64,
     /// What is passed to them as `ctx`; null for CPython's own, unless hooks are installed.
     pub context: u64,
     /// `malloc(ctx, size)`.
@@ -28,6 +36,22 @@ pub struct AllocatorFunctions {
     pub realloc: u64,
     /// `free(ctx, block)`.
     pub free: u64,
+}
+
+impl AllocatorFunctions {
+    /// Where a table has the pointer to `malloc`, in bytes.
+    pub const MALLOC: u64 = 8;
+    /// Where it has the pointer to `calloc`.
+    pub const CALLOC: u64 = 16;
+    /// Where it has the pointer to `realloc`.
+    pub const REALLOC: u64 = 24;
+    /// Where it has the pointer to `free`.
+    pub const FREE: u64 = 32;
+
+    /// Whether the same calls go to the same functions with the same context.
+    pub fn same_as(&self, other: &AllocatorFunctions) -> bool {
+        AllocatorFunctions { table: other.table, ..*self } == *other
+    }
 }
 
 /// The functions of the three domains.
@@ -82,7 +106,7 @@ impl Python {
         }
         let is_pymalloc = object.context == 0
             && image.is_code(object.malloc)
-            && object == mem
+            && object.same_as(&mem)
             && object.malloc != raw.malloc;
         Ok(Allocators { raw, mem, object, is_pymalloc })
     }
@@ -92,6 +116,7 @@ fn read_table<M: Memory>(memory: &M, table: u64) -> Result<AllocatorFunctions, R
     let bytes: [u8; TABLE_SIZE] = memory.array(table)?;
     let word = |index: usize| u64_at(&bytes, 8 * index).unwrap_or_default();
     Ok(AllocatorFunctions {
+        table,
         context: word(0),
         malloc: word(1),
         calloc: word(2),

@@ -3,12 +3,13 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dicts::{Entry, attribute, entries, get, int_key, module_dict};
+use super::links::RingGuard;
 use super::objects::string;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 
 /// No more interpreters than this are looked at.
-const MOST_INTERPRETERS: usize = 10_000;
+const MOST_INTERPRETERS: usize = 1_000;
 /// No more threads than this are looked at, in all interpreters.
 const MOST_THREADS: usize = 100_000;
 /// What is read of a thread state at most, in bytes.
@@ -42,8 +43,9 @@ impl Python {
     /// The addresses of all interpreters (`PyInterpreterState`), the newest first.
     pub fn interpreters<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         let mut found = Vec::new();
+        let mut guard = RingGuard::default();
         let mut next = memory.u64(at(self.runtime, self.layout.runtime.interpreters_head))?;
-        while next != 0 && found.len() < MOST_INTERPRETERS {
+        while next != 0 && found.len() < MOST_INTERPRETERS && !guard.closes_at(next) {
             found.push(next);
             next = memory.u64(at(next, self.layout.interpreter.next))?;
         }
@@ -58,8 +60,9 @@ impl Python {
         let mut found = Vec::new();
         for interpreter in self.interpreters(memory)? {
             let first = found.len();
+            let mut guard = RingGuard::default();
             let mut next = memory.u64(at(interpreter, self.layout.interpreter.threads_head))?;
-            while next != 0 && found.len() < MOST_THREADS {
+            while next != 0 && found.len() < MOST_THREADS && !guard.closes_at(next) {
                 let bytes = memory.bytes(next, span as u64, THREAD_SPAN)?;
                 let word = |offset| u64_at(&bytes, offset).unwrap_or_default();
                 let pthread = word(layout.pthread);
@@ -83,7 +86,7 @@ impl Python {
     pub fn thread_names<M: Memory>(&self, memory: &M) -> FxHashMap<u64, String> {
         let mut names = FxHashMap::default();
         let Ok(Some(active)) = self.active_threads(memory) else { return names };
-        for entry in active {
+        for entry in active.into_iter().take(MOST_THREADS) {
             if let Ok(Some((pthread, name))) = self.thread_name(memory, entry) {
                 names.insert(pthread, name);
             }
