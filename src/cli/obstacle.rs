@@ -160,7 +160,7 @@ fn of_python_pause(error: &PythonPauseError) -> Option<Found> {
         PythonPauseError::Pause(error) => of_pause(error),
         PythonPauseError::Process(error) => of_process(error),
         PythonPauseError::Read(error) => of_reading(error),
-        PythonPauseError::UnknownThread => None,
+        PythonPauseError::Restless => None,
     }
 }
 

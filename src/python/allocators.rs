@@ -4,6 +4,11 @@
 //! table per domain (raw, mem, object). From 3.12 on they stand in `_PyRuntime`; before, in static
 //! variables that only the full symbol table names. In stripped builds those are found by what they
 //! are: tables of pointers to the interpreter's own functions.
+//!
+//! Not every allocation *calls* these functions. A build with profile-guided and link-time optimisation
+//! (Debian's, python.org's recipe `--enable-optimizations --with-lto`) has the body of pymalloc copied to
+//! hundreds of places, each behind a test that the pointer in the table is pymalloc's: there the word
+//! in the table is read, and the function is not called. What all builds have in common is that read.
 
 use super::layout::Allocators as Place;
 use super::{Python, at};
@@ -18,6 +23,9 @@ const LARGEST_SEGMENT: u64 = 64 << 20;
 /// The functions of one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllocatorFunctions {
+    /// Where the table is. Every allocation of the domain reads it, also where the function that it
+    /// names has been inlined; the function pointers are at [`MALLOC`](Self::MALLOC) and so on.
+    pub table: u64,
     /// What is passed to them as `ctx`; null for CPython's own, unless hooks are installed.
     pub context: u64,
     /// `malloc(ctx, size)`.
@@ -28,6 +36,22 @@ pub struct AllocatorFunctions {
     pub realloc: u64,
     /// `free(ctx, block)`.
     pub free: u64,
+}
+
+impl AllocatorFunctions {
+    /// Where a table has the pointer to `malloc`, in bytes.
+    pub const MALLOC: u64 = 8;
+    /// Where it has the pointer to `calloc`.
+    pub const CALLOC: u64 = 16;
+    /// Where it has the pointer to `realloc`.
+    pub const REALLOC: u64 = 24;
+    /// Where it has the pointer to `free`.
+    pub const FREE: u64 = 32;
+
+    /// Whether the same calls go to the same functions with the same context.
+    pub fn same_as(&self, other: &AllocatorFunctions) -> bool {
+        AllocatorFunctions { table: other.table, ..*self } == *other
+    }
 }
 
 /// The functions of the three domains.
@@ -68,7 +92,7 @@ impl Python {
             }
             Place::Static => match ["_PyMem_Raw", "_PyMem", "_PyObject"].map(|n| image.symbol(n)) {
                 [Some(raw), Some(mem), Some(object)] => Some([raw, mem, object].map(|s| s.address)),
-                _ => find_tables(memory, image)?,
+                _ => search(memory, image)?,
             },
         };
         let [raw, mem, object] = tables.ok_or(AllocatorError::NotFound)?;
@@ -82,7 +106,7 @@ impl Python {
         }
         let is_pymalloc = object.context == 0
             && image.is_code(object.malloc)
-            && object == mem
+            && object.same_as(&mem)
             && object.malloc != raw.malloc;
         Ok(Allocators { raw, mem, object, is_pymalloc })
     }
@@ -92,6 +116,7 @@ fn read_table<M: Memory>(memory: &M, table: u64) -> Result<AllocatorFunctions, R
     let bytes: [u8; TABLE_SIZE] = memory.array(table)?;
     let word = |index: usize| u64_at(&bytes, 8 * index).unwrap_or_default();
     Ok(AllocatorFunctions {
+        table,
         context: word(0),
         malloc: word(1),
         calloc: word(2),
@@ -100,16 +125,18 @@ fn read_table<M: Memory>(memory: &M, table: u64) -> Result<AllocatorFunctions, R
     })
 }
 
-/// Searches the image's writable memory for three tables at equal distances: `_PyObject`, `_PyMem` and
-/// `_PyMem_Raw`, in this order or its reverse, as compilers lay them out. The first two have the same
-/// functions, whatever hooks are installed. `_PyMem_Debug` keeps tables too, each behind a letter:
-/// those are told by the letter.
-pub(crate) fn find_tables<M: Memory>(
-    memory: &M,
-    image: &Image,
-) -> Result<Option<[u64; 3]>, ReadError> {
-    /// The tables, back to back or each aligned to 32 bytes.
-    const STRIDES: [usize; 3] = [40, 48, 64];
+/// Searches the interpreter's writable memory for the tables, as a stripped build up to 3.11 keeps
+/// them, and gives the addresses of those of raw, mem and object.
+///
+/// `_PyObject` is followed by `_PyMem`, which has the same functions whatever hooks are installed;
+/// `_PyMem_Raw` is near, before or behind. `_PyMem_Debug` keeps tables too, each behind a letter:
+/// those are told by the letter. If more than one pair could be meant, none is.
+pub fn search<M: Memory>(memory: &M, image: &Image) -> Result<Option<[u64; 3]>, ReadError> {
+    /// From one table to the next: back to back, or each aligned to 32 bytes.
+    const STRIDES: [usize; 2] = [40, 64];
+    /// How far `_PyMem_Raw` may be.
+    const NEAR: usize = 1024;
+    let mut pairs = Vec::new();
     let writable = image.segments().iter().filter(|segment| segment.writable);
     for segment in writable.filter(|segment| segment.size <= LARGEST_SEGMENT) {
         let bytes = memory.bytes(segment.address, segment.size, LARGEST_SEGMENT as usize)?;
@@ -117,26 +144,25 @@ pub(crate) fn find_tables<M: Memory>(
             .step_by(8)
             .filter(|&offset| is_table(&bytes, offset, image))
             .collect();
-        let is_candidate = |offset| tables.binary_search(&offset).is_ok();
         let functions = |offset: usize| bytes.get(offset + 8..offset + TABLE_SIZE);
-        for &first in &tables {
-            for stride in STRIDES {
-                let (second, third) = (first + stride, first + 2 * stride);
-                if !is_candidate(second) || !is_candidate(third) {
-                    continue;
-                }
-                let order = if functions(first) == functions(second) {
-                    [third, second, first]
-                } else if functions(second) == functions(third) {
-                    [first, second, third]
-                } else {
-                    continue;
-                };
-                return Ok(Some(order.map(|offset| at(segment.address, offset))));
+        for &object in &tables {
+            let second = STRIDES.map(|stride| object + stride).into_iter().find(|second| {
+                tables.binary_search(second).is_ok() && functions(object) == functions(*second)
+            });
+            let Some(mem) = second else { continue };
+            let others = tables.iter().filter(|&&other| other != object && other != mem);
+            let raw = others.min_by_key(|other| other.abs_diff(mem));
+            if let Some(&raw) = raw.filter(|raw| raw.abs_diff(mem) <= NEAR) {
+                pairs.push([raw, mem, object].map(|offset| at(segment.address, offset)));
             }
         }
     }
-    Ok(None)
+    // With PYTHONMALLOC=malloc all three have the same functions, and so are two pairs.
+    match pairs.as_slice() {
+        [tables] => Ok(Some(*tables)),
+        [first, second] if first[1] == second[2] => Ok(Some(*first)),
+        _ => Ok(None),
+    }
 }
 
 /// Whether the words at `offset` look like a table: four different functions of the image behind

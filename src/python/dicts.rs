@@ -4,11 +4,13 @@
 
 use super::at;
 use super::layout::{Attributes, DictKeysSize, Layout};
-use super::objects::{small_int, string, type_of};
+use super::objects::{is_text, small_int, type_of};
 use crate::memory::{Memory, ReadError, u64_at};
 
-/// No dict with more entries than this is read.
+/// No dict with more entries than this is read: `sys.modules`, or the globals of a module.
 const MOST_ENTRIES: u64 = 1 << 17;
+/// No instance with more attributes than this is looked into.
+const MOST_ATTRIBUTES: u64 = 256;
 
 /// `tp_flags` bits, `Include/object.h`.
 const INLINE_VALUES: u64 = 1 << 2;
@@ -30,10 +32,10 @@ pub fn entries<M: Memory>(memory: &M, layout: &Layout, dict: u64) -> Result<Vec<
         0 => None,
         values => Some(at(values, layout.dict.values_first)),
     };
-    key_entries(memory, layout, keys, values)
+    key_entries(memory, layout, keys, values, most)
 }
 
-/// The value for a key that is this text.
+/// The value for a key that is this text, which must be ASCII.
 pub fn get<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -56,7 +58,7 @@ pub fn attribute<M: Memory>(
     let keys = || memory.u64(at(kind, layout.types.cached_keys));
     let managed = flags & MANAGED_DICT != 0;
     let of_values = |values| {
-        let entries = key_entries(memory, layout, keys()?, Some(values))?;
+        let entries = key_entries(memory, layout, keys()?, Some(values), MOST_ATTRIBUTES)?;
         find(memory, layout, &entries, name)
     };
     let dict = match layout.attributes {
@@ -85,7 +87,10 @@ pub fn attribute<M: Memory>(
             offset => memory.u64(object.wrapping_add(offset))?,
         },
     };
-    if dict == 0 { Ok(None) } else { get(memory, layout, dict, name) }
+    if dict == 0 {
+        return Ok(None);
+    }
+    find(memory, layout, &bounded_entries(memory, layout, dict, MOST_ATTRIBUTES)?, name)
 }
 
 /// The dict of a module.
@@ -108,6 +113,7 @@ fn key_entries<M: Memory>(
     layout: &Layout,
     keys: u64,
     values: Option<u64>,
+    most: u64,
 ) -> Result<Vec<Entry>, ReadError> {
     let count = memory.u64(at(keys, layout.keys.entries))?;
     let (index_bytes, with_hash) = match layout.keys.size {
@@ -127,7 +133,7 @@ fn key_entries<M: Memory>(
             (1_u64.checked_shl(logarithm.into()).unwrap_or(u64::MAX), kind == 0)
         }
     };
-    if count > MOST_ENTRIES || index_bytes > 8 * MOST_ENTRIES {
+    if count > most || index_bytes > 16 * MOST_ENTRIES {
         return Err(ReadError::Implausible { address: keys, length: count });
     }
     let (size, key_at) = if with_hash { (24, 8) } else { (16, 0) };
@@ -156,6 +162,6 @@ fn find<M: Memory>(
     entries: &[Entry],
     key: &str,
 ) -> Result<Option<u64>, ReadError> {
-    let same = |entry: &&Entry| string(memory, layout, entry.key).is_ok_and(|text| text == key);
+    let same = |entry: &&Entry| is_text(memory, layout, entry.key, key).unwrap_or(false);
     Ok(entries.iter().find(same).map(|entry| entry.value))
 }

@@ -16,6 +16,7 @@ pub mod frame;
 pub mod gil;
 pub mod layout;
 pub mod lines;
+mod links;
 pub mod locate;
 pub mod objects;
 pub mod pause;

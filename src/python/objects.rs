@@ -59,6 +59,27 @@ pub fn string<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<Str
     Ok(decode(&characters, kind))
 }
 
+/// Whether a `str` object is this text, which must be ASCII. One read, and nothing is decoded.
+pub fn is_text<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+    text: &str,
+) -> Result<bool, ReadError> {
+    /// The longest text that is compared, with the head of the object.
+    const SPAN: usize = 256;
+    let layout = &layout.unicode;
+    let mut buffer = [0; SPAN];
+    let end = layout.ascii_data.saturating_add(text.len());
+    let Some(bytes) = buffer.get_mut(..end) else { return Ok(false) };
+    // A string that ends before unmapped memory is shorter, and so another.
+    memory.read(object, bytes)?;
+    let state = u32_at(bytes, layout.state).unwrap_or_default();
+    Ok(state >> 5 & 3 == 3
+        && u64_at(bytes, layout.length) == Some(text.len() as u64)
+        && bytes.ends_with(text.as_bytes()))
+}
+
 /// The contents of a `bytes` object.
 pub fn bytes<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<Vec<u8>, ReadError> {
     let layout = &layout.bytes;

@@ -3,7 +3,7 @@
 //! In a build with a GIL only the thread that holds it changes Python objects, so it is enough to stop
 //! that one thread and see that it still holds. If nobody holds it, or it changes hands faster than
 //! we can look, all Python threads are stopped; never the threads of libraries that have no Python
-//! thread state.
+//! thread state, unless a thread is just being made whose number Python does not know yet.
 
 use std::time::Duration;
 
@@ -26,9 +26,9 @@ pub enum PythonPauseError {
     /// Its threads could not be read.
     #[error("cannot read the threads of the interpreter: {0}")]
     Read(#[from] ReadError),
-    /// A thread that may change Python's memory is not known by the number the system gives it.
-    #[error("not all Python threads can be told among the threads of the process")]
-    UnknownThread,
+    /// New threads appeared faster than they could be stopped.
+    #[error("its threads could not be stopped: new ones kept appearing")]
+    Restless,
 }
 
 /// Python stands still until this is dropped.
@@ -75,24 +75,38 @@ impl Python {
         self.pause_all(process)
     }
 
-    /// Stops every thread that has a Python thread state.
+    /// Stops every thread that has a Python thread state. A thread that Python is only making has a
+    /// state without a number: if that lasts, all threads of the process are stopped.
     fn pause_all(&self, process: &Process) -> Result<PythonPause, PythonPauseError> {
-        for _ in 0..TRIES {
-            let threads = self.thread_states(process)?;
-            let ids = ThreadIds::read(process)?;
-            // A thread whose number is known but that is not there has ended; it does stand still.
-            let inner: Option<Vec<i32>> = threads.iter().map(|thread| thread.native_id).collect();
-            let inner = inner.ok_or(PythonPauseError::UnknownThread)?;
-            let tids: Vec<i32> = inner.into_iter().filter_map(|id| ids.outer(id)).collect();
-            let pause = Pause::new(process, &tids)?;
-            let holders = self.gil_holders(process)?;
-            // A thread that has begun meanwhile may have taken the GIL.
-            let known = |holder: &u64| threads.iter().any(|thread| thread.address == *holder);
-            if holders.iter().all(known) {
+        let mut pause = Pause::new(process, &[])?;
+        let mut known: Vec<i32> = Vec::new();
+        for attempt in 0..TRIES {
+            // While threads come and go their list can be torn; once they stand still it is not.
+            let Ok(threads) = self.thread_states(process) else { continue };
+            let numbers: Vec<i32> = threads.iter().filter_map(|thread| thread.native_id).collect();
+            let fresh = numbers.iter().any(|number| !known.contains(number));
+            if fresh {
+                // A number that no thread of the process has is that of one that has ended.
+                let ids = ThreadIds::read(process)?;
+                let tids: Vec<i32> = numbers.iter().filter_map(|&id| ids.outer(id)).collect();
+                pause.add(process, &tids)?;
+                known = numbers;
+            } else if numbers.len() == threads.len() {
+                let holders = self.gil_holders(process)?;
                 return Ok(PythonPause { pause, holders, all: true });
+            } else if attempt > 0 {
+                break;
             }
         }
-        Err(PythonPauseError::UnknownThread)
+        for _ in 0..TRIES {
+            let tids = process.threads()?;
+            if tids.iter().all(|&tid| pause.contains(tid)) {
+                let holders = self.gil_holders(process)?;
+                return Ok(PythonPause { pause, holders, all: true });
+            }
+            pause.add(process, &tids)?;
+        }
+        Err(PythonPauseError::Restless)
     }
 
     /// Our numbers of the threads with these states; `None` if one of them is not known.

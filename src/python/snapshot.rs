@@ -53,43 +53,68 @@ pub struct ThreadSnapshot {
     pub stack: Stack,
 }
 
+/// How often threads are looked at that stand in the middle of entering a function.
+const TRIES: usize = 5;
+
 impl Python {
     /// Takes a snapshot; with a pause, or of the running process, whose stacks may be torn then.
+    ///
+    /// A pause can fall on the few instructions in which the interpreter links a new frame (up to
+    /// 3.12 the link is not yet written for a moment). Such a stack is not complete, and the snapshot is
+    /// taken again.
     pub fn snapshot(&self, process: &Process, pausing: bool) -> Result<Snapshot, SnapshotError> {
-        let ids = ThreadIds::read(process)?;
-        let state_of = |thread: &ThreadState| {
-            let tid = ids.outer(thread.native_id?)?;
-            Some((tid, process.thread_state(tid)?))
-        };
-        let states: Vec<(i32, char)> =
-            self.thread_states(process)?.iter().filter_map(state_of).collect();
+        let mut paused = Duration::ZERO;
+        let mut tries = 1;
+        loop {
+            let mut snapshot = self.try_snapshot(process, pausing)?;
+            paused += snapshot.pause;
+            snapshot.pause = paused;
+            if tries == TRIES || snapshot.threads.iter().all(|thread| thread.stack.complete) {
+                return Ok(snapshot);
+            }
+            tries += 1;
+        }
+    }
 
+    fn try_snapshot(&self, process: &Process, pausing: bool) -> Result<Snapshot, SnapshotError> {
+        let running = self.running_threads(process)?;
         let pause = if pausing { Some(self.pause(process)?) } else { None };
         let copied = self.copy_stacks(process);
         let holders = match &pause {
-            Some(pause) => pause.holders.clone(),
-            None => self.gil_holders(process)?,
+            Some(pause) => Ok(pause.holders.clone()),
+            None => self.gil_holders(process),
         };
         let pause = pause.map(PythonPause::resume).unwrap_or_default();
 
+        let ids = ThreadIds::read(process)?;
+        let holders = holders?;
         let memory = Cached::new(process);
-        let mut cache = CodeCache::new();
         let names = self.thread_names(&memory);
+        let mut cache = CodeCache::new();
         let describe = |(thread, raw): (ThreadState, RawStack)| {
             let tid = thread.native_id.and_then(|id| ids.outer(id));
             let holds_gil = holders.contains(&thread.address);
-            let was_running = || tid.is_some_and(|tid| states.contains(&(tid, 'R')));
             ThreadSnapshot {
                 pthread: thread.pthread,
                 tid,
                 name: names.get(&thread.pthread).cloned(),
                 holds_gil,
-                running: holds_gil || was_running(),
+                running: holds_gil || tid.is_some_and(|tid| running.contains(&tid)),
                 stack: cache.resolve_stack(&memory, self, &raw),
             }
         };
         let threads = copied?.into_iter().rev().map(describe).collect();
         Ok(Snapshot { pause, threads })
+    }
+
+    /// The Python threads that are running now, by our numbers. A thread that stands still in a pause
+    /// does not show any more whether it was.
+    fn running_threads(&self, process: &Process) -> Result<Vec<i32>, SnapshotError> {
+        let ids = ThreadIds::read(process)?;
+        // In a running process the list can be torn; what it lacks counts as waiting.
+        let threads = self.thread_states(process).unwrap_or_default();
+        let tids = threads.iter().filter_map(|thread| ids.outer(thread.native_id?));
+        Ok(tids.filter(|&tid| process.thread_state(tid) == Some('R')).collect())
     }
 
     /// Copies the stacks of all threads. One that cannot be read is empty and not complete.

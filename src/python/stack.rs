@@ -8,6 +8,7 @@
 //! the interpreter's entries on the C stack) costs a read each, as does every frame up to 3.10.
 
 use super::layout::{DataStack, FrameLink, FrameObject, Frames, InterpreterFrame, Thread};
+use super::links::RingGuard;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
 
@@ -98,6 +99,10 @@ impl Python {
                 if let Some(data_stack) = data_stack {
                     let (chunk, top) = (pointer(data_stack.chunk)?, pointer(data_stack.top)?);
                     stack.window.fill(memory, chunk, top.saturating_sub(chunk));
+                    // A link to what was a frame: the new one is not linked yet.
+                    if newest != 0 && newest >= top && newest.wrapping_sub(chunk) < CHUNK {
+                        return Ok(());
+                    }
                 }
                 let code_start = self.layout.code.instructions.unwrap_or_default();
                 let walk = Walk { layout, code_start, data_stack };
@@ -122,12 +127,13 @@ fn read_thread<M: Memory>(memory: &M, layout: &Thread, thread: u64) -> Result<Ve
 fn follow_objects<M: Memory>(memory: &M, layout: &FrameObject, newest: u64, stack: &mut RawStack) {
     let mut frame = newest;
     let mut bytes = [0; FRAME_SPAN];
+    let mut guard = RingGuard::default();
     while stack.frames.len() < MOST_FRAMES {
         if frame == 0 {
             stack.complete = true;
             return;
         }
-        if memory.read(frame, &mut bytes).is_err() {
+        if guard.closes_at(frame) || memory.read(frame, &mut bytes).is_err() {
             return;
         }
         let fields = (
@@ -152,10 +158,14 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn follow<M: Memory>(&self, memory: &M, newest: u64, stack: &mut RawStack) {
         let mut frame = newest;
-        // Shims are not kept, so they are counted: a ring of them must end too.
+        let mut guard = RingGuard::default();
+        // Shims are not kept, so steps are counted.
         for _ in 0..MOST_FRAMES {
             if frame == 0 {
                 stack.complete = true;
+                return;
+            }
+            if guard.closes_at(frame) {
                 return;
             }
             let Some((raw, previous)) = self.frame_at(memory, frame, &mut stack.window) else {

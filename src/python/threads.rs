@@ -1,14 +1,15 @@
 //! Interpreters and their threads, and what Python calls those threads.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dicts::{Entry, attribute, entries, get, int_key, module_dict};
+use super::links::RingGuard;
 use super::objects::string;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 
 /// No more interpreters than this are looked at.
-const MOST_INTERPRETERS: usize = 10_000;
+const MOST_INTERPRETERS: usize = 1_000;
 /// No more threads than this are looked at, in all interpreters.
 const MOST_THREADS: usize = 100_000;
 /// What is read of a thread state at most, in bytes.
@@ -32,8 +33,8 @@ pub struct ThreadState {
     pub pthread: u64,
     /// The kernel's id of the thread as the target's own PID namespace numbers it:
     /// `threading.get_native_id()`. Python keeps it from 3.11 on; before, it is taken from glibc's
-    /// thread descriptor where that is what it should be, and not known otherwise. To be checked
-    /// against the process's real threads:
+    /// thread descriptor where that is what it should be. A thread that is only being made has none
+    /// yet. To be checked against the process's real threads:
     /// [`ThreadIds`](crate::target::ThreadIds).
     pub native_id: Option<i32>,
 }
@@ -42,8 +43,9 @@ impl Python {
     /// The addresses of all interpreters (`PyInterpreterState`), the newest first.
     pub fn interpreters<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         let mut found = Vec::new();
+        let mut guard = RingGuard::default();
         let mut next = memory.u64(at(self.runtime, self.layout.runtime.interpreters_head))?;
-        while next != 0 && found.len() < MOST_INTERPRETERS {
+        while next != 0 && found.len() < MOST_INTERPRETERS && !guard.closes_at(next) {
             found.push(next);
             next = memory.u64(at(next, self.layout.interpreter.next))?;
         }
@@ -57,8 +59,10 @@ impl Python {
         let span = fields.into_iter().max().unwrap_or_default().saturating_add(8);
         let mut found = Vec::new();
         for interpreter in self.interpreters(memory)? {
+            let first = found.len();
+            let mut guard = RingGuard::default();
             let mut next = memory.u64(at(interpreter, self.layout.interpreter.threads_head))?;
-            while next != 0 && found.len() < MOST_THREADS {
+            while next != 0 && found.len() < MOST_THREADS && !guard.closes_at(next) {
                 let bytes = memory.bytes(next, span as u64, THREAD_SPAN)?;
                 let word = |offset| u64_at(&bytes, offset).unwrap_or_default();
                 let pthread = word(layout.pthread);
@@ -71,6 +75,7 @@ impl Python {
                 found.push(ThreadState { address: next, interpreter, pthread, native_id });
                 next = word(layout.next);
             }
+            forget_borrowed_ids(found.get_mut(first..).unwrap_or_default());
         }
         Ok(found)
     }
@@ -81,7 +86,7 @@ impl Python {
     pub fn thread_names<M: Memory>(&self, memory: &M) -> FxHashMap<u64, String> {
         let mut names = FxHashMap::default();
         let Ok(Some(active)) = self.active_threads(memory) else { return names };
-        for entry in active {
+        for entry in active.into_iter().take(MOST_THREADS) {
             if let Ok(Some((pthread, name))) = self.thread_name(memory, entry) {
                 names.insert(pthread, name);
             }
@@ -110,6 +115,18 @@ impl Python {
             return Ok(None);
         };
         Ok(Some((pthread, string(memory, &self.layout, name)?)))
+    }
+}
+
+/// Up to 3.11 a thread's state is made by the thread that starts it and bears that one's ids until the
+/// new thread itself begins. Of states of one interpreter with the same thread the oldest, which is
+/// the last, is the one that they belong to.
+fn forget_borrowed_ids(newest_first: &mut [ThreadState]) {
+    let mut seen = FxHashSet::default();
+    for thread in newest_first.iter_mut().rev() {
+        if !seen.insert(thread.pthread) {
+            thread.native_id = None;
+        }
     }
 }
 

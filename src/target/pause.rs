@@ -72,14 +72,20 @@ impl Pause {
     /// Stops these threads of `process`. Threads that have ended meanwhile are not an error: they do
     /// stand still. On any other error those already stopped go on.
     pub fn new(process: &Process, tids: &[i32]) -> Result<Pause, PauseError> {
-        let mut pause = Pause {
-            held: Vec::with_capacity(tids.len()),
-            began: Instant::now(),
-            _same_thread: PhantomData,
-        };
+        let mut pause =
+            Pause { held: Vec::new(), began: Instant::now(), _same_thread: PhantomData };
+        pause.add(process, tids)?;
+        Ok(pause)
+    }
+
+    /// Stops more threads; those that already stand still may be among them.
+    pub fn add(&mut self, process: &Process, tids: &[i32]) -> Result<(), PauseError> {
         for &tid in tids {
+            if self.held.iter().any(|held| held.tid == tid) {
+                continue;
+            }
             match ptrace::seize(tid) {
-                Ok(()) => pause.held.push(Held { tid, state: State::Interrupted }),
+                Ok(()) => self.held.push(Held { tid, state: State::Interrupted }),
                 Err(error) if is_gone(&error) => continue,
                 Err(error) => match refusal(process, tid, error) {
                     Some(error) => return Err(error),
@@ -91,11 +97,16 @@ impl Pause {
                 _ => {}
             }
         }
-        for held in &mut pause.held {
+        for held in self.held.iter_mut().filter(|held| held.state == State::Interrupted) {
             held.wait_until_still(process)
                 .map_err(|source| PauseError::Failed { tid: held.tid, source })?;
         }
-        Ok(pause)
+        Ok(())
+    }
+
+    /// Whether this thread was stopped.
+    pub fn contains(&self, tid: i32) -> bool {
+        self.held.iter().any(|held| held.tid == tid)
     }
 
     /// The threads that stand still.

@@ -1,0 +1,166 @@
+//! Random bytes in place of a target's memory: whatever is asked, the answer is a value or an error,
+//! never a panic, and never for ever.
+
+use std::sync::{Arc, LazyLock};
+
+use leakspy::memory::{Memory, ReadError};
+use leakspy::python::debug_offsets::DebugOffsets;
+use leakspy::python::dicts::{attribute, entries, get};
+use leakspy::python::layout::{Layout, TABLES};
+use leakspy::python::objects::{bytes, small_int, string, type_name};
+use leakspy::python::{CodeCache, Python, RawFrame, RawStack, Types, Version};
+use leakspy::target::{Image, Process};
+use proptest::prelude::*;
+
+/// Memory without a hole, or with many: the same few words over and over, so that pointers that are
+/// followed lead to other such words and chains close into rings.
+#[derive(Debug, Clone)]
+struct Junk {
+    words: Vec<u64>,
+    holes: bool,
+}
+
+impl Memory for Junk {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        if self.holes && address >> 12 & 3 == 3 {
+            return Err(ReadError::Unmapped { address, length: buffer.len() });
+        }
+        let (mut at, mut rest) = (address, buffer);
+        while !rest.is_empty() {
+            let word = self.words[(at / 8) as usize % self.words.len()].to_le_bytes();
+            let word = &word[(at % 8) as usize..];
+            let (piece, after) = rest.split_at_mut(word.len().min(rest.len()));
+            piece.copy_from_slice(&word[..piece.len()]);
+            at = at.wrapping_add(piece.len() as u64);
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+/// Words such as a target has: small numbers, addresses close by, extremes, anything.
+fn word() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        4 => 0_u64..64,
+        4 => (0_u64..512).prop_map(|word| 0x7f00_0000_0000 + 8 * word),
+        1 => Just(u64::MAX),
+        1 => Just(i64::MAX as u64),
+        2 => any::<u64>(),
+    ]
+}
+
+fn junk() -> impl Strategy<Value = Junk> {
+    (proptest::collection::vec(word(), 1..400), any::<bool>())
+        .prop_map(|(words, holes)| Junk { words, holes })
+}
+
+fn layouts() -> impl Iterator<Item = (u8, &'static Layout)> {
+    TABLES.iter().copied().flatten().map(|table| (table.minor, &table.layout))
+}
+
+fn address() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0x7f00_0000_0000), word()]
+}
+
+/// An interpreter that is nothing of the kind.
+fn python(minor: u8, layout: Layout, runtime: u64, code: u64) -> Python {
+    static OWN_IMAGE: LazyLock<Arc<Image>> = LazyLock::new(|| {
+        let process = Process::open(std::process::id() as i32).expect("we are there");
+        let maps = process.maps().expect("our maps can be read");
+        Arc::new(Image::open(process.pid(), &maps[0]).expect("our file is an image"))
+    });
+    Python {
+        version: Version { major: 3, minor, micro: 1 },
+        layout: Arc::new(layout),
+        runtime,
+        types: Types { kind: runtime, code, module: runtime },
+        image: Arc::clone(&OWN_IMAGE),
+        disagreements: Vec::new(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_interpreter(memory in junk(), runtime in address(), code in address()) {
+        for (minor, layout) in layouts() {
+            let python = python(minor, *layout, runtime, code);
+            let _ = python.validate(&memory);
+            let _ = python.interpreters(&memory);
+            let _ = python.gil_holders(&memory);
+            let _ = python.allocators(&memory);
+            if let Ok(threads) = python.thread_states(&memory) {
+                prop_assert!(threads.len() <= 100_000);
+            }
+            let _ = python.thread_names(&memory);
+        }
+    }
+
+    #[test]
+    fn a_stack(memory in junk(), thread in address()) {
+        let mut raw = RawStack::default();
+        let mut cache = CodeCache::new();
+        for (minor, layout) in layouts() {
+            // Some word is taken for the type of code, so that some frames are looked at closely.
+            let python = python(minor, *layout, thread, memory.words[0]);
+            let _ = python.copy_stack(&memory, thread, &mut raw);
+            prop_assert!(raw.frames.len() <= 100_000);
+            raw.frames.truncate(200);
+            cache.resolve_stack(&memory, &python, &raw);
+        }
+    }
+
+    #[test]
+    fn a_frame(memory in junk(), code in address(), instruction: i32, generator: bool) {
+        for (minor, layout) in layouts() {
+            let kind = memory.u64(code.wrapping_add(layout.object.kind as u64)).unwrap_or(0);
+            let python = python(minor, *layout, 0, kind);
+            let frame = RawFrame { code, instruction, generator };
+            let _ = CodeCache::new().resolve(&memory, &python, &frame);
+        }
+    }
+
+    #[test]
+    fn objects(memory in junk(), object in address()) {
+        for (_, layout) in layouts() {
+            if let Ok(text) = string(&memory, layout, object) {
+                prop_assert!(text.chars().count() <= 4096);
+            }
+            let _ = bytes(&memory, layout, object);
+            let _ = small_int(&memory, layout, object);
+            let _ = type_name(&memory, layout, object);
+        }
+    }
+
+    #[test]
+    fn dicts(memory in junk(), object in address()) {
+        for (_, layout) in layouts() {
+            let _ = entries(&memory, layout, object);
+            let _ = get(&memory, layout, object, "key");
+            let _ = attribute(&memory, layout, object, "name");
+        }
+    }
+
+    #[test]
+    fn offsets_that_the_target_publishes(
+        mut memory in junk(),
+        minor in 12_u8..18,
+        thread in address(),
+    ) {
+        memory.holes = false;
+        memory.words.resize(400, 8);
+        memory.words[0] = u64::from_le_bytes(*b"xdebugpy");
+        memory.words[1] = 0x0300_01f0 | u64::from(minor) << 16;
+        let runtime = 400 * 8 * 1000;
+        if let Some(offsets) = DebugOffsets::read(&memory, runtime).expect("no holes") {
+            let mut layout = TABLES[7][0].layout;
+            offsets.apply(&mut layout);
+            let python = python(minor, layout, runtime, memory.words[2]);
+            let _ = python.validate(&memory);
+            let _ = python.thread_states(&memory);
+            let mut raw = RawStack::default();
+            let _ = python.copy_stack(&memory, thread, &mut raw);
+            raw.frames.truncate(200);
+            CodeCache::new().resolve_stack(&memory, &python, &raw);
+        }
+    }
+}
