@@ -1,3 +1,10 @@
 //! The binary: parse, run, exit code, nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use leakspy::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -4,6 +4,10 @@
 //! from a test's own random data. Whatever is read is hostile until checked: a length or a pointer
 //! from the target may be anything, so every helper here takes its bound from the caller.
 
+mod cached;
+
+pub use cached::Cached;
+
 /// Why bytes could not be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {

@@ -19,6 +19,7 @@ pub mod lines;
 pub mod locate;
 pub mod objects;
 pub mod pause;
+pub mod snapshot;
 pub mod stack;
 pub mod threads;
 pub mod validate;

@@ -24,7 +24,7 @@ const CHUNK: u64 = 16 << 10;
 const LARGEST_WINDOW: u64 = 1 << 20;
 
 /// A frame as it was found: which code, and where in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RawFrame {
     /// The address of the code object.
     pub code: u64,

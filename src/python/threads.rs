@@ -5,12 +5,14 @@ use rustc_hash::FxHashMap;
 use super::dicts::{Entry, attribute, entries, get, int_key, module_dict};
 use super::objects::string;
 use super::{Python, at};
-use crate::memory::{Memory, ReadError};
+use crate::memory::{Memory, ReadError, u64_at};
 
 /// No more interpreters than this are looked at.
 const MOST_INTERPRETERS: usize = 10_000;
 /// No more threads than this are looked at, in all interpreters.
 const MOST_THREADS: usize = 100_000;
+/// What is read of a thread state at most, in bytes.
+const THREAD_SPAN: usize = 512;
 
 /// `pthread.header.self` of glibc on x86-64: the thread descriptor's own address.
 #[cfg(target_arch = "x86_64")]
@@ -51,20 +53,23 @@ impl Python {
     /// The threads of all interpreters, the newest of each first.
     pub fn thread_states<M: Memory>(&self, memory: &M) -> Result<Vec<ThreadState>, ReadError> {
         let layout = &self.layout.thread;
+        let fields = [layout.next, layout.pthread, layout.native_id.unwrap_or_default()];
+        let span = fields.into_iter().max().unwrap_or_default().saturating_add(8);
         let mut found = Vec::new();
         for interpreter in self.interpreters(memory)? {
             let mut next = memory.u64(at(interpreter, self.layout.interpreter.threads_head))?;
             while next != 0 && found.len() < MOST_THREADS {
-                let address = next;
-                let pthread = memory.u64(at(address, layout.pthread))?;
+                let bytes = memory.bytes(next, span as u64, THREAD_SPAN)?;
+                let word = |offset| u64_at(&bytes, offset).unwrap_or_default();
+                let pthread = word(layout.pthread);
                 let native_id = match layout.native_id {
-                    Some(offset) => Some(memory.u64(at(address, offset))?),
+                    Some(offset) => Some(word(offset)),
                     None => glibc_thread_id(memory, pthread),
                 };
                 let native_id =
                     native_id.and_then(|id| i32::try_from(id).ok()).filter(|&id| id > 0);
-                found.push(ThreadState { address, interpreter, pthread, native_id });
-                next = memory.u64(at(address, layout.next))?;
+                found.push(ThreadState { address: next, interpreter, pthread, native_id });
+                next = word(layout.next);
             }
         }
         Ok(found)

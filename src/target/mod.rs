@@ -4,11 +4,14 @@
 //! for a pause, or for the moments at which an instruction is reached.
 
 pub mod breakpoint;
+pub mod family;
+pub mod guardian;
 pub mod image;
 pub mod maps;
 pub mod pause;
 pub mod process;
 pub mod ptrace;
+pub mod symbols;
 pub mod thread_ids;
 pub mod tracees;
 

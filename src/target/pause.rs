@@ -8,19 +8,15 @@
 //! before the kernel is done with it, but it cannot run a single instruction of its own either, so it
 //! counts as still; only letting it go has to wait.
 
+use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::sys::ptrace;
-use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-
 use super::process::Process;
+use super::ptrace::{self, Status};
 
 /// Why threads could not be stopped.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum PauseError {
     /// Another process traces this thread; only one can.
     #[error("thread {tid} is already traced by process {tracer}")]
@@ -37,12 +33,12 @@ pub enum PauseError {
         tid: i32,
     },
     /// The kernel refused in another way.
-    #[error("cannot stop thread {tid}: {error}")]
+    #[error("cannot stop thread {tid}: {source}")]
     Failed {
         /// The thread.
         tid: i32,
         /// What the kernel said.
-        error: Errno,
+        source: io::Error,
     },
 }
 
@@ -57,7 +53,7 @@ pub struct Pause {
 
 #[derive(Debug)]
 struct Held {
-    tid: Pid,
+    tid: i32,
     state: State,
 }
 
@@ -66,9 +62,9 @@ struct Held {
 enum State {
     /// It was told to stop and has not said so yet.
     Interrupted,
-    /// It stands still; a signal that was on its way to it is given when it goes on.
-    Stopped(Option<Signal>),
-    /// It ended.
+    /// It stands still; a signal that was on its way to it is delivered when it goes on (0: none).
+    Stopped(i32),
+    /// It has ended, or goes on.
     Gone,
 }
 
@@ -82,22 +78,29 @@ impl Pause {
             _same_thread: PhantomData,
         };
         for &tid in tids {
-            let tid = Pid::from_raw(tid);
-            match seize(tid) {
+            match ptrace::seize(tid) {
                 Ok(()) => pause.held.push(Held { tid, state: State::Interrupted }),
-                Err(Errno::ESRCH) => {}
-                Err(error) => refused(process, tid.as_raw(), error)?,
+                Err(error) if is_gone(&error) => continue,
+                Err(error) => match refusal(process, tid, error) {
+                    Some(error) => return Err(error),
+                    None => continue,
+                },
+            }
+            match ptrace::interrupt(tid) {
+                Err(source) if !is_gone(&source) => return Err(PauseError::Failed { tid, source }),
+                _ => {}
             }
         }
         for held in &mut pause.held {
-            held.wait_until_still(process)?;
+            held.wait_until_still(process)
+                .map_err(|source| PauseError::Failed { tid: held.tid, source })?;
         }
         Ok(pause)
     }
 
     /// The threads that stand still.
     pub fn tids(&self) -> impl Iterator<Item = i32> + '_ {
-        self.held.iter().filter(|held| held.state != State::Gone).map(|held| held.tid.as_raw())
+        self.held.iter().filter(|held| held.state != State::Gone).map(|held| held.tid)
     }
 
     /// How long the first of them has been standing still.
@@ -111,22 +114,14 @@ impl Pause {
         self.began.elapsed()
     }
 
+    /// Those that stand still first; those that have yet to stop cannot be let go of before.
     fn let_go(&mut self) {
-        for held in &mut self.held {
-            if let State::Stopped(signal) = held.state {
-                // It fails only where the thread is gone: killed while it stood still.
-                let _ = ptrace::detach(held.tid, signal);
-                held.state = State::Gone;
-            }
+        self.held.iter_mut().for_each(Held::detach);
+        for held in self.held.iter_mut().filter(|held| held.state == State::Interrupted) {
+            // It fails only where the thread is gone, and then there is nothing to let go of.
+            let _ = held.wait();
+            held.detach();
         }
-        for held in &mut self.held {
-            if held.state == State::Interrupted && held.wait().is_ok() {
-                if let State::Stopped(signal) = held.state {
-                    let _ = ptrace::detach(held.tid, signal);
-                }
-            }
-        }
-        self.held.clear();
     }
 }
 
@@ -138,54 +133,60 @@ impl Drop for Pause {
 
 impl Held {
     /// Waits for the stop, except in uninterruptible sleep.
-    fn wait_until_still(&mut self, process: &Process) -> Result<(), PauseError> {
-        let tid = self.tid.as_raw();
-        let failed = |error| PauseError::Failed { tid, error };
-        let flags = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
-        self.note(waitpid(self.tid, Some(flags))).map_err(failed)?;
-        if self.state == State::Interrupted && process.thread_state(tid) != Some('D') {
-            self.wait().map_err(failed)?;
+    fn wait_until_still(&mut self, process: &Process) -> io::Result<()> {
+        self.note(ptrace::wait(Some(self.tid), false))?;
+        if self.state == State::Interrupted && process.thread_state(self.tid) != Some('D') {
+            self.wait()?;
         }
         Ok(())
     }
 
-    fn wait(&mut self) -> Result<(), Errno> {
+    fn wait(&mut self) -> io::Result<()> {
         while self.state == State::Interrupted {
-            self.note(waitpid(self.tid, Some(WaitPidFlag::__WALL)))?;
+            self.note(ptrace::wait(Some(self.tid), true))?;
         }
         Ok(())
     }
 
-    fn note(&mut self, status: Result<WaitStatus, Errno>) -> Result<(), Errno> {
-        self.state = match status {
-            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => self.state,
-            // A signal came first. It is held back with the thread and delivered when that goes on.
-            Ok(WaitStatus::Stopped(_, signal)) => State::Stopped(Some(signal)),
-            Ok(WaitStatus::PtraceEvent(..)) => State::Stopped(None),
-            Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => State::Gone,
-            Ok(_) => State::Stopped(None),
-            Err(Errno::ECHILD | Errno::ESRCH) => State::Gone,
+    fn note(&mut self, found: io::Result<Option<(i32, Status)>>) -> io::Result<()> {
+        self.state = match found {
+            Ok(None) => State::Interrupted,
+            Ok(Some((_, Status::Ended))) => State::Gone,
+            // A signal came first: it is held back with the thread, and delivered afterwards.
+            Ok(Some((_, Status::Stopped { signal, event: 0 }))) => State::Stopped(signal),
+            Ok(Some((_, Status::Stopped { .. }))) => State::Stopped(0),
+            Err(error) if is_gone(&error) => State::Gone,
             Err(error) => return Err(error),
         };
         Ok(())
     }
-}
 
-fn seize(tid: Pid) -> Result<(), Errno> {
-    ptrace::seize(tid, ptrace::Options::empty())?;
-    ptrace::interrupt(tid)
+    fn detach(&mut self) {
+        if let State::Stopped(signal) = self.state {
+            self.state = State::Gone;
+            if ptrace::detach(self.tid, signal).is_err() {
+                // It was killed while it stood still. Its end is reported to us, the tracer, and has
+                // to be taken before its parent can see it.
+                let _ = ptrace::wait(Some(self.tid), false);
+            }
+        }
+    }
 }
 
 /// What a refusal means; nothing where the thread has just ended.
-fn refused(process: &Process, tid: i32, error: Errno) -> Result<(), PauseError> {
-    if !matches!(error, Errno::EPERM | Errno::EACCES) {
-        return Err(PauseError::Failed { tid, error });
+fn refusal(process: &Process, tid: i32, source: io::Error) -> Option<PauseError> {
+    if source.kind() != io::ErrorKind::PermissionDenied {
+        return Some(PauseError::Failed { tid, source });
     }
     if matches!(process.thread_state(tid), None | Some('Z' | 'X' | 'x')) {
-        return Ok(());
+        return None;
     }
-    match process.tracer_of(tid) {
-        Some(tracer) => Err(PauseError::Traced { tid, tracer }),
-        None => Err(PauseError::Denied { tid }),
-    }
+    Some(match process.tracer_of(tid) {
+        Some(tracer) => PauseError::Traced { tid, tracer },
+        None => PauseError::Denied { tid },
+    })
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ECHILD))
 }

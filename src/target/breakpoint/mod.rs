@@ -74,13 +74,22 @@ pub enum BreakpointError {
     Registers(#[source] io::Error),
 }
 
-/// A thread's share in the time of a window: what the kernel noted of its stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stop {
-    /// When the breakpoint was reached, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub hit: u64,
-    /// When the thread ran again, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub back: u64,
+/// A while from one moment to another, in nanoseconds of `CLOCK_MONOTONIC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// When it began.
+    pub from: u64,
+    /// When it ended; `u64::MAX` if it has not.
+    pub to: u64,
+}
+
+/// When threads could have run and did not, as the kernel saw it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interruptions {
+    /// From each hit that stopped a thread to when that thread ran again.
+    pub stops: Vec<Span>,
+    /// While other programs had the processor of a thread that was ready to run.
+    pub preemptions: Vec<Span>,
 }
 
 /// Breakpoints at the same spots in any number of threads, set in either way.
@@ -147,6 +156,14 @@ impl Breakpoints {
         }
     }
 
+    /// Whether some thread could not be disarmed, and must be tried again.
+    pub fn is_armed(&self) -> bool {
+        match self {
+            Breakpoints::Perf(_) => false,
+            Breakpoints::Registers(registers) => registers.is_armed(),
+        }
+    }
+
     /// How many hits to let pass in a thread that stands still at a hit of the spot numbered `spot`.
     pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
         match self {
@@ -172,10 +189,10 @@ impl Breakpoints {
         }
     }
 
-    /// The stops since the last call, as the kernel timed them; `None` where it does not.
-    pub fn stops(&mut self) -> Option<Vec<Stop>> {
+    /// What interrupted armed threads since the last call; `None` where the kernel does not tell.
+    pub fn interruptions(&mut self) -> Option<Interruptions> {
         match self {
-            Breakpoints::Perf(perf) => perf.stops(),
+            Breakpoints::Perf(perf) => perf.interruptions(),
             Breakpoints::Registers(_) => None,
         }
     }

@@ -19,7 +19,7 @@ use perf_event_open_sys::bindings as kernel;
 use perf_event_open_sys::{ioctls, perf_event_open};
 use rustc_hash::FxHashMap;
 
-use super::{Kind, Spot, Stop};
+use super::{Interruptions, Kind, Span, Spot};
 use crate::memory::{u32_at, u64_at};
 
 /// Data pages of a ring: a power of two. 16 KiB hold some 500 records.
@@ -126,13 +126,13 @@ impl PerfBreakpoints {
         self.hits_before + self.threads.values().map(ThreadEvents::hits).sum::<u64>()
     }
 
-    /// The stops since the last call; `None` where a thread has no ring to tell them.
-    pub fn stops(&mut self) -> Option<Vec<Stop>> {
-        let mut stops = Vec::new();
+    /// What interrupted the threads since the last call; `None` where one has no ring to tell it.
+    pub fn interruptions(&mut self) -> Option<Interruptions> {
+        let mut all = Interruptions::default();
         for thread in self.threads.values_mut() {
-            thread.ring.as_mut()?.stops(&mut stops);
+            thread.ring.as_mut()?.interruptions(&mut all);
         }
-        Some(stops)
+        Some(all)
     }
 }
 
@@ -261,26 +261,36 @@ impl Ring {
         }
     }
 
-    /// Takes what the ring holds, and pairs each hit with the thread's next return to a processor.
-    fn stops(&mut self, stops: &mut Vec<Stop>) {
+    /// Takes what the ring holds, and pairs each hit, and each preemption, with the thread's next
+    /// return to a processor.
+    fn interruptions(&mut self, all: &mut Interruptions) {
         let bytes = self.take();
-        let mut waiting: Option<u64> = None;
+        let (mut hit, mut preempted) = (None, None);
+        let mut back = |hit: &mut Option<u64>, preempted: &mut Option<u64>, to| {
+            all.stops.extend(hit.take().map(|from| Span { from, to }));
+            all.preemptions.extend(preempted.take().map(|from| Span { from, to }));
+        };
         let mut at = 0;
         while let (Some(kind), Some(head)) = (u32_at(&bytes, at), u32_at(&bytes, at + 4)) {
             let (misc, size) = (head & 0xffff, (head >> 16) as usize);
             // Either record is a header of 8 bytes, pid and tid, and the time.
             let Some(time) = u64_at(&bytes, at + 16).filter(|_| size >= 24) else { return };
             match kind {
-                kernel::PERF_RECORD_SAMPLE => waiting = waiting.or(Some(time)),
+                kernel::PERF_RECORD_SAMPLE => hit = hit.or(Some(time)),
                 kernel::PERF_RECORD_SWITCH if misc & kernel::PERF_RECORD_MISC_SWITCH_OUT == 0 => {
-                    stops.extend(waiting.take().map(|hit| Stop { hit, back: time }));
+                    back(&mut hit, &mut preempted, time);
+                }
+                kernel::PERF_RECORD_SWITCH
+                    if misc & kernel::PERF_RECORD_MISC_SWITCH_OUT_PREEMPT != 0 && hit.is_none() =>
+                {
+                    preempted = Some(time);
                 }
                 _ => {}
             }
             at += size;
         }
-        // The last stop's return is not written yet, or the thread has not run since.
-        stops.extend(waiting.map(|hit| Stop { hit, back: u64::MAX }));
+        // Its last return is not written yet, or the thread has not run since.
+        back(&mut hit, &mut preempted, u64::MAX);
     }
 
     fn take(&mut self) -> Vec<u8> {

@@ -1,0 +1,97 @@
+//! The command line: one file per subcommand, with its arguments and what it does.
+//!
+//! Only this layer prints, exits and knows a person: errors of the library become
+//! [`advice`] here. What a person reads goes to standard error, what a program may read to standard
+//! output, so that `record -- COMMAND` can pass the command's own output through.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod advice;
+pub mod dump;
+pub mod facts;
+pub mod guardian;
+pub mod obstacle;
+pub mod output;
+pub mod record;
+
+/// Says where the memory of a running Python process is, from outside.
+///
+/// leakspy attaches to a CPython from 3.8 to 3.15 by its PID. The process is not restarted, needs
+/// no package, and not one byte is written into it.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  leakspy record --pid 1234 --duration 30   record for 30 seconds, draw a flamegraph
+  leakspy record -o start.svg -- python app.py
+                                            record a program from its start
+  leakspy dump --pid 1234                   print what every thread is doing";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(record::Args),
+    Dump(dump::Args),
+    /// Sample a process on behalf of another leakspy.
+    #[command(hide = true)]
+    Guardian,
+}
+
+impl Cli {
+    /// Does what was asked for and gives the exit status. Errors have been told to the person.
+    pub fn run(&self) -> ExitCode {
+        let (result, pid) = match &self.command {
+            Command::Record(args) => (record::run(args), args.target.pid),
+            Command::Dump(args) => (dump::run(args), Some(args.pid)),
+            Command::Guardian => (guardian::run(), None),
+        };
+        match result {
+            Ok(status) => status,
+            // Whoever reads our output has had enough of it: `leakspy dump | head`.
+            Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(format_args!("leakspy: {}", advice::explain(&error, pid)));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Tells the person something, in a line on standard error. Not being heard is no error.
+pub fn say(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_closed_pipe_is_found_below_what_was_being_done() {
+        let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(is_closed_pipe(&closed.context("cannot print")));
+        assert!(!is_closed_pipe(&io::Error::from(io::ErrorKind::NotFound).into()));
+    }
+}

@@ -1,0 +1,132 @@
+//! Where a recording goes: a file that is whole or not there, or standard output.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+
+use super::{record, say};
+use crate::profile::Profile;
+use crate::render::{Form, Heading, RenderError, View};
+
+/// Writes `profile` as `args` ask for, and tells the person where it is. A picture of nothing is an
+/// error that says why, and leaves no file.
+pub fn render_to_file(
+    profile: &Profile,
+    heading: &Heading,
+    args: &record::Args,
+) -> anyhow::Result<()> {
+    let form = args.form();
+    let mut bytes = Vec::new();
+    match form.write(profile, heading, args.style(), &mut bytes) {
+        Err(RenderError::Empty) => return Err(nothing(heading)),
+        written => written?,
+    }
+    let path = match &args.output {
+        Some(path) if path == Path::new("-") => {
+            let mut out = io::stdout().lock();
+            return out.write_all(&bytes).and_then(|()| out.flush()).context("standard output");
+        }
+        Some(path) => path.clone(),
+        None => default_path(heading.pid, form),
+    };
+    write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    say(format_args!("Wrote {}", path.display()));
+    Ok(())
+}
+
+/// Why there is nothing to draw.
+fn nothing(heading: &Heading) -> anyhow::Error {
+    let seconds = heading.duration.as_secs_f64();
+    match heading.view {
+        View::Allocated => anyhow!(
+            "Process {} allocated nothing that was sampled in {seconds:.1} s, so there is nothing \
+             to draw. If it was idle, record for longer (`--duration`).",
+            heading.pid
+        ),
+        View::Stacks => anyhow!(
+            "No Python stack of process {} was seen in {seconds:.1} s, so there is nothing to draw.",
+            heading.pid
+        ),
+    }
+}
+
+/// `leakspy-PID-TIME.svg` in the current directory.
+fn default_path(pid: i32, form: Form) -> PathBuf {
+    format!("leakspy-{pid}-{}.{}", local_time(), form.extension()).into()
+}
+
+/// The local time as `20250131-235959`.
+fn local_time() -> String {
+    // SAFETY: `time` accepts a null pointer and then only returns the time. `localtime_r` writes
+    // into `now`, which is valid for it and which all zeros are a valid value of.
+    let now = unsafe {
+        let seconds = libc::time(std::ptr::null_mut());
+        let mut now = std::mem::zeroed::<libc::tm>();
+        libc::localtime_r(&seconds, &mut now);
+        now
+    };
+    let (year, month) = (now.tm_year + 1900, now.tm_mon + 1);
+    let (day, hour, minute, second) = (now.tm_mday, now.tm_hour, now.tm_min, now.tm_sec);
+    format!("{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+}
+
+/// Puts `bytes` at `path` in one step, so that nobody ever finds half of them. What is there and is
+/// no regular file, such as `/dev/stdout` or a pipe, is written to instead of replaced.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return BufWriter::new(File::options().write(true).open(path)?).write_all(bytes);
+    }
+    // A link stays a link: what it points to is replaced.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .prefix(".leakspy-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let (file, link) = (directory.path().join("a.svg"), directory.path().join("link.svg"));
+        write_whole(&file, b"first")?;
+        std::os::unix::fs::symlink(&file, &link)?;
+        write_whole(&link, b"second")?;
+        assert_eq!(fs::read(&file)?, b"second");
+        assert!(fs::symlink_metadata(&link)?.is_symlink());
+        assert_eq!(fs::read_dir(directory.path())?.count(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_stays_what_it_is() -> io::Result<()> {
+        write_whole(Path::new("/dev/null"), b"bytes")?;
+        assert!(!fs::metadata("/dev/null")?.is_file());
+        Ok(())
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error() {
+        assert!(write_whole(Path::new("/nowhere/at/all.svg"), b"").is_err());
+    }
+
+    #[test]
+    fn a_default_name_has_the_pid_the_time_and_the_form() {
+        let name = default_path(12, Form::Flamegraph);
+        let name = name.to_str().expect("UTF-8");
+        let time = name.strip_prefix("leakspy-12-").and_then(|rest| rest.strip_suffix(".svg"));
+        let time = time.expect("prefix and ending");
+        assert_eq!(time.len(), "20250131-235959".len());
+        assert!(time.starts_with("20"), "{time}");
+    }
+}

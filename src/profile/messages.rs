@@ -1,0 +1,119 @@
+//! What leakspy and its guardian say to each other: one line of JSON each.
+//!
+//! The guardian (see [`guardian`](crate::target::guardian)) is asked once, by a [`Request`], and
+//! then reports until it has ended. What it reports is raw: addresses, not names.
+
+use serde::{Deserialize, Serialize};
+
+use crate::python::RawFrame;
+use crate::target::breakpoint::Way;
+
+/// What the guardian is to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The process to sample.
+    pub pid: i32,
+    /// When that process started, in clock ticks since boot: another process with its PID is not
+    /// to be touched.
+    pub started: u64,
+    /// Samples a second.
+    pub rate: f64,
+    /// How to set breakpoints; `None`: the first way that works.
+    pub way: Option<Way>,
+}
+
+/// What the guardian reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// It has attached and samples from now on.
+    Started {
+        /// The way in which breakpoints are set.
+        way: Way,
+        /// What a counted hit costs, in nanoseconds; `None` where hits are not counted.
+        hit_cost: Option<u64>,
+    },
+    /// A window has been closed.
+    Window(Window),
+    /// Nothing of the guardian's is left in the target.
+    Ended(End),
+}
+
+/// Why the guardian ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// It was asked to.
+    Asked,
+    /// The target ended.
+    TargetEnded,
+    /// The target replaced its program (`execve`).
+    Replaced,
+    /// It may not trace this thread.
+    Denied {
+        /// The thread.
+        tid: i32,
+    },
+    /// There are no hardware breakpoints to be had.
+    NoBreakpoints {
+        /// What the kernel said.
+        why: String,
+    },
+    /// Something else went wrong.
+    Failed {
+        /// What.
+        why: String,
+    },
+}
+
+/// A window: a while in which the allocations of the target were counted. Times are in nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// How long it was to last in the target's own time.
+    pub length: u64,
+    /// How long it lasted in the target's own time; less if it was cut short.
+    pub lasted: u64,
+    /// How long the target stood still in it, for stops and for counted hits.
+    pub still: u64,
+    /// Allocations in it.
+    pub hits: u64,
+    /// The chance with which each of them became a sample.
+    pub chance: f64,
+    /// The samples, in order.
+    pub samples: Vec<Sample>,
+}
+
+/// One allocation that was looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Our number of the thread.
+    pub tid: i32,
+    /// The thread's `pthread_t`, by which Python knows it.
+    pub pthread: u64,
+    /// Which of the allocator's functions was called.
+    pub call: Call,
+    /// How many bytes were asked for.
+    pub bytes: u64,
+    /// Where the function would have returned to: the C function that asked.
+    pub caller: u64,
+    /// Whether another of the functions asked, on behalf of a call that is counted by itself.
+    pub inner: bool,
+    /// What it stands for in its window, relative to the samples of whole windows.
+    pub factor: f64,
+    /// How long the thread stood still for it, in nanoseconds.
+    pub pause: u64,
+    /// The Python stack, innermost first.
+    pub frames: Vec<RawFrame>,
+    /// Whether the stack is there to its outermost frame.
+    pub complete: bool,
+}
+
+/// The allocator's functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Call {
+    /// `malloc(ctx, size)`.
+    Malloc,
+    /// `calloc(ctx, count, size)`.
+    Calloc,
+    /// `realloc(ctx, block, size)`.
+    Realloc,
+}

@@ -1,0 +1,15 @@
+//! Answers as stacks with weights: what was allocated, and by which stack.
+//!
+//! This layer gets its frames from [`python`](crate::python) and knows nothing of how a profile is
+//! drawn; [`render`](crate::render) does that. Allocations are sampled by a process of its own: its
+//! work is [`sampler`], what it says are [`messages`], and what becomes of them is [`recorder`]'s.
+
+pub mod account;
+pub mod messages;
+pub mod recorder;
+pub mod sampler;
+pub mod stacks;
+pub mod tally;
+pub mod windows;
+
+pub use stacks::{By, Profile, Stack, Weight};

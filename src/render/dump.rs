@@ -1,0 +1,133 @@
+//! The stacks of all threads as text, in the form that users of py-spy know, and as JSON.
+//!
+//! The JSON is an interface: `docs/json.md` describes it.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::Paths;
+use super::json::SCHEMA;
+use super::labels::{path, printable};
+use crate::python::snapshot::{Snapshot, ThreadSnapshot};
+use crate::python::{Frame, Version};
+
+/// One process with its snapshot.
+#[derive(Debug)]
+pub struct Dump {
+    /// The process.
+    pub pid: i32,
+    /// Its command line.
+    pub command: String,
+    /// Its version of Python.
+    pub version: Version,
+    /// The program it runs.
+    pub executable: String,
+    /// What its threads are doing.
+    pub snapshot: Snapshot,
+}
+
+/// Writes a dump as text.
+pub fn write_text(dump: &Dump, paths: Paths, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "Process {}: {}", dump.pid, printable(&dump.command))?;
+    writeln!(out, "Python v{} ({})", dump.version, printable(&dump.executable))?;
+    for thread in &dump.snapshot.threads {
+        write_thread(thread, paths, out)?;
+    }
+    Ok(())
+}
+
+fn write_thread(thread: &ThreadSnapshot, paths: Paths, out: &mut impl Write) -> io::Result<()> {
+    let status = match (thread.running, thread.holds_gil) {
+        (true, true) => "active+gil",
+        (true, false) => "active",
+        (false, true) => "idle+gil",
+        (false, false) => "idle",
+    };
+    write!(out, "\nThread ")?;
+    match thread.tid {
+        Some(tid) => write!(out, "{tid}")?,
+        None => write!(out, "{:#X}", thread.pthread)?,
+    }
+    match &thread.name {
+        Some(name) => writeln!(out, " ({status}): \"{}\"", printable(name))?,
+        None => writeln!(out, " ({status})")?,
+    }
+    for frame in &thread.stack.frames {
+        let file = printable(path(&frame.file, paths));
+        let function = printable(&frame.function);
+        match frame.line {
+            Some(line) => writeln!(out, "    {function} ({file}:{line})")?,
+            None => writeln!(out, "    {function} ({file})")?,
+        }
+    }
+    if !thread.stack.complete {
+        writeln!(out, "    (not all frames could be read)")?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    process: Process<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subprocesses: Option<Vec<Process<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Process<'a> {
+    pid: i32,
+    command: &'a str,
+    python: String,
+    pause_s: f64,
+    threads: Vec<Thread<'a>>,
+}
+
+#[derive(Serialize)]
+struct Thread<'a> {
+    name: Option<&'a str>,
+    os_thread_id: Option<i32>,
+    holds_gil: bool,
+    running: bool,
+    complete: bool,
+    stack: &'a [Frame],
+}
+
+/// Writes a dump as JSON, with those of subprocesses in it where they were asked for.
+pub fn write_json(
+    dump: &Dump,
+    subprocesses: Option<&[Dump]>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let subprocesses = subprocesses.map(|dumps| dumps.iter().map(Process::from).collect());
+    let document = Document { schema: SCHEMA, process: dump.into(), subprocesses };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
+}
+
+impl<'a> From<&'a Dump> for Process<'a> {
+    fn from(dump: &'a Dump) -> Process<'a> {
+        Process {
+            pid: dump.pid,
+            command: &dump.command,
+            python: dump.version.to_string(),
+            pause_s: dump.snapshot.pause.as_secs_f64(),
+            threads: dump.snapshot.threads.iter().map(Thread::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a ThreadSnapshot> for Thread<'a> {
+    fn from(thread: &'a ThreadSnapshot) -> Thread<'a> {
+        Thread {
+            name: thread.name.as_deref(),
+            os_thread_id: thread.tid,
+            holds_gil: thread.holds_gil,
+            running: thread.running,
+            complete: thread.stack.complete,
+            stack: &thread.stack.frames,
+        }
+    }
+}

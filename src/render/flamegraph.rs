@@ -1,0 +1,139 @@
+//! The flamegraph: an SVG that opens in any browser, drawn by inferno from the folded form.
+//!
+//! The outermost frames are at the bottom. A colour says whose code a frame is, its shade is made
+//! from the function's name: nothing depends on chance.
+
+use std::io::Write;
+
+use indicatif::{HumanBytes, HumanCount};
+use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
+use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
+
+use super::labels::{self, Kind, Label};
+use super::{Heading, Paths, RenderError, Style, View, folded, whole};
+use crate::profile::{By, Profile};
+
+/// The largest sum of widths drawn one to one: a browser's numbers have 53 bits.
+const LARGEST_TOTAL: f64 = (1_u64 << 53) as f64;
+
+/// How many characters fit into the title between inferno's two buttons, at the width of 1200
+/// pixels that a viewer without scripts shows.
+const TITLE_CHARACTERS: usize = 96;
+
+/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out.
+pub fn write(
+    profile: &Profile,
+    heading: &Heading,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let by = heading.view.measure(style.by);
+    let total = profile.total().by(by);
+    if total <= 0.0 {
+        return Err(RenderError::Empty);
+    }
+    let unit = (total / LARGEST_TOTAL).max(1.0);
+    let lines: Vec<String> = folded::stacks(profile, by, style.paths)
+        .into_iter()
+        .map(|(stack, weight)| format!("{stack} {}", whole(weight / unit)))
+        .collect();
+    let mut palette = palette(profile, style.paths);
+
+    let mut options = Options::default();
+    options.title = title(heading, by);
+    options.subtitle = Some(subtitle(total, heading, by));
+    options.notes = "drawn for leakspy".into();
+    options.name_type = "Frame:".into();
+    options.count_name = heading.view.unit(by).into();
+    options.factor = unit;
+    options.palette_map = Some(&mut palette);
+    options.bgcolors = Some(BackgroundColor::Grey);
+    options.text_truncate_direction = TextTruncateDirection::Right;
+    options.pretty_xml = true;
+    from_lines(&mut options, lines.iter().map(String::as_str), out)?;
+    Ok(())
+}
+
+/// One line: what was measured for how long, of which process, and its command line as far as there
+/// is room.
+fn title(heading: &Heading, by: By) -> String {
+    let what = match (heading.view, by) {
+        (View::Stacks, _) => "Stacks of",
+        (View::Allocated, By::Bytes) => "Bytes allocated by",
+        (View::Allocated, By::Objects) => "Objects allocated by",
+    };
+    let start = format!(
+        "{what} PID {} in {:.1} s, Python {}: ",
+        heading.pid,
+        heading.duration.as_secs_f64(),
+        labels::printable(&heading.python),
+    );
+    let room = TITLE_CHARACTERS.saturating_sub(start.chars().count());
+    start + &clipped(&labels::printable(&heading.command), room)
+}
+
+/// One line: what a width means, and how sure it is.
+fn subtitle(total: f64, heading: &Heading, by: By) -> String {
+    let samples = HumanCount(heading.samples);
+    let all = match (heading.view, by) {
+        (View::Stacks, _) => {
+            return format!(
+                "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
+            );
+        }
+        (View::Allocated, By::Bytes) => HumanBytes(whole(total)).to_string(),
+        (View::Allocated, By::Objects) => format!("{} objects", HumanCount(whole(total))),
+    };
+    let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
+    format!(
+        "A frame is as wide as what it and its callees asked for, freed since or not: {all} in all, \
+         estimated from {samples} samples{}",
+        error.unwrap_or_default()
+    )
+}
+
+/// `text` in at most `most` characters.
+fn clipped(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.into();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The colour of every label of `profile`.
+fn palette(profile: &Profile, paths: Paths) -> PaletteMap {
+    let mut palette = PaletteMap::default();
+    // inferno's own frame under all others has no name.
+    palette.insert("", Color::new(225, 225, 225));
+    for (stack, _) in profile.sorted() {
+        for label in labels::of_stack(stack, paths) {
+            let color = color(&label);
+            palette.insert(label.text, color);
+        }
+    }
+    palette
+}
+
+/// Warm for the program's own functions, blue for packages, green for the standard library, violet
+/// for kinds of allocation, grey for processes and threads.
+fn color(label: &Label) -> Color {
+    // Lines of one function share a shade.
+    let name = label.text.split(" (").next().unwrap_or_default();
+    let shade = shade(name);
+    let mix = |from: u8, span: u8| from + (f32::from(span) * shade) as u8;
+    match label.kind {
+        Kind::Program => Color::new(mix(235, 18), mix(120, 85), mix(70, 30)),
+        Kind::Package => Color::new(mix(110, 50), mix(175, 40), mix(225, 20)),
+        Kind::Library => Color::new(mix(140, 50), mix(195, 30), mix(120, 40)),
+        Kind::Allocation => Color::new(mix(185, 35), mix(150, 40), mix(225, 20)),
+        Kind::Root => Color::new(mix(200, 20), mix(200, 20), mix(200, 20)),
+    }
+}
+
+/// A number from 0 to 1 that a name always has (FNV-1a).
+fn shade(name: &str) -> f32 {
+    let hash = name
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    f32::from((hash >> 24) as u8) / 255.0
+}

@@ -1,0 +1,40 @@
+//! Collapsed stacks: one a line, labels from the outermost to the innermost with `;` between, then
+//! a blank and a whole number. The form that `flamegraph.pl`, inferno and speedscope read.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::labels::{self, Label};
+use super::{Heading, Paths, RenderError, Style, whole};
+use crate::profile::{By, Profile};
+
+/// Writes `profile` as collapsed stacks, in order of their text. Weights are rounded, but nothing
+/// that weighs anything is left out.
+pub fn write(
+    profile: &Profile,
+    heading: &Heading,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    for (stack, weight) in stacks(profile, heading.view.measure(style.by), style.paths) {
+        let count = whole(weight);
+        if count > 0 {
+            writeln!(out, "{stack} {count}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The joined labels of each stack, with its weight; those that look the same are one.
+pub(super) fn stacks(profile: &Profile, by: By, paths: Paths) -> BTreeMap<String, f64> {
+    let mut stacks = BTreeMap::new();
+    for (stack, weight) in profile.sorted() {
+        *stacks.entry(join(&labels::of_stack(stack, paths))).or_default() += weight.by(by);
+    }
+    stacks
+}
+
+fn join(labels: &[Label]) -> String {
+    let texts: Vec<&str> = labels.iter().map(|label| label.text.as_str()).collect();
+    texts.join(";")
+}

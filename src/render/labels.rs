@@ -1,0 +1,229 @@
+//! The text of a frame, a root or a kind of allocation, as pictures show it.
+//!
+//! Names come from the target, so anything may be in them: the separators of the folded form,
+//! newlines, characters that XML forbids. They are written as in a Python string literal (`\n`,
+//! `\x3b`), with the backslash doubled, so that what was there can still be told.
+
+use std::fmt::Write;
+
+use super::Paths;
+use crate::profile::Stack;
+use crate::python::Frame;
+
+/// What stands in place of frames where no Python function was running.
+pub const NO_FRAME: &str = "(no Python frame)";
+
+/// What a label stands for, and so how it is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A process or a thread, or the remark that there is no Python frame.
+    Root,
+    /// A function of the program itself.
+    Program,
+    /// A function of an installed package.
+    Package,
+    /// A function of the standard library.
+    Library,
+    /// A kind of allocation.
+    Allocation,
+}
+
+/// One box of a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// What is written on it: one line, never empty, without `;`.
+    pub text: String,
+    /// What it stands for.
+    pub kind: Kind,
+}
+
+/// The labels of `stack`, outermost first; never none. The last one does not end in a number after a
+/// blank, which would be read as the stack's count.
+pub fn of_stack(stack: &Stack, paths: Paths) -> Vec<Label> {
+    let mut labels = Vec::with_capacity(stack.roots.len() + stack.frames.len() + 1);
+    labels.extend(stack.roots.iter().map(|root| Label { text: escape(root), kind: Kind::Root }));
+    if stack.frames.is_empty() {
+        labels.push(Label { text: NO_FRAME.into(), kind: Kind::Root });
+    }
+    labels.extend(
+        stack
+            .frames
+            .iter()
+            .rev()
+            .map(|frame| Label { text: of_frame(frame, paths), kind: origin(&frame.file).0 }),
+    );
+    labels
+        .extend(stack.leaf.iter().map(|leaf| Label { text: escape(leaf), kind: Kind::Allocation }));
+    if let Some(last) = labels.last_mut()
+        && let Some((start, end)) = last.text.rsplit_once(' ')
+        && end.chars().all(|c| c.is_ascii_digit() || c == '.')
+    {
+        last.text = format!(r"{start}\x20{end}");
+    }
+    labels
+}
+
+/// A frame as `function (file.py:12)`.
+pub fn of_frame(frame: &Frame, paths: Paths) -> String {
+    let function = escape(&frame.function);
+    let file = escape(path(&frame.file, paths));
+    match frame.line {
+        Some(line) => format!("{function} ({file}:{line})"),
+        None => format!("{function} ({file})"),
+    }
+}
+
+/// As much of `file` as `paths` asks for.
+pub fn path(file: &str, paths: Paths) -> &str {
+    match paths {
+        Paths::Short => short(file),
+        Paths::Full => file,
+    }
+}
+
+/// The part of a file's path by which a reader knows it: for a package or the standard library what
+/// follows their directory, otherwise the file and the directory it is in.
+pub fn short(file: &str) -> &str {
+    match origin(file) {
+        (Kind::Program, _) => {
+            let directory = file.rmatch_indices('/').nth(1);
+            directory.and_then(|(slash, _)| file.get(slash + 1..)).unwrap_or(file)
+        }
+        (_, inside) => inside,
+    }
+}
+
+/// Whose code a file is, and its path inside of that.
+fn origin(file: &str) -> (Kind, &str) {
+    for directory in ["/site-packages/", "/dist-packages/"] {
+        if let Some((_, inside)) = file.rsplit_once(directory) {
+            return (Kind::Package, inside);
+        }
+    }
+    if file.starts_with("<frozen ") {
+        return (Kind::Library, file);
+    }
+    for directory in ["/lib/python3.", "/lib64/python3."] {
+        if let Some((_, rest)) = file.split_once(directory)
+            && let Some((_, inside)) = rest.split_once('/')
+        {
+            return (Kind::Library, inside);
+        }
+    }
+    (Kind::Program, file)
+}
+
+/// `text` in one line of characters that every form can carry.
+pub fn printable(text: &str) -> String {
+    escape_where(text, |_, _| false)
+}
+
+/// `text` as one label of a folded stack: [`printable`], never empty, and without what a reader of
+/// that form takes for its own: `;` between labels, blanks at an end, `#` at the start of a line.
+pub fn escape(text: &str) -> String {
+    if text.is_empty() {
+        return "(unnamed)".into();
+    }
+    let last = text.char_indices().next_back().map(|(at, _)| at);
+    escape_where(text, |at, character| match character {
+        ';' => true,
+        '#' => at == 0,
+        _ => character.is_whitespace() && (at == 0 || Some(at) == last),
+    })
+}
+
+/// Writes control characters, line separators, the backslash and whatever `also` names (by position
+/// and character) as in a Python string literal.
+fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        let separates = matches!(character, '\u{2028}' | '\u{2029}');
+        let unknown_to_xml = matches!(character, '\u{fffe}' | '\u{ffff}');
+        match character {
+            '\\' => escaped.push_str(r"\\"),
+            '\n' => escaped.push_str(r"\n"),
+            '\r' => escaped.push_str(r"\r"),
+            '\t' => escaped.push_str(r"\t"),
+            _ if character.is_control() || separates || unknown_to_xml || also(at, character) => {
+                let code = u32::from(character);
+                // Writing to a String does not fail.
+                let _ = match code {
+                    0..=0xff => write!(escaped, r"\x{code:02x}"),
+                    0x100..=0xffff => write!(escaped, r"\u{code:04x}"),
+                    _ => write!(escaped, r"\U{code:08x}"),
+                };
+            }
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shortened_to_what_tells_files_apart() {
+        for (file, expected) in [
+            ("/srv/shop/app/views.py", "app/views.py"),
+            ("/srv/app.py", "srv/app.py"),
+            ("/app.py", "/app.py"),
+            ("app.py", "app.py"),
+            ("./app.py", "./app.py"),
+            ("<string>", "<string>"),
+            ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
+            ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
+            ("/opt/py/lib/python3.13t/threading.py", "threading.py"),
+            (
+                "/v/lib/python3.12/site-packages/django/db/models/base.py",
+                "django/db/models/base.py",
+            ),
+            ("/usr/lib/python3/dist-packages/yaml/__init__.py", "yaml/__init__.py"),
+            ("/home/ünï/日本/模块.py", "日本/模块.py"),
+            ("", ""),
+        ] {
+            assert_eq!(short(file), expected);
+        }
+    }
+
+    #[test]
+    fn a_frame_names_function_file_and_line() {
+        let mut frame = Frame {
+            function: "View.get".into(),
+            file: "/srv/shop/app/views.py".into(),
+            line: Some(12),
+        };
+        assert_eq!(of_frame(&frame, Paths::Short), "View.get (app/views.py:12)");
+        assert_eq!(of_frame(&frame, Paths::Full), "View.get (/srv/shop/app/views.py:12)");
+        frame.line = None;
+        assert_eq!(of_frame(&frame, Paths::Short), "View.get (app/views.py)");
+    }
+
+    #[test]
+    fn what_separates_is_escaped_and_nothing_else() {
+        assert_eq!(escape("<lambda>"), "<lambda>");
+        assert_eq!(escape("naïve 名前"), "naïve 名前");
+        assert_eq!(escape("a;b\nc\\d"), r"a\x3bb\nc\\d");
+        assert_eq!(escape(" # "), r"\x20#\x20");
+        assert_eq!(escape("# x"), r"\x23 x");
+        assert_eq!(escape("\u{0}\u{85}\u{2028}\u{ffff}"), r"\x00\x85\u2028\uffff");
+        assert_eq!(escape(""), "(unnamed)");
+        assert_eq!(printable("python -c 'a; b'\n"), r"python -c 'a; b'\n");
+    }
+
+    #[test]
+    fn only_the_last_label_may_not_end_in_a_number() {
+        let roots = vec!["thread 12".into()];
+        let stack = Stack { roots, leaf: Some("size 1.5".into()), ..Stack::default() };
+        let texts: Vec<_> =
+            of_stack(&stack, Paths::Short).into_iter().map(|label| label.text).collect();
+        assert_eq!(texts, ["thread 12", "(no Python frame)", r"size\x201.5"]);
+    }
+
+    #[test]
+    fn a_stack_without_frames_still_has_a_label() {
+        let labels = of_stack(&Stack::default(), Paths::Short);
+        assert_eq!(labels, [Label { text: "(no Python frame)".into(), kind: Kind::Root }]);
+    }
+}
