@@ -45,8 +45,10 @@ pub struct Account {
     pub mean_pause_s: f64,
 }
 
-/// How long we wait for a tool to say that it is attached, and for it to end.
+/// How long we wait for a tool to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long we wait for a tool to say that it is attached; one that says nothing is, by then.
+const FIRST_WORD: Duration = Duration::from_secs(2);
 /// Between a tool's first word and the window.
 const SETTLE: Duration = Duration::from_millis(200);
 /// memray ends by itself after this time, which is longer than a window.
@@ -205,7 +207,7 @@ fn is_installed(program: &str) -> bool {
 }
 
 fn wait_for_a_word(said: &PipeReader) {
-    let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    let timeout = PollTimeout::try_from(FIRST_WORD).unwrap_or(PollTimeout::MAX);
     // Silence is no error: the window then begins after it.
     let _ = poll(&mut [PollFd::new(said.as_fd(), PollFlags::POLLIN)], timeout);
 }
