@@ -1,4 +1,43 @@
 //! leakspy: where the memory of a running Python process is, read from outside.
+//!
+//! The layers, each of which uses only those before it:
+//!
+//! - [`memory`]: bytes by address, through one small trait.
+//! - [`target`]: a process under observation, its maps, threads and pauses. No Python in it.
+//! - [`python`]: CPython in memory: finding it, its threads, frames and allocators.
+//! - [`profile`]: stacks with weights.
+//! - [`render`]: a profile as a picture or a file.
+//! - [`cli`]: the command line. Only this layer prints, exits and knows a person.
+//!
+//! A profile is a sum of weighted stacks, wherever they come from:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use leakspy::profile::{Profile, Stack, Weight};
+//! use leakspy::python::Frame;
+//! use leakspy::render::{Form, Heading, Pauses, Style, View};
+//!
+//! let frames = vec![Frame { function: "load".into(), file: "app.py".into(), line: Some(3) }];
+//! let mut profile = Profile::new();
+//! profile.add(Stack { frames, ..Stack::default() }, Weight { bytes: 6400.0, objects: 100.0 });
+//!
+//! let heading = Heading {
+//!     pid: 4301,
+//!     command: "python app.py".into(),
+//!     python: "3.12.1".into(),
+//!     view: View::Allocated,
+//!     duration: Duration::from_secs(20),
+//!     samples: 100,
+//!     pauses: Pauses::default(),
+//!     error: None,
+//! };
+//! let mut out = Vec::new();
+//! Form::Folded.write(&profile, &heading, Style::default(), &mut out)?;
+//! assert_eq!(out, b"load (app.py:3) 6400\n");
+//! # Ok::<(), leakspy::render::RenderError>(())
+//! ```
+
 pub mod cli;
 pub mod memory;
 pub mod profile;

@@ -3,12 +3,15 @@
 //! `BLESS=1 cargo test --test render` writes the golden files anew; look at the difference before
 //! committing it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use leakspy::profile::{By, Profile, Stack, Weight};
-use leakspy::python::Frame;
+use leakspy::python::snapshot::{Snapshot, ThreadSnapshot};
+use leakspy::python::{self, Frame, Version};
+use leakspy::render::dump::{self, Dump};
 use leakspy::render::{Form, Heading, Paths, Pauses, RenderError, Style, View, labels, summary};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -155,6 +158,66 @@ fn speedscope_in_the_form_its_schema_asks_for() {
 fn json_as_documented() {
     let json = written(Form::Json, &shop(), &heading(), Style::default());
     assert_golden("shop.json", &pretty(&json));
+}
+
+/// The paths of all keys in a value, with the type of what stands there where it is not null.
+fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                keys(value, &format!("{path}.{key}"), found);
+            }
+        }
+        Value::Array(array) => array.iter().for_each(|value| keys(value, path, found)),
+        Value::Number(_) => drop(found.insert(format!("{path}: number"))),
+        Value::String(_) => drop(found.insert(format!("{path}: string"))),
+        Value::Bool(_) | Value::Null => drop(found.insert(format!("{path}: other"))),
+    }
+}
+
+/// Holds the example and the table in one section of `docs/json.md` against a real document.
+#[track_caller]
+fn assert_documented(section: &str, document: &Value) {
+    let page = include_str!("../docs/json.md");
+    let (_, section) = page.split_once(&format!("## `{section}`")).expect("the section");
+    let (_, example) = section.split_once("```json").expect("an example");
+    let (example, explanation) = example.split_once("```").expect("its end");
+    let (mut documented, mut found) = (BTreeSet::new(), BTreeSet::new());
+    keys(&serde_json::from_str(example).expect("JSON"), "", &mut documented);
+    keys(document, "", &mut found);
+    assert_eq!(documented, found);
+    for key in document.as_object().expect("an object").keys().filter(|&key| key != "schema") {
+        assert!(explanation.contains(&format!("| `{key}` |")), "{key} is not explained");
+    }
+}
+
+#[test]
+fn the_documentation_of_a_recording_has_every_key_and_no_other() {
+    let json = written(Form::Json, &shop(), &heading(), Style::default());
+    let document = serde_json::from_str(&json).expect("JSON");
+    assert_documented("leakspy record --format json", &document);
+}
+
+#[test]
+fn the_documentation_of_a_dump_has_every_key_and_no_other() {
+    let thread = ThreadSnapshot {
+        pthread: 1,
+        tid: Some(4301),
+        name: Some("MainThread".into()),
+        holds_gil: true,
+        running: true,
+        stack: python::Stack { frames: vec![frame("main", "app.py", 3)], complete: true },
+    };
+    let dump = Dump {
+        pid: 4301,
+        command: "python app.py".into(),
+        version: Version { major: 3, minor: 12, micro: 1 },
+        executable: "/usr/bin/python3.12".into(),
+        snapshot: Snapshot { pause: Duration::from_micros(123), threads: vec![thread] },
+    };
+    let mut out = Vec::new();
+    dump::write_json(&dump, None, &mut out).expect("written");
+    assert_documented("leakspy dump --json", &serde_json::from_slice(&out).expect("JSON"));
 }
 
 #[test]

@@ -3,14 +3,14 @@
 //! The library says what was refused; why, and what helps, depends on the machine. So each text is
 //! a pure function of an [`Obstacle`] and the [`Facts`], and reading the facts is left to those.
 
-use super::facts::{self, Capability, Container, Facts, Target};
+use super::facts::{Capability, Container, Facts, Peer, Target};
 use super::obstacle::Obstacle;
 
 /// What to tell a person about `error`, in one or two sentences; `pid` is the process asked for.
 pub fn explain(error: &anyhow::Error, pid: Option<i32>) -> String {
     match Obstacle::behind(error) {
         Some((obstacle, about)) => match about.or(pid) {
-            Some(pid) => advise(&obstacle, &Facts::gather(pid)),
+            Some(pid) => advise(&obstacle, &Facts::gather(pid, obstacle.other())),
             None => format!("{error:#}"),
         },
         None => format!("{error:#}"),
@@ -27,7 +27,7 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
         Obstacle::Zombie { parent } => format!(
             "Process {pid} has ended; what is left is a zombie that its parent{} has not waited \
              for. There is no memory to look at any more.",
-            named(*parent, &facts::name(*parent))
+            named(beside(facts, *parent))
         ),
         Obstacle::Ended => format!("Process {pid} ended while leakspy was looking at it."),
         Obstacle::NotPython => {
@@ -35,7 +35,7 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
             format!(
                 "Process{} is not a Python: no CPython was found in it. If it only starts one, \
                  take that one's PID (`pgrep -af python`) or add `--subprocesses`.",
-                named(pid, name.unwrap_or_default())
+                named((pid, name.unwrap_or_default()))
             )
         }
         Obstacle::TooOld { version } => format!(
@@ -49,7 +49,7 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
         Obstacle::NotRunning => format!(
             "The Python in process {pid} is only starting, or already ending. Try again in a moment."
         ),
-        Obstacle::Traced { tracer } => traced(pid, *tracer, &facts::name(*tracer)),
+        Obstacle::Traced { tracer } => traced(pid, beside(facts, *tracer)),
         Obstacle::Denied => denied(facts),
         Obstacle::NoBreakpoints { reason } => format!(
             "The processor's breakpoint registers, with which allocations are sampled, cannot be \
@@ -66,7 +66,7 @@ fn denied(facts: &Facts) -> String {
         return advise(&Obstacle::Ended, facts);
     };
     if let Some(tracer) = &target.tracer {
-        return traced(pid, tracer.pid, &tracer.name);
+        return traced(pid, (tracer.pid, &tracer.name));
     }
     if facts.ptrace_scope == Some(3) {
         return format!(
@@ -81,19 +81,19 @@ fn denied(facts: &Facts) -> String {
         ),
         Capability::Held => format!(
             "The kernel does not let us trace process {pid} although we have CAP_SYS_PTRACE. \
-             Another rule of this machine forbids it: SELinux, AppArmor or seccomp (`dmesg` and \
-             `journalctl -k` often name it)."
+             Another rule of this machine forbids it, such as SELinux, AppArmor or seccomp (`dmesg` \
+             and `journalctl -k` often name it)."
         ),
         Capability::Withheld => withheld(facts),
         Capability::Missing => format!("{} {}", missing(facts, target), as_root(facts)),
     }
 }
 
-fn traced(pid: i32, tracer: i32, name: &str) -> String {
+fn traced(pid: i32, tracer: (i32, &str)) -> String {
     format!(
         "Process {pid} is already being traced by process{}, and a process can have only one \
          tracer. End that one first.",
-        named(tracer, name)
+        named(tracer)
     )
 }
 
@@ -172,14 +172,19 @@ fn as_root(facts: &Facts) -> String {
     }
 }
 
+/// The process beside the target, by what the facts know of it or else by its number alone.
+fn beside(facts: &Facts, number: i32) -> (i32, &str) {
+    facts.other.as_ref().map_or((number, ""), |Peer { pid, name }| (*pid, name))
+}
+
 /// ` 12 (bash)`, or only the number where the name is unknown.
-fn named(pid: i32, name: &str) -> String {
+fn named((pid, name): (i32, &str)) -> String {
     if name.is_empty() { format!(" {pid}") } else { format!(" {pid} ({name})") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::{Account, Tracer};
+    use super::super::facts::Account;
     use super::*;
 
     fn account(uid: u32, name: &str) -> Account {
@@ -196,6 +201,7 @@ mod tests {
             container: None,
             ptrace_scope: None,
             target: Some(target()),
+            other: None,
         }
     }
 
@@ -262,10 +268,17 @@ mod tests {
 
     #[test]
     fn a_tracer_is_named_before_any_rule() {
-        let tracer = Some(Tracer { pid: 77, name: "gdb".into() });
+        let tracer = Some(Peer { pid: 77, name: "gdb".into() });
         let target = Target { tracer, account: account(0, "root"), ..target() };
         let facts = Facts { target: Some(target), ptrace_scope: Some(1), ..facts() };
         assert_says(&facts, &["already being traced by process 77 (gdb)"]);
+    }
+
+    #[test]
+    fn a_parent_is_named() {
+        let facts = Facts { other: Some(Peer { pid: 3, name: "bash".into() }), ..facts() };
+        let text = advise(&Obstacle::Zombie { parent: 3 }, &facts);
+        assert!(text.contains("that its parent 3 (bash) has not waited for"), "{text}");
     }
 
     #[test]
@@ -293,10 +306,10 @@ mod tests {
         let version = "3.7.17".to_string();
         for (obstacle, piece) in [
             (Obstacle::NoSuchProcess, "There is no process 12"),
-            (Obstacle::Zombie { parent: i32::MAX }, "zombie that its parent 2147483647 has not"),
+            (Obstacle::Zombie { parent: 3 }, "zombie that its parent 3 has not"),
             (Obstacle::Ended, "Process 12 ended"),
             (Obstacle::NotRunning, "Try again"),
-            (Obstacle::Traced { tracer: i32::MAX }, "traced by process 2147483647, and"),
+            (Obstacle::Traced { tracer: 77 }, "traced by process 77, and"),
             (Obstacle::NotPython, "Process 12 (python3) is not a Python"),
             (Obstacle::TooOld { version: version.clone() }, "Python 3.7.17, which is too old"),
             (Obstacle::TooNew { version }, "Python 3.7.17, which is newer"),

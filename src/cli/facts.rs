@@ -28,6 +28,8 @@ pub struct Facts {
     pub ptrace_scope: Option<u8>,
     /// The target, if it is still there.
     pub target: Option<Target>,
+    /// The other process that an obstacle is about: who traces the target, who began it.
+    pub other: Option<Peer>,
 }
 
 /// A process about to be observed.
@@ -38,7 +40,7 @@ pub struct Target {
     /// Its name, as the kernel has it (`comm`).
     pub name: String,
     /// The process that traces it.
-    pub tracer: Option<Tracer>,
+    pub tracer: Option<Peer>,
     /// Whether the kernel protects it from its own user, as it does a setuid program.
     pub protected: bool,
     /// Whether it lives in our user namespace.
@@ -54,12 +56,12 @@ pub struct Account {
     pub name: String,
 }
 
-/// A process that traces another.
+/// A process that has to do with the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tracer {
+pub struct Peer {
     /// Its PID.
     pub pid: i32,
-    /// Its name.
+    /// Its name, empty where it is gone.
     pub name: String,
 }
 
@@ -88,8 +90,9 @@ pub enum Container {
 }
 
 impl Facts {
-    /// Gathers what there is to know about us and the process with this PID.
-    pub fn gather(pid: i32) -> Facts {
+    /// Gathers what there is to know about us, the process with this PID, and `other`, the process
+    /// that an obstacle named beside it.
+    pub fn gather(pid: i32, other: Option<i32>) -> Facts {
         Facts {
             pid,
             invocation: invocation(),
@@ -99,6 +102,7 @@ impl Facts {
             ptrace_scope: read("/proc/sys/kernel/yama/ptrace_scope")
                 .and_then(|text| text.trim().parse().ok()),
             target: Target::gather(pid),
+            other: other.map(Peer::of),
         }
     }
 }
@@ -107,9 +111,7 @@ impl Target {
     fn gather(pid: i32) -> Option<Target> {
         let process = procfs::process::Process::new(pid).ok()?;
         let status = process.status().ok()?;
-        let tracer = Some(status.tracerpid)
-            .filter(|&tracer| tracer != 0)
-            .map(|tracer| Tracer { pid: tracer, name: name(tracer) });
+        let tracer = Some(status.tracerpid).filter(|&tracer| tracer != 0).map(Peer::of);
         // Files in `/proc/PID` belong to the effective user, but to root where the process is not
         // dumpable (proc(5)); the directory itself always belongs to the user.
         let owner = fs::metadata(format!("/proc/{pid}/stat")).ok()?.uid();
@@ -124,9 +126,13 @@ impl Target {
     }
 }
 
-/// The name of a process, empty where it is gone.
-pub fn name(pid: i32) -> String {
-    read(&format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().into()
+impl Peer {
+    /// The process of a thread: a tracer is known by the number of the thread that traces.
+    fn of(tid: i32) -> Peer {
+        let process = |tid| procfs::process::Process::new(tid).ok()?.status().ok();
+        let pid = process(tid).map_or(tid, |status| status.tgid);
+        Peer { pid, name: process(pid).map(|status| status.name).unwrap_or_default() }
+    }
 }
 
 fn account(uid: u32) -> Account {
@@ -206,16 +212,23 @@ mod tests {
     #[test]
     fn the_facts_about_ourselves_are_the_kernels() {
         let pid = std::process::id() as i32;
-        let facts = Facts::gather(pid);
+        let facts = Facts::gather(pid, None);
         let target = facts.target.expect("we are there");
         assert_eq!(target.account, facts.us);
         assert!(target.same_user_namespace);
         assert_eq!(target.tracer, None);
-        assert_eq!(target.name, name(pid));
+        assert_eq!(target.name, Peer::of(pid).name);
+    }
+
+    #[test]
+    fn a_thread_leads_to_its_process() {
+        let tid = nix::unistd::gettid().as_raw();
+        assert_eq!(Peer::of(tid).pid, std::process::id() as i32);
+        assert_eq!(Peer::of(i32::MAX), Peer { pid: i32::MAX, name: String::new() });
     }
 
     #[test]
     fn a_pid_that_cannot_be_has_no_target() {
-        assert_eq!(Facts::gather(i32::MAX).target, None);
+        assert_eq!(Facts::gather(i32::MAX, None).target, None);
     }
 }

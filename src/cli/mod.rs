@@ -16,6 +16,7 @@ pub mod facts;
 pub mod guardian;
 pub mod obstacle;
 pub mod output;
+pub mod progress;
 pub mod record;
 
 /// Says where the memory of a running Python process is, from outside.

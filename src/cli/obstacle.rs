@@ -6,6 +6,8 @@
 use std::io;
 
 use crate::memory::ReadError;
+use crate::profile::recorder::RecordError;
+use crate::profile::stack_recorder::StackRecordError;
 use crate::python::pause::PythonPauseError;
 use crate::python::snapshot::SnapshotError;
 use crate::python::{AllocatorError, PythonError};
@@ -41,7 +43,7 @@ pub enum Obstacle {
     NotRunning,
     /// Another process traces it.
     Traced {
-        /// The tracer's PID.
+        /// The number of the thread that traces.
         tracer: i32,
     },
     /// The kernel refused to let us read its memory or trace it.
@@ -57,11 +59,24 @@ pub enum Obstacle {
 pub type Found = (Obstacle, Option<i32>);
 
 impl Obstacle {
+    /// The process, or a thread of it, that is named beside the target.
+    pub fn other(&self) -> Option<i32> {
+        match *self {
+            Obstacle::Zombie { parent } => Some(parent),
+            Obstacle::Traced { tracer } => Some(tracer),
+            _ => None,
+        }
+    }
+
     /// The obstacle behind an error, if it is one.
     pub fn behind(error: &anyhow::Error) -> Option<Found> {
         error.chain().find_map(|cause| {
             // Some errors stand for others (`#[error(transparent)]`) and hide them from the chain.
             if let Some(error) = cause.downcast_ref() {
+                of_record(error)
+            } else if let Some(error) = cause.downcast_ref() {
+                of_stack_record(error)
+            } else if let Some(error) = cause.downcast_ref() {
                 of_python(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_snapshot(error)
@@ -85,6 +100,26 @@ impl Obstacle {
 /// Whether all that is wrong with the process is that it is not a Python.
 pub fn is_not_python(error: &anyhow::Error) -> bool {
     matches!(Obstacle::behind(error), Some((Obstacle::NotPython, _)))
+}
+
+fn of_record(error: &RecordError) -> Option<Found> {
+    match error {
+        RecordError::Process(error) => of_process(error),
+        RecordError::Python(error) => of_python(error),
+        RecordError::Denied { .. } => Some((Obstacle::Denied, None)),
+        RecordError::NoBreakpoints { why } => {
+            Some((Obstacle::NoBreakpoints { reason: why.clone() }, None))
+        }
+        RecordError::Guardian(_) | RecordError::Failed { .. } => None,
+    }
+}
+
+fn of_stack_record(error: &StackRecordError) -> Option<Found> {
+    match error {
+        StackRecordError::Process(error) => of_process(error),
+        StackRecordError::Python(error) => of_python(error),
+        StackRecordError::Read(error) => of_reading(error),
+    }
 }
 
 fn of_python(error: &PythonError) -> Option<Found> {
@@ -183,6 +218,12 @@ mod tests {
     fn an_obstacle_is_found_inside_an_error_that_stands_for_it() {
         let ended = || ProcessError::Ended { pid: 5 };
         assert_behind(PythonError::from(ended()), Some((Obstacle::Ended, Some(5))));
+        assert_behind(RecordError::from(ended()), Some((Obstacle::Ended, Some(5))));
+        assert_behind(
+            RecordError::from(PythonError::NotRunning { pid: 5 }),
+            Some((Obstacle::NotRunning, Some(5))),
+        );
+        assert_behind(RecordError::Denied { tid: 6 }, Some((Obstacle::Denied, None)));
         assert_behind(PythonPauseError::from(ended()), Some((Obstacle::Ended, Some(5))));
         let read = PythonError::Read { pid: 5, error: ReadError::Denied };
         assert_behind(read, Some((Obstacle::Denied, Some(5))));

@@ -9,15 +9,55 @@ use anyhow::{Context, anyhow};
 
 use super::{record, say};
 use crate::profile::Profile;
-use crate::render::{Form, Heading, RenderError, View};
+use crate::profile::recording::Recorded;
+use crate::profile::stack_recorder::StackRecorder;
+use crate::render::{Form, Heading, Pauses, RenderError, View, summary};
+
+/// Writes what was recorded, and says in a paragraph what it comes to.
+pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Result<()> {
+    let heading = Heading {
+        pid: recorded.pid,
+        command: recorded.command.clone(),
+        python: recorded.version.to_string(),
+        view: View::Allocated,
+        duration: recorded.duration,
+        samples: recorded.samples,
+        pauses: recorded.pauses,
+        error: recorded.error(args.style().by),
+    };
+    write_all(&recorded.profile, &heading, args)
+}
+
+/// Writes stacks that were recorded without pauses.
+pub fn write_stacks(stacks: StackRecorder, args: &record::Args) -> anyhow::Result<()> {
+    let heading = Heading {
+        pid: stacks.pid(),
+        command: stacks.command().to_owned(),
+        python: stacks.version().to_string(),
+        view: View::Stacks,
+        duration: stacks.elapsed(),
+        samples: stacks.samples(),
+        pauses: Pauses::default(),
+        error: None,
+    };
+    if stacks.torn() > 0 {
+        say(format_args!(
+            "{} stacks changed while they were read and were left out.",
+            stacks.torn()
+        ));
+    }
+    write_all(&stacks.into_profile(), &heading, args)
+}
+
+fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
+    render_to_file(profile, heading, args)?;
+    summary::write(profile, heading, args.style(), &mut io::stderr())?;
+    Ok(())
+}
 
 /// Writes `profile` as `args` ask for, and tells the person where it is. A picture of nothing is an
 /// error that says why, and leaves no file.
-pub fn render_to_file(
-    profile: &Profile,
-    heading: &Heading,
-    args: &record::Args,
-) -> anyhow::Result<()> {
+fn render_to_file(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
     let form = args.form();
     let mut bytes = Vec::new();
     match form.write(profile, heading, args.style(), &mut bytes) {

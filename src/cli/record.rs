@@ -1,14 +1,31 @@
 //! `leakspy record`: samples allocations for a while and writes who made them.
 
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{self, Child, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{ValueEnum, value_parser};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use super::progress::Progress;
+use super::{advice, output, say};
+use crate::profile::recorder::Options;
+use crate::profile::recording::{Recorded, Recording};
+use crate::profile::stack_recorder::StackRecorder;
 
 use crate::profile::By;
 use crate::render::{Form, Paths, Style};
+use crate::target::Process;
 use crate::target::breakpoint::Way;
 
 /// Record which stacks allocate memory, and draw a flamegraph of them.
@@ -129,6 +146,18 @@ impl Args {
     }
 }
 
+impl Args {
+    /// What is sampled.
+    fn options(&self) -> Options {
+        Options {
+            rate: f64::from(self.rate),
+            way: self.breakpoints.way(),
+            threads: self.threads,
+            processes: self.subprocesses,
+        }
+    }
+}
+
 impl Breakpoints {
     /// The way that must be taken, if one must.
     pub fn way(self) -> Option<Way> {
@@ -149,9 +178,160 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How often the progress is drawn anew, and a signal looked for.
+const TICK: Duration = Duration::from_millis(50);
+
 /// Records, and writes what was recorded.
-pub fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build cannot record")
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    match args.target.pid {
+        Some(pid) => {
+            record_pid(args, pid, &signals)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => run_command(args, &signals),
+    }
+}
+
+fn record_pid(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
+    let process = Process::open(pid)?;
+    if args.nonblocking {
+        return record_stacks(args, process, signals);
+    }
+    let recording = Recording::attach(process, args.options(), args.subprocesses)?;
+    let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
+    output::write_recorded(&recorded, args)
+}
+
+/// Starts the command, records it, and takes over its exit status.
+fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
+    let mut child = start(&args.target.command)?;
+    let result = record_child(args, &child, signals);
+    if let Err(error) = &result {
+        // The program goes on all the same, and its exit status is still what counts.
+        let pid = child.id() as i32;
+        say(format_args!("leakspy: {}", advice::explain(error, Some(pid))));
+    }
+    Ok(exit_code(signals.wait_for(&mut child)?))
+}
+
+fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result<()> {
+    let process = Process::open(child.id() as i32)?;
+    if args.nonblocking {
+        return record_stacks(args, process, signals);
+    }
+    let recording = Recording::expect(process, args.options(), args.subprocesses);
+    let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
+    output::write_recorded(&recorded, args)
+}
+
+const NOTHING_SAMPLED: &str = "it ended before a Python in it could be recorded";
+
+/// Samples until the time is over, a signal comes or the target ends.
+fn sample(
+    args: &Args,
+    mut recording: Recording,
+    signals: &Signals,
+) -> anyhow::Result<Option<Recorded>> {
+    let progress = Progress::begin();
+    while !recording.is_over() {
+        recording.step(TICK)?;
+        for (pid, error) in recording.refusals() {
+            progress.say(&advice::explain(&error.into(), Some(pid)));
+        }
+        let Some(elapsed) = recording.elapsed() else {
+            if signals.came() {
+                recording.stop();
+            }
+            continue;
+        };
+        progress.show(elapsed, &recording);
+        if signals.came() || args.duration.is_some_and(|duration| elapsed >= duration) {
+            recording.stop();
+        }
+    }
+    progress.clear();
+    Ok(recording.finish())
+}
+
+/// Records stacks without ever pausing the process.
+fn record_stacks(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+    say(
+        "Without pauses only stacks are recorded: which code has the interpreter, and nothing about \
+         memory. A stack that changed while it was read may be wrong.",
+    );
+    let mut stacks = StackRecorder::start(process)?;
+    let pace = Duration::from_secs(1) / args.rate;
+    while !signals.came() && args.duration.is_none_or(|duration| stacks.elapsed() < duration) {
+        if !stacks.sample()? {
+            break;
+        }
+        thread::sleep(pace);
+    }
+    output::write_stacks(stacks, args)
+}
+
+/// Starts a command whose output is ours.
+fn start(command: &[OsString]) -> anyhow::Result<Child> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let mut command = process::Command::new(program);
+    command.args(arguments);
+    // Where Yama protects processes from all but their ancestors, the guardian is none: the program
+    // allows to be observed by anyone who may.
+    // SAFETY: prctl with integer arguments is all that happens between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY);
+            Ok(())
+        });
+    }
+    command.spawn().with_context(|| format!("cannot start {}", program.to_string_lossy()))
+}
+
+/// The exit status of a shell for a program that ended so.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1);
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// The signals on which a recording ends. A second one ends leakspy at once.
+struct Signals {
+    interrupt: Arc<AtomicBool>,
+    terminate: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        let flag = |signals: &[i32]| -> io::Result<Arc<AtomicBool>> {
+            let came = Arc::new(AtomicBool::new(false));
+            for &signal in signals {
+                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&came))?;
+                flag::register(signal, Arc::clone(&came))?;
+            }
+            Ok(came)
+        };
+        Ok(Signals { interrupt: flag(&[SIGINT])?, terminate: flag(&[SIGTERM, SIGHUP])? })
+    }
+
+    fn came(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed) || self.terminate.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a command to end. It got a Ctrl-C as we did, but not a signal that was sent to us.
+    fn wait_for(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        let mut told = false;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if self.terminate.load(Ordering::Relaxed) && !told {
+                told = true;
+                // It fails only if the command has ended, and then there is nobody to tell.
+                let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+            }
+            thread::sleep(TICK);
+        }
+    }
 }
 
 #[cfg(test)]

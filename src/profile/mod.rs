@@ -7,7 +7,9 @@
 pub mod account;
 pub mod messages;
 pub mod recorder;
+pub mod recording;
 pub mod sampler;
+pub mod stack_recorder;
 pub mod stacks;
 pub mod tally;
 pub mod windows;

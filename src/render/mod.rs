@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
 pub mod dump;
@@ -151,17 +152,6 @@ pub struct Heading {
     /// The relative standard error of the estimated totals: 0.03 is 3 %. `None` where nothing is
     /// estimated.
     pub error: Option<f64>,
-}
-
-/// How long a target stood still.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pauses {
-    /// For one sample, on average.
-    pub mean: Duration,
-    /// For one sample, at most.
-    pub max: Duration,
-    /// For all samples together.
-    pub total: Duration,
 }
 
 /// An estimate as a whole number. What is more than nothing stays more than nothing.

@@ -1,0 +1,58 @@
+//! The line that says how a recording goes.
+//!
+//! On a terminal it is one line that changes; elsewhere it is said once that recording has begun,
+//! and no more, so that a log stays a log.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use super::say;
+use crate::profile::recording::Recording;
+
+/// The progress of a recording.
+pub struct Progress {
+    bar: ProgressBar,
+    terminal: bool,
+    begun: Cell<bool>,
+}
+
+impl Progress {
+    /// Nothing is shown yet.
+    pub fn begin() -> Progress {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.set_style(ProgressStyle::default_spinner());
+        Progress { bar, terminal, begun: Cell::new(false) }
+    }
+
+    /// Shows how far it is.
+    pub fn show(&self, elapsed: Duration, recording: &Recording) {
+        if !self.begun.replace(true) && !self.terminal {
+            say("Recording; Ctrl-C to stop and write the result.");
+        }
+        let processes = match recording.processes() {
+            0 | 1 => String::new(),
+            several => format!("{several} processes, "),
+        };
+        self.bar.set_message(format!(
+            "Recording {:.1} s, {processes}{} samples, mean pause {} µs. Ctrl-C to stop.",
+            elapsed.as_secs_f64(),
+            HumanCount(recording.samples()),
+            recording.mean_pause().as_micros()
+        ));
+        self.bar.tick();
+    }
+
+    /// Says something without disturbing the line.
+    pub fn say(&self, text: &str) {
+        self.bar.suspend(|| say(format_args!("leakspy: {text}")));
+    }
+
+    /// Takes the line away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,327 @@
+//! A recording: a process and, if wanted, those that it starts, each with a guardian of its own.
+//!
+//! Processes come and go while it lasts. One that has just been started is not a Python yet, and one
+//! that replaces its program may become another Python; so there are those that are waited for
+//! ([`Pending`]), those that are sampled, and those that have ended.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashSet;
+
+use super::messages::{End, Message};
+use super::recorder::{Options, RecordError, Recorder};
+use super::stacks::{By, Profile, Weight};
+use crate::python::{PythonError, Version};
+use crate::target::family::descendants;
+use crate::target::{Process, ProcessError};
+
+/// How often new children are looked for.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+/// How often it is tried whether a process has become a Python.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+/// How long a process may take to become a Python, if nobody promised that it will.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A recording that goes on.
+#[derive(Debug)]
+pub struct Recording {
+    pid: i32,
+    options: Options,
+    subprocesses: bool,
+    sender: Sender<(i32, Message)>,
+    receiver: Receiver<(i32, Message)>,
+    pending: Vec<Pending>,
+    active: Vec<Recorder>,
+    ended: Vec<Recorder>,
+    /// Processes that have been looked at, by PID and start.
+    known: FxHashSet<(i32, u64)>,
+    looked_around: Instant,
+    stopping: bool,
+    refusals: Vec<(i32, RecordError)>,
+}
+
+/// A process that may become a Python.
+#[derive(Debug)]
+struct Pending {
+    process: Process,
+    /// Until when; `None`: as long as it lives.
+    until: Option<Instant>,
+    tried: Option<Instant>,
+}
+
+/// What a recording came to.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The stacks, with totals estimated for the duration.
+    pub profile: Profile,
+    /// The first process.
+    pub pid: i32,
+    /// Its command line.
+    pub command: String,
+    /// The version of its Python.
+    pub version: Version,
+    /// For how long it was recorded.
+    pub duration: Duration,
+    /// Samples of all processes.
+    pub samples: u64,
+    /// For how long processes stood still: for one sample on average, at most, and together.
+    pub pauses: Pauses,
+    error: [Option<f64>; 2],
+}
+
+/// For how long targets stood still.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// For one sample, on average.
+    pub mean: Duration,
+    /// For one sample, at most.
+    pub max: Duration,
+    /// For all samples together.
+    pub total: Duration,
+}
+
+impl Recorded {
+    /// The relative standard error of the estimated totals.
+    pub fn error(&self, by: By) -> Option<f64> {
+        match by {
+            By::Bytes => self.error[0],
+            By::Objects => self.error[1],
+        }
+    }
+}
+
+impl Recording {
+    /// Begins to record a process that is a Python, or has children that are.
+    pub fn attach(
+        process: Process,
+        options: Options,
+        subprocesses: bool,
+    ) -> Result<Recording, RecordError> {
+        let mut recording = Recording::new(process.pid(), options, subprocesses);
+        recording.known.insert((process.pid(), process.started()));
+        match Recorder::start(process, options, recording.sender.clone()) {
+            Ok(recorder) => recording.active.push(recorder),
+            Err(error) if subprocesses && is_not_python(&error) => {
+                recording.look_around();
+                recording.try_pending();
+                if recording.active.is_empty() {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(recording)
+    }
+
+    /// Begins to record a process that has just been started, as soon as it is a Python.
+    pub fn expect(process: Process, options: Options, subprocesses: bool) -> Recording {
+        let mut recording = Recording::new(process.pid(), options, subprocesses);
+        recording.known.insert((process.pid(), process.started()));
+        recording.pending.push(Pending { process, until: None, tried: None });
+        recording
+    }
+
+    fn new(pid: i32, options: Options, subprocesses: bool) -> Recording {
+        let (sender, receiver) = channel();
+        Recording {
+            pid,
+            options,
+            subprocesses,
+            sender,
+            receiver,
+            pending: Vec::new(),
+            active: Vec::new(),
+            ended: Vec::new(),
+            known: FxHashSet::default(),
+            looked_around: Instant::now(),
+            stopping: false,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// Waits for news, but no longer than `timeout`, and takes them in. An error is that of the
+    /// process asked for; those of its children are [`Recording::refusals`].
+    pub fn step(&mut self, timeout: Duration) -> Result<(), RecordError> {
+        if !self.stopping {
+            if self.subprocesses && self.looked_around.elapsed() >= LOOK_AROUND {
+                self.look_around();
+            }
+            self.try_pending();
+        }
+        let until = Instant::now() + timeout;
+        loop {
+            let mut left = until.saturating_duration_since(Instant::now());
+            if !self.pending.is_empty() {
+                left = left.min(TRY_AGAIN);
+            }
+            match self.receiver.recv_timeout(left) {
+                Ok((pid, message)) => self.take(pid, &message)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// Asks all guardians to let go. Go on with [`Recording::step`] until all have.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.pending.clear();
+        self.active.iter_mut().for_each(Recorder::stop);
+    }
+
+    /// Whether nothing is recorded any more, and nothing waited for.
+    pub fn is_over(&self) -> bool {
+        self.active.is_empty() && self.pending.is_empty()
+    }
+
+    /// For how long it has been sampling; `None`: nothing is sampled yet.
+    pub fn elapsed(&self) -> Option<Duration> {
+        let sampled = self.all().filter(|recorder| recorder.has_started());
+        sampled.map(Recorder::duration).max()
+    }
+
+    /// Samples so far.
+    pub fn samples(&self) -> u64 {
+        self.all().map(|recorder| recorder.tally().samples()).sum()
+    }
+
+    /// How long one sample made its target stand still so far, on average.
+    pub fn mean_pause(&self) -> Duration {
+        self.pauses().mean
+    }
+
+    /// The processes that are being sampled.
+    pub fn processes(&self) -> usize {
+        self.active.len()
+    }
+
+    /// Why some of its children could not be recorded; told once.
+    pub fn refusals(&mut self) -> Vec<(i32, RecordError)> {
+        std::mem::take(&mut self.refusals)
+    }
+
+    /// What it came to; `None` if nothing was ever sampled.
+    pub fn finish(self) -> Option<Recorded> {
+        let pauses = self.pauses();
+        let (samples, duration) = (self.samples(), self.elapsed()?);
+        let recorders: Vec<Recorder> = self.ended.into_iter().chain(self.active).collect();
+        let first = recorders.iter().find(|it| it.process().pid() == self.pid);
+        let first = first.or_else(|| recorders.first())?;
+        let (pid, command, version) =
+            (first.process().pid(), first.command().to_owned(), first.version());
+        let mut profile = Profile::new();
+        // Errors of independent estimates add up as squares.
+        let mut squares = Weight::default();
+        for recorder in recorders {
+            let errors = [By::Bytes, By::Objects].map(|by| recorder.tally().error(by));
+            let own = recorder.into_profile();
+            let total = own.total();
+            squares += Weight {
+                bytes: (errors[0].unwrap_or(0.0) * total.bytes).powi(2),
+                objects: (errors[1].unwrap_or(0.0) * total.objects).powi(2),
+            };
+            profile.merge(own);
+        }
+        let total = profile.total();
+        let error = [By::Bytes, By::Objects].map(|by| {
+            let relative = squares.by(by).sqrt() / total.by(by);
+            Some(relative).filter(|relative| relative.is_finite() && *relative > 0.0)
+        });
+        Some(Recorded { profile, pid, command, version, duration, samples, pauses, error })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Recorder> {
+        self.active.iter().chain(&self.ended)
+    }
+
+    fn pauses(&self) -> Pauses {
+        let total: Duration = self.all().map(|recorder| recorder.tally().still()).sum();
+        let samples = u32::try_from(self.samples()).unwrap_or(u32::MAX);
+        Pauses {
+            mean: total.checked_div(samples).unwrap_or_default(),
+            max: self.all().map(|it| it.tally().longest_pause()).max().unwrap_or_default(),
+            total,
+        }
+    }
+
+    fn take(&mut self, pid: i32, message: &Message) -> Result<(), RecordError> {
+        let Some(number) = self.active.iter().position(|it| it.process().pid() == pid) else {
+            return Ok(());
+        };
+        if let Some(recorder) = self.active.get_mut(number) {
+            recorder.take(message);
+        }
+        let Message::Ended(end) = message else { return Ok(()) };
+        let recorder = self.active.swap_remove(number);
+        let result = match end {
+            End::Asked | End::TargetEnded => Ok(()),
+            End::Replaced => {
+                self.expect_again(pid);
+                Ok(())
+            }
+            &End::Denied { tid } => Err(RecordError::Denied { tid }),
+            End::NoBreakpoints { why } => Err(RecordError::NoBreakpoints { why: why.clone() }),
+            End::Failed { why } => Err(RecordError::Failed { why: why.clone() }),
+        };
+        self.ended.push(recorder);
+        match result {
+            Err(error) if pid != self.pid => self.refusals.push((pid, error)),
+            other => other?,
+        }
+        Ok(())
+    }
+
+    /// A process replaced its program: perhaps by another Python.
+    fn expect_again(&mut self, pid: i32) {
+        if self.stopping {
+            return;
+        }
+        if let Ok(process) = Process::open(pid) {
+            let until = Some(Instant::now() + PATIENCE);
+            self.pending.push(Pending { process, until, tried: None });
+        }
+    }
+
+    fn look_around(&mut self) {
+        self.looked_around = Instant::now();
+        for pid in descendants(self.pid) {
+            let Ok(process) = Process::open(pid) else { continue };
+            if self.known.insert((pid, process.started())) {
+                let until = Some(Instant::now() + PATIENCE);
+                self.pending.push(Pending { process, until, tried: None });
+            }
+        }
+    }
+
+    fn try_pending(&mut self) {
+        for mut pending in std::mem::take(&mut self.pending) {
+            let tried_lately = pending.tried.is_some_and(|tried| tried.elapsed() < TRY_AGAIN);
+            if tried_lately {
+                self.pending.push(pending);
+                continue;
+            }
+            let pid = pending.process.pid();
+            let same = Process::open(pid)
+                .ok()
+                .filter(|process| process.started() == pending.process.started());
+            let Some(process) = same else { continue };
+            match Recorder::start(process, self.options, self.sender.clone()) {
+                Ok(recorder) => self.active.push(recorder),
+                Err(RecordError::Process(ProcessError::Ended { .. })) => {}
+                Err(error) => {
+                    let late = pending.until.is_some_and(|until| Instant::now() > until);
+                    if !late {
+                        pending.tried = Some(Instant::now());
+                        self.pending.push(pending);
+                    } else if !is_not_python(&error) {
+                        self.refusals.push((pid, error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_not_python(error: &RecordError) -> bool {
+    matches!(error, RecordError::Python(PythonError::NotPython { .. }))
+}
