@@ -6,7 +6,7 @@ use std::fs;
 
 use libtest_mimic::{Arguments, Failed};
 use serde_json::json;
-use support::{Health, Interpreter, Target, cases, required_versions};
+use support::{Health, Interpreter, Target, cases, eventually, required_versions};
 
 fn main() {
     let mut trials = required_versions();
@@ -53,7 +53,7 @@ fn shares_add_up(interpreter: &'static Interpreter) -> Result<(), Failed> {
         }
         let cycles = |target: &mut Target| target.ask("cycles").as_u64();
         let before = cycles(&mut target);
-        while cycles(&mut target) == before {}
+        eventually("another cycle", || cycles(&mut target) != before);
     }
     Ok(())
 }
@@ -73,7 +73,9 @@ fn work_is_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     };
     let before = count();
     assert_eq!(before.len(), 4);
-    while count().iter().zip(&before).any(|(now, then)| now <= then) {}
+    eventually("work of every thread", || {
+        count().iter().zip(&before).all(|(now, then)| now > then)
+    });
     target.assert_healthy();
     Ok(())
 }
@@ -88,7 +90,7 @@ fn threads_children_and_images_change(interpreter: &'static Interpreter) -> Resu
     }
     for what in ["threads", "children"] {
         target.ask(&format!("{what} on"));
-        while target.ask("seen")[what] == 0 {}
+        eventually(what, || target.ask("seen")[what] != 0);
         target.ask(&format!("{what} off"));
     }
     target.tell("exec");
@@ -98,8 +100,6 @@ fn threads_children_and_images_change(interpreter: &'static Interpreter) -> Resu
     let orphan = target.ask("fork")["child"].as_i64().expect("a child has a PID") as i32;
     target.tell("exit");
     assert!(target.wait().success());
-    while Health::of(orphan).alive {
-        std::thread::yield_now();
-    }
+    eventually("the end of a child whose parent is gone", || !Health::of(orphan).alive);
     Ok(())
 }

@@ -71,6 +71,13 @@ pub fn interpreters() -> &'static [Interpreter] {
 }
 
 impl Interpreter {
+    /// The interpreter at a path of our own root, called by that path: a virtual environment's
+    /// `python` finds the packages of that environment. `None` where it is none that leakspy reads.
+    pub fn at(path: &Path) -> Option<Interpreter> {
+        let given = Candidate { origin: "cpython", root: None, executable: path.to_path_buf() };
+        Some(Interpreter { executable: path.to_path_buf(), ..given.ask()? })
+    }
+
     /// The words that run it, `chroot` and root in front where it has a root of its own.
     pub fn argv(&self) -> Vec<OsString> {
         argv(self.root.as_deref(), &self.executable)

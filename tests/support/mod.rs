@@ -19,6 +19,19 @@ pub use target::Target;
 
 use std::ffi::OsStr;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// After this long without what a test waits for, the test has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is so, looking again and again; gives the test up after a minute.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
 
 /// The built binary, ready for arguments.
 pub fn leakspy_command() -> Command {

@@ -12,9 +12,7 @@ use serde_json::Value;
 
 use super::health::Health;
 use super::interpreters::Interpreter;
-
-/// How long a target may be silent before the test is given up, in milliseconds.
-const SILENCE: u16 = 60_000;
+use super::{PATIENCE, eventually};
 
 /// A running fixture.
 ///
@@ -69,9 +67,9 @@ impl Target {
     pub fn line(&mut self) -> String {
         if self.answers.buffer().is_empty() {
             let mut waiting = [PollFd::new(self.answers.get_ref().as_fd(), PollFlags::POLLIN)];
-            let ready =
-                poll(&mut waiting, PollTimeout::from(SILENCE)).expect("a pipe can be polled");
-            assert!(ready > 0, "the target was silent for {} s", SILENCE / 1000);
+            let patience = PollTimeout::try_from(PATIENCE).expect("a minute is not too long");
+            let ready = poll(&mut waiting, patience).expect("a pipe can be polled");
+            assert!(ready > 0, "the target was silent for {PATIENCE:?}");
         }
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("the target's output is readable");
@@ -94,9 +92,9 @@ impl Target {
 
     /// Waits until every thread sleeps in the kernel, as those of `stacks.py` soon do for ever.
     pub fn wait_until_still(&self) {
-        while !self.health().threads.iter().all(|&(_, state)| state == 'S') {
-            std::thread::yield_now();
-        }
+        eventually("every thread of the target sleeps", || {
+            self.health().threads.iter().all(|&(_, state)| state == 'S')
+        });
     }
 
     /// Waits for the end of the process.

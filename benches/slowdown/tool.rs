@@ -1,0 +1,235 @@
+//! The tools that are attached and detached: their commands, when they are there, how they leave.
+
+use std::env;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{PipeReader, Read};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::common::peer;
+use crate::support::leakspy_command;
+
+/// Something that can be attached to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tool {
+    /// The control: no tool at all.
+    Nothing,
+    /// `leakspy record`, 100 samples a second.
+    Leakspy,
+    /// `py-spy record`, 100 samples a second.
+    PySpy,
+    /// `memray attach`, which sees only what reaches the C library.
+    Memray,
+    /// `memray attach --trace-python-allocators`, which sees every object.
+    MemrayObjects,
+}
+
+/// What a tool says about the time it took from the target.
+#[derive(Debug, Clone, Copy)]
+pub struct Account {
+    /// How long it observed, in seconds.
+    pub duration_s: f64,
+    /// How long the target stood still meanwhile, in seconds.
+    pub still_s: f64,
+    /// The mean of the pauses, in seconds.
+    pub mean_pause_s: f64,
+}
+
+/// How long we wait for a tool to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long we wait for a tool to say that it is attached; one that says nothing is, by then.
+const FIRST_WORD: Duration = Duration::from_secs(2);
+/// Between a tool's first word and the window.
+const SETTLE: Duration = Duration::from_millis(200);
+/// memray ends by itself after this time, which is longer than a window.
+const MEMRAY_TRACKS: Duration = Duration::from_secs(4);
+
+impl Tool {
+    /// All tools, in the order of the table.
+    pub const ALL: [Tool; 5] =
+        [Tool::Nothing, Tool::Leakspy, Tool::PySpy, Tool::Memray, Tool::MemrayObjects];
+
+    /// How the tool is called in the table.
+    pub fn title(self) -> &'static str {
+        match self {
+            Tool::Nothing => "nothing",
+            Tool::Leakspy => "leakspy record -r 100",
+            Tool::PySpy => "py-spy record -r 100",
+            Tool::Memray => "memray attach",
+            Tool::MemrayObjects => "memray attach, objects",
+        }
+    }
+
+    /// Whether the tool puts code of its own into the target, and perhaps leaves some behind.
+    pub fn injects(self) -> bool {
+        matches!(self, Tool::Memray | Tool::MemrayObjects)
+    }
+
+    /// Attaches to a process and returns when the tool is there.
+    pub fn attach(self, pid: i32, output: &Path) -> Result<Attached, String> {
+        let command = self.command(pid, output)?;
+        // What an earlier run has left must not be taken for this one's.
+        let _ = fs::remove_file(output);
+        let child = command.map(|command| self.start(command)).transpose()?;
+        let ends = Instant::now() + MEMRAY_TRACKS;
+        Ok(Attached { tool: self, child, output: output.to_path_buf(), ends })
+    }
+
+    fn command(self, pid: i32, output: &Path) -> Result<Option<Command>, String> {
+        let installed = |name: &str| {
+            let missing = format!("{name} is left out: benches/install-peers has not been run");
+            peer(name).map(Command::new).ok_or(missing)
+        };
+        let pid = pid.to_string();
+        let mut command = match self {
+            Tool::Nothing => return Ok(None),
+            Tool::Leakspy => leakspy_command(),
+            Tool::PySpy => installed("py-spy")?,
+            Tool::Memray | Tool::MemrayObjects => installed("memray")?,
+        };
+        match self {
+            Tool::Nothing => {}
+            Tool::Leakspy => {
+                command.args(["record", "--pid", &pid, "-r", "100", "-f", "json", "-o"]);
+            }
+            Tool::PySpy => {
+                let long = "1000000";
+                command.args(["record", "--pid", &pid, "-r", "100", "-d", long, "-f", "raw", "-o"]);
+            }
+            Tool::Memray | Tool::MemrayObjects => {
+                let seconds = MEMRAY_TRACKS.as_secs().to_string();
+                command.args(["attach", &pid, "--force", "--duration", &seconds]);
+                if self == Tool::MemrayObjects {
+                    command.arg("--trace-python-allocators");
+                }
+                if is_installed("lldb") {
+                    // gdb 13 cannot write the registers of newer processors, and the target dies.
+                    command.args(["--method", "lldb"]);
+                }
+                command.arg("-o");
+            }
+        }
+        command.arg(output);
+        Ok(Some(command))
+    }
+
+    /// Starts the command and waits until it is attached: memray's ends then, the others say
+    /// something and go on.
+    fn start(self, mut command: Command) -> Result<Child, String> {
+        let (mut said, say) = std::io::pipe().map_err(|error| error.to_string())?;
+        let also_say = say.try_clone().map_err(|error| error.to_string())?;
+        command.stdin(Stdio::null()).stdout(say).stderr(also_say);
+        let mut child = command.spawn().map_err(|error| format!("{self}: {error}"))?;
+        // The command holds the pipe's other end, and we must not, to see the end of its output.
+        drop(command);
+        let ended = match self {
+            Tool::Memray | Tool::MemrayObjects => {
+                Some(child.wait().map_err(|error| error.to_string())?)
+            }
+            _ => {
+                wait_for_a_word(&said);
+                sleep(SETTLE);
+                child.try_wait().map_err(|error| error.to_string())?
+            }
+        };
+        match ended {
+            Some(status) if !self.injects() || !status.success() => {
+                let mut words = String::new();
+                let _ = said.read_to_string(&mut words);
+                let words = words.lines().next().unwrap_or("it said nothing");
+                Err(format!("{self} is left out: it ended at once ({status}): {words}"))
+            }
+            _ => {
+                // What it says later must not fill the pipe.
+                std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+                Ok(child)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.to_possible_value().expect("no tool is hidden").get_name())
+    }
+}
+
+/// A tool that is attached to the target.
+pub struct Attached {
+    tool: Tool,
+    child: Option<Child>,
+    output: PathBuf,
+    ends: Instant,
+}
+
+impl Attached {
+    /// Detaches, waits until the tool is gone, and gives its account if it keeps one.
+    pub fn detach(mut self) -> Result<Option<Account>, String> {
+        match (self.tool, &mut self.child) {
+            (Tool::Nothing, _) | (_, None) => Ok(None),
+            (tool, _) if tool.injects() => {
+                sleep(self.ends.saturating_duration_since(Instant::now()) + SETTLE);
+                Ok(None)
+            }
+            (tool, Some(child)) => {
+                let interrupted = kill(Pid::from_raw(child.id() as i32), Signal::SIGINT);
+                interrupted.map_err(|error| format!("{tool}: {error}"))?;
+                wait_for_end(child).map_err(|error| format!("{tool}: {error}"))?;
+                Ok(if tool == Tool::Leakspy { account(&self.output) } else { None })
+            }
+        }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It has ended unless something went wrong before.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn is_installed(program: &str) -> bool {
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+fn wait_for_a_word(said: &PipeReader) {
+    let timeout = PollTimeout::try_from(FIRST_WORD).unwrap_or(PollTimeout::MAX);
+    // Silence is no error: the window then begins after it.
+    let _ = poll(&mut [PollFd::new(said.as_fd(), PollFlags::POLLIN)], timeout);
+}
+
+fn wait_for_end(child: &mut Child) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        match child.try_wait() {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => sleep(Duration::from_millis(2)),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(format!("did not end within {} s of an interrupt", PATIENCE.as_secs()))
+}
+
+/// Reads `duration_s` and `pause_s` of leakspy's JSON.
+fn account(output: &Path) -> Option<Account> {
+    let json: Value = serde_json::from_reader(File::open(output).ok()?).ok()?;
+    Some(Account {
+        duration_s: json["duration_s"].as_f64()?,
+        still_s: json["pause_s"]["total"].as_f64()?,
+        mean_pause_s: json["pause_s"]["mean"].as_f64()?,
+    })
+}
