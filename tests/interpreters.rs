@@ -93,7 +93,7 @@ fn threads_children_and_images_change(interpreter: &'static Interpreter) -> Resu
     }
     target.tell("exec");
     assert_eq!(target.line(), "READY");
-    assert_eq!(target.ask("seen"), json!({"threads": 0, "children": 0}));
+    assert_eq!(target.ask("seen"), json!({"threads": 0, "children": 0, "broken": 0}));
     target.assert_healthy();
     let orphan = target.ask("fork")["child"].as_i64().expect("a child has a PID") as i32;
     target.tell("exit");

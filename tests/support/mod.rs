@@ -10,12 +10,16 @@
 mod cases;
 mod health;
 mod interpreters;
+mod recording;
 mod target;
+mod waiting;
 
 pub use cases::{cases, required_versions};
 pub use health::Health;
 pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters};
+pub use recording::{Recorded, Recording};
 pub use target::Target;
+pub use waiting::{wait_until, wait_until_readable};
 
 use std::ffi::OsStr;
 use std::process::{Command, Output};
