@@ -6,7 +6,7 @@ use std::fs;
 
 use libtest_mimic::{Arguments, Failed};
 use serde_json::json;
-use support::{Health, Interpreter, Target, cases, eventually, required_versions};
+use support::{Health, Interpreter, Target, cases, required_versions, wait_until};
 
 fn main() {
     let mut trials = required_versions();
@@ -53,7 +53,7 @@ fn shares_add_up(interpreter: &'static Interpreter) -> Result<(), Failed> {
         }
         let cycles = |target: &mut Target| target.ask("cycles").as_u64();
         let before = cycles(&mut target);
-        eventually("another cycle", || cycles(&mut target) != before);
+        wait_until("another cycle", || cycles(&mut target) != before);
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ fn work_is_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     };
     let before = count();
     assert_eq!(before.len(), 4);
-    eventually("work of every thread", || {
+    wait_until("work of every thread", || {
         count().iter().zip(&before).all(|(now, then)| now > then)
     });
     target.assert_healthy();
@@ -90,16 +90,16 @@ fn threads_children_and_images_change(interpreter: &'static Interpreter) -> Resu
     }
     for what in ["threads", "children"] {
         target.ask(&format!("{what} on"));
-        eventually(what, || target.ask("seen")[what] != 0);
+        wait_until(what, || target.ask("seen")[what] != 0);
         target.ask(&format!("{what} off"));
     }
     target.tell("exec");
     assert_eq!(target.line(), "READY");
-    assert_eq!(target.ask("seen"), json!({"threads": 0, "children": 0}));
+    assert_eq!(target.ask("seen"), json!({"threads": 0, "children": 0, "broken": 0}));
     target.assert_healthy();
     let orphan = target.ask("fork")["child"].as_i64().expect("a child has a PID") as i32;
     target.tell("exit");
     assert!(target.wait().success());
-    eventually("the end of a child whose parent is gone", || !Health::of(orphan).alive);
+    wait_until("the end of a child whose parent is gone", || !Health::of(orphan).alive);
     Ok(())
 }

@@ -27,6 +27,15 @@ pub struct Entry {
 
 /// What a dict holds, in the order of insertion.
 pub fn entries<M: Memory>(memory: &M, layout: &Layout, dict: u64) -> Result<Vec<Entry>, ReadError> {
+    bounded_entries(memory, layout, dict, MOST_ENTRIES)
+}
+
+fn bounded_entries<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    dict: u64,
+    most: u64,
+) -> Result<Vec<Entry>, ReadError> {
     let keys = memory.u64(at(dict, layout.dict.keys))?;
     let values = match memory.u64(at(dict, layout.dict.values))? {
         0 => None,

@@ -1,47 +1,87 @@
-//! Whether a process goes on undisturbed: what the kernel says of its life, tracer and threads.
+//! Whether a process goes on undisturbed: what the kernel says of its life and of each thread.
 
 use procfs::process::Process;
+
+use super::waiting::wait_until;
 
 /// The condition of a process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// Whether it is there and has not ended.
     pub alive: bool,
-    /// The PID of its tracer, 0 for none.
+    /// For how long it has had a processor, in clock ticks.
+    pub ran: u64,
+    /// Its threads.
+    pub threads: Vec<Thread>,
+}
+
+/// The condition of a thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// Its number.
+    pub tid: i32,
+    /// Its state letter, as in `/proc/PID/task/TID/stat`.
+    pub state: char,
+    /// Who traces it, 0 for nobody.
     pub tracer: i32,
-    /// Its threads and their state letters, as in `/proc/PID/task/TID/stat`.
-    pub threads: Vec<(i32, char)>,
 }
 
 impl Health {
     /// Looks at a process.
     pub fn of(pid: i32) -> Health {
-        Health::look(pid).unwrap_or(Health { alive: false, tracer: 0, threads: Vec::new() })
+        Health::look(pid).unwrap_or(Health { alive: false, ran: 0, threads: Vec::new() })
     }
 
-    /// Alive, traced by nobody, no thread stopped.
+    /// Alive, no thread traced by anybody, none stopped.
     pub fn is_good(&self) -> bool {
-        self.alive && self.tracer == 0 && !self.threads.iter().any(|&(_, state)| stopped(state))
+        self.alive && !self.is_traced() && !self.threads.iter().any(Thread::is_stopped)
+    }
+
+    /// Whether any thread is traced.
+    pub fn is_traced(&self) -> bool {
+        self.threads.iter().any(|thread| thread.tracer != 0)
+    }
+
+    /// Whether every thread is stopped: by a signal, or held by a tracer.
+    pub fn is_stopped(&self) -> bool {
+        self.alive && self.threads.iter().all(Thread::is_stopped)
+    }
+
+    /// Waits until the process has had a processor for a tenth of a second more, which is enough
+    /// for many thousand allocations.
+    #[track_caller]
+    pub fn assert_runs_on(pid: i32) {
+        let before = Health::of(pid).ran;
+        wait_until("it runs on", || {
+            let now = Health::of(pid);
+            assert!(now.alive, "process {pid} died");
+            // Ticks are hundredths of a second on every Linux that leakspy runs on.
+            now.ran >= before + 10
+        });
     }
 
     fn look(pid: i32) -> Option<Health> {
         let process = Process::new(pid).ok()?;
-        let alive = !ended(process.stat().ok()?.state);
-        let tracer = process.status().ok()?.tracerpid;
+        let whole = process.stat().ok()?;
         let threads = process
             .tasks()
             .ok()?
             .flatten()
-            .filter_map(|task| Some((task.tid, task.stat().ok()?.state)))
+            .filter_map(|task| {
+                let (stat, status) = (task.stat().ok()?, task.status().ok()?);
+                Some(Thread { tid: task.tid, state: stat.state, tracer: status.tracerpid })
+            })
             .collect();
-        Some(Health { alive, tracer, threads })
+        Some(Health { alive: !ended(whole.state), ran: whole.utime + whole.stime, threads })
+    }
+}
+
+impl Thread {
+    fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
     }
 }
 
 fn ended(state: char) -> bool {
     matches!(state, 'Z' | 'X' | 'x')
-}
-
-fn stopped(state: char) -> bool {
-    matches!(state, 'T' | 't')
 }

@@ -10,28 +10,19 @@
 mod cases;
 mod health;
 mod interpreters;
+mod recording;
 mod target;
+mod waiting;
 
 pub use cases::{cases, required_versions};
 pub use health::Health;
 pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters};
+pub use recording::{Recorded, Recording};
 pub use target::Target;
+pub use waiting::{wait_until, wait_until_readable};
 
 use std::ffi::OsStr;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
-
-/// After this long without what a test waits for, the test has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until something is so, looking again and again; gives the test up after a minute.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        std::thread::yield_now();
-    }
-}
 
 /// The built binary, ready for arguments.
 pub fn leakspy_command() -> Command {

@@ -1,18 +1,16 @@
 //! A fixture running under an interpreter: started, waited for, asked, and ended with its test.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::health::Health;
 use super::interpreters::Interpreter;
-use super::{PATIENCE, eventually};
+use super::waiting::{wait_until, wait_until_readable};
 
 /// A running fixture.
 ///
@@ -66,10 +64,7 @@ impl Target {
     /// The next line that the target prints.
     pub fn line(&mut self) -> String {
         if self.answers.buffer().is_empty() {
-            let mut waiting = [PollFd::new(self.answers.get_ref().as_fd(), PollFlags::POLLIN)];
-            let patience = PollTimeout::try_from(PATIENCE).expect("a minute is not too long");
-            let ready = poll(&mut waiting, patience).expect("a pipe can be polled");
-            assert!(ready > 0, "the target was silent for {PATIENCE:?}");
+            wait_until_readable(self.answers.get_ref(), "the target");
         }
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("the target's output is readable");
@@ -92,8 +87,8 @@ impl Target {
 
     /// Waits until every thread sleeps in the kernel, as those of `stacks.py` soon do for ever.
     pub fn wait_until_still(&self) {
-        eventually("every thread of the target sleeps", || {
-            self.health().threads.iter().all(|&(_, state)| state == 'S')
+        wait_until("every thread sleeps", || {
+            self.health().threads.iter().all(|thread| thread.state == 'S')
         });
     }
 

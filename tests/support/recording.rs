@@ -1,0 +1,139 @@
+//! A running `leakspy record`: started, listened to, and seen to its end.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use super::leakspy_command;
+use super::waiting::wait_until_readable;
+
+/// A leakspy that records.
+///
+/// Its standard error is a pipe that its guardians inherit: the pipe's end is the end of them all,
+/// and there is no need to look for them.
+pub struct Recording {
+    child: Child,
+    errors: BufReader<ChildStderr>,
+    stdout: BufReader<ChildStdout>,
+    said: String,
+    output: String,
+}
+
+/// A leakspy that has ended, and its guardians with it.
+#[derive(Debug)]
+pub struct Recorded {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it, or its command, wrote to standard output.
+    pub stdout: String,
+    /// What it said.
+    pub said: String,
+}
+
+impl Recording {
+    /// Starts `leakspy record`, in a process group of its own as a shell would.
+    pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
+        let mut child = leakspy_command()
+            .arg("record")
+            .args(arguments)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the built leakspy starts");
+        let errors = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        Recording { child, errors, stdout, said: String::new(), output: String::new() }
+    }
+
+    /// Starts to record a process.
+    pub fn attach(pid: i32, options: &[&str]) -> Recording {
+        Recording::start(["--pid", &pid.to_string()].iter().chain(options))
+    }
+
+    /// Its PID, and that of its process group.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    /// Waits until it says that it samples.
+    #[track_caller]
+    pub fn wait_until_begun(&mut self) {
+        while !self.has_begun() {
+            assert!(self.hear(), "it ended before it began: {}", self.said);
+        }
+    }
+
+    /// Waits until its command has written such a line.
+    #[track_caller]
+    pub fn wait_for_output(&mut self, line: &str) {
+        while self.output.lines().next_back() != Some(line) {
+            wait_until_readable(self.stdout.get_ref(), "the command");
+            let taken = self.stdout.read_line(&mut self.output).expect("its output is UTF-8");
+            assert!(taken > 0, "it ended before it said {line}: {}", self.output);
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("it is not waited for yet, so the signal finds it");
+    }
+
+    /// Sends a signal to its process group, as a terminal does.
+    pub fn signal_group(&self, signal: Signal) {
+        killpg(self.pid(), signal).expect("it is not waited for yet, so the signal finds it");
+    }
+
+    /// Waits until it and its guardians have ended.
+    #[track_caller]
+    pub fn end(mut self) -> Recorded {
+        while self.hear() {}
+        self.stdout.read_to_string(&mut self.output).expect("its output is UTF-8");
+        let status = self.child.wait().expect("a child can be waited for");
+        let [stdout, said] = [&mut self.output, &mut self.said].map(std::mem::take);
+        Recorded { status, stdout, said }
+    }
+
+    /// Takes in the next line; false when nobody is left to write one.
+    #[track_caller]
+    fn hear(&mut self) -> bool {
+        if self.errors.buffer().is_empty() {
+            wait_until_readable(self.errors.get_ref(), "leakspy record");
+        }
+        self.errors.read_line(&mut self.said).expect("its words are UTF-8") > 0
+    }
+
+    fn has_begun(&self) -> bool {
+        has_begun(&self.said)
+    }
+}
+
+impl Recorded {
+    /// Whether it had come to sampling.
+    pub fn had_begun(&self) -> bool {
+        has_begun(&self.said)
+    }
+
+    /// Asserts that it ended as it should, and is not surprised.
+    #[track_caller]
+    pub fn assert_success(&self) {
+        assert!(self.status.success(), "{self:?}");
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good; its guardians end with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn has_begun(said: &str) -> bool {
+    said.contains("Recording;")
+}

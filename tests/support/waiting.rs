@@ -1,0 +1,30 @@
+//! Waiting for a state or for words, but not for ever: a test that would hang fails instead.
+
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// How long nothing may happen before a test is given up, in seconds.
+const PATIENCE: u16 = 60;
+/// How often a state is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Waits until there is something to read, or its writers are gone.
+#[track_caller]
+pub fn wait_until_readable(from: &impl AsFd, whom: &str) {
+    let mut waiting = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+    let ready = poll(&mut waiting, PollTimeout::from(PATIENCE * 1000)).expect("it can be polled");
+    assert!(ready > 0, "{whom} was silent for {PATIENCE} s");
+}
+
+/// Waits until a state is reached.
+#[track_caller]
+pub fn wait_until(state: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(PATIENCE.into());
+    while !reached() {
+        assert!(Instant::now() < deadline, "after {PATIENCE} s still not so: {state}");
+        thread::sleep(LOOK);
+    }
+}
