@@ -81,6 +81,8 @@ pub struct Taken {
     pub seen: u64,
     /// When we let it go on.
     pub resumed: u64,
+    /// One in how many looks would have seen it.
+    pub one_in: f64,
     /// What was found.
     pub sample: Sample,
 }
@@ -146,10 +148,10 @@ impl Open {
         let stands_for = self.plan.stands_for.unwrap_or(own);
         let (first, weights) = weights(&seen, stands_for);
         for (taken, weight) in self.taken.iter_mut().zip(weights) {
-            taken.sample.stands_for = weight;
+            taken.sample.stands_for = weight * taken.one_in;
         }
         if let Some(mut taken) = self.first.take().filter(|_| first > 0.0) {
-            taken.sample.stands_for = first;
+            taken.sample.stands_for = first * taken.one_in;
             self.taken.insert(0, taken);
         }
         for taken in &mut self.taken {

@@ -84,8 +84,8 @@ pub struct Sample {
     pub pthread: u64,
     /// Which of the allocator's functions was called.
     pub call: Call,
-    /// How many bytes were asked for.
-    pub bytes: u64,
+    /// How many bytes were asked for, if that could be found out.
+    pub bytes: Option<u64>,
     /// Where the function would have returned to: the C function that asked.
     pub caller: u64,
     /// Whether another of the functions asked, on behalf of a call that is counted by itself.

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod bursts;
+pub mod calls;
 pub mod messages;
 pub mod recorder;
 pub mod recording;

@@ -1,6 +1,6 @@
 //! The guardian's work: sampling the allocations of one process.
 //!
-//! Sets breakpoints on the entries of the allocator that Python's objects come from, in bursts that
+//! Sets breakpoints where the allocator is called ([`calls`](super::calls)), in bursts that
 //! [`bursts`](super::bursts) plans, and copies the Python stack of each thread that one stops. All
 //! that needs thought (names, lines, weights) is left to whoever reads the [`Message`]s: this runs
 //! while a thread of the target stands still, and must be simple enough to be right about letting it
@@ -19,15 +19,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::account::{Costs, Open, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
-use super::messages::{Call, End, Look, Message, Request, Sample};
-use crate::memory::Memory;
-use crate::python::{AllocatorFunctions, Python, RawStack, ThreadState};
-use crate::target::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot, Way, cost};
+use super::calls::{Asked, Calls};
+use super::messages::{End, Look, Message, Request, Sample};
+use crate::python::{Python, RawStack, ThreadState};
+use crate::target::breakpoint::{Breakpoints, Way, cost};
 use crate::target::tracees::{Event, Tracees};
-use crate::target::{Process, ThreadIds, ptrace};
-
-/// How far behind a function's entry its own code may reach, where no symbol says.
-const FUNCTION_SPAN: u64 = 1024;
+use crate::target::{Process, ThreadIds};
 
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
@@ -72,17 +69,10 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// One entry of the allocator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    address: u64,
-    call: Call,
-}
-
 struct Sampler {
     process: Process,
     python: Python,
-    entries: Vec<Entry>,
+    calls: Calls,
     tracees: Tracees,
     breakpoints: Breakpoints,
     states: FxHashMap<i32, ThreadState>,
@@ -90,7 +80,7 @@ struct Sampler {
     planner: Planner,
     random: fastrand::Rng,
     costs: Costs,
-    /// Entries in threads that have not been hit since they were armed for a burst.
+    /// Spots in threads that have not been hit since they were armed for a burst.
     awaited: FxHashSet<(i32, usize)>,
     stack: RawStack,
 }
@@ -103,15 +93,13 @@ impl Sampler {
             return Err(End::TargetEnded);
         }
         let python = Python::attach(&process).map_err(|error| failed(&error))?;
-        let allocators = python.allocators(&process).map_err(|error| failed(&error))?;
-        let entries = entries(&[allocators.object, allocators.mem]);
+        let same = Process::open(request.pid).map_err(|_| End::TargetEnded)?;
+        let calls = Calls::choose(&python, same).map_err(|error| failed(&error))?;
         let mut tracees = Tracees::new().map_err(|error| failed(&error))?;
         let mut states = FxHashMap::default();
         let last_states = take_up_threads(&process, &python, &mut tracees, &mut states)?;
         let first = *states.keys().next().ok_or(End::TargetEnded)?;
-        let spots: Vec<Spot> =
-            entries.iter().map(|e| Spot { address: e.address, kind: Kind::Execute }).collect();
-        let breakpoints = Breakpoints::prepare(request.way, &spots, &mut tracees, first)
+        let breakpoints = Breakpoints::prepare(request.way, &calls.spots(), &mut tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
         let hit_cost = match breakpoints.way() {
             Way::Perf => Some(cost::of_counted_hit().map_err(|error| failed(&error))?),
@@ -120,7 +108,7 @@ impl Sampler {
         Ok(Sampler {
             process,
             python,
-            entries,
+            calls,
             tracees,
             breakpoints,
             states,
@@ -196,6 +184,9 @@ impl Sampler {
 
     /// Arms, takes samples, and disarms again.
     fn look(&mut self, plan: &Plan, control: BorrowedFd<'_>) -> Result<(Look, Outcome), Trouble> {
+        self.calls.turn(&mut self.random);
+        let spots = self.calls.spots();
+        self.breakpoints.aim(&spots);
         let mut open = Open::new(plan, self.breakpoints.hits());
         // What the kernel has noted up to here is from before.
         self.breakpoints.interruptions();
@@ -209,7 +200,7 @@ impl Sampler {
             if !self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? {
                 self.forget(tid);
             } else if in_burst {
-                self.awaited.extend((0..self.entries.len()).map(|entry| (tid, entry)));
+                self.awaited.extend((0..spots.len()).map(|spot| (tid, spot)));
             }
         }
         open.opened = u64::midpoint(begun, now());
@@ -256,7 +247,7 @@ impl Sampler {
         }
     }
 
-    /// Looks at a thread that stands at one of the entries, and lets it go on.
+    /// Looks at a thread that stands at one of the spots, and lets it go on.
     fn sample(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
         let seen = now();
         let sample = self.look_at(tid, open.plan.chance);
@@ -265,10 +256,10 @@ impl Sampler {
         if let Some(before) = open.taken.iter().rev().find(|taken| taken.sample.tid == tid) {
             self.costs.note_round(seen.saturating_sub(before.resumed));
         }
-        if let Some((entry, sample)) = sample {
-            let taken = Taken { seen, resumed: done, sample };
-            // The first hit of each entry in each thread of a burst stops whatever the chance.
-            if self.awaited.remove(&(tid, entry)) {
+        if let Some((asked, sample)) = sample {
+            let taken = Taken { seen, resumed: done, one_in: asked.one_in, sample };
+            // The first hit of each spot in each thread of a burst stops whatever the chance.
+            if self.awaited.remove(&(tid, asked.spot)) {
                 open.first.get_or_insert(taken);
             } else {
                 open.taken.push(taken);
@@ -277,50 +268,26 @@ impl Sampler {
         Ok(resumed?)
     }
 
-    fn look_at(&mut self, tid: i32, chance: f64) -> Option<(usize, Sample)> {
-        let registers = ptrace::registers(tid).ok()?;
-        let number = self.entries.iter().position(|e| e.address == registers.instruction)?;
-        let entry = *self.entries.get(number)?;
+    fn look_at(&mut self, tid: i32, chance: f64) -> Option<(Asked, Sample)> {
+        let asked = self.calls.asked(&self.python, &self.process, &self.breakpoints, tid)?;
         let pass = hits_to_pass(&mut self.random, chance);
         // A thread whose skip could not be set is stopped by its next hit, which costs a little.
-        let _ = self.breakpoints.skip(tid, number, pass);
-        let caller = match registers.link {
-            Some(link) => link,
-            None => self.process.u64(registers.stack).ok()?,
-        };
-        let [_, first, second] = registers.arguments;
-        let bytes = match entry.call {
-            Call::Malloc => first,
-            Call::Calloc => first.saturating_mul(second),
-            Call::Realloc => second,
-        };
+        let _ = self.breakpoints.skip(tid, asked.spot, pass);
         let state = self.states.get(&tid)?;
         self.python.copy_stack(&self.process, state.address, &mut self.stack).ok()?;
         let sample = Sample {
             tid,
             pthread: state.pthread,
-            call: entry.call,
-            bytes,
-            caller,
-            inner: self.is_inner(caller),
+            call: asked.call,
+            bytes: asked.bytes,
+            caller: asked.caller,
+            inner: asked.inner,
             stands_for: 0.0,
             pause: 0,
             frames: self.stack.frames.clone(),
             complete: self.stack.complete,
         };
-        Some((number, sample))
-    }
-
-    /// Whether the call comes from inside the allocator: `realloc` calls `malloc` when it has to
-    /// move a block (`_PyObject_Realloc`, Objects/obmalloc.c), and is counted itself.
-    fn is_inner(&self, caller: u64) -> bool {
-        if let Some(name) = self.python.image.function_at(caller) {
-            return ["_PyObject_Realloc", "pymalloc_realloc"].iter().any(|it| name.starts_with(it));
-        }
-        self.entries.iter().any(|entry| {
-            entry.call == Call::Realloc
-                && (entry.address..entry.address.saturating_add(FUNCTION_SPAN)).contains(&caller)
-        })
+        Some((asked, sample))
     }
 
     /// Sleeps until something happens in the target, `until` is reached, or there is word from whom
@@ -352,24 +319,6 @@ impl Sampler {
         }
         self.tracees.release();
     }
-}
-
-/// The distinct entries of these domains; calls that share an address count once.
-fn entries(domains: &[AllocatorFunctions]) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::with_capacity(MOST_SPOTS);
-    for domain in domains {
-        let functions = [
-            (domain.malloc, Call::Malloc),
-            (domain.calloc, Call::Calloc),
-            (domain.realloc, Call::Realloc),
-        ];
-        for (address, call) in functions {
-            if entries.iter().all(|entry| entry.address != address) && entries.len() < MOST_SPOTS {
-                entries.push(Entry { address, call });
-            }
-        }
-    }
-    entries
 }
 
 /// Traces the Python threads that are not traced yet, and notes which is which.

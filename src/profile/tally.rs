@@ -72,7 +72,7 @@ impl Tally {
             }
             let Some(stack) = stack(number) else { continue };
             let objects = sample.stands_for;
-            let weight = Weight { objects, bytes: objects * sample.bytes as f64 };
+            let weight = Weight { objects, bytes: objects * sample.bytes.unwrap_or(0) as f64 };
             self.profile.add(stack, weight);
             sum += weight;
         }
@@ -129,7 +129,7 @@ mod tests {
             tid: 1,
             pthread: 1,
             call: Call::Malloc,
-            bytes,
+            bytes: Some(bytes),
             caller: 0,
             inner: false,
             stands_for: 11.0,

@@ -23,6 +23,9 @@ pub enum Status {
     },
 }
 
+/// How many general registers there are.
+pub const GENERAL: usize = if cfg!(target_arch = "aarch64") { 31 } else { 16 };
+
 /// The registers that leakspy looks at, by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registers {
@@ -32,6 +35,8 @@ pub struct Registers {
     pub stack: u64,
     /// The first three integer arguments of the C calling convention.
     pub arguments: [u64; 3],
+    /// The general registers in the order of the machine's own numbering.
+    pub general: [u64; GENERAL],
     /// The return address where the calling convention keeps it in a register (aarch64).
     pub link: Option<u64>,
 }
@@ -94,13 +99,32 @@ pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> 
     }
 }
 
-/// The siginfo of the stop that a thread is in: `si_code`, and whether it is a signal stop at all.
+/// The `si_code` of the signal that a thread has stopped for.
 pub fn signal_code(tid: i32) -> io::Result<i32> {
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let address = info.as_mut_ptr() as u64;
+    signal_information(tid).map(|information| information.si_code)
+}
+
+/// What the perf event that a thread has stopped for carries as its `sig_data`.
+pub fn perf_data(tid: i32) -> io::Result<u64> {
+    /// `siginfo_t` of a SIGTRAP with `TRAP_PERF` (Linux 5.13) on 64-bit machines.
+    #[repr(C)]
+    struct PerfTrap {
+        signal: [i32; 4],
+        address: u64,
+        data: u64,
+    }
+    let information = signal_information(tid)?;
+    // SAFETY: a siginfo_t is larger, aligned for words, and its bytes are all initialised.
+    let trap = unsafe { ptr::from_ref(&information).cast::<PerfTrap>().read() };
+    Ok(trap.data)
+}
+
+fn signal_information(tid: i32) -> io::Result<libc::siginfo_t> {
+    let mut information = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let address = information.as_mut_ptr() as u64;
     request(libc::PTRACE_GETSIGINFO, tid, 0, address)?;
     // SAFETY: the kernel filled it, and all zeroes is a valid siginfo_t too.
-    Ok(unsafe { info.assume_init() }.si_code)
+    Ok(unsafe { information.assume_init() })
 }
 
 /// Whether `signal` waits in a stopped thread's own queue.
@@ -130,6 +154,10 @@ pub fn registers(tid: i32) -> io::Result<Registers> {
         instruction: all.rip,
         stack: all.rsp,
         arguments: [all.rdi, all.rsi, all.rdx],
+        general: [
+            all.rax, all.rcx, all.rdx, all.rbx, all.rsp, all.rbp, all.rsi, all.rdi, all.r8, all.r9,
+            all.r10, all.r11, all.r12, all.r13, all.r14, all.r15,
+        ],
         link: None,
     })
 }
@@ -150,6 +178,7 @@ pub fn registers(tid: i32) -> io::Result<Registers> {
         instruction: all.pc,
         stack: all.sp,
         arguments: [all.regs[0], all.regs[1], all.regs[2]],
+        general: all.regs,
         link: Some(all.regs[30]),
     })
 }

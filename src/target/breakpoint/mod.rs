@@ -34,6 +34,12 @@ pub enum Kind {
         /// Bytes watched.
         length: u8,
     },
+    /// Some of the `length` bytes at the address (1, 2, 4 or 8, aligned) were read or written. On
+    /// x86-64 the thread stands behind the instruction that did it.
+    Access {
+        /// Bytes watched.
+        length: u8,
+    },
 }
 
 /// Where, and what for.
@@ -130,6 +136,22 @@ impl Breakpoints {
         match self {
             Breakpoints::Perf(_) => Way::Perf,
             Breakpoints::Registers(_) => Way::Ptrace,
+        }
+    }
+
+    /// From now on waits at `spots`, which must be as many as before. Only while nothing is armed.
+    pub fn aim(&mut self, spots: &[Spot]) {
+        match self {
+            Breakpoints::Perf(perf) => perf.aim(spots),
+            Breakpoints::Registers(registers) => registers.aim(spots),
+        }
+    }
+
+    /// The number of the spot at which a thread has stopped.
+    pub fn spot_of(&self, tid: i32) -> io::Result<usize> {
+        match self {
+            Breakpoints::Perf(_) => perf::spot_of(tid),
+            Breakpoints::Registers(_) => registers::spot_of(tid),
         }
     }
 
