@@ -80,9 +80,8 @@ impl Planner {
     /// For `rate` samples a second. `cost` is the time of a hit that is only counted; `None` where
     /// hits cannot be counted, and each stops its thread.
     pub fn new(rate: f64, cost: Option<Duration>) -> Planner {
-        let bearable = cost.map_or(rate, |cost| {
-            (HITS_PER_SAMPLE * rate).max(BUDGET / cost.as_secs_f64().max(1e-7))
-        });
+        let cheap = cost.map_or(0.0, |cost| BUDGET / cost.as_secs_f64().max(1e-7));
+        let bearable = cheap.max(HITS_PER_SAMPLE * rate);
         Planner { rate, bearable, hits: 0.0, own: 0.0, lasted: 0.0, looks: 0.0 }
     }
 

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::account::{Costs, Open, Taken, now};
+use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
@@ -236,7 +236,7 @@ impl Sampler {
     fn hits_since(&self, open: &Open) -> u64 {
         match (self.breakpoints.hits(), open.hits_before) {
             (Some(hits), Some(before)) => hits.saturating_sub(before),
-            _ => open.taken.len() as u64,
+            _ => open.stops.len() as u64,
         }
     }
 
@@ -250,14 +250,17 @@ impl Sampler {
     /// Looks at a thread that stands at one of the spots, and lets it go on.
     fn sample(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
         let seen = now();
-        let sample = self.look_at(tid, open.plan.chance);
+        // Where the kernel cannot let hits pass, it is done here, and each is a stop.
+        let passes = !self.breakpoints.can_skip() && self.random.f64() >= open.plan.chance;
+        let sample = if passes { None } else { self.look_at(tid, open.plan.chance) };
         let resumed = self.tracees.resume(tid);
         let done = now();
-        if let Some(before) = open.taken.iter().rev().find(|taken| taken.sample.tid == tid) {
+        if let Some(before) = open.stops.iter().rev().find(|stop| stop.tid == tid) {
             self.costs.note_round(seen.saturating_sub(before.resumed));
         }
+        open.stops.push(Stop { tid, seen, resumed: done });
         if let Some((asked, sample)) = sample {
-            let taken = Taken { seen, resumed: done, one_in: asked.one_in, sample };
+            let taken = Taken { seen, one_in: asked.one_in, sample };
             // The first hit of each spot in each thread of a burst stops whatever the chance.
             if self.awaited.remove(&(tid, asked.spot)) {
                 open.first.get_or_insert(taken);

@@ -186,6 +186,11 @@ impl Breakpoints {
         }
     }
 
+    /// Whether hits can pass without a stop.
+    pub fn can_skip(&self) -> bool {
+        matches!(self, Breakpoints::Perf(_))
+    }
+
     /// How many hits to let pass in a thread that stands still at a hit of the spot numbered `spot`.
     pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
         match self {
