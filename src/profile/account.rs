@@ -3,10 +3,11 @@
 //! Our clock runs while the target stands still, so what the hits cost is taken off. How long a stop
 //! lasted for the target, the kernel knows (see [`perf`](crate::target::breakpoint::perf)); where it
 //! does not tell, our own view of it is corrected by how long waking up takes both sides. What a hit costs
-//! that is only counted was measured beforehand. How far all this may be wrong is part of the account.
+//! that is only counted is measured again and again. How far all this may be wrong is part of the account.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
@@ -14,6 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
 use super::messages::{Look, Sample};
+use crate::target::breakpoint::cost::Probe;
 use crate::target::breakpoint::{Interruptions, Span};
 
 /// The time of `CLOCK_MONOTONIC` in nanoseconds.
@@ -35,15 +37,20 @@ const UNSURE_OF_HITS: f64 = 0.05;
 const UNSURE_OF_ROUNDS: f64 = 0.5;
 /// How many past round trips are remembered.
 const ROUNDS: usize = 2000;
-/// Which of all remembered times is taken for the cost: the one that this share is below. What the
-/// target does between two hits only adds to them.
-const QUANTILE: f64 = 0.1;
+/// Which of all remembered times is taken for the cost alone: the one that this share is below. What
+/// the target does between two hits only adds to them.
+const LOW: f64 = 0.1;
+
+/// How many measurements of a counted hit are remembered. It changes with what else the machine does.
+const MEASUREMENTS: usize = 25;
 
 /// What hits cost.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Costs {
-    /// A hit that is only counted, as measured on ourselves.
-    counted_hit: Option<Duration>,
+    /// What a hit that is only counted is measured with, where hits are counted.
+    probe: Option<Probe>,
+    /// What it cost ourselves, the latest last.
+    measured: VecDeque<Duration>,
     /// Seconds for each hit in the last looks, which is what it cost and what the target did between
     /// two: never less than the cost.
     at_most: VecDeque<f64>,
@@ -52,48 +59,74 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// `counted_hit`: the time of a hit that is only counted, where hits are counted.
-    pub fn new(counted_hit: Option<Duration>) -> Costs {
-        Costs { counted_hit, at_most: VecDeque::new(), rounds: VecDeque::new() }
+    /// For where hits are counted: measures what one costs.
+    pub fn measured() -> io::Result<Costs> {
+        let mut costs = Costs { probe: Some(Probe::new()?), ..Costs::unknown() };
+        (0..MEASUREMENTS).try_for_each(|_| costs.measure())?;
+        Ok(costs)
+    }
+
+    /// For where each hit is a stop.
+    pub fn unknown() -> Costs {
+        Costs {
+            probe: None,
+            measured: VecDeque::new(),
+            at_most: VecDeque::new(),
+            rounds: VecDeque::new(),
+        }
+    }
+
+    /// Measures once more, for a fraction of a millisecond.
+    pub fn measure(&mut self) -> io::Result<()> {
+        if let Some(probe) = &self.probe {
+            push(&mut self.measured, probe.measure()?, MEASUREMENTS);
+        }
+        Ok(())
     }
 
     /// Takes note of the nanoseconds between letting a thread go on and hearing of its next hit: what
     /// waking up costs both sides, and what the target does meanwhile.
     pub fn note_round(&mut self, round: u64) {
-        if self.rounds.len() == ROUNDS {
-            self.rounds.pop_front();
-        }
-        self.rounds.push_back(round);
+        push(&mut self.rounds, round, ROUNDS);
     }
 
     /// Takes note of `hits` in a `time` in which the target did not stand still.
     fn note(&mut self, time: Duration, hits: u64) {
-        if self.at_most.len() == LOOKS {
-            self.at_most.pop_front();
-        }
-        self.at_most.push_back(time.as_secs_f64() / hits as f64);
+        push(&mut self.at_most, time.as_secs_f64() / hits as f64, LOOKS);
     }
 
     /// The time of a hit that is only counted, in the target; zero where none is.
     pub fn of_counted_hit(&self) -> Duration {
-        let Some(measured) = self.counted_hit else { return Duration::ZERO };
+        let Some(measured) = quantile(self.measured.iter().copied(), 0.5, Duration::cmp) else {
+            return Duration::ZERO;
+        };
         let expected = measured.as_secs_f64() * COLDER;
-        let bound = quantile(self.at_most.iter().copied(), f64::total_cmp).unwrap_or(expected);
-        Duration::try_from_secs_f64(expected.min(bound)).unwrap_or_default()
+        let bound = quantile(self.at_most.iter().copied(), LOW, f64::total_cmp);
+        Duration::try_from_secs_f64(bound.map_or(expected, |bound| expected.min(bound)))
+            .unwrap_or_default()
     }
 
     fn of_round(&self) -> u64 {
-        quantile(self.rounds.iter().copied(), u64::cmp).unwrap_or(0)
+        quantile(self.rounds.iter().copied(), LOW, u64::cmp).unwrap_or(0)
     }
 }
 
+/// The value that this share of all is below.
 fn quantile<T: Copy>(
     values: impl Iterator<Item = T>,
+    share: f64,
     compare: impl Fn(&T, &T) -> Ordering,
 ) -> Option<T> {
     let mut values: Vec<T> = values.collect();
     values.sort_unstable_by(compare);
-    values.get((values.len() as f64 * QUANTILE) as usize).copied()
+    values.get((values.len() as f64 * share) as usize).copied()
+}
+
+fn push<T>(latest: &mut VecDeque<T>, value: T, most: usize) {
+    if latest.len() == most {
+        latest.pop_front();
+    }
+    latest.push_back(value);
 }
 
 /// A stop, by our clock.

@@ -22,7 +22,7 @@ use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
 use crate::python::{Python, RawStack, ThreadState};
-use crate::target::breakpoint::{Breakpoints, Way, cost};
+use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
 use crate::target::{Process, ThreadIds};
 
@@ -101,9 +101,9 @@ impl Sampler {
         let first = *states.keys().next().ok_or(End::TargetEnded)?;
         let breakpoints = Breakpoints::prepare(request.way, &calls.spots(), &mut tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
-        let hit_cost = match breakpoints.way() {
-            Way::Perf => Some(cost::of_counted_hit().map_err(|error| failed(&error))?),
-            Way::Ptrace => None,
+        let costs = match breakpoints.way() {
+            Way::Perf => Costs::measured().map_err(|error| failed(&error))?,
+            Way::Ptrace => Costs::unknown(),
         };
         Ok(Sampler {
             process,
@@ -113,9 +113,9 @@ impl Sampler {
             breakpoints,
             states,
             last_states,
-            planner: Planner::new(request.rate, hit_cost),
+            planner: Planner::new(request.rate, costs.of_counted_hit()),
             random: fastrand::Rng::new(),
-            costs: Costs::new(hit_cost),
+            costs,
             awaited: FxHashSet::default(),
             stack: RawStack::default(),
         })
@@ -136,6 +136,7 @@ impl Sampler {
                 }
             }
             self.check_target()?;
+            self.costs.measure()?;
             let (look, outcome) = self.look(&plan, control)?;
             self.planner.observe(outcome);
             report(reports, &Message::Look(look)).map_err(Trouble::NobodyListens)?;
