@@ -68,6 +68,7 @@ impl Tally {
         self.seconds += seconds;
         self.still += look.still as f64 * 1e-9;
         let mut sum = Weight::default();
+        let mut of_unknown_size = 0.0;
         for (number, sample) in look.samples.iter().enumerate() {
             self.samples += 1;
             self.longest_pause = self.longest_pause.max(sample.pause);
@@ -76,11 +77,16 @@ impl Tally {
             }
             let Some(stack) = stack(number) else { continue };
             let objects = sample.stands_for;
+            if sample.bytes.is_none() {
+                of_unknown_size += objects;
+            }
             let weight = Weight { objects, bytes: objects * sample.bytes.unwrap_or(0) as f64 };
             self.profile.add(stack, weight);
             sum += weight;
         }
-        self.bytes.add(sum.bytes, seconds, look.unsure);
+        // Those of unknown size are missing from the bytes.
+        let missing = of_unknown_size / sum.objects.max(f64::MIN_POSITIVE);
+        self.bytes.add(sum.bytes, seconds, look.unsure + missing);
         self.objects.add(sum.objects, seconds, look.unsure);
     }
 
@@ -192,6 +198,14 @@ mod tests {
         }
         // What is wrong in all looks alike is no less wrong in their sum.
         assert!(unsure.error(By::Bytes).is_some_and(|error| (error - 0.2).abs() < 0.001));
+        let mut unknown = Tally::default();
+        for _ in 0..100 {
+            let mut samples = vec![sample(100); 4];
+            samples[0].bytes = None;
+            unknown.add(&look(samples), stack);
+        }
+        assert!(unknown.error(By::Bytes).is_some_and(|error| (error - 0.25).abs() < 0.001));
+        assert!(unknown.error(By::Objects).is_some_and(|error| error < 1e-6));
     }
 
     #[test]
