@@ -26,6 +26,10 @@ use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
 use crate::target::{Process, ThreadIds};
 
+/// How often threads are looked for that have blocked the signal of a hit, in nanoseconds: what they
+/// allocate until then is not seen.
+const UNBLOCK_EVERY: u64 = 1_000_000_000;
+
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
 pub fn serve(
@@ -77,6 +81,8 @@ struct Sampler {
     breakpoints: Breakpoints,
     states: FxHashMap<i32, ThreadState>,
     last_states: Vec<ThreadState>,
+    /// When threads that block our signal were last looked for.
+    traps_unblocked: u64,
     planner: Planner,
     random: fastrand::Rng,
     costs: Costs,
@@ -98,6 +104,7 @@ impl Sampler {
         let mut tracees = Tracees::new().map_err(|error| failed(&error))?;
         let mut states = FxHashMap::default();
         let last_states = take_up_threads(&process, &python, &mut tracees, &mut states)?;
+        tracees.unblock_traps(&process).map_err(|error| failed(&error))?;
         let first = *states.keys().next().ok_or(End::TargetEnded)?;
         let breakpoints = Breakpoints::prepare(request.way, &calls.spots(), &mut tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
@@ -113,6 +120,7 @@ impl Sampler {
             breakpoints,
             states,
             last_states,
+            traps_unblocked: now(),
             planner: Planner::new(request.rate, costs.of_counted_hit()),
             random: fastrand::Rng::new(),
             costs,
@@ -150,6 +158,10 @@ impl Sampler {
     fn check_target(&mut self) -> Result<(), Trouble> {
         if !self.process.is_alive() {
             return Err(Trouble::End(End::TargetEnded));
+        }
+        if now().saturating_sub(self.traps_unblocked) > UNBLOCK_EVERY {
+            self.traps_unblocked = now();
+            self.tracees.unblock_traps(&self.process)?;
         }
         match self.python.thread_states(&self.process) {
             Ok(states) if states == self.last_states => Ok(()),
