@@ -215,8 +215,11 @@ impl Open {
         let least = Duration::from_nanos(round / 50).saturating_mul(hits as u32);
         let own = own_time(Duration::from_nanos(running), hits, cost).max(least);
         let first_hit = stops.first().map_or(closed, |stop| stop.from);
+        let until_hit = preemptions.iter().map(|span| Span { to: span.to.min(first_hit), ..*span });
+        let elsewhere = length(&until_hit.collect::<Vec<_>>());
+        let gap = first_hit.saturating_sub(self.opened).saturating_sub(elsewhere);
         let seen = Seen {
-            gap: Duration::from_nanos(first_hit.saturating_sub(self.opened)),
+            gap: Duration::from_nanos(gap),
             own,
             hits,
             samples: self.taken.len(),
