@@ -105,6 +105,11 @@ impl Tracees {
         self.threads.contains_key(&tid)
     }
 
+    /// Whether the thread stands still because somebody else stopped it (SIGSTOP, Ctrl-Z).
+    pub fn is_suspended(&self, tid: i32) -> bool {
+        matches!(self.threads.get(&tid), Some(State::Suspended | State::StoppedWhileSuspended))
+    }
+
     /// The traced threads.
     pub fn threads(&self) -> Vec<i32> {
         self.threads.keys().copied().collect()
