@@ -9,7 +9,7 @@
 //! It ends when it is asked to or when nobody listens any more; either way every thread is disarmed
 //! and let go of first.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -21,18 +21,22 @@ use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
+use super::outbox::Outbox;
 use crate::python::{Python, RawStack, ThreadState};
 use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
 use crate::target::{Process, ThreadIds};
 
+/// How often threads are looked for that have blocked the signal of a hit, in nanoseconds: what they
+/// allocate until then is not seen.
+const UNBLOCK_EVERY: u64 = 1_000_000_000;
+
+/// How often room for reports is looked for when there is none.
+const WHILE_FULL: Duration = Duration::from_millis(10);
+
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
-pub fn serve(
-    request: &Request,
-    control: BorrowedFd<'_>,
-    reports: &mut impl Write,
-) -> io::Result<()> {
+pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -> io::Result<()> {
     let end = match Sampler::attach(request) {
         Ok(mut sampler) => {
             let end = sampler.run(control, reports);
@@ -45,14 +49,8 @@ pub fn serve(
         }
         Err(end) => end,
     };
-    report(reports, &Message::Ended(end))
-}
-
-fn report(reports: &mut impl Write, message: &Message) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    reports.write_all(&line)?;
-    reports.flush()
+    reports.post(&Message::Ended(end))?;
+    reports.send_all()
 }
 
 /// Why sampling cannot go on.
@@ -77,6 +75,8 @@ struct Sampler {
     breakpoints: Breakpoints,
     states: FxHashMap<i32, ThreadState>,
     last_states: Vec<ThreadState>,
+    /// When threads that block our signal were last looked for.
+    traps_unblocked: u64,
     planner: Planner,
     random: fastrand::Rng,
     costs: Costs,
@@ -98,6 +98,7 @@ impl Sampler {
         let mut tracees = Tracees::new().map_err(|error| failed(&error))?;
         let mut states = FxHashMap::default();
         let last_states = take_up_threads(&process, &python, &mut tracees, &mut states)?;
+        tracees.unblock_traps(&process).map_err(|error| failed(&error))?;
         let first = *states.keys().next().ok_or(End::TargetEnded)?;
         let breakpoints = Breakpoints::prepare(request.way, &calls.spots(), &mut tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
@@ -113,6 +114,7 @@ impl Sampler {
             breakpoints,
             states,
             last_states,
+            traps_unblocked: now(),
             planner: Planner::new(request.rate, costs.of_counted_hit()),
             random: fastrand::Rng::new(),
             costs,
@@ -121,35 +123,52 @@ impl Sampler {
         })
     }
 
-    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut impl Write) -> Result<End, Trouble> {
+    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
         let started = Message::Started { way: self.breakpoints.way() };
-        report(reports, &started).map_err(Trouble::NobodyListens)?;
+        reports.post(&started).map_err(Trouble::NobodyListens)?;
         loop {
             let plan = self.planner.plan(&mut self.random);
-            let until = now().saturating_add(plan.wait.as_nanos() as u64);
-            while now() < until {
-                if self.wait(control, until)? {
-                    return Ok(End::Asked);
-                }
-                while let Some(event) = self.tracees.next_event()? {
-                    self.between_looks(event)?;
-                }
+            let mut over = self.idle(control, plan.wait)?;
+            while reports.is_full() && !over {
+                over = self.idle(control, WHILE_FULL)?;
+                reports.send().map_err(Trouble::NobodyListens)?;
+            }
+            if over {
+                return Ok(End::Asked);
             }
             self.check_target()?;
             self.costs.measure()?;
             let (look, outcome) = self.look(&plan, control)?;
             self.planner.observe(outcome);
-            report(reports, &Message::Look(look)).map_err(Trouble::NobodyListens)?;
+            reports.post(&Message::Look(look)).map_err(Trouble::NobodyListens)?;
             if self.wait(control, 0)? {
                 return Ok(End::Asked);
             }
         }
     }
 
+    /// Between looks: only passes on what happens in the target. True if we are asked to end.
+    fn idle(&mut self, control: BorrowedFd<'_>, duration: Duration) -> Result<bool, Trouble> {
+        let until = now().saturating_add(duration.as_nanos() as u64);
+        while now() < until {
+            if self.wait(control, until)? {
+                return Ok(true);
+            }
+            while let Some(event) = self.tracees.next_event()? {
+                self.between_looks(event)?;
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether the target is still there, and which Python threads it has now.
     fn check_target(&mut self) -> Result<(), Trouble> {
         if !self.process.is_alive() {
             return Err(Trouble::End(End::TargetEnded));
+        }
+        if now().saturating_sub(self.traps_unblocked) > UNBLOCK_EVERY {
+            self.traps_unblocked = now();
+            self.tracees.unblock_traps(&self.process)?;
         }
         match self.python.thread_states(&self.process) {
             Ok(states) if states == self.last_states => Ok(()),
@@ -198,9 +217,7 @@ impl Sampler {
         for tid in self.tracees.threads() {
             let mut skip =
                 || if in_burst { 0 } else { hits_to_pass(&mut self.random, plan.chance) };
-            if !self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? {
-                self.forget(tid);
-            } else if in_burst {
+            if self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? && in_burst {
                 self.awaited.extend((0..spots.len()).map(|spot| (tid, spot)));
             }
         }

@@ -157,7 +157,7 @@ impl Breakpoints {
 
     /// Arms one thread. `skip` draws how many hits to let pass before each that stops the thread;
     /// where the kernel cannot count, every hit stops it. `Ok(false)`: the thread could not be armed
-    /// now, because it has ended or sleeps in the kernel.
+    /// now, because it has ended, sleeps in the kernel or is stopped by somebody else.
     pub fn arm(
         &mut self,
         tracees: &mut Tracees,
