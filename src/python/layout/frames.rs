@@ -88,6 +88,8 @@ pub enum Generators {
         state: usize,
         /// `FRAME_CLEARED`: from this state on there is only the code in it.
         cleared: i8,
+        /// Whether the collector is shown that code (from 3.14 on).
+        last_code_shown: bool,
     },
 }
 
@@ -131,8 +133,12 @@ pub enum CodeLocals {
         count: usize,
         /// `co_varnames`, `co_cellvars`, `co_freevars`.
         names: [usize; 3],
-        /// `co_opcache` and its size in entries, a byte.
-        opcache: [usize; 2],
+        /// `co_code`.
+        code: usize,
+        /// `co_cell2arg`: the pointer to the numbers of arguments that are cells.
+        cell_arguments: usize,
+        /// `co_opcache`: the pointer to the caches of instructions; and how many there are, a byte.
+        cache: [usize; 2],
     },
     /// In one tuple of names (from 3.11 on).
     Together {

@@ -256,6 +256,8 @@ pub struct Int {
     pub tagged: bool,
     /// The digits of 30 bits, lowest first.
     pub digits: usize,
+    /// How many digits zero has, by `sys.getsizeof`.
+    pub least_digits: u64,
 }
 
 /// `PyDictObject`.

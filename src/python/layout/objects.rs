@@ -26,8 +26,12 @@ pub struct Objects {
     pub queue: Option<RingBuffer>,
     /// `mmap_object`.
     pub mmap: Mmap,
-    /// Whether `tp_traverse` of a struct sequence visits the items beyond its length.
-    pub hidden_items_shown: bool,
+    /// `hastzinfo`, a byte of `PyDateTime_DateTime` and `PyDateTime_Time`.
+    pub has_time_zone: usize,
+    /// `teedataobject` of the module `itertools`.
+    pub tee: Tee,
+    /// `ElementObject` of the module `_elementtree`.
+    pub element: Element,
 }
 
 /// `PyListObject`.
@@ -98,8 +102,8 @@ pub struct LruCache {
 pub struct ByteArray {
     /// `ob_alloc`, in bytes.
     pub allocated: usize,
-    /// `ob_bytes_object`: the `bytes` whose buffer it uses (from 3.15 on).
-    pub bytes_object: Option<usize>,
+    /// Whether its buffer is that of a `bytes` (from 3.15 on).
+    pub is_in_bytes: bool,
 }
 
 /// `arrayobject`.
@@ -113,11 +117,9 @@ pub struct Array {
     pub item_size: usize,
 }
 
-/// `bytesio`, `stringio` and `buffered`.
+/// `stringio` and `buffered`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streams {
-    /// `bytesio.buf`: a `bytes`.
-    pub bytes_io_buffer: usize,
     /// `stringio.buf_size`, in characters of four bytes.
     pub string_io_size: usize,
     /// `buffered.buffer`: the pointer to it.
@@ -137,6 +139,8 @@ pub struct RingBuffer {
     pub capacity: usize,
     /// `num_items`.
     pub length: usize,
+    /// Whether `sys.getsizeof` counts it (from 3.15 on).
+    pub is_counted: bool,
 }
 
 /// `mmap_object`.
@@ -146,4 +150,36 @@ pub struct Mmap {
     pub data: usize,
     /// `size`, in bytes.
     pub size: usize,
+}
+
+/// `teedataobject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tee {
+    /// `numread`, an `int`: how many items there are.
+    pub count: usize,
+    /// `values`: the items.
+    pub items: usize,
+}
+
+/// `ElementObject`, and the `ElementObjectExtra` it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Element {
+    /// `text`.
+    pub text: usize,
+    /// `tail`.
+    pub tail: usize,
+    /// `extra`: the pointer to the rest.
+    pub extra: usize,
+    /// `attrib` in that.
+    pub attributes: usize,
+    /// `length`: how many children there are.
+    pub length: usize,
+    /// `allocated`: for how many there is room.
+    pub allocated: usize,
+    /// `children`: the pointer to them.
+    pub children: usize,
+    /// `_children`: where a few may be.
+    pub first_children: usize,
+    /// Bytes of an `ElementObjectExtra`.
+    pub extra_size: u64,
 }

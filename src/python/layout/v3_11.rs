@@ -53,10 +53,10 @@ pub const LAYOUT: Layout = Layout {
         references: 0,
         usable: 16,
     },
-    generators: Generators::Inside { frame: 80, state: 75, cleared: 4 },
+    int: Int { least_digits: 1, ..v3_10::LAYOUT.int },
+    generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code_shown: false },
     objects: Objects {
         deque: Deque { free_blocks: Some(72), ..v3_10::LAYOUT.objects.deque },
-        hidden_items_shown: true,
         ..v3_10::LAYOUT.objects
     },
     records: &[

@@ -63,7 +63,7 @@ pub const LAYOUT: Layout = Layout {
     },
     int: Int { tagged: true, ..v3_11::LAYOUT.int },
     allocators: Allocators::Runtime { raw: 96, mem: 136, object: 176 },
-    generators: Generators::Inside { frame: 72, state: 67, cleared: 4 },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code_shown: false },
     records: &[
         records::v3_12::RECORDS,
         records::v3_11::RECORDS,

@@ -49,7 +49,13 @@ pub const FIRST: Layout = Layout {
     dict: Dict { values_first: 8, ..v3_12::LAYOUT.dict },
     allocators: Allocators::Runtime { raw: 704, mem: 744, object: 784 },
     objects: Objects {
-        queue: Some(RingBuffer { first: 32, items: 40, capacity: 48, length: 56 }),
+        queue: Some(RingBuffer {
+            first: 32,
+            items: 40,
+            capacity: 48,
+            length: 56,
+            is_counted: false,
+        }),
         ..v3_12::LAYOUT.objects
     },
     records: &[

@@ -34,9 +34,16 @@ pub const LAYOUT: Layout = Layout {
         ..v3_14::LAYOUT.types
     },
     module: Module { state: 24, state_size: ModuleStateSize::Own(56), ..v3_14::LAYOUT.module },
-    generators: Generators::Inside { frame: 72, state: 67, cleared: 5 },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 5, last_code_shown: true },
     objects: Objects {
-        bytearray: ByteArray { bytes_object: Some(56), ..v3_14::LAYOUT.objects.bytearray },
+        queue: Some(RingBuffer {
+            first: 32,
+            items: 40,
+            capacity: 48,
+            length: 56,
+            is_counted: true,
+        }),
+        bytearray: ByteArray { is_in_bytes: true, ..v3_14::LAYOUT.objects.bytearray },
         ..v3_14::LAYOUT.objects
     },
     records: &[

@@ -11,8 +11,6 @@ const DIGIT: u64 = 4;
 /// `state` of a `str`: its compact and ASCII bits.
 const COMPACT: u32 = 1 << 5;
 const ASCII: u32 = 1 << 6;
-/// Bytes of a `bytes` without its characters.
-const BYTES_HEAD: u64 = 33;
 
 /// `PyArrayObject_fields` and `PyArray_Descr` of numpy 1 and 2.
 mod numpy {
@@ -35,15 +33,15 @@ mod numpy {
 }
 
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
-    /// `int`: digits of 30 bits. From 3.12 on zero has one as well.
+    /// `int`: digits of 30 bits.
     pub fn int(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.int;
         let size = self.view.u64(layout.size)?;
         let digits = match layout.tagged {
-            true => (size >> 3).max(1),
+            true => size >> 3,
             false => (size as i64).unsigned_abs(),
         };
-        let digits = digits.saturating_mul(DIGIT);
+        let digits = digits.max(layout.least_digits).saturating_mul(DIGIT);
         Ok(Size::shallow((layout.digits as u64).saturating_add(digits)))
     }
 
@@ -55,7 +53,12 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let width = u64::from(state >> 2 & 7);
         let characters = length.saturating_mul(width);
         if state & COMPACT != 0 && state & ASCII != 0 {
-            return Ok(Size::shallow((layout.ascii_data as u64).saturating_add(length)));
+            let wide = match layout.wide {
+                Some([pointer, _]) if self.view.u64(pointer)? != 0 => length.saturating_mul(4),
+                _ => 0,
+            };
+            let size = (layout.ascii_data as u64).saturating_add(length).saturating_add(wide);
+            return Ok(Size::shallow(size));
         }
         let (head, data) = match state & COMPACT {
             0 => (layout.size, self.view.u64(layout.data_pointer)?),
@@ -80,15 +83,8 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     /// `bytearray`: a buffer, from 3.15 on that of a `bytes`.
     pub fn bytearray(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.bytearray;
-        let mut allocated = self.view.u64(layout.allocated)?;
-        if let Some(owner) = layout.bytes_object {
-            let owner = self.view.u64(owner)?;
-            if allocated != 0 && owner != 0 {
-                allocated = allocated.saturating_add(BYTES_HEAD);
-                self.sink.part(owner, Role::Field("buffer"));
-            }
-        }
-        Ok(Size::shallow(self.kind.basic_size.saturating_add(allocated)))
+        let own = if layout.is_in_bytes { 0 } else { self.view.u64(layout.allocated)? };
+        Ok(Size::shallow(self.kind.basic_size.saturating_add(own)))
     }
 
     /// `array.array`.
@@ -126,24 +122,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         };
         let data = if owns_data { count.saturating_mul(item_size) } else { 0 };
         let head = self.kind.basic_size.saturating_add(16 * dimensions as u64);
-        Ok(Size { shallow: head, external: data })
-    }
-
-    /// `io.BytesIO`: its `bytes` count as its own unless others have them too.
-    pub fn bytes_io(&mut self) -> Result<Size, ReadError> {
-        let layout = &self.context.layout;
-        let size = self.plain_size()?;
-        let buffer = self.view.u64(layout.objects.streams.bytes_io_buffer)?;
-        if buffer == 0 {
-            return Ok(size);
-        }
-        if self.memory.u32(buffer)? != 1 {
-            self.sink.reference(buffer, Role::Field("buffer"), false);
-            return Ok(size);
-        }
-        self.sink.part(buffer, Role::Field("buffer"));
-        let length = self.memory.u64(at(buffer, layout.bytes.length))?;
-        Ok(Size::shallow(size.shallow.saturating_add(length).saturating_add(BYTES_HEAD)))
+        Ok(Size { external: data, ..Size::shallow(head) })
     }
 
     /// `io.StringIO`: characters of four bytes.

@@ -40,7 +40,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         };
         self.sink.reference(subclasses, Role::Field("subclasses"), false);
         if !is_heap_type {
-            return Ok(Size::shallow(layout.size as u64));
+            return Ok(Size { is_static: true, ..Size::shallow(layout.size as u64) });
         }
         if let Some(module) = layout.module {
             let module = self.view.u64(module)?;

@@ -21,14 +21,19 @@ const MOST_REFUSALS: usize = 1 << 16;
 pub struct Shape {
     /// Its type, as the decoder that described it numbers them.
     pub kind: TypeId,
-    /// `sys.getsizeof` without what that adds for [headers](Kind::header), in bytes. The data of a
-    /// `numpy.ndarray` is not in it but `external`.
+    /// `sys.getsizeof` without `header`, in bytes, except that what is counted elsewhere is not in it:
+    /// the data of a `numpy.ndarray`, which is `external`; the `bytes` behind an `io.BytesIO`, or
+    /// behind a `bytearray` (from 3.15 on), which is an object of its own.
     pub shallow: u64,
     /// Bytes that the object alone owns and that `shallow` does not count: the values of an instance
     /// that has no dict (from 3.11 on), the data of a `numpy.ndarray` that owns it, the mapping of an
     /// `mmap`, the text of an `io.StringIO`, spare blocks of a deque. No byte is in both, none is of
     /// two objects.
     pub external: u64,
+    /// Bytes before the object's address: the collector's header, and pointers to the dict and the weak
+    /// references (`sys.getsizeof` counts them; 3.11 and 3.12 do so for static types too, which have
+    /// none). The object's block of memory begins there.
+    pub header: u64,
     /// Whether there are bytes of unknown meaning, so that [candidates](Edges::candidates) were given.
     pub conservative: bool,
 }
@@ -132,6 +137,7 @@ impl Decoder {
             kind: id,
             shallow: size.shallow,
             external: size.external,
+            header: if size.is_static { 0 } else { kind.header },
             conservative: kind.unknown.is_some(),
         })
     }
@@ -159,12 +165,14 @@ pub(super) struct Size {
     pub shallow: u64,
     /// As [`Shape::external`].
     pub external: u64,
+    /// Whether it is a static type, which has no header.
+    pub is_static: bool,
 }
 
 impl Size {
     /// With nothing external.
     pub fn shallow(shallow: u64) -> Size {
-        Size { shallow, external: 0 }
+        Size { shallow, ..Size::default() }
     }
 }
 
@@ -230,11 +238,13 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
             Body::Module => self.module(),
             Body::Items(offset) => self.items_at(offset),
             Body::Array(offset, count) => self.array_at(offset, count),
+            Body::Zoned(offset) => self.zoned(offset),
             Body::LruCache => self.lru_cache(),
+            Body::TeeData => self.tee_data(),
+            Body::Element => self.element(),
             Body::ByteArray => self.bytearray(),
             Body::NumberArray => self.number_array(),
             Body::NdArray => self.nd_array(),
-            Body::BytesIo => self.bytes_io(),
             Body::StringIo => self.string_io(),
             Body::Buffered => self.buffered(),
             Body::Queue => self.queue(),

@@ -14,8 +14,6 @@ pub struct Edges {
     pub held: Vec<u64>,
     /// Words of an object of unknown type: those that are addresses of objects may well be references.
     pub candidates: Vec<u64>,
-    /// Objects whose bytes are part of this one's shallow size already.
-    pub parts: Vec<u64>,
 }
 
 impl Edges {
@@ -29,7 +27,6 @@ impl Edges {
         self.shown.clear();
         self.held.clear();
         self.candidates.clear();
-        self.parts.clear();
     }
 }
 
@@ -71,8 +68,6 @@ pub(super) trait Sink {
     fn held(&mut self, child: u64, role: Role);
     /// A word that may be a reference.
     fn candidate(&mut self, word: u64, role: Role);
-    /// An object whose bytes are counted as this one's.
-    fn part(&mut self, child: u64, role: Role);
 
     /// A reference, visited or not.
     #[inline]
@@ -101,11 +96,6 @@ impl Sink for Edges {
     #[inline]
     fn candidate(&mut self, word: u64, _role: Role) {
         self.candidates.push(word);
-    }
-
-    #[inline]
-    fn part(&mut self, child: u64, _role: Role) {
-        self.parts.push(child);
     }
 }
 
@@ -150,9 +140,5 @@ impl Sink for Search {
 
     fn candidate(&mut self, word: u64, role: Role) {
         self.look_at(word, role);
-    }
-
-    fn part(&mut self, child: u64, role: Role) {
-        self.look_at(child, role);
     }
 }

@@ -18,19 +18,29 @@ const OWNED_BY_FRAME_OBJECT: u8 = 2;
 /// No frame has more locals and values than this.
 const MOST_SLOTS: u64 = 1 << 24;
 /// Bytes of an entry of `co_opcache` (3.8 to 3.10).
-const OPCACHE_ENTRY: u64 = 32;
+const CACHE_ENTRY: u64 = 32;
 
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
     /// `code`: its references are fields.
     pub fn code(&mut self) -> Result<Size, ReadError> {
         let size = self.plain_size()?.shallow;
         match self.context.layout.code.locals {
-            CodeLocals::Tuples { opcache: [entries, count], .. } => {
-                let cached = match self.view.u64(entries)? {
-                    0 => 0,
-                    _ => u64::from(self.view.u8(count)?) * OPCACHE_ENTRY,
+            CodeLocals::Tuples { names: [_, cells, _], code, cell_arguments, cache, .. } => {
+                let length = |tuple| {
+                    let tuple = self.view.u64(tuple)?;
+                    self.memory.u64(at(tuple, self.context.layout.object.size))
                 };
-                Ok(Size::shallow(size.saturating_add(cached)))
+                let [caches, count] = cache;
+                let arguments = match self.view.u64(cell_arguments)? {
+                    0 => 0,
+                    _ => length(cells)?.saturating_mul(8),
+                };
+                let cached = match self.view.u64(caches)? {
+                    0 => 0,
+                    _ => (length(code)? / 2)
+                        .saturating_add(u64::from(self.view.u8(count)?) * CACHE_ENTRY),
+                };
+                Ok(Size::shallow(size.saturating_add(arguments).saturating_add(cached)))
             }
             CodeLocals::Together { .. } => {
                 Ok(Size::shallow(size.checked_next_multiple_of(8).unwrap_or(size)))
@@ -70,14 +80,17 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         };
         let code = self.view.u64(layout.code)?;
         self.slots(start, locals, depth, code, 0)?;
-        self.plain_size()
+        // The first slot is in the basic size already.
+        Ok(Size::shallow(self.plain_size()?.shallow.saturating_sub(8)))
     }
 
     /// `generator`, `coroutine`, `async_generator`.
     pub fn generator(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout;
-        let (Generators::Inside { frame, state, cleared }, Frames::Interpreter(frames)) =
-            (layout.generators, layout.frames)
+        let (
+            Generators::Inside { frame, state, cleared, last_code_shown },
+            Frames::Interpreter(frames),
+        ) = (layout.generators, layout.frames)
         else {
             return self.plain_size();
         };
@@ -86,7 +99,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
             self.interpreter_frame(&frames, &view)?;
         } else {
             let code = view.u64(frames.code)? & !TAG;
-            self.sink.reference(code, Role::Field("code"), true);
+            self.sink.reference(code, Role::Field("code"), last_code_shown);
         }
         let size = self.frame_size(&frames, &view)?;
         Ok(Size::shallow(size.saturating_add(frame as u64)))

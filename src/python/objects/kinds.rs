@@ -52,8 +52,7 @@ pub struct Kind {
     pub name: String,
     /// Whether its objects belong to the cycle collector (`Py_TPFLAGS_HAVE_GC`).
     pub is_gc: bool,
-    /// How many bytes `sys.getsizeof` adds for what comes before an object: the collector's header,
-    /// and pointers to its dict and weak references. The object's block of memory begins there.
+    /// How many bytes come before its objects, as in [`Shape::header`](super::Shape::header).
     pub header: u64,
     /// `tp_basicsize`, in bytes.
     pub basic_size: u64,
@@ -95,11 +94,14 @@ pub(super) enum Body {
     Items(usize),
     /// So many references from this place on.
     Array(usize, u64),
+    /// A time zone at this place, if there is one.
+    Zoned(usize),
     LruCache,
+    TeeData,
+    Element,
     ByteArray,
     NumberArray,
     NdArray,
-    BytesIo,
     StringIo,
     Buffered,
     Queue,
@@ -127,15 +129,17 @@ const BODIES: &[(&str, Body)] = &[
     ("async_generator", Body::Generator),
     ("type", Body::Type),
     ("module", Body::Module),
+    ("datetime.datetime", Body::Zoned(40)),
+    ("datetime.time", Body::Zoned(32)),
     ("hamt_bitmap_node", Body::Items(32)),
     ("hamt_collision_node", Body::Items(32)),
     ("hamt_array_node", Body::Array(16, 32)),
-    ("itertools._tee_dataobject", Body::Array(40, 57)),
+    ("itertools._tee_dataobject", Body::TeeData),
+    ("xml.etree.ElementTree.Element", Body::Element),
     ("functools._lru_cache_wrapper", Body::LruCache),
     ("bytearray", Body::ByteArray),
     ("array.array", Body::NumberArray),
     ("numpy.ndarray", Body::NdArray),
-    ("_io.BytesIO", Body::BytesIo),
     ("_io.StringIO", Body::StringIo),
     ("_io.BufferedReader", Body::Buffered),
     ("_io.BufferedWriter", Body::Buffered),
@@ -143,6 +147,9 @@ const BODIES: &[(&str, Body)] = &[
     ("_queue.SimpleQueue", Body::Queue),
     ("mmap.mmap", Body::Mmap),
 ];
+
+/// Heap types whose `tp_traverse` does not visit the type, by `tp_name`.
+const HIDE_THEIR_TYPE: &[&str] = &["typing.ParamSpecArgs", "typing.ParamSpecKwargs"];
 
 /// Where an instance keeps its attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,11 +253,15 @@ impl Kind {
             attributes: Place::of(memory, layout, first, body),
             slots: slots.flat_map(|link| read_slots(memory, layout, link)).collect(),
             own_type: OwnType::No,
-            unknown: unknown_part(layout, &chain),
+            unknown: match body {
+                Body::StructSequence(_) => None,
+                _ => unknown_part(layout, &chain),
+            },
             span: 0,
         };
         if first.flags & HEAP_TYPE != 0 {
-            let shown = first.made_in_python || layout.types.module.is_some();
+            let shown = !in_c().any(|link| HIDE_THEIR_TYPE.contains(&&*link.name));
+            let shown = shown && (first.made_in_python || layout.types.module.is_some());
             kind.own_type = if shown { OwnType::Shown } else { OwnType::Held };
         }
         kind.span = kind.span(layout);

@@ -31,11 +31,8 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     /// A tuple whose last items only go by names.
     pub fn struct_sequence(&mut self, count: u64) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects;
-        let (items, visible) = (self.at(layout.tuple_items), self.length()?);
-        self.references(items, visible, true)?;
-        let hidden = count.saturating_sub(visible);
-        let first_hidden = items.wrapping_add(visible.wrapping_mul(8));
-        self.references(first_hidden, hidden, layout.hidden_items_shown)?;
+        let count = count.max(self.length()?);
+        self.references(self.at(layout.tuple_items), count, true)?;
         self.plain_size()
     }
 
@@ -50,6 +47,46 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     pub fn array_at(&mut self, offset: usize, count: u64) -> Result<Size, ReadError> {
         self.references(self.at(offset), count, true)?;
         self.plain_size()
+    }
+
+    /// `datetime.datetime` and `datetime.time`, which are shorter without a time zone.
+    pub fn zoned(&mut self, offset: usize) -> Result<Size, ReadError> {
+        if self.view.u8(self.context.layout.objects.has_time_zone)? != 0 {
+            let zone = self.view.u64(offset)?;
+            self.sink.reference(zone, Role::Field("tzinfo"), true);
+        }
+        self.plain_size()
+    }
+
+    /// `itertools._tee_dataobject`: as many items as have been read.
+    pub fn tee_data(&mut self) -> Result<Size, ReadError> {
+        let layout = &self.context.layout.objects.tee;
+        let count = self.view.i32(layout.count)?.try_into().unwrap_or_default();
+        self.array_at(layout.items, count)
+    }
+
+    /// `xml.etree.ElementTree.Element`: attributes and children in a block of their own.
+    pub fn element(&mut self) -> Result<Size, ReadError> {
+        let layout = &self.context.layout.objects.element;
+        for (name, offset) in [("text", layout.text), ("tail", layout.tail)] {
+            // The lowest bit says that a list of texts is still to be joined.
+            let child = self.view.u64(offset)? & !1;
+            self.sink.reference(child, Role::Field(name), true);
+        }
+        let size = self.plain_size()?;
+        let extra = self.view.u64(layout.extra)?;
+        if extra == 0 {
+            return Ok(size);
+        }
+        let word = |offset| self.memory.u64(at(extra, offset));
+        let (attributes, children) = (word(layout.attributes)?, word(layout.children)?);
+        let (length, allocated) = (word(layout.length)?, word(layout.allocated)?);
+        self.sink.reference(attributes, Role::Field("attrib"), true);
+        self.references(children, length, true)?;
+        let inside = children == at(extra, layout.first_children);
+        let table = if inside { 0 } else { allocated.saturating_mul(8) };
+        let extra = layout.extra_size.saturating_add(table);
+        Ok(Size::shallow(size.shallow.saturating_add(extra)))
     }
 
     /// `set` and `frozenset`: a hash table of keys.
@@ -92,9 +129,10 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
             Some(offset) => self.view.u64(offset)?,
             None => 0,
         };
+        let blocks = used.saturating_mul(layout.block_size);
         Ok(Size {
-            shallow: self.kind.basic_size.saturating_add(used.saturating_mul(layout.block_size)),
             external: spare.min(layout.block_length).saturating_mul(layout.block_size),
+            ..Size::shallow(self.kind.basic_size.saturating_add(blocks))
         })
     }
 
@@ -105,7 +143,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let mut element = self.view.u64(layout.next)?;
         let mut guard = RingGuard::default();
         while element != root && element != 0 && !guard.closes_at(element) {
-            self.sink.reference(element, Role::Element, true);
+            self.sink.reference(element, Role::Element, false);
             for offset in [layout.key, layout.result] {
                 let child = self.memory.u64(at(element, offset))?;
                 self.sink.reference(child, Role::Element, true);
@@ -130,6 +168,10 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let from_first = items.wrapping_add(first.wrapping_mul(8));
         self.references(from_first, before_end, true)?;
         self.references(items, length - before_end, true)?;
-        Ok(Size::shallow(size.shallow.saturating_add(capacity.saturating_mul(8))))
+        let ring = capacity.saturating_mul(8);
+        Ok(match layout.is_counted {
+            true => Size::shallow(size.shallow.saturating_add(ring)),
+            false => Size { external: ring, ..size },
+        })
     }
 }

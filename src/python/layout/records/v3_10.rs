@@ -27,7 +27,7 @@ pub const RECORDS: &[Record] = &[
             shown("fset", 24),
             shown("fdel", 32),
             shown("__doc__", 40),
-            held("__name__", 48),
+            shown("__name__", 48),
         ],
     ),
     record(
@@ -77,7 +77,7 @@ pub const RECORDS: &[Record] = &[
             shown("exc_type", 56),
             shown("exc_value", 64),
             shown("exc_traceback", 72),
-            shown("cr_origin", 88),
+            held("cr_origin", 88),
         ],
     ),
     record(
@@ -141,4 +141,7 @@ pub const RECORDS: &[Record] = &[
         "_asyncio.Task",
         &[shown("waiter", 152), shown("coro", 160), shown("name", 168), shown("context", 176)],
     ),
+    record("_csv.writer", &[shown("write", 16), shown("dialect", 24), shown("error", 64)]),
+    record("_sre.SRE_Scanner", &[shown("pattern", 16), held("string", 56)]),
+    record("operator.methodcaller", &[shown("name", 16), shown("args", 24), shown("keywords", 32)]),
 ];

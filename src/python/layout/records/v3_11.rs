@@ -35,7 +35,7 @@ pub const RECORDS: &[Record] = &[
             shown("__name__", 32),
             shown("__qualname__", 40),
             shown("exc_value", 48),
-            shown("cr_origin", 64),
+            held("cr_origin", 64),
         ],
     ),
     record(
@@ -50,7 +50,7 @@ pub const RECORDS: &[Record] = &[
     ),
     record(
         "enumerate",
-        &[shown("iterator", 24), shown("result", 32), held("index", 40), held("one", 48)],
+        &[shown("iterator", 24), shown("result", 32), shown("index", 40), held("one", 48)],
     ),
     record(
         "BaseException",

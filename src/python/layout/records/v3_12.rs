@@ -1,6 +1,6 @@
 //! CPython 3.12: type parameters.
 
-use super::{Record, record, shown};
+use super::{Record, held, record, shown};
 
 /// What is new or different in 3.12.
 pub const RECORDS: &[Record] = &[
@@ -31,7 +31,7 @@ pub const RECORDS: &[Record] = &[
             shown("__name__", 24),
             shown("__qualname__", 32),
             shown("exc_value", 40),
-            shown("cr_origin", 56),
+            held("cr_origin", 56),
         ],
     ),
     record(
@@ -51,7 +51,7 @@ pub const RECORDS: &[Record] = &[
     record(
         "typing.TypeAliasType",
         &[
-            shown("__name__", 16),
+            held("__name__", 16),
             shown("__type_params__", 24),
             shown("evaluate_value", 32),
             shown("__value__", 40),
@@ -61,7 +61,7 @@ pub const RECORDS: &[Record] = &[
     record(
         "typing.TypeVar",
         &[
-            shown("__name__", 16),
+            held("__name__", 16),
             shown("__bound__", 24),
             shown("evaluate_bound", 32),
             shown("__constraints__", 40),
@@ -69,4 +69,10 @@ pub const RECORDS: &[Record] = &[
         ],
     ),
     record("_io.StringIO", &[shown("decoder", 120), shown("readnl", 128), shown("writenl", 136)]),
+    record("_io.BytesIO", &[shown("buffer", 16)]),
+    record("typing.ParamSpecArgs", &[shown("__origin__", 16)]),
+    record("typing.ParamSpecKwargs", &[shown("__origin__", 16)]),
+    record("_io.BufferedRWPair", &[shown("reader", 16), shown("writer", 24)]),
+    record("typing.ParamSpec", &[held("__name__", 16), shown("__bound__", 24)]),
+    record("typing.TypeVarTuple", &[held("__name__", 16)]),
 ];

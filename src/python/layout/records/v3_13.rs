@@ -1,6 +1,6 @@
 //! CPython 3.13: defaults of type parameters; locals of frames seen from outside.
 
-use super::{Record, record, shown};
+use super::{Record, held, record, shown};
 
 /// What is new or different in 3.13.
 pub const RECORDS: &[Record] = &[
@@ -16,7 +16,7 @@ pub const RECORDS: &[Record] = &[
     record(
         "typing.TypeVar",
         &[
-            shown("__name__", 16),
+            held("__name__", 16),
             shown("__bound__", 24),
             shown("evaluate_bound", 32),
             shown("__constraints__", 40),
@@ -48,5 +48,30 @@ pub const RECORDS: &[Record] = &[
     record(
         "_asyncio.Task",
         &[shown("waiter", 112), shown("coro", 120), shown("name", 128), shown("context", 136)],
+    ),
+    record("_queue.SimpleQueue", &[]),
+    record(
+        "_json.Scanner",
+        &[
+            shown("object_hook", 24),
+            shown("object_pairs_hook", 32),
+            shown("parse_float", 40),
+            shown("parse_int", 48),
+            shown("parse_constant", 56),
+        ],
+    ),
+    record("itertools.pairwise", &[shown("iterator", 16), shown("old", 24), shown("result", 32)]),
+    record(
+        "typing.ParamSpec",
+        &[
+            held("__name__", 16),
+            shown("__bound__", 24),
+            shown("__default__", 32),
+            shown("evaluate_default", 40),
+        ],
+    ),
+    record(
+        "typing.TypeVarTuple",
+        &[held("__name__", 16), shown("__default__", 24), shown("evaluate_default", 32)],
     ),
 ];

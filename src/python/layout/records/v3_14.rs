@@ -72,6 +72,28 @@ pub const RECORDS: &[Record] = &[
             shown("__parameters__", 40),
         ],
     ),
+    record(
+        "typing.TypeAliasType",
+        &[
+            shown("__name__", 16),
+            shown("__type_params__", 24),
+            shown("evaluate_value", 32),
+            shown("__value__", 40),
+            shown("__module__", 48),
+        ],
+    ),
+    record(
+        "typing.TypeVar",
+        &[
+            shown("__name__", 16),
+            shown("__bound__", 24),
+            shown("evaluate_bound", 32),
+            shown("__constraints__", 40),
+            shown("evaluate_constraints", 48),
+            shown("__default__", 56),
+            shown("evaluate_default", 64),
+        ],
+    ),
     record("string.templatelib.Template", &[shown("strings", 16), shown("interpolations", 24)]),
     record(
         "string.templatelib.Interpolation",
@@ -102,5 +124,30 @@ pub const RECORDS: &[Record] = &[
     record(
         "_asyncio.Task",
         &[shown("waiter", 120), shown("coro", 128), shown("name", 136), shown("context", 144)],
+    ),
+    record("_ctypes.CField", &[shown("type", 40), held("name", 72)]),
+    record("ctypes.CField", &[shown("type", 40), held("name", 72)]),
+    record(
+        "operator.methodcaller",
+        &[
+            shown("name", 16),
+            shown("args", 24),
+            shown("keywords", 32),
+            shown("call_args", 40),
+            shown("call_names", 48),
+        ],
+    ),
+    record(
+        "typing.ParamSpec",
+        &[
+            shown("__name__", 16),
+            shown("__bound__", 24),
+            shown("__default__", 32),
+            shown("evaluate_default", 40),
+        ],
+    ),
+    record(
+        "typing.TypeVarTuple",
+        &[shown("__name__", 16), shown("__default__", 24), shown("evaluate_default", 32)],
     ),
 ];

@@ -24,5 +24,26 @@ pub const RECORDS: &[Record] = &[
         "lazy_import",
         &[shown("builtins", 16), shown("from", 24), shown("attribute", 32), shown("code", 40)],
     ),
-    record("sentinel", &[held("__name__", 16), held("__module__", 24), held("repr", 32)]),
+    record("sentinel", &[shown("__name__", 16), shown("__module__", 24), shown("repr", 32)]),
+    record("bytearray", &[held("buffer", 56)]),
+    record(
+        "_json.Scanner",
+        &[
+            shown("object_hook", 24),
+            shown("object_pairs_hook", 32),
+            shown("parse_float", 40),
+            shown("parse_int", 48),
+            shown("parse_constant", 56),
+            shown("array_hook", 64),
+        ],
+    ),
+    record(
+        "typing.TypeVarTuple",
+        &[
+            shown("__name__", 16),
+            shown("__bound__", 24),
+            shown("__default__", 32),
+            shown("evaluate_default", 40),
+        ],
+    ),
 ];

@@ -29,4 +29,15 @@ pub const RECORDS: &[Record] = &[
         "_asyncio.Task",
         &[shown("waiter", 144), shown("coro", 152), shown("name", 160), shown("context", 168)],
     ),
+    record(
+        "_json.Scanner",
+        &[
+            shown("object_hook", 24),
+            shown("object_pairs_hook", 32),
+            shown("parse_float", 40),
+            shown("parse_int", 48),
+            shown("parse_constant", 56),
+            shown("memo", 64),
+        ],
+    ),
 ];
