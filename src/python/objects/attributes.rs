@@ -51,7 +51,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
                 if dict != 0 {
                     let layout = &self.context.layout.dict;
                     let own = self.memory.u64(dict.wrapping_add(layout.values as u64))?;
-                    let counted = if own == self.at(array) { 8 * room } else { 0 };
+                    let counted = if own == self.at(array) { room.saturating_mul(8) } else { 0 };
                     self.dict_of_instance(dict)?;
                     return Ok(size.saturating_sub(counted));
                 }
@@ -72,7 +72,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     fn separate_values(&mut self, keys: u64, room: u64, start: u64) -> Result<u64, ReadError> {
         self.values(keys, start, room)?;
         let prefix = self.memory.u8(start.wrapping_sub(PREFIX_SIZE))?;
-        Ok(u64::from(prefix) + 8 * room)
+        Ok(room.saturating_mul(8).saturating_add(prefix.into()))
     }
 
     /// Values under the keys of the class.

@@ -205,7 +205,7 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
             let child = self.view.u64(field.offset)?;
             self.sink.reference(child, Role::Field(field.name), field.shown);
         }
-        size.external += self.attributes()?;
+        size.external = size.external.saturating_add(self.attributes()?);
         for slot in &self.kind.slots {
             let child = self.view.u64(slot.offset)?;
             self.sink.reference(child, Role::Slot(slot.name), true);

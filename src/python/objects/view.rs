@@ -18,6 +18,7 @@ pub(super) struct View<'m, M> {
     bytes: Bytes<'m>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, for as long as one object")]
 enum Bytes<'m> {
     Lent(&'m [u8]),
     Read([u8; SPAN], usize),
