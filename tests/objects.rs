@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use leakspy::memory::{Cached, Memory};
 use leakspy::python::Python;
-use leakspy::python::objects::{Decoder, Edges};
+use leakspy::python::objects::{Decoder, Edges, TypeId};
 use leakspy::target::Process;
 use libtest_mimic::{Arguments, Failed};
 use serde::Deserialize;
@@ -75,7 +75,8 @@ enum Difference {
 use Difference::*;
 
 fn main() {
-    let trials = cases("heap_types", are_what_the_interpreter_says);
+    let mut trials = cases("heap_types", are_what_the_interpreter_says);
+    trials.extend(cases("reference_counts", are_those_counted));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -91,12 +92,7 @@ struct Truth {
 type Row = (u64, String, i64, bool, Vec<u64>);
 
 fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<(), Failed> {
-    let folder = interpreter.scratch();
-    let path = folder.path().join("truth.json");
-    let inside = interpreter.inside(&path).to_string_lossy().into_owned();
-    let target = Target::start(interpreter, "heap_types", &[&inside]);
-    let truth: Truth = serde_json::from_slice(&std::fs::read(path)?)?;
-    let process = Process::open(target.pid())?;
+    let (_target, process, truth) = start(interpreter)?;
     let python = Python::attach(&process)?;
     let memory = Cached::new(&process);
     let mut check = Check::new(&memory, &python, interpreter, &truth);
@@ -163,6 +159,10 @@ impl<'a, M: Memory> Check<'a, M> {
         let full = shape.shallow + shape.header;
         if full as i64 != *size && full + self.counted_elsewhere(kind, &held) != *size as u64 {
             self.differ(Size, kind, format!("{address:#x}: expected {size}, found {full}"));
+        }
+        if self.decoder.is_interned_strings(self.memory, *address) {
+            assert!(shown.is_empty(), "the table of interned strings does not hold them");
+            return;
         }
         if self.values_are_shown_by_the_instance(&missing, &excess) {
             return;
@@ -274,4 +274,68 @@ impl<'a, M: Memory> Check<'a, M> {
 /// Whether this is a class of the fixture.
 fn is_own(kind: &str) -> bool {
     kind.starts_with("__main__.")
+}
+
+/// No object has more references than it counts, and most have exactly so many. What is missing are
+/// references of C code: static variables, tables of modules, running frames.
+fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let (_target, process, truth) = start(interpreter)?;
+    let python = Python::attach(&process)?;
+    let memory = Cached::new(&process);
+    let mut decoder = Decoder::new(&memory, &python, EXTENT);
+    let mut edges = Edges::new();
+    let mut found: HashMap<u64, u32> = HashMap::new();
+    let mut maybe: HashMap<u64, u32> = HashMap::new();
+    let mut kinds: HashMap<u64, TypeId> = HashMap::new();
+    let mut queue: Vec<u64> = truth.objects.iter().map(|row| row.0).collect();
+    let mut seen: HashSet<u64> = queue.iter().copied().collect();
+    while let Some(object) = queue.pop() {
+        let shape = decoder.describe(&memory, object, &mut edges)?;
+        kinds.insert(object, shape.kind);
+        for child in edges.shown.iter().chain(&edges.held) {
+            *found.entry(*child).or_default() += 1;
+            if seen.insert(*child) {
+                queue.push(*child);
+            }
+        }
+        for word in &edges.candidates {
+            *maybe.entry(*word).or_default() += 1;
+        }
+    }
+    let (mut exact, mut mortal) = (0, 0);
+    let mut excess: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (object, kind) in &kinds {
+        let count = memory.u32(*object)?;
+        let immortal_from = if interpreter.version[1] >= 12 { 1 << 31 } else { 900_000_000 };
+        if count >= immortal_from {
+            continue;
+        }
+        mortal += 1;
+        let of = |counts: &HashMap<u64, u32>| counts.get(object).copied().unwrap_or_default();
+        exact += usize::from(count == of(&found) || count == of(&found) + of(&maybe));
+        let name = decoder.kind(*kind).map_or("?", |kind| kind.name.as_str());
+        // The constants of the modules that 3.11 has frozen are not counted.
+        let is_frozen = interpreter.version[1] == 11 && name == "bool";
+        if count < of(&found) && !is_frozen {
+            let detail = format!("{object:#x} counts {count}, found {}", of(&found));
+            excess.entry(name).or_default().push(detail);
+        }
+    }
+    let share = exact as f64 / mortal as f64;
+    println!("{}: {:.2} % of {mortal} reference counts are exact", interpreter.name, share * 100.0);
+    if share < 0.95 || !excess.is_empty() {
+        return Err(format!("exact: {share}; too many references: {excess:#?}").into());
+    }
+    Ok(())
+}
+
+/// Runs the fixture and has it write down the truth.
+fn start(interpreter: &'static Interpreter) -> Result<(Target, Process, Truth), Failed> {
+    let folder = interpreter.scratch();
+    let path = folder.path().join("truth.json");
+    let inside = interpreter.inside(&path).to_string_lossy().into_owned();
+    let target = Target::start(interpreter, "heap_types", &[&inside]);
+    let truth = serde_json::from_slice(&std::fs::read(path)?)?;
+    let process = Process::open(target.pid())?;
+    Ok((target, process, truth))
 }

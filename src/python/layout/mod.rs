@@ -114,6 +114,8 @@ pub struct Interpreter {
     pub modules: usize,
     /// The dict of the module `sys`.
     pub sys_dict: usize,
+    /// `cached_objects.interned_strings`: the dict of interned strings (from 3.12 on).
+    pub interned: Option<usize>,
 }
 
 /// `PyThreadState`.

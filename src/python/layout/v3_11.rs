@@ -10,7 +10,14 @@ pub static TABLES: [Table; 1] =
 /// 3.11.7.
 pub const LAYOUT: Layout = Layout {
     runtime: Runtime { interpreters_head: 40, interpreters_main: 48 },
-    interpreter: Interpreter { next: 0, id: 48, threads_head: 16, modules: 888, sys_dict: 904 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 48,
+        threads_head: 16,
+        modules: 888,
+        sys_dict: 904,
+        interned: None,
+    },
     thread: Thread {
         next: 8,
         interpreter: 16,
@@ -54,7 +61,7 @@ pub const LAYOUT: Layout = Layout {
         usable: 16,
     },
     int: Int { least_digits: 1, ..v3_10::LAYOUT.int },
-    generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code_shown: false },
+    generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code: LastCode::Gone },
     objects: Objects {
         deque: Deque { free_blocks: Some(72), ..v3_10::LAYOUT.objects.deque },
         ..v3_10::LAYOUT.objects

@@ -9,7 +9,14 @@ pub static TABLES: [Table; 1] =
 
 /// 3.12.1.
 pub const LAYOUT: Layout = Layout {
-    interpreter: Interpreter { next: 0, id: 8, threads_head: 72, modules: 944, sys_dict: 352 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 8,
+        threads_head: 72,
+        modules: 944,
+        sys_dict: 352,
+        interned: Some(382_936),
+    },
     thread: Thread {
         pthread: 136,
         native_id: Some(144),
@@ -63,7 +70,7 @@ pub const LAYOUT: Layout = Layout {
     },
     int: Int { tagged: true, ..v3_11::LAYOUT.int },
     allocators: Allocators::Runtime { raw: 96, mem: 136, object: 176 },
-    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code_shown: false },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code: LastCode::Held },
     records: &[
         records::v3_12::RECORDS,
         records::v3_11::RECORDS,

@@ -19,6 +19,7 @@ pub const LAYOUT: Layout = Layout {
         threads_head: 7344,
         modules: 7688,
         sys_dict: 7672,
+        interned: Some(224_624),
     },
     thread: Thread { holds_gil: Some(36), ..v3_13::LAYOUT.thread },
     gc: Gc { place: GcPlace::Interpreter(7408), generations: 24, permanent: 96, collecting: 192 },
@@ -35,7 +36,7 @@ pub const LAYOUT: Layout = Layout {
         object: OwnFrame { pointer: 24, data: 72 },
     }),
     code: Code { instructions: Some(208), first_traceable: Some(192), ..v3_13::LAYOUT.code },
-    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code_shown: true },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code: LastCode::Shown },
     types: Type {
         static_types: Some(StaticTypes { array: 180_240, stride: 48, dict: 24, subclasses: 32 }),
         ..v3_13::LAYOUT.types

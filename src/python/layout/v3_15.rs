@@ -15,6 +15,7 @@ pub const LAYOUT: Layout = Layout {
         threads_head: 7336,
         modules: 7592,
         sys_dict: 7576,
+        interned: Some(224_896),
     },
     thread: Thread {
         pthread: 176,
@@ -34,7 +35,7 @@ pub const LAYOUT: Layout = Layout {
         ..v3_14::LAYOUT.types
     },
     module: Module { state: 24, state_size: ModuleStateSize::Own(56), ..v3_14::LAYOUT.module },
-    generators: Generators::Inside { frame: 72, state: 67, cleared: 5, last_code_shown: true },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 5, last_code: LastCode::Shown },
     objects: Objects {
         queue: Some(RingBuffer {
             first: 32,

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use super::edges::{Edges, Role, Search, Sink};
+use super::keys::KeyTable;
 use super::kinds::{Body, Kind, OwnType, TypeId};
 use super::links::Link;
 use super::values::type_of;
@@ -152,6 +153,15 @@ impl Decoder {
         Link::of(memory, &self.context.layout, search.found?)
     }
 
+    /// Whether this object is the dict of interned strings, which has no references: its strings are
+    /// not counted as held by it.
+    pub fn is_interned_strings<M: Memory>(&self, memory: &M, object: u64) -> bool {
+        let layout = &self.context.layout;
+        let keys = memory.u64(at(object, layout.dict.keys));
+        let table = keys.and_then(|keys| KeyTable::read(memory, layout, keys));
+        table.is_ok_and(|table| self.context.is_interned(memory, object, &table))
+    }
+
     fn type_of<M: Memory>(&mut self, memory: &M, object: u64) -> Result<TypeId, ReadError> {
         let kind = type_of(memory, &self.context.layout, object)?;
         self.type_at(memory, kind)
@@ -279,17 +289,25 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
         let Some(part) = self.kind.unknown else { return Ok(()) };
         let items = if part.items { self.kind.item_size.saturating_mul(self.length()?) } else { 0 };
         let end = part.end.saturating_add(items);
-        let start = part.start.next_multiple_of(8);
+        let start = part.start.checked_next_multiple_of(8).unwrap_or(u64::MAX);
         let address = self.view.address().wrapping_add(start);
-        self.candidates(address, start, end.saturating_sub(start) / 8)
+        self.candidates(address, start, end.saturating_sub(start) / 8, part.not_at)
     }
 
-    /// So many words from an address on may be references; `offset` is what the first is called by.
-    pub fn candidates(&mut self, start: u64, offset: u64, count: u64) -> Result<(), ReadError> {
+    /// So many words from an address on may be references, save those at some places; `offset` is the
+    /// place of the first.
+    pub fn candidates(
+        &mut self,
+        start: u64,
+        offset: u64,
+        count: u64,
+        not_at: [u64; 2],
+    ) -> Result<(), ReadError> {
         let sink = &mut *self.sink;
         each(self.memory, start, count, self.context.extent, |number, [word]| {
-            if word != 0 && word % 8 == 0 {
-                sink.candidate(word, Role::Unknown(offset.saturating_add(8 * number)));
+            let place = offset.saturating_add(8 * number);
+            if word != 0 && word % 8 == 0 && !not_at.contains(&place) {
+                sink.candidate(word, Role::Unknown(place));
             }
         })
     }

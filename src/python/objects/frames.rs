@@ -6,7 +6,7 @@ use super::view::{View, each};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::{
-    CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, StackEnd,
+    CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, LastCode, StackEnd,
 };
 
 /// The low bits of a reference in a frame (from 3.14 on): whether it is counted, or is none.
@@ -87,19 +87,17 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     /// `generator`, `coroutine`, `async_generator`.
     pub fn generator(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout;
-        let (
-            Generators::Inside { frame, state, cleared, last_code_shown },
-            Frames::Interpreter(frames),
-        ) = (layout.generators, layout.frames)
+        let (Generators::Inside { frame, state, cleared, last_code }, Frames::Interpreter(frames)) =
+            (layout.generators, layout.frames)
         else {
             return self.plain_size();
         };
         let view = View::new(self.memory, self.at(frame), frames.size)?;
         if (self.view.u8(state)? as i8) < cleared {
             self.interpreter_frame(&frames, &view)?;
-        } else {
+        } else if last_code != LastCode::Gone {
             let code = view.u64(frames.code)? & !TAG;
-            self.sink.reference(code, Role::Field("code"), last_code_shown);
+            self.sink.reference(code, Role::Field("code"), last_code == LastCode::Shown);
         }
         let size = self.frame_size(&frames, &view)?;
         Ok(Size::shallow(size.saturating_add(frame as u64)))

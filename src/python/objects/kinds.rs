@@ -171,6 +171,9 @@ pub(super) struct Unknown {
     pub end: u64,
     /// Whether the items behind them are unknown as well.
     pub items: bool,
+    /// What is known between them: the pointers to the dict and to the weak references, which do not
+    /// belong to the object.
+    pub not_at: [u64; 2],
 }
 
 /// A slot of a class.
@@ -200,6 +203,7 @@ struct Link {
     basic_size: u64,
     item_size: u64,
     dict_offset: i64,
+    weak_offset: i64,
     /// `tp_name`.
     name: String,
     made_in_python: bool,
@@ -328,6 +332,7 @@ fn bases<M: Memory>(memory: &M, layout: &Layout, kind: u64) -> Result<Vec<Link>,
             basic_size: view.u64(fields.basic_size)?,
             item_size: view.u64(fields.item_size)?,
             dict_offset: view.u64(fields.dict_offset)? as i64,
+            weak_offset: view.u64(fields.weak_offset)? as i64,
             name: String::from_utf8_lossy(&memory.c_string(name, LONGEST_NAME)?).into_owned(),
             made_in_python,
             members: view.u64(layout.object.size)?,
@@ -357,6 +362,7 @@ fn unknown_part(layout: &Layout, chain: &[Link]) -> Option<Unknown> {
         start: known.basic_size,
         end: first.basic_size,
         items,
+        not_at: [first.dict_offset, first.weak_offset].map(|at| at.try_into().unwrap_or(u64::MAX)),
     })
 }
 
