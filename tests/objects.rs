@@ -86,6 +86,7 @@ struct Truth {
     objects: Vec<Row>,
     held: Vec<(u64, Vec<u64>)>,
     names: Vec<(u64, u64, String)>,
+    paths: Vec<(Vec<u64>, Vec<String>)>,
 }
 
 /// An object: its address, its type, its size, whether it is tracked, its referents.
@@ -104,6 +105,9 @@ fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<()
     }
     for (holder, thing, how) in &truth.names {
         check.link(*holder, *thing, how);
+    }
+    for (objects, how) in &truth.paths {
+        check.path(objects, how);
     }
     assert!(truth.objects.len() > 30_000, "only {} objects were compared", truth.objects.len());
     check.report()
@@ -234,6 +238,16 @@ impl<'a, M: Memory> Check<'a, M> {
         if found.as_deref() != Some(how) {
             let kind = self.type_of(holder).to_owned();
             self.differ(Link, &kind, format!("expected {how}, found {found:?}"));
+        }
+    }
+
+    fn path(&mut self, objects: &[u64], how: &[String]) {
+        let steps = self.decoder.path(self.memory, objects);
+        let found: Vec<String> = steps.iter().map(|step| step.link.to_string()).collect();
+        let end = steps.last().map(|step| step.object);
+        if found != how || end != objects.last().copied() {
+            let kind = self.type_of(objects[0]).to_owned();
+            self.differ(Link, &kind, format!("expected {how:?}, found {found:?}"));
         }
     }
 

@@ -129,6 +129,8 @@ pub struct Code {
     /// `_co_firsttraceable`, an `int` counted in instructions of two bytes: a frame before it has
     /// not begun (from 3.11 on).
     pub first_traceable: Option<usize>,
+    /// `co_argcount`, an `int`: arguments by position.
+    pub arguments: usize,
     /// `co_stacksize`, an `int`: how many values there may be.
     pub stack_size: usize,
     /// The local variables.

@@ -49,6 +49,7 @@ pub const LAYOUT: Layout = Layout {
         line_format: LineFormat::Locations,
         instructions: Some(184),
         first_traceable: Some(168),
+        arguments: 56,
         stack_size: 68,
         locals: CodeLocals::Together { count: 76, names: 96 },
     },

@@ -42,6 +42,7 @@ pub const LAYOUT: Layout = Layout {
         first_line: 68,
         instructions: Some(192),
         first_traceable: Some(176),
+        arguments: 52,
         stack_size: 64,
         locals: CodeLocals::Together { count: 72, names: 96 },
         ..v3_11::LAYOUT.code

@@ -45,6 +45,7 @@ pub const LAYOUT: Layout = Layout {
         line_format: LineFormat::Lnotab,
         instructions: None,
         first_traceable: None,
+        arguments: 16,
         stack_size: 32,
         locals: CodeLocals::Tuples {
             count: 28,

@@ -10,6 +10,7 @@ use super::links::Link;
 use super::values::type_of;
 use super::view::{View, each};
 use crate::memory::{Memory, ReadError};
+use crate::python::layout::Layout;
 use crate::python::{Python, at};
 
 /// No more types than this are told apart.
@@ -145,12 +146,23 @@ impl Decoder {
 
     /// How one object refers to another; `None` where it does not, or cannot be read.
     pub fn link<M: Memory>(&mut self, memory: &M, parent: u64, child: u64) -> Option<Link> {
+        let role = self.role(memory, parent, child)?;
+        Link::of(memory, self.layout(), role)
+    }
+
+    /// What one object is to another that refers to it.
+    pub(super) fn role<M: Memory>(&mut self, memory: &M, parent: u64, child: u64) -> Option<Role> {
         let id = self.type_of(memory, parent).ok()?;
         let kind = self.kinds.get(id.0 as usize)?;
         let mut search = Search::new(child);
         // What was found before something unreadable counts.
         let _ = Visit::of(memory, &self.context, kind, parent, &mut search);
-        Link::of(memory, &self.context.layout, search.found?)
+        search.found
+    }
+
+    /// Where the interpreter keeps what.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.context.layout
     }
 
     /// Whether this object is the dict of interned strings, which has no references: its strings are
