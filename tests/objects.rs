@@ -4,13 +4,14 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::env;
 use std::ops::RangeInclusive;
 
 use leakspy::memory::{Cached, Memory};
 use leakspy::python::Python;
 use leakspy::python::objects::{Decoder, Edges, TypeId};
 use leakspy::target::Process;
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use support::{Interpreter, Target, cases};
 
@@ -65,6 +66,7 @@ const UNKNOWN: &[&str] = &[
 enum Difference {
     Name,
     Size,
+    External,
     Missing,
     Excess,
     Held,
@@ -77,6 +79,7 @@ use Difference::*;
 fn main() {
     let mut trials = cases("heap_types", are_what_the_interpreter_says);
     trials.extend(cases("reference_counts", are_those_counted));
+    trials.extend(with_numpy("numpy_arrays", own_their_data));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -86,6 +89,7 @@ struct Truth {
     objects: Vec<Row>,
     held: Vec<(u64, Vec<u64>)>,
     names: Vec<(u64, u64, String)>,
+    external: Vec<(u64, u64)>,
     paths: Vec<(Vec<u64>, Vec<String>)>,
 }
 
@@ -105,6 +109,9 @@ fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<()
     }
     for (holder, thing, how) in &truth.names {
         check.link(*holder, *thing, how);
+    }
+    for (object, bytes) in &truth.external {
+        check.external(*object, *bytes);
     }
     for (objects, how) in &truth.paths {
         check.path(objects, how);
@@ -233,6 +240,15 @@ impl<'a, M: Memory> Check<'a, M> {
         }
     }
 
+    fn external(&mut self, object: u64, bytes: u64) {
+        let shape = self.decoder.describe(self.memory, object, &mut self.edges);
+        let found = shape.map(|shape| shape.external);
+        if found != Ok(bytes) {
+            let kind = self.type_of(object).to_owned();
+            self.differ(External, &kind, format!("expected {bytes}, found {found:?}"));
+        }
+    }
+
     fn link(&mut self, holder: u64, thing: u64, how: &str) {
         let found = self.decoder.link(self.memory, holder, thing).map(|link| link.to_string());
         if found.as_deref() != Some(how) {
@@ -339,6 +355,45 @@ fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     println!("{}: {:.2} % of {mortal} reference counts are exact", interpreter.name, share * 100.0);
     if share < 0.95 || !excess.is_empty() {
         return Err(format!("exact: {share}; too many references: {excess:#?}").into());
+    }
+    Ok(())
+}
+
+/// A trial for each Python in `PYTHONS_WITH_NUMPY`, paths with colons between them.
+fn with_numpy(
+    fixture: &str,
+    test: fn(&Interpreter) -> Result<(), Failed>,
+) -> impl Iterator<Item = Trial> {
+    let paths = env::var_os("PYTHONS_WITH_NUMPY").unwrap_or_default();
+    let found: Vec<Interpreter> =
+        env::split_paths(&paths).filter_map(|path| Interpreter::at(&path)).collect();
+    let none = found.is_empty().then(|| {
+        let name = format!("{fixture}::PYTHONS_WITH_NUMPY names none");
+        Trial::test(name, || Ok(())).with_ignored_flag(true)
+    });
+    let fixture = fixture.to_owned();
+    let trial = move |found: Interpreter| {
+        Trial::test(format!("{fixture}::{}", found.name), move || test(&found))
+    };
+    found.into_iter().map(trial).chain(none)
+}
+
+/// Data is counted once, as external to the array that owns it.
+fn own_their_data(interpreter: &Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "numpy_arrays", &[]);
+    let rows: Vec<(u64, u64, Vec<u64>)> = serde_json::from_value(target.ask("arrays"))?;
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let mut decoder = Decoder::new(&process, &python, EXTENT);
+    let mut edges = Edges::new();
+    for (array, owned, held) in rows {
+        let shape = decoder.describe(&process, array, &mut edges)?;
+        let name = decoder.kind(shape.kind).map(|kind| kind.name.clone());
+        assert_eq!(shape.external, owned, "{name:?} at {array:#x}");
+        assert!(shape.shallow < 1000 && !shape.conservative, "{name:?}: {shape:?}");
+        for thing in held {
+            assert!(edges.held.contains(&thing), "{name:?} at {array:#x} holds {thing:#x}");
+        }
     }
     Ok(())
 }
