@@ -77,12 +77,12 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// For `rate` samples a second. `cost` is the time of a hit that is only counted; `None` where
-    /// hits cannot be counted, and each stops its thread.
-    pub fn new(rate: f64, cost: Option<Duration>) -> Planner {
-        let bearable = cost.map_or(rate, |cost| {
-            (HITS_PER_SAMPLE * rate).max(BUDGET / cost.as_secs_f64().max(1e-7))
-        });
+    /// For `rate` samples a second. `cost` is the time of a hit that is only counted; zero where
+    /// none is, for each stops its thread.
+    pub fn new(rate: f64, cost: Duration) -> Planner {
+        let cost = cost.as_secs_f64();
+        let cheap = if cost > 0.0 { BUDGET / cost.max(1e-7) } else { 0.0 };
+        let bearable = cheap.max(HITS_PER_SAMPLE * rate);
         Planner { rate, bearable, hits: 0.0, own: 0.0, lasted: 0.0, looks: 0.0 }
     }
 
@@ -182,7 +182,7 @@ mod tests {
     /// bursts, each hit of which is delayed; gives the share of each site.
     fn observe(program: &[(f64, usize)], seconds: f64) -> Vec<f64> {
         let mut random = fastrand::Rng::with_seed(7);
-        let mut planner = Planner::new(100.0, Some(COST));
+        let mut planner = Planner::new(100.0, COST);
         let round: f64 = program.iter().map(|(gap, _)| gap * 1e-6).sum();
         let ends: Vec<f64> = program
             .iter()
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_target_that_hardly_allocates_is_looked_at_all_the_time() {
         let mut random = fastrand::Rng::with_seed(1);
-        let mut planner = Planner::new(100.0, Some(COST));
+        let mut planner = Planner::new(100.0, COST);
         planner.observe(Outcome { lasted: LONGEST, own: LONGEST, hits: 2 });
         let plan = planner.plan(&mut random);
         assert_eq!((plan.wait, plan.stands_for, plan.chance), (Duration::ZERO, None, 1.0));
@@ -295,7 +295,7 @@ mod tests {
     fn samples_come_at_the_rate_that_was_asked_for() {
         let mut random = fastrand::Rng::with_seed(1);
         for hits_per_second in [1e4, 1e5, 1e6, 1e7] {
-            let mut planner = Planner::new(100.0, Some(COST));
+            let mut planner = Planner::new(100.0, COST);
             let (mut samples, mut time) = (0.0, 0.0);
             for _ in 0..500 {
                 let plan = planner.plan(&mut random);

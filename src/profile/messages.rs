@@ -69,6 +69,8 @@ pub struct Look {
     pub stands_for: u64,
     /// How long the target stood still in it, for stops and for counted hits.
     pub still: u64,
+    /// How far its own time may be off, and so all that was counted, relative to it.
+    pub unsure: f64,
     /// Allocations in it.
     pub hits: u64,
     /// The samples, in order.
@@ -84,8 +86,8 @@ pub struct Sample {
     pub pthread: u64,
     /// Which of the allocator's functions was called.
     pub call: Call,
-    /// How many bytes were asked for.
-    pub bytes: u64,
+    /// How many bytes were asked for, if that could be found out.
+    pub bytes: Option<u64>,
     /// Where the function would have returned to: the C function that asked.
     pub caller: u64,
     /// Whether another of the functions asked, on behalf of a call that is counted by itself.

@@ -101,7 +101,7 @@ struct Naming {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Asked {
     call: Call,
-    class: u64,
+    class: Option<u64>,
     asker: Option<Arc<str>>,
 }
 
@@ -267,7 +267,7 @@ impl Naming {
     fn leaf(&mut self, process: &Process, sample: &Sample) -> Arc<str> {
         let asked = Asked {
             call: sample.call,
-            class: size_class(sample.bytes),
+            class: sample.bytes.map(size_class),
             asker: self.symbols.function_at(process, sample.caller),
         };
         let text = self.leaves.entry(asked).or_insert_with_key(Asked::text);
@@ -278,8 +278,9 @@ impl Naming {
 impl Asked {
     fn text(&self) -> Arc<str> {
         let size = match self.class {
-            small @ ..=SMALL => format!("{small} bytes"),
-            large => format!("up to {}", BinaryBytes(large)),
+            None => "unknown size".to_owned(),
+            Some(small @ ..=SMALL) => format!("{small} bytes"),
+            Some(large) => format!("up to {}", BinaryBytes(large)),
         };
         let again = if self.call == Call::Realloc { "resize to " } else { "" };
         match &self.asker {

@@ -1,6 +1,6 @@
 //! The guardian's work: sampling the allocations of one process.
 //!
-//! Sets breakpoints on the entries of the allocator that Python's objects come from, in bursts that
+//! Sets breakpoints where the allocator is called ([`calls`](super::calls)), in bursts that
 //! [`bursts`](super::bursts) plans, and copies the Python stack of each thread that one stops. All
 //! that needs thought (names, lines, weights) is left to whoever reads the [`Message`]s: this runs
 //! while a thread of the target stands still, and must be simple enough to be right about letting it
@@ -9,7 +9,7 @@
 //! It ends when it is asked to or when nobody listens any more; either way every thread is disarmed
 //! and let go of first.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -17,25 +17,26 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::account::{Costs, Open, Taken, now};
+use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
-use super::messages::{Call, End, Look, Message, Request, Sample};
-use crate::memory::Memory;
-use crate::python::{AllocatorFunctions, Python, RawStack, ThreadState};
-use crate::target::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot, Way, cost};
+use super::calls::{Asked, Calls};
+use super::messages::{End, Look, Message, Request, Sample};
+use super::outbox::Outbox;
+use crate::python::{Python, RawStack, ThreadState};
+use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
-use crate::target::{Process, ThreadIds, ptrace};
+use crate::target::{Process, ThreadIds};
 
-/// How far behind a function's entry its own code may reach, where no symbol says.
-const FUNCTION_SPAN: u64 = 1024;
+/// How often threads are looked for that have blocked the signal of a hit, in nanoseconds: what they
+/// allocate until then is not seen.
+const UNBLOCK_EVERY: u64 = 1_000_000_000;
+
+/// How often room for reports is looked for when there is none.
+const WHILE_FULL: Duration = Duration::from_millis(10);
 
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
-pub fn serve(
-    request: &Request,
-    control: BorrowedFd<'_>,
-    reports: &mut impl Write,
-) -> io::Result<()> {
+pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -> io::Result<()> {
     let end = match Sampler::attach(request) {
         Ok(mut sampler) => {
             let end = sampler.run(control, reports);
@@ -48,14 +49,8 @@ pub fn serve(
         }
         Err(end) => end,
     };
-    report(reports, &Message::Ended(end))
-}
-
-fn report(reports: &mut impl Write, message: &Message) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    reports.write_all(&line)?;
-    reports.flush()
+    reports.post(&Message::Ended(end))?;
+    reports.send_all()
 }
 
 /// Why sampling cannot go on.
@@ -72,25 +67,20 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// One entry of the allocator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    address: u64,
-    call: Call,
-}
-
 struct Sampler {
     process: Process,
     python: Python,
-    entries: Vec<Entry>,
+    calls: Calls,
     tracees: Tracees,
     breakpoints: Breakpoints,
     states: FxHashMap<i32, ThreadState>,
     last_states: Vec<ThreadState>,
+    /// When threads that block our signal were last looked for.
+    traps_unblocked: u64,
     planner: Planner,
     random: fastrand::Rng,
     costs: Costs,
-    /// Entries in threads that have not been hit since they were armed for a burst.
+    /// Spots in threads that have not been hit since they were armed for a burst.
     awaited: FxHashSet<(i32, usize)>,
     stack: RawStack,
 }
@@ -103,64 +93,82 @@ impl Sampler {
             return Err(End::TargetEnded);
         }
         let python = Python::attach(&process).map_err(|error| failed(&error))?;
-        let allocators = python.allocators(&process).map_err(|error| failed(&error))?;
-        let entries = entries(&[allocators.object, allocators.mem]);
+        let same = Process::open(request.pid).map_err(|_| End::TargetEnded)?;
+        let calls = Calls::choose(&python, same).map_err(|error| failed(&error))?;
         let mut tracees = Tracees::new().map_err(|error| failed(&error))?;
         let mut states = FxHashMap::default();
         let last_states = take_up_threads(&process, &python, &mut tracees, &mut states)?;
+        tracees.unblock_traps(&process).map_err(|error| failed(&error))?;
         let first = *states.keys().next().ok_or(End::TargetEnded)?;
-        let spots: Vec<Spot> =
-            entries.iter().map(|e| Spot { address: e.address, kind: Kind::Execute }).collect();
-        let breakpoints = Breakpoints::prepare(request.way, &spots, &mut tracees, first)
+        let breakpoints = Breakpoints::prepare(request.way, &calls.spots(), &mut tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
-        let hit_cost = match breakpoints.way() {
-            Way::Perf => Some(cost::of_counted_hit().map_err(|error| failed(&error))?),
-            Way::Ptrace => None,
+        let costs = match breakpoints.way() {
+            Way::Perf => Costs::measured().map_err(|error| failed(&error))?,
+            Way::Ptrace => Costs::unknown(),
         };
         Ok(Sampler {
             process,
             python,
-            entries,
+            calls,
             tracees,
             breakpoints,
             states,
             last_states,
-            planner: Planner::new(request.rate, hit_cost),
+            traps_unblocked: now(),
+            planner: Planner::new(request.rate, costs.of_counted_hit()),
             random: fastrand::Rng::new(),
-            costs: Costs::new(hit_cost),
+            costs,
             awaited: FxHashSet::default(),
             stack: RawStack::default(),
         })
     }
 
-    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut impl Write) -> Result<End, Trouble> {
+    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
         let started = Message::Started { way: self.breakpoints.way() };
-        report(reports, &started).map_err(Trouble::NobodyListens)?;
+        reports.post(&started).map_err(Trouble::NobodyListens)?;
         loop {
             let plan = self.planner.plan(&mut self.random);
-            let until = now().saturating_add(plan.wait.as_nanos() as u64);
-            while now() < until {
-                if self.wait(control, until)? {
-                    return Ok(End::Asked);
-                }
-                while let Some(event) = self.tracees.next_event()? {
-                    self.between_looks(event)?;
-                }
+            let mut over = self.idle(control, plan.wait)?;
+            while reports.is_full() && !over {
+                over = self.idle(control, WHILE_FULL)?;
+                reports.send().map_err(Trouble::NobodyListens)?;
+            }
+            if over {
+                return Ok(End::Asked);
             }
             self.check_target()?;
+            self.costs.measure()?;
             let (look, outcome) = self.look(&plan, control)?;
             self.planner.observe(outcome);
-            report(reports, &Message::Look(look)).map_err(Trouble::NobodyListens)?;
+            reports.post(&Message::Look(look)).map_err(Trouble::NobodyListens)?;
             if self.wait(control, 0)? {
                 return Ok(End::Asked);
             }
         }
     }
 
+    /// Between looks: only passes on what happens in the target. True if we are asked to end.
+    fn idle(&mut self, control: BorrowedFd<'_>, duration: Duration) -> Result<bool, Trouble> {
+        let until = now().saturating_add(duration.as_nanos() as u64);
+        while now() < until {
+            if self.wait(control, until)? {
+                return Ok(true);
+            }
+            while let Some(event) = self.tracees.next_event()? {
+                self.between_looks(event)?;
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether the target is still there, and which Python threads it has now.
     fn check_target(&mut self) -> Result<(), Trouble> {
         if !self.process.is_alive() {
             return Err(Trouble::End(End::TargetEnded));
+        }
+        if now().saturating_sub(self.traps_unblocked) > UNBLOCK_EVERY {
+            self.traps_unblocked = now();
+            self.tracees.unblock_traps(&self.process)?;
         }
         match self.python.thread_states(&self.process) {
             Ok(states) if states == self.last_states => Ok(()),
@@ -196,6 +204,9 @@ impl Sampler {
 
     /// Arms, takes samples, and disarms again.
     fn look(&mut self, plan: &Plan, control: BorrowedFd<'_>) -> Result<(Look, Outcome), Trouble> {
+        self.calls.turn(&mut self.random);
+        let spots = self.calls.spots();
+        self.breakpoints.aim(&spots);
         let mut open = Open::new(plan, self.breakpoints.hits());
         // What the kernel has noted up to here is from before.
         self.breakpoints.interruptions();
@@ -206,10 +217,8 @@ impl Sampler {
         for tid in self.tracees.threads() {
             let mut skip =
                 || if in_burst { 0 } else { hits_to_pass(&mut self.random, plan.chance) };
-            if !self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? {
-                self.forget(tid);
-            } else if in_burst {
-                self.awaited.extend((0..self.entries.len()).map(|entry| (tid, entry)));
+            if self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? && in_burst {
+                self.awaited.extend((0..spots.len()).map(|spot| (tid, spot)));
             }
         }
         open.opened = u64::midpoint(begun, now());
@@ -245,7 +254,7 @@ impl Sampler {
     fn hits_since(&self, open: &Open) -> u64 {
         match (self.breakpoints.hits(), open.hits_before) {
             (Some(hits), Some(before)) => hits.saturating_sub(before),
-            _ => open.taken.len() as u64,
+            _ => open.stops.len() as u64,
         }
     }
 
@@ -256,19 +265,22 @@ impl Sampler {
         }
     }
 
-    /// Looks at a thread that stands at one of the entries, and lets it go on.
+    /// Looks at a thread that stands at one of the spots, and lets it go on.
     fn sample(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
         let seen = now();
-        let sample = self.look_at(tid, open.plan.chance);
+        // Where the kernel cannot let hits pass, it is done here, and each is a stop.
+        let passes = !self.breakpoints.can_skip() && self.random.f64() >= open.plan.chance;
+        let sample = if passes { None } else { self.look_at(tid, open.plan.chance) };
         let resumed = self.tracees.resume(tid);
         let done = now();
-        if let Some(before) = open.taken.iter().rev().find(|taken| taken.sample.tid == tid) {
+        if let Some(before) = open.stops.iter().rev().find(|stop| stop.tid == tid) {
             self.costs.note_round(seen.saturating_sub(before.resumed));
         }
-        if let Some((entry, sample)) = sample {
-            let taken = Taken { seen, resumed: done, sample };
-            // The first hit of each entry in each thread of a burst stops whatever the chance.
-            if self.awaited.remove(&(tid, entry)) {
+        open.stops.push(Stop { tid, seen, resumed: done });
+        if let Some((asked, sample)) = sample {
+            let taken = Taken { seen, one_in: asked.one_in, sample };
+            // The first hit of each spot in each thread of a burst stops whatever the chance.
+            if self.awaited.remove(&(tid, asked.spot)) {
                 open.first.get_or_insert(taken);
             } else {
                 open.taken.push(taken);
@@ -277,50 +289,26 @@ impl Sampler {
         Ok(resumed?)
     }
 
-    fn look_at(&mut self, tid: i32, chance: f64) -> Option<(usize, Sample)> {
-        let registers = ptrace::registers(tid).ok()?;
-        let number = self.entries.iter().position(|e| e.address == registers.instruction)?;
-        let entry = *self.entries.get(number)?;
+    fn look_at(&mut self, tid: i32, chance: f64) -> Option<(Asked, Sample)> {
+        let asked = self.calls.asked(&self.python, &self.process, &self.breakpoints, tid)?;
         let pass = hits_to_pass(&mut self.random, chance);
         // A thread whose skip could not be set is stopped by its next hit, which costs a little.
-        let _ = self.breakpoints.skip(tid, number, pass);
-        let caller = match registers.link {
-            Some(link) => link,
-            None => self.process.u64(registers.stack).ok()?,
-        };
-        let [_, first, second] = registers.arguments;
-        let bytes = match entry.call {
-            Call::Malloc => first,
-            Call::Calloc => first.saturating_mul(second),
-            Call::Realloc => second,
-        };
+        let _ = self.breakpoints.skip(tid, asked.spot, pass);
         let state = self.states.get(&tid)?;
         self.python.copy_stack(&self.process, state.address, &mut self.stack).ok()?;
         let sample = Sample {
             tid,
             pthread: state.pthread,
-            call: entry.call,
-            bytes,
-            caller,
-            inner: self.is_inner(caller),
+            call: asked.call,
+            bytes: asked.bytes,
+            caller: asked.caller,
+            inner: asked.inner,
             stands_for: 0.0,
             pause: 0,
             frames: self.stack.frames.clone(),
             complete: self.stack.complete,
         };
-        Some((number, sample))
-    }
-
-    /// Whether the call comes from inside the allocator: `realloc` calls `malloc` when it has to
-    /// move a block (`_PyObject_Realloc`, Objects/obmalloc.c), and is counted itself.
-    fn is_inner(&self, caller: u64) -> bool {
-        if let Some(name) = self.python.image.function_at(caller) {
-            return ["_PyObject_Realloc", "pymalloc_realloc"].iter().any(|it| name.starts_with(it));
-        }
-        self.entries.iter().any(|entry| {
-            entry.call == Call::Realloc
-                && (entry.address..entry.address.saturating_add(FUNCTION_SPAN)).contains(&caller)
-        })
+        Some((asked, sample))
     }
 
     /// Sleeps until something happens in the target, `until` is reached, or there is word from whom
@@ -352,24 +340,6 @@ impl Sampler {
         }
         self.tracees.release();
     }
-}
-
-/// The distinct entries of these domains; calls that share an address count once.
-fn entries(domains: &[AllocatorFunctions]) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::with_capacity(MOST_SPOTS);
-    for domain in domains {
-        let functions = [
-            (domain.malloc, Call::Malloc),
-            (domain.calloc, Call::Calloc),
-            (domain.realloc, Call::Realloc),
-        ];
-        for (address, call) in functions {
-            if entries.iter().all(|entry| entry.address != address) && entries.len() < MOST_SPOTS {
-                entries.push(Entry { address, call });
-            }
-        }
-    }
-    entries
 }
 
 /// Traces the Python threads that are not traced yet, and notes which is which.

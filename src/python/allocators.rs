@@ -13,12 +13,16 @@
 use super::layout::Allocators as Place;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
-use crate::target::Image;
+use crate::target::image::Part;
+use crate::target::{Image, references};
 
 /// One table, in words: ctx, malloc, calloc, realloc, free.
 const TABLE_SIZE: usize = 40;
 /// No writable segment larger than this is searched, in bytes.
 const LARGEST_SEGMENT: u64 = 64 << 20;
+/// A function that is only called is mentioned as a value where tables are filled and compared: at most
+/// 5 times in builds without link-time optimisation, 195 to 283 times in Debian's 3.11 to 3.15.
+const MOST_MENTIONS: usize = 20;
 
 /// The functions of one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +113,17 @@ impl Python {
             && object.same_as(&mem)
             && object.malloc != raw.malloc;
         Ok(Allocators { raw, mem, object, is_pymalloc })
+    }
+
+    /// Whether the compiler has copied the allocator's `function` to where it is called, so that it is
+    /// hardly ever reached itself.
+    pub fn is_copied<M: Memory>(&self, memory: &M, function: u64) -> bool {
+        let code = self.image.segments().iter().filter(|segment| segment.executable);
+        let mentions = |segment: &Part| {
+            let code = memory.bytes(segment.address, segment.size, LARGEST_SEGMENT as usize);
+            code.map_or(0, |code| references::count(&code, segment.address, function))
+        };
+        code.map(mentions).sum::<usize>() > MOST_MENTIONS
     }
 }
 

@@ -129,6 +129,12 @@ impl Process {
         Some(status.tracerpid).filter(|&pid| pid != 0)
     }
 
+    /// Whether one of its threads blocks this signal.
+    pub fn is_blocked(&self, tid: i32, signal: i32) -> bool {
+        let status = self.proc.task_from_tid(tid).and_then(|task| task.status());
+        status.is_ok_and(|status| status.sigblk & super::ptrace::signal_bit(signal) != 0)
+    }
+
     /// The number that one of its threads has in the innermost PID namespace: its own view of it.
     pub fn inner_id(&self, tid: i32) -> Option<i32> {
         let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;

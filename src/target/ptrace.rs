@@ -2,8 +2,8 @@
 //!
 //! nix's wrappers know no real-time signals (its `waitpid` fails on them), and a tracer that cannot
 //! forward a signal would swallow it. So the few requests needed are made through libc here, and
-//! nowhere else. None of them writes the target's memory; the debug registers are the one thing
-//! that is written, and they belong to the thread, not to its memory.
+//! nowhere else. None of them writes the target's memory; the debug registers and the mask of
+//! blocked signals are written, and they belong to the thread, not to its memory.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -23,6 +23,9 @@ pub enum Status {
     },
 }
 
+/// How many general registers there are.
+pub const GENERAL: usize = if cfg!(target_arch = "aarch64") { 31 } else { 16 };
+
 /// The registers that leakspy looks at, by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registers {
@@ -32,6 +35,8 @@ pub struct Registers {
     pub stack: u64,
     /// The first three integer arguments of the C calling convention.
     pub arguments: [u64; 3],
+    /// The general registers in the order of the machine's own numbering.
+    pub general: [u64; GENERAL],
     /// The return address where the calling convention keeps it in a register (aarch64).
     pub link: Option<u64>,
 }
@@ -94,29 +99,80 @@ pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> 
     }
 }
 
-/// The siginfo of the stop that a thread is in: `si_code`, and whether it is a signal stop at all.
+/// The `si_code` of the signal that a thread has stopped for.
 pub fn signal_code(tid: i32) -> io::Result<i32> {
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let address = info.as_mut_ptr() as u64;
-    request(libc::PTRACE_GETSIGINFO, tid, 0, address)?;
-    // SAFETY: the kernel filled it, and all zeroes is a valid siginfo_t too.
-    Ok(unsafe { info.assume_init() }.si_code)
+    signal_information(tid).map(|information| information.si_code)
 }
 
-/// Whether `signal` waits in a stopped thread's own queue.
-pub fn has_pending(tid: i32, signal: i32) -> io::Result<bool> {
+/// What the perf event that a thread has stopped for carries as its `sig_data`.
+pub fn perf_data(tid: i32) -> io::Result<u64> {
+    /// `siginfo_t` of a SIGTRAP with `TRAP_PERF` (Linux 5.13) on 64-bit machines.
+    #[repr(C)]
+    struct PerfTrap {
+        signal: [i32; 4],
+        address: u64,
+        data: u64,
+    }
+    let information = signal_information(tid)?;
+    // SAFETY: a siginfo_t is larger, aligned for words, and its bytes are all initialised.
+    let trap = unsafe { ptr::from_ref(&information).cast::<PerfTrap>().read() };
+    Ok(trap.data)
+}
+
+fn signal_information(tid: i32) -> io::Result<libc::siginfo_t> {
+    let mut information = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let address = information.as_mut_ptr() as u64;
+    request(libc::PTRACE_GETSIGINFO, tid, 0, address)?;
+    // SAFETY: the kernel filled it, and all zeroes is a valid siginfo_t too.
+    Ok(unsafe { information.assume_init() })
+}
+
+/// Whether `signal` waits in a stopped thread's own queue, with one of these `si_code`s.
+pub fn has_pending(tid: i32, signal: i32, codes: &[i32]) -> io::Result<bool> {
     const MANY: usize = 32;
     let mut queue = [const { MaybeUninit::<libc::siginfo_t>::zeroed() }; MANY];
-    let arguments = libc::ptrace_peeksiginfo_args { off: 0, flags: 0, nr: MANY as i32 };
-    let found = request(
-        libc::PTRACE_PEEKSIGINFO as libc::c_uint,
+    let mut before = 0;
+    loop {
+        let arguments = libc::ptrace_peeksiginfo_args { off: before, flags: 0, nr: MANY as i32 };
+        let found = request(
+            libc::PTRACE_PEEKSIGINFO as libc::c_uint,
+            tid,
+            ptr::from_ref(&arguments) as u64,
+            queue.as_mut_ptr() as u64,
+        )? as usize;
+        let waits = queue.iter().take(found).any(|information| {
+            // SAFETY: the kernel filled the first `found`, and integers need no more.
+            let information = unsafe { information.assume_init_ref() };
+            information.si_signo == signal && codes.contains(&information.si_code)
+        });
+        if waits || found < MANY {
+            return Ok(waits);
+        }
+        before += found as u64;
+    }
+}
+
+/// The bit of a signal in a mask of signals.
+pub const fn signal_bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// The signals that a stopped thread blocks, one [bit](signal_bit) each.
+pub fn signal_mask(tid: i32) -> io::Result<u64> {
+    let mut mask = 0u64;
+    request(
+        libc::PTRACE_GETSIGMASK,
         tid,
-        ptr::from_ref(&arguments) as u64,
-        queue.as_mut_ptr() as u64,
+        size_of::<u64>() as u64,
+        ptr::from_mut(&mut mask) as u64,
     )?;
-    // SAFETY: the kernel filled the first `found`; all zeroes is a valid siginfo_t too.
-    let number = |info: &MaybeUninit<libc::siginfo_t>| unsafe { info.assume_init_ref() }.si_signo;
-    Ok(queue.iter().take(found as usize).any(|info| number(info) == signal))
+    Ok(mask)
+}
+
+/// Sets the signals that a stopped thread blocks. The kernel keeps the mask, not the memory.
+pub fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
+    let size = size_of::<u64>() as u64;
+    request(libc::PTRACE_SETSIGMASK, tid, size, ptr::from_ref(&mask) as u64).map(drop)
 }
 
 /// The registers of a stopped thread.
@@ -130,6 +186,10 @@ pub fn registers(tid: i32) -> io::Result<Registers> {
         instruction: all.rip,
         stack: all.rsp,
         arguments: [all.rdi, all.rsi, all.rdx],
+        general: [
+            all.rax, all.rcx, all.rdx, all.rbx, all.rsp, all.rbp, all.rsi, all.rdi, all.r8, all.r9,
+            all.r10, all.r11, all.r12, all.r13, all.r14, all.r15,
+        ],
         link: None,
     })
 }
@@ -150,6 +210,7 @@ pub fn registers(tid: i32) -> io::Result<Registers> {
         instruction: all.pc,
         stack: all.sp,
         arguments: [all.regs[0], all.regs[1], all.regs[2]],
+        general: all.regs,
         link: Some(all.regs[30]),
     })
 }

@@ -34,6 +34,12 @@ pub enum Kind {
         /// Bytes watched.
         length: u8,
     },
+    /// Some of the `length` bytes at the address (1, 2, 4 or 8, aligned) were read or written. On
+    /// x86-64 the thread stands behind the instruction that did it.
+    Access {
+        /// Bytes watched.
+        length: u8,
+    },
 }
 
 /// Where, and what for.
@@ -133,9 +139,25 @@ impl Breakpoints {
         }
     }
 
+    /// From now on waits at `spots`, which must be as many as before. Only while nothing is armed.
+    pub fn aim(&mut self, spots: &[Spot]) {
+        match self {
+            Breakpoints::Perf(perf) => perf.aim(spots),
+            Breakpoints::Registers(registers) => registers.aim(spots),
+        }
+    }
+
+    /// The number of the spot at which a thread has stopped.
+    pub fn spot_of(&self, tid: i32) -> io::Result<usize> {
+        match self {
+            Breakpoints::Perf(_) => perf::spot_of(tid),
+            Breakpoints::Registers(_) => registers::spot_of(tid),
+        }
+    }
+
     /// Arms one thread. `skip` draws how many hits to let pass before each that stops the thread;
     /// where the kernel cannot count, every hit stops it. `Ok(false)`: the thread could not be armed
-    /// now, because it has ended or sleeps in the kernel.
+    /// now, because it has ended, sleeps in the kernel or is stopped by somebody else.
     pub fn arm(
         &mut self,
         tracees: &mut Tracees,
@@ -162,6 +184,11 @@ impl Breakpoints {
             Breakpoints::Perf(_) => false,
             Breakpoints::Registers(registers) => registers.is_armed(),
         }
+    }
+
+    /// Whether hits can pass without a stop.
+    pub fn can_skip(&self) -> bool {
+        matches!(self, Breakpoints::Perf(_))
     }
 
     /// How many hits to let pass in a thread that stands still at a hit of the spot numbered `spot`.

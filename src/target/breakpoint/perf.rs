@@ -63,18 +63,32 @@ pub struct PerfBreakpoints {
 #[derive(Debug)]
 struct ThreadEvents {
     /// One for each spot, in their order.
-    events: Vec<OwnedFd>,
+    events: Vec<Event>,
     ring: Option<Ring>,
     armed: bool,
+}
+
+/// The event of one spot.
+#[derive(Debug)]
+struct Event {
+    descriptor: OwnedFd,
+    /// As the kernel knows it.
+    attributes: kernel::perf_event_attr,
 }
 
 impl PerfBreakpoints {
     /// Asks the kernel for such an event on thread `tid`, and gives it back.
     pub fn prepare(spots: &[Spot], tid: i32) -> io::Result<PerfBreakpoints> {
-        for &spot in spots {
-            drop(open(stopping(spot), tid)?);
+        for (number, &spot) in spots.iter().enumerate() {
+            drop(Event::open(number, spot, tid)?);
         }
         Ok(PerfBreakpoints { spots: spots.to_vec(), threads: FxHashMap::default(), hits_before: 0 })
+    }
+
+    /// Changes the spots.
+    pub fn aim(&mut self, spots: &[Spot]) {
+        self.spots.clear();
+        self.spots.extend_from_slice(spots);
     }
 
     /// Arms a thread; it is not stopped for it. `Ok(false)`: it has ended.
@@ -88,11 +102,12 @@ impl PerfBreakpoints {
         }
         let Some(thread) = self.threads.get_mut(&tid) else { return Ok(false) };
         if !thread.armed {
-            thread.armed = true;
-            for event in &thread.events {
-                set_period(event, skip().saturating_add(1))?;
+            for (event, &spot) in thread.events.iter_mut().zip(&self.spots) {
+                event.aim(spot)?;
+                event.set_period(skip().saturating_add(1))?;
             }
-            thread.events.iter().try_for_each(enable)?;
+            thread.armed = true;
+            thread.events.iter().try_for_each(|event| enable(&event.descriptor))?;
         }
         Ok(true)
     }
@@ -101,18 +116,18 @@ impl PerfBreakpoints {
     pub fn disarm(&mut self) -> io::Result<()> {
         for thread in self.threads.values_mut().filter(|thread| thread.armed) {
             thread.armed = false;
-            thread.events.iter().try_for_each(disable)?;
+            thread.events.iter().try_for_each(|event| disable(&event.descriptor))?;
         }
         Ok(())
     }
 
     /// Lets `hits` hits of a spot pass in a thread that stands still, before the one that stops it.
     pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
-        let events = self.threads.get(&tid).map(|thread| thread.events.as_slice());
-        match events.and_then(|events| events.get(spot)) {
+        let thread = self.threads.get_mut(&tid);
+        match thread.and_then(|thread| thread.events.get_mut(spot)) {
             // The kernel counts down a new period only when the thread is scheduled in again, which
             // a thread in a ptrace stop is yet to be.
-            Some(event) => set_period(event, hits.saturating_add(1)),
+            Some(event) => event.set_period(hits.saturating_add(1)),
             None => Ok(()),
         }
     }
@@ -142,20 +157,58 @@ impl PerfBreakpoints {
 impl ThreadEvents {
     fn open(spots: &[Spot], tid: i32) -> io::Result<ThreadEvents> {
         let mut events = Vec::with_capacity(spots.len());
-        for &spot in spots {
-            events.push(open(stopping(spot), tid)?);
+        for (number, &spot) in spots.iter().enumerate() {
+            events.push(Event::open(number, spot, tid)?);
         }
-        let ring = events
-            .first()
-            .and_then(|first| Ring::map(first).ok())
-            .filter(|_| events.iter().skip(1).all(|event| share_ring(event, &events[0]).is_ok()));
+        let ring = events.split_first().and_then(|(first, others)| {
+            let ring = Ring::map(&first.descriptor).ok()?;
+            let mut others = others.iter();
+            let shared =
+                others.all(|other| share_ring(&other.descriptor, &first.descriptor).is_ok());
+            shared.then_some(ring)
+        });
         Ok(ThreadEvents { events, ring, armed: false })
     }
 
     fn hits(&self) -> u64 {
         // A descriptor of ours that cannot be read is one whose thread never began to count.
-        self.events.iter().map(|event| count(event).unwrap_or(0)).sum()
+        self.events.iter().map(|event| count(&event.descriptor).unwrap_or(0)).sum()
     }
+}
+
+impl Event {
+    fn open(number: usize, spot: Spot, tid: i32) -> io::Result<Event> {
+        let attributes = stopping(number, spot);
+        Ok(Event { descriptor: open(attributes, tid)?, attributes })
+    }
+
+    /// Moves the event, which does not count now, to another spot.
+    fn aim(&mut self, spot: Spot) -> io::Result<()> {
+        let mut attributes = self.attributes;
+        set_spot(&mut attributes, spot);
+        if place(&attributes) != place(&self.attributes) {
+            // The kernel refuses a change of anything but the spot, the period included.
+            // SAFETY: an ioctl of a perf descriptor that we own; `attributes` outlives the call.
+            checked(unsafe {
+                ioctls::MODIFY_ATTRIBUTES(self.descriptor.as_raw_fd(), &mut attributes)
+            })?;
+            self.attributes = attributes;
+        }
+        Ok(())
+    }
+
+    fn set_period(&mut self, period: u64) -> io::Result<()> {
+        // The kernel wants the address of the number, though the wrapper calls for the number.
+        // SAFETY: an ioctl of a perf descriptor that we own; `period` outlives the call.
+        checked(unsafe { ioctls::PERIOD(self.descriptor.as_raw_fd(), &raw const period as u64) })?;
+        self.attributes.__bindgen_anon_1.sample_period = period;
+        Ok(())
+    }
+}
+
+/// The number of the spot at which a thread has stopped.
+pub fn spot_of(tid: i32) -> io::Result<usize> {
+    Ok(crate::target::ptrace::perf_data(tid)? as usize)
 }
 
 /// A counting event in user mode, disabled, that goes away at `execve`.
@@ -165,28 +218,43 @@ fn attributes(spot: Spot) -> kernel::perf_event_attr {
         size: size_of::<kernel::perf_event_attr>() as u32,
         ..Default::default()
     };
-    let (kind, length) = match spot.kind {
-        // The kernel wants the size of a long for an instruction on x86-64, 4 on aarch64.
-        Kind::Execute if cfg!(target_arch = "aarch64") => (kernel::HW_BREAKPOINT_X, 4),
-        Kind::Execute => (kernel::HW_BREAKPOINT_X, 8),
-        Kind::Write { length } => (kernel::HW_BREAKPOINT_W, length),
-    };
-    attributes.bp_type = kind;
-    attributes.__bindgen_anon_3.bp_addr = spot.address;
-    attributes.__bindgen_anon_4.bp_len = u64::from(length);
+    set_spot(&mut attributes, spot);
     attributes.set_disabled(1);
     attributes.set_exclude_kernel(1);
     attributes.set_exclude_hv(1);
     attributes
 }
 
-/// An event whose hits are SIGTRAPs, from the first on or as [`set_period`] says, and that notes hits
-/// and switches in a ring.
-fn stopping(spot: Spot) -> kernel::perf_event_attr {
+fn set_spot(attributes: &mut kernel::perf_event_attr, spot: Spot) {
+    let (kind, length) = match spot.kind {
+        // The kernel wants the size of a long for an instruction on x86-64, 4 on aarch64.
+        Kind::Execute if cfg!(target_arch = "aarch64") => (kernel::HW_BREAKPOINT_X, 4),
+        Kind::Execute => (kernel::HW_BREAKPOINT_X, 8),
+        Kind::Write { length } => (kernel::HW_BREAKPOINT_W, length),
+        Kind::Access { length } => (kernel::HW_BREAKPOINT_RW, length),
+    };
+    attributes.bp_type = kind;
+    attributes.__bindgen_anon_3.bp_addr = spot.address;
+    attributes.__bindgen_anon_4.bp_len = u64::from(length);
+}
+
+/// The spot of an event, comparable.
+fn place(attributes: &kernel::perf_event_attr) -> (u32, u64, u64) {
+    // SAFETY: for a breakpoint event these are the variants in use, and all are integers.
+    let (address, length) =
+        unsafe { (attributes.__bindgen_anon_3.bp_addr, attributes.__bindgen_anon_4.bp_len) };
+    (attributes.bp_type, address, length)
+}
+
+/// An event whose hits are SIGTRAPs, from the first on or as [`Event::set_period`] says, and that notes
+/// hits and switches in a ring.
+fn stopping(number: usize, spot: Spot) -> kernel::perf_event_attr {
     let mut attributes = attributes(spot);
     attributes.__bindgen_anon_1.sample_period = 1;
     attributes.sample_type = u64::from(kernel::PERF_SAMPLE_TID | kernel::PERF_SAMPLE_TIME);
     attributes.set_sigtrap(1);
+    // The signal says which event it is from.
+    attributes.sig_data = number as u64;
     attributes.set_remove_on_exec(1);
     attributes.set_context_switch(1);
     attributes.set_sample_id_all(1);
@@ -218,12 +286,6 @@ fn enable(event: &OwnedFd) -> io::Result<()> {
 fn disable(event: &OwnedFd) -> io::Result<()> {
     // SAFETY: an ioctl of a perf descriptor that we own, with an integer argument.
     checked(unsafe { ioctls::DISABLE(event.as_raw_fd(), 0) })
-}
-
-fn set_period(event: &OwnedFd, period: u64) -> io::Result<()> {
-    // The kernel wants the address of the number, though the wrapper calls for the number.
-    // SAFETY: an ioctl of a perf descriptor that we own; `period` outlives the call.
-    checked(unsafe { ioctls::PERIOD(event.as_raw_fd(), &raw const period as u64) })
 }
 
 fn share_ring(event: &OwnedFd, owner: &OwnedFd) -> io::Result<()> {

@@ -35,12 +35,19 @@ impl RegisterBreakpoints {
         Ok(registers)
     }
 
-    /// Sets the registers of one thread, which is stopped for it. `Ok(false)`: it did not stop.
+    /// Changes the spots.
+    pub fn aim(&mut self, spots: &[Spot]) {
+        self.spots.clear();
+        self.spots.extend_from_slice(spots);
+    }
+
+    /// Sets the registers of one thread, which is stopped for it. `Ok(false)`: it did not stop, or
+    /// somebody else has stopped it (SIGSTOP, Ctrl-Z), and it is left alone.
     pub fn arm(&mut self, tracees: &mut Tracees, tid: i32) -> io::Result<bool> {
         if self.armed.contains(&tid) {
             return Ok(true);
         }
-        if !tracees.halt(tid)? {
+        if tracees.is_suspended(tid) || !tracees.halt(tid)? {
             return Ok(false);
         }
         let set = machine::set(tid, &self.spots);
@@ -85,6 +92,11 @@ impl RegisterBreakpoints {
     }
 }
 
+/// The number of the spot at which a thread has stopped.
+pub fn spot_of(tid: i32) -> io::Result<usize> {
+    machine::spot_of(tid)
+}
+
 #[cfg(target_arch = "x86_64")]
 mod machine {
     //! x86-64: DR0 to DR3 hold addresses, DR7 says which are on and what for
@@ -93,8 +105,9 @@ mod machine {
 
     use super::Spot;
     use crate::target::breakpoint::Kind;
-    use crate::target::ptrace::set_debug_register;
+    use crate::target::ptrace::{debug_register, set_debug_register};
 
+    const STATUS: usize = 6;
     const CONTROL: usize = 7;
 
     /// The control word that turns on the first registers for these spots, in this task only.
@@ -102,14 +115,26 @@ mod machine {
         let one = |(number, spot): (usize, &Spot)| {
             let (condition, length) = match spot.kind {
                 Kind::Execute => (0b00, 0b00),
-                Kind::Write { length: 1 } => (0b01, 0b00),
-                Kind::Write { length: 2 } => (0b01, 0b01),
-                Kind::Write { length: 4 } => (0b01, 0b11),
-                Kind::Write { .. } => (0b01, 0b10),
+                Kind::Write { length } => (0b01, size(length)),
+                Kind::Access { length } => (0b11, size(length)),
             };
             1 << (number * 2) | (condition | length << 2) << (16 + number * 4)
         };
         spots.iter().enumerate().map(one).fold(0, |all, bits| all | bits)
+    }
+
+    fn size(length: u8) -> u64 {
+        match length {
+            1 => 0b00,
+            2 => 0b01,
+            4 => 0b11,
+            _ => 0b10,
+        }
+    }
+
+    pub fn spot_of(tid: i32) -> io::Result<usize> {
+        // The low bits of DR6 say which registers were hit; the kernel clears them before each trap.
+        Ok((debug_register(tid, STATUS)? & 0b1111).trailing_zeros() as usize)
     }
 
     pub fn set(tid: i32, spots: &[Spot]) -> io::Result<()> {
@@ -137,6 +162,8 @@ mod machine {
             let write = Spot { address: 0x2000, kind: Kind::Write { length: 8 } };
             assert_eq!(control(&[execute]), 0b1);
             assert_eq!(control(&[write]), 0b1001 << 16 | 0b1);
+            let access = Spot { address: 0x2000, kind: Kind::Access { length: 4 } };
+            assert_eq!(control(&[access]), 0b1111 << 16 | 0b1);
             assert_eq!(control(&[execute, execute, execute, write]), 0b1001 << 28 | 0b0101_0101);
         }
     }
@@ -160,17 +187,26 @@ mod machine {
     const ENABLED: u32 = 1;
     const USER_MODE: u32 = 0b10 << 1;
     const ON_STORE: u32 = 0b10 << 3;
+    const ON_BOTH: u32 = 0b11 << 3;
     const FOUR_BYTES: u32 = 0b1111 << 5;
 
     /// Address and control word for one spot.
     pub fn control(spot: &Spot) -> (u64, u32) {
         match spot.kind {
             Kind::Execute => (spot.address & !3, ENABLED | USER_MODE | FOUR_BYTES),
-            Kind::Write { length } => {
-                let bytes = ((1u32 << length.min(8)) - 1) << (spot.address & 7);
-                (spot.address & !7, ENABLED | USER_MODE | ON_STORE | (bytes & 0xff) << 5)
-            }
+            Kind::Write { length } => watch(spot.address, length, ON_STORE),
+            Kind::Access { length } => watch(spot.address, length, ON_BOTH),
         }
+    }
+
+    fn watch(address: u64, length: u8, on: u32) -> (u64, u32) {
+        let bytes = ((1u32 << length.min(8)) - 1) << (address & 7);
+        (address & !7, ENABLED | USER_MODE | on | (bytes & 0xff) << 5)
+    }
+
+    /// The kernel tells only the address, which is the thread's own at a breakpoint.
+    pub fn spot_of(_tid: i32) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn write(tid: i32, kind: u64, words: &[(u64, u32)]) -> io::Result<()> {
@@ -195,7 +231,7 @@ mod machine {
             spots.iter().filter(|spot| wanted(&spot.kind)).map(control).collect()
         };
         write(tid, NT_ARM_HW_BREAK, &of(|kind| matches!(kind, Kind::Execute)))?;
-        write(tid, NT_ARM_HW_WATCH, &of(|kind| matches!(kind, Kind::Write { .. })))
+        write(tid, NT_ARM_HW_WATCH, &of(|kind| !matches!(kind, Kind::Execute)))
     }
 
     pub fn clear(tid: i32, spots: usize) -> io::Result<()> {

@@ -1,0 +1,42 @@
+//! How often code takes the address of a function: a hint of what the compiler did with it.
+//!
+//! Relies on the two forms in which x86-64 compilers do: an absolute number of 32 bits in programs
+//! linked to a fixed place, and `lea` relative to the next instruction elsewhere. Calls are not counted.
+
+/// How often `code`, which lies at `base`, takes the address `function`. Zero where the machine's code
+/// is not understood.
+pub fn count(code: &[u8], base: u64, function: u64) -> usize {
+    if !cfg!(target_arch = "x86_64") {
+        return 0;
+    }
+    let absolute = i32::try_from(function).ok().map(i32::to_le_bytes);
+    let is_lea = |bytes: &[u8]| bytes[0] == 0x8d && bytes[1] & 0xc7 == 0x05;
+    code.windows(6)
+        .zip(base..)
+        .filter(|(bytes, at)| {
+            let [.., a, b, c, d] = **bytes else { return false };
+            let number = [a, b, c, d];
+            let next = at.wrapping_add(6);
+            let relative = i64::from(i32::from_le_bytes(number)) as u64;
+            Some(number) == absolute || (is_lea(bytes) && next.wrapping_add(relative) == function)
+        })
+        .count()
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_are_counted_and_calls_are_not() {
+        // cmp rax, 0x4fb450; lea rax, [rip + 0x10]; call +0x10
+        let code = [
+            0x48, 0x3d, 0x50, 0xb4, 0x4f, 0x00, 0x48, 0x8d, 0x05, 0x10, 0, 0, 0, 0xe8, 0x10, 0, 0,
+            0,
+        ];
+        assert_eq!(count(&code, 0x40_0000, 0x4f_b450), 1);
+        assert_eq!(count(&code, 0x40_0000, 0x40_0000 + 13 + 0x10), 1);
+        assert_eq!(count(&code, 0x40_0000, 0x40_0000 + 18 + 0x10), 0);
+        assert_eq!(count(&[], 0, 0), 0);
+    }
+}
