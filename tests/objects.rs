@@ -303,7 +303,7 @@ impl<'a, M: Memory> Check<'a, M> {
 
 /// Whether this is a class of the fixture.
 fn is_own(kind: &str) -> bool {
-    kind.starts_with("__main__.")
+    kind.starts_with("specimens")
 }
 
 /// No object has more references than it counts, and most have exactly so many. What is missing are

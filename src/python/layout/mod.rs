@@ -19,8 +19,10 @@
 //! 3. Add the module to [`TABLES`], and raise [`NEWEST_MINOR`].
 //! 4. Add the positions of its `_Py_DebugOffsets` as a column of `debug_offsets.rs`
 //!    (`Include/internal/pycore_debug_offsets.h`).
-//! 5. Add an interpreter of that version to the test matrix. The stack tests then say whether the
-//!    frames, the line table and the strings are read as its own `sys._current_frames()` sees them.
+//! 5. Give what is new or different in the objects of C types, in [`records`].
+//! 6. Add an interpreter of that version to the test matrix. The stack tests then say whether the
+//!    frames, the line table and the strings are read as its own `sys._current_frames()` sees them; the
+//!    tests of objects, which types differ from its own `sys.getsizeof` and `gc.get_referents`.
 
 mod frames;
 mod objects;

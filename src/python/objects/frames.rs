@@ -80,8 +80,9 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         };
         let code = self.view.u64(layout.code)?;
         self.slots(start, locals, depth, code, 0)?;
-        // The first slot is in the basic size already.
-        Ok(Size::shallow(self.plain_size()?.shallow.saturating_sub(8)))
+        // The first slot is in the basic size already. A frame that is used again may have more.
+        let slots = self.room_of(code)?.saturating_sub(1);
+        Ok(Size::shallow(self.kind.basic_size.saturating_add(slots.saturating_mul(8))))
     }
 
     /// `generator`, `coroutine`, `async_generator`.
@@ -177,10 +178,13 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
 
     /// The size of a frame with room for all locals and values.
     fn frame_size(&self, layout: &InterpreterFrame, frame: &View<'_, M>) -> Result<u64, ReadError> {
-        let code = frame.u64(layout.code)? & !TAG;
-        let values = self.memory.i32(at(code, self.context.layout.code.stack_size))?;
-        let slots =
-            self.count_of_locals(code)?.saturating_add(values.try_into().unwrap_or_default());
+        let slots = self.room_of(frame.u64(layout.code)? & !TAG)?;
         Ok((layout.size as u64).saturating_add(slots.saturating_mul(8)))
+    }
+
+    /// How many locals and values a frame of this code can have.
+    fn room_of(&self, code: u64) -> Result<u64, ReadError> {
+        let values = self.memory.i32(at(code, self.context.layout.code.stack_size))?;
+        Ok(self.count_of_locals(code)?.saturating_add(values.try_into().unwrap_or_default()))
     }
 }
