@@ -10,7 +10,14 @@ pub static TABLES: [Table; 1] =
 /// 3.11.7.
 pub const LAYOUT: Layout = Layout {
     runtime: Runtime { interpreters_head: 40, interpreters_main: 48 },
-    interpreter: Interpreter { next: 0, id: 48, threads_head: 16, modules: 888, sys_dict: 904 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 48,
+        threads_head: 16,
+        modules: 888,
+        sys_dict: 904,
+        interned: None,
+    },
     thread: Thread {
         next: 8,
         interpreter: 16,
@@ -28,6 +35,11 @@ pub const LAYOUT: Layout = Layout {
         instruction: 56,
         owner: 69,
         size: 72,
+        function: 0,
+        namespace: 24,
+        frame_object: 40,
+        stack_end: StackEnd::Count(64),
+        object: OwnFrame { pointer: 24, data: 48 },
     }),
     code: Code {
         first_line: 72,
@@ -37,12 +49,29 @@ pub const LAYOUT: Layout = Layout {
         line_format: LineFormat::Locations,
         instructions: Some(184),
         first_traceable: Some(168),
+        arguments: 56,
+        stack_size: 68,
+        locals: CodeLocals::Together { count: 76, names: 96 },
     },
     attributes: Attributes::DictOrValues { dict: 24, values: 32 },
     keys: DictKeys {
-        size: DictKeysSize::Logarithm { bytes: 9, kind: 10 },
+        size: DictKeysSize::Logarithm { slots: 8, bytes: 9, kind: 10 },
         entries: 24,
         indices: 32,
+        references: 0,
+        usable: 16,
     },
+    int: Int { least_digits: 1, ..v3_10::LAYOUT.int },
+    generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code: LastCode::Gone },
+    objects: Objects {
+        deque: Deque { free_blocks: Some(72), ..v3_10::LAYOUT.objects.deque },
+        ..v3_10::LAYOUT.objects
+    },
+    records: &[
+        records::v3_11::RECORDS,
+        records::v3_10::RECORDS,
+        records::v3_9::RECORDS,
+        records::v3_8::RECORDS,
+    ],
     ..v3_10::LAYOUT
 };

@@ -9,7 +9,14 @@ pub static TABLES: [Table; 1] =
 
 /// 3.12.1.
 pub const LAYOUT: Layout = Layout {
-    interpreter: Interpreter { next: 0, id: 8, threads_head: 72, modules: 944, sys_dict: 352 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 8,
+        threads_head: 72,
+        modules: 944,
+        sys_dict: 352,
+        interned: Some(382_936),
+    },
     thread: Thread {
         pthread: 136,
         native_id: Some(144),
@@ -25,17 +32,52 @@ pub const LAYOUT: Layout = Layout {
         instruction: 56,
         owner: 70,
         size: 72,
+        function: 16,
+        namespace: 40,
+        frame_object: 48,
+        stack_end: StackEnd::Count(64),
+        object: OwnFrame { pointer: 24, data: 48 },
     }),
     code: Code {
         first_line: 68,
         instructions: Some(192),
         first_traceable: Some(176),
+        arguments: 52,
+        stack_size: 64,
+        locals: CodeLocals::Together { count: 72, names: 96 },
         ..v3_11::LAYOUT.code
     },
-    types: Type { cached_keys: 880, ..v3_11::LAYOUT.types },
+    types: Type {
+        size: 416,
+        heap_name: 856,
+        slots: 864,
+        qualified_name: 872,
+        cached_keys: 880,
+        module: Some(888),
+        static_types: Some(StaticTypes { array: 373_704, stride: 40, dict: 16, subclasses: 24 }),
+        ..v3_11::LAYOUT.types
+    },
     attributes: Attributes::Tagged { word: 24 },
-    unicode: Unicode { length: 16, state: 32, ascii_data: 40, compact_data: 56, data_pointer: 56 },
+    unicode: Unicode {
+        length: 16,
+        state: 32,
+        ascii_data: 40,
+        compact_data: 56,
+        data_pointer: 56,
+        utf8: 48,
+        utf8_length: 40,
+        wide: None,
+        size: 64,
+    },
     int: Int { tagged: true, ..v3_11::LAYOUT.int },
     allocators: Allocators::Runtime { raw: 96, mem: 136, object: 176 },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code: LastCode::Held },
+    records: &[
+        records::v3_12::RECORDS,
+        records::v3_11::RECORDS,
+        records::v3_10::RECORDS,
+        records::v3_9::RECORDS,
+        records::v3_8::RECORDS,
+    ],
     ..v3_11::LAYOUT
 };

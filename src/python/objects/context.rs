@@ -1,0 +1,130 @@
+//! What decoders need to know of the interpreter, beside its layout.
+
+use std::sync::Arc;
+
+use super::keys::KeyTable;
+use super::keys::Lookup;
+use super::kinds::STATIC_BUILTIN;
+use super::view::each;
+use crate::memory::{Memory, ReadError};
+use crate::python::layout::{Layout, StaticTypes};
+use crate::python::{Python, at};
+
+/// No interpreter has more static types than this.
+const MOST_STATIC_TYPES: u64 = 10_000;
+
+/// What is the same for all objects.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    /// Where the interpreter keeps what.
+    pub layout: Arc<Layout>,
+    /// How many bytes of memory there are: no table is larger.
+    pub extent: u64,
+    /// `dk_lookup` of dicts whose keys may be of any type (up to 3.10).
+    general_lookup: Option<u64>,
+    /// What tells the dict of interned strings.
+    interned: Interned,
+    /// Bytes of a `PyHeapTypeObject`.
+    pub heap_type_size: u64,
+    /// The main interpreter's state.
+    interpreter: u64,
+}
+
+/// What tells the dict of interned strings, in which each is its own value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interned {
+    /// It is at this address (from 3.12 on).
+    At(u64),
+    /// This string is in it, at whatever address (up to 3.11, where it is a static variable).
+    With(u64),
+}
+
+/// There are never fewer interned strings than this.
+const LEAST_INTERNED: u64 = 256;
+
+impl Context {
+    /// Reads what is needed; what cannot be read is done without.
+    pub fn new<M: Memory>(memory: &M, python: &Python, extent: u64) -> Context {
+        let layout = Arc::clone(&python.layout);
+        let word = |address| memory.u64(address).unwrap_or_default();
+        let heap_type_size = word(at(python.types.kind, layout.types.basic_size));
+        let interpreter = word(at(python.runtime, layout.runtime.interpreters_main));
+        // The subclasses of `object`, the base of `type`: their keys are addresses.
+        let object = word(at(python.types.kind, layout.types.base));
+        let subclasses = word(at(object, layout.types.subclasses));
+        let keys = word(at(subclasses, layout.dict.keys));
+        let general_lookup = match KeyTable::read(memory, &layout, keys) {
+            Ok(KeyTable { lookup: Lookup::Function(function), .. }) => Some(function),
+            _ => None,
+        };
+        let interned = match layout.interpreter.interned {
+            Some(place) => Interned::At(word(at(interpreter, place))),
+            None => {
+                // A name that every module has, as that of the module `sys` is written.
+                let dict = word(at(interpreter, layout.interpreter.sys_dict));
+                let table = KeyTable::read(memory, &layout, word(at(dict, layout.dict.keys)));
+                let name = table.and_then(|table| table.key_at(memory, 0));
+                Interned::With(name.unwrap_or_default())
+            }
+        };
+        Context { layout, extent, general_lookup, interned, heap_type_size, interpreter }
+    }
+
+    /// Whether this dict, with this table, is that of the interned strings. It does not count as a
+    /// holder of its strings: they go when nobody else has them any more.
+    #[inline]
+    pub fn is_interned<M: Memory>(&self, memory: &M, dict: u64, table: &KeyTable) -> bool {
+        match self.interned {
+            Interned::At(address) => dict == address,
+            Interned::With(name) => {
+                table.entries >= LEAST_INTERNED && self.is_its_own_values(memory, table, name)
+            }
+        }
+    }
+
+    /// Whether every key in a table is its own value, and this one is there.
+    fn is_its_own_values<M: Memory>(&self, memory: &M, table: &KeyTable, wanted: u64) -> bool {
+        let value = table.first.wrapping_add(16);
+        if !table.with_hash || memory.u64(value) != table.key_at(memory, 0) {
+            return false;
+        }
+        let (mut same, mut found) = (true, false);
+        let walk = each(memory, table.first, table.entries, self.extent, |_, [_, key, value]| {
+            same &= key == value;
+            found |= key == wanted;
+        });
+        walk.is_ok() && same && found
+    }
+
+    /// Whether a table may have keys of any type, which the collector is shown then.
+    #[inline]
+    pub fn has_general_keys(&self, table: &KeyTable) -> bool {
+        match table.lookup {
+            Lookup::General => true,
+            Lookup::Text => false,
+            Lookup::Function(function) => Some(function) == self.general_lookup,
+        }
+    }
+
+    /// Where the interpreter keeps what it has not put into one of its static types; `None` for other
+    /// types.
+    pub fn static_type<M: Memory>(
+        &self,
+        memory: &M,
+        kind: u64,
+        flags: u64,
+    ) -> Result<Option<(StaticTypes, u64)>, ReadError> {
+        let Some(place) = self.layout.types.static_types else { return Ok(None) };
+        if flags & STATIC_BUILTIN == 0 {
+            return Ok(None);
+        }
+        let number = memory.u64(at(kind, self.layout.types.subclasses))?;
+        // Types of extension modules have a place in another array, or none yet.
+        let Some(index) = number.checked_sub(1).filter(|&index| index < MOST_STATIC_TYPES) else {
+            return Ok(None);
+        };
+        let entry = at(self.interpreter, place.array).wrapping_add(index * place.stride as u64);
+        let is_its_own = memory.u64(entry)? == kind;
+        Ok(is_its_own.then_some((place, entry)))
+    }
+}
