@@ -30,6 +30,8 @@ const LOOKS: usize = 50;
 /// What a hit costs in a program, relative to what it costs in a loop that does nothing else: it
 /// finds colder caches (measured: 1.08 to 1.10).
 const COLDER: f64 = 1.08;
+/// With less time for each hit than this, relative to what one should cost, all of it is taken to be cost.
+const DENSE: f64 = 1.15;
 /// How far the cost of a counted hit may be off, relative to it (it was within 4 % of what totals with
 /// a known truth call for).
 const UNSURE_OF_HITS: f64 = 0.05;
@@ -96,14 +98,17 @@ impl Costs {
     }
 
     /// The time of a hit that is only counted, in the target; zero where none is.
+    ///
+    /// The looks with the least time for each hit tell it best, for they include what a stop leaves cold;
+    /// but only if the target did next to nothing between two hits, and not something that takes as long.
     pub fn of_counted_hit(&self) -> Duration {
         let Some(measured) = quantile(self.measured.iter().copied(), 0.5, Duration::cmp) else {
             return Duration::ZERO;
         };
         let expected = measured.as_secs_f64() * COLDER;
-        let bound = quantile(self.at_most.iter().copied(), LOW, f64::total_cmp);
-        Duration::try_from_secs_f64(bound.map_or(expected, |bound| expected.min(bound)))
-            .unwrap_or_default()
+        let least = quantile(self.at_most.iter().copied(), LOW, f64::total_cmp);
+        let cost = least.filter(|&least| least < expected * DENSE).unwrap_or(expected);
+        Duration::try_from_secs_f64(cost).unwrap_or_default()
     }
 
     fn of_round(&self) -> u64 {

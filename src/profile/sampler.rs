@@ -25,14 +25,20 @@ use super::outbox::Outbox;
 use crate::python::{Python, RawStack, ThreadState};
 use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
-use crate::target::{Process, ThreadIds};
+use crate::target::{AddressSpace, Process, ThreadIds};
 
 /// How often threads are looked for that have blocked the signal of a hit, in nanoseconds: what they
 /// allocate until then is not seen.
 const UNBLOCK_EVERY: u64 = 1_000_000_000;
 
+/// How often it is checked between looks that the target is still there, in nanoseconds.
+const CHECK_EVERY: u64 = 100_000_000;
 /// How often room for reports is looked for when there is none.
 const WHILE_FULL: Duration = Duration::from_millis(10);
+
+/// How long the threads of a target may be unreadable, in nanoseconds, and how often they are tried.
+const UNREADABLE: u64 = 1_000_000_000;
+const WHILE_UNREADABLE: Duration = Duration::from_millis(5);
 
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
@@ -69,6 +75,7 @@ impl From<io::Error> for Trouble {
 
 struct Sampler {
     process: Process,
+    program: AddressSpace,
     python: Python,
     calls: Calls,
     tracees: Tracees,
@@ -92,6 +99,7 @@ impl Sampler {
         if process.started() != request.started {
             return Err(End::TargetEnded);
         }
+        let program = process.address_space().map_err(|error| failed(&error))?;
         let python = Python::attach(&process).map_err(|error| failed(&error))?;
         let same = Process::open(request.pid).map_err(|_| End::TargetEnded)?;
         let calls = Calls::choose(&python, same).map_err(|error| failed(&error))?;
@@ -108,6 +116,7 @@ impl Sampler {
         };
         Ok(Sampler {
             process,
+            program,
             python,
             calls,
             tracees,
@@ -136,7 +145,7 @@ impl Sampler {
             if over {
                 return Ok(End::Asked);
             }
-            self.check_target()?;
+            self.check_target(control)?;
             self.costs.measure()?;
             let (look, outcome) = self.look(&plan, control)?;
             self.planner.observe(outcome);
@@ -151,37 +160,52 @@ impl Sampler {
     fn idle(&mut self, control: BorrowedFd<'_>, duration: Duration) -> Result<bool, Trouble> {
         let until = now().saturating_add(duration.as_nanos() as u64);
         while now() < until {
-            if self.wait(control, until)? {
+            if self.wait(control, until.min(now().saturating_add(CHECK_EVERY)))? {
                 return Ok(true);
             }
             while let Some(event) = self.tracees.next_event()? {
                 self.between_looks(event)?;
             }
+            self.check_program()?;
         }
         Ok(false)
     }
 
-    /// Whether the target is still there, and which Python threads it has now.
-    fn check_target(&mut self) -> Result<(), Trouble> {
-        if !self.process.is_alive() {
-            return Err(Trouble::End(End::TargetEnded));
+    /// Whether the target is still there, and which Python threads it has now. While it ends or
+    /// replaces its program there are moments at which little can be read.
+    fn check_target(&mut self, control: BorrowedFd<'_>) -> Result<(), Trouble> {
+        let until = now().saturating_add(UNREADABLE);
+        loop {
+            self.check_program()?;
+            match self.check_threads() {
+                Err(trouble) if now() > until => return Err(trouble),
+                Err(_) if !self.idle(control, WHILE_UNREADABLE)? => {}
+                _ => return Ok(()),
+            }
         }
+    }
+
+    fn check_threads(&mut self) -> Result<(), Trouble> {
         if now().saturating_sub(self.traps_unblocked) > UNBLOCK_EVERY {
             self.traps_unblocked = now();
             self.tracees.unblock_traps(&self.process)?;
         }
-        match self.python.thread_states(&self.process) {
-            Ok(states) if states == self.last_states => Ok(()),
-            _ => {
-                self.last_states = take_up_threads(
-                    &self.process,
-                    &self.python,
-                    &mut self.tracees,
-                    &mut self.states,
-                )
-                .map_err(Trouble::End)?;
-                Ok(())
-            }
+        if self.python.thread_states(&self.process).is_ok_and(|now| now == self.last_states) {
+            return Ok(());
+        }
+        let Sampler { process, python, tracees, states, .. } = self;
+        self.last_states =
+            take_up_threads(process, python, tracees, states).map_err(Trouble::End)?;
+        Ok(())
+    }
+
+    /// Whether the target still runs the program that it ran in the beginning. A thread that is not
+    /// traced can replace it, and nothing else tells us.
+    fn check_program(&self) -> Result<(), Trouble> {
+        match self.program.is_gone() {
+            false => Ok(()),
+            true if self.process.is_alive() => Err(Trouble::End(End::Replaced)),
+            true => Err(Trouble::End(End::TargetEnded)),
         }
     }
 

@@ -99,6 +99,19 @@ pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> 
     }
 }
 
+/// Whether a traced thread has ended. That is noted by this call, and not reported to any other; a
+/// stop is left to be waited for.
+pub fn take_end(tid: i32) -> bool {
+    let mut found = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    // SAFETY: `found` outlives the call, and all zeroes is a valid siginfo_t; the kernel fills in the
+    // number of the thread, or 0 for none.
+    unsafe {
+        libc::waitid(libc::P_PID, tid as libc::id_t, found.as_mut_ptr(), options) == 0
+            && found.assume_init_ref().si_pid() == tid
+    }
+}
+
 /// The `si_code` of the signal that a thread has stopped for.
 pub fn signal_code(tid: i32) -> io::Result<i32> {
     signal_information(tid).map(|information| information.si_code)

@@ -24,6 +24,7 @@ use rustc_hash::FxHashMap;
 
 use super::process::Process;
 use super::ptrace::{self, Status};
+use super::reaper::Reaper;
 
 /// `si_code` of a hit that came through a perf event (Linux `siginfo.h`; libc has it for GNU only).
 const TRAP_PERF: i32 = 6;
@@ -90,7 +91,12 @@ impl Tracees {
 
     /// Begins to trace a thread without stopping it. `Ok(false)`: it has ended.
     pub fn seize(&mut self, tid: i32) -> io::Result<bool> {
-        match ptrace::seize(tid) {
+        let reaper = Reaper::start(self.threads())?;
+        let result = ptrace::seize(tid);
+        for tid in reaper.finish() {
+            self.note_end(tid);
+        }
+        match result {
             Ok(()) => {
                 self.threads.insert(tid, State::Running);
                 Ok(true)
@@ -145,8 +151,13 @@ impl Tracees {
             Some(State::Stopped | State::StoppedWhileSuspended) => return Ok(true),
             Some(State::Running | State::Suspended) => {}
         }
-        if let Err(error) = ptrace::interrupt(tid) {
-            return if is_gone(&error) { Ok(false) } else { Err(error) };
+        match ptrace::interrupt(tid) {
+            Ok(()) => {}
+            Err(error) if is_gone(&error) => {
+                self.note_end(tid);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
         }
         let deadline = Instant::now() + STOP_WITHIN;
         loop {
@@ -177,8 +188,7 @@ impl Tracees {
                     self.wait_for_news(left)?;
                 }
                 Err(error) if is_gone(&error) => {
-                    self.threads.remove(&tid);
-                    self.waiting.push_back(Event::Ended { tid });
+                    self.note_end(tid);
                     return Ok(false);
                 }
                 Err(error) => return Err(error),
@@ -263,8 +273,7 @@ impl Tracees {
             ptrace::resume(tid, deliver)?;
             let Some((_, Status::Stopped { signal, event })) = ptrace::wait(Some(tid), true)?
             else {
-                self.threads.remove(&tid);
-                self.waiting.push_back(Event::Ended { tid });
+                self.note_end(tid);
                 return Ok(None);
             };
             deliver = if event == 0 && !is_ours(tid, signal) { signal } else { 0 };
@@ -306,6 +315,12 @@ impl Tracees {
             _ => self.go_on(tid, 0),
         }
         None
+    }
+
+    /// Accounts for the end of a thread that no wait reports any more.
+    fn note_end(&mut self, tid: i32) {
+        self.threads.remove(&tid);
+        self.waiting.push_back(Event::Ended { tid });
     }
 
     fn go_on(&mut self, tid: i32, signal: i32) {
