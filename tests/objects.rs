@@ -49,6 +49,7 @@ const UNKNOWN: &[&str] = &[
     "_pickle.Pdata",
     "_pickle.Pickler",
     "_pickle.Unpickler",
+    "module",
     "ctypes._endian._swapped_struct_meta",
     "ctypes._endian._swapped_union_meta",
     "posix.ScandirIterator",

@@ -1,8 +1,8 @@
 //! Numbers, text, and objects that own bytes outside of themselves.
 
-use super::decoder::{Size, Visit};
 use super::edges::{Role, Sink};
 use super::view::each;
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 

@@ -1,10 +1,11 @@
 //! Types and modules.
 
-use super::decoder::{Size, Visit};
+use super::ancestry::type_dict;
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
-use super::kinds::{HEAP_TYPE, type_dict};
+use super::kinds::HEAP_TYPE;
 use super::view::each;
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::ModuleStateSize;

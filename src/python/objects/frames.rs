@@ -1,8 +1,8 @@
 //! Code objects, frames, and generators with the frames inside them.
 
-use super::decoder::{Size, Visit};
 use super::edges::{Role, Sink};
 use super::view::{View, each};
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::{

@@ -1,9 +1,9 @@
 //! Dicts and ordered dicts.
 
-use super::decoder::{Size, Visit};
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
 use super::view::each;
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::DictKeysSize;

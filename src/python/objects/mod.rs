@@ -10,6 +10,7 @@
 //! Everything reads through [`Memory`](crate::memory::Memory) and allocates nothing per object.
 //! Lengths and pointers are bounded: by the extent of all memory, by guards against rings.
 
+mod ancestry;
 mod attributes;
 mod buffers;
 mod classes;
@@ -25,6 +26,7 @@ mod paths;
 mod sequences;
 mod values;
 mod view;
+mod visit;
 
 pub use decoder::{Decoder, Shape};
 pub use edges::Edges;
