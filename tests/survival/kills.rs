@@ -78,7 +78,8 @@ fn told_to_end(interpreter: &'static Interpreter, way: &str, signal: Signal) -> 
         &["--breakpoints", way, "--format", "json", "--output", output.to_str().expect("UTF-8")],
     );
     recording.wait_until_begun();
-    busy.wait_for_rounds(1000);
+    // Work for about a second, when it is not recorded: the first look comes after 20 ms on average.
+    busy.wait_for_rounds(20_000);
     recording.signal(signal);
     recording.end().assert_success();
     let profile: Value = serde_json::from_slice(&fs::read(&output)?)?;
