@@ -40,6 +40,12 @@ pub trait Memory {
     /// Fills `buffer` with the bytes at `address`, all of them or an error.
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
 
+    /// A piece of memory without copying it, where this memory can lend it.
+    fn lend(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let _ = (address, length);
+        None
+    }
+
     /// The `N` bytes at `address`.
     fn array<const N: usize>(&self, address: u64) -> Result<[u8; N], ReadError>
     where
@@ -126,6 +132,10 @@ pub trait Memory {
 impl<M: Memory> Memory for &M {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         (**self).read(address, buffer)
+    }
+
+    fn lend(&self, address: u64, length: usize) -> Option<&[u8]> {
+        (**self).lend(address, length)
     }
 }
 

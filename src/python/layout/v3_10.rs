@@ -17,5 +17,6 @@ pub const LAYOUT: Layout = Layout {
     }),
     code: Code { line_format: LineFormat::Ranges, ..v3_9::LAYOUT.code },
     types: Type { cached_keys: 872, ..v3_9::LAYOUT.types },
+    pymalloc: Pymalloc { arena_size: 1 << 20, pool_size: 16 << 10, ..v3_9::LAYOUT.pymalloc },
     ..v3_9::LAYOUT
 };

@@ -37,5 +37,6 @@ pub const LAYOUT: Layout = Layout {
     unicode: Unicode { length: 16, state: 32, ascii_data: 40, compact_data: 56, data_pointer: 56 },
     int: Int { tagged: true, ..v3_11::LAYOUT.int },
     allocators: Allocators::Runtime { raw: 96, mem: 136, object: 176 },
+    pymalloc: Pymalloc { place: PymallocPlace::Embedded(3960), ..v3_11::LAYOUT.pymalloc },
     ..v3_11::LAYOUT
 };

@@ -32,6 +32,7 @@ pub const FIRST: Layout = Layout {
     attributes: Attributes::Inline { dict: 24, valid: 3, values: 8 },
     dict: Dict { values_first: 8, ..v3_12::LAYOUT.dict },
     allocators: Allocators::Runtime { raw: 704, mem: 744, object: 784 },
+    pymalloc: Pymalloc { place: PymallocPlace::Pointer(10800), ..v3_12::LAYOUT.pymalloc },
     ..v3_12::LAYOUT
 };
 

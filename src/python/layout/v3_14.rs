@@ -31,5 +31,6 @@ pub const LAYOUT: Layout = Layout {
     }),
     code: Code { instructions: Some(208), first_traceable: Some(192), ..v3_13::LAYOUT.code },
     allocators: Allocators::Runtime { raw: 880, mem: 920, object: 960 },
+    pymalloc: Pymalloc { place: PymallocPlace::Pointer(10904), ..v3_13::LAYOUT.pymalloc },
     ..v3_13::LAYOUT
 };

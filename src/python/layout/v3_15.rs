@@ -25,5 +25,6 @@ pub const LAYOUT: Layout = Layout {
     gc: Gc { place: GcPlace::Interpreter(7400), generations: 8, permanent: 80, collecting: 112 },
     types: Type { cached_keys: 888, ..v3_14::LAYOUT.types },
     allocators: Allocators::Runtime { raw: 1008, mem: 1048, object: 1088 },
+    pymalloc: Pymalloc { place: PymallocPlace::Pointer(10880), ..v3_14::LAYOUT.pymalloc },
     ..v3_14::LAYOUT
 };

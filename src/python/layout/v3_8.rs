@@ -46,4 +46,5 @@ pub const LAYOUT: Layout = Layout {
     keys: DictKeys { size: DictKeysSize::Slots(8), entries: 32, indices: 40 },
     module: Module { dict: 16 },
     allocators: Allocators::Static,
+    pymalloc: Pymalloc { place: PymallocPlace::Static, arena_size: 256 << 10, pool_size: 4 << 10 },
 };
