@@ -7,7 +7,7 @@ use leakspy::memory::{Memory, ReadError};
 use leakspy::python::debug_offsets::DebugOffsets;
 use leakspy::python::dicts::{attribute, entries, get};
 use leakspy::python::layout::{Layout, TABLES};
-use leakspy::python::objects::{bytes, small_int, string, type_name};
+use leakspy::python::objects::{Decoder, Edges, bytes, small_int, string, type_name};
 use leakspy::python::{CodeCache, Python, RawFrame, RawStack, Types, Version};
 use leakspy::target::{Image, Process};
 use proptest::prelude::*;
@@ -54,9 +54,102 @@ fn junk() -> impl Strategy<Value = Junk> {
         .prop_map(|(words, holes)| Junk { words, holes })
 }
 
+/// Junk with one type in it, to which every object claims to belong.
+#[derive(Debug, Clone)]
+struct OfOneType {
+    junk: Junk,
+    layout: &'static Layout,
+    name: &'static str,
+    flags: u64,
+    sizes: [u64; 3],
+}
+
+/// Where that type is, its name, and an object of it.
+const THE_TYPE: u64 = 0x7e00_0000_0000;
+const AN_OBJECT: u64 = 0x7f00_0000_0000;
+const ITS_NAME: u64 = THE_TYPE + 4096;
+
+impl Memory for OfOneType {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        self.junk.read(address, buffer)?;
+        let mut write = |at: u64, bytes: &[u8]| {
+            for (at, byte) in (at..).zip(bytes) {
+                let place = at.checked_sub(address).and_then(|place| usize::try_from(place).ok());
+                if let Some(slot) = place.and_then(|place| buffer.get_mut(place)) {
+                    *slot = *byte;
+                }
+            }
+        };
+        let types = &self.layout.types;
+        let [basic_size, item_size, dict_offset] = self.sizes;
+        let fields = [
+            (self.layout.object.kind, THE_TYPE),
+            (types.name, ITS_NAME),
+            (types.basic_size, basic_size),
+            (types.item_size, item_size),
+            (types.flags, self.flags | 1 << 31),
+            (types.dict_offset, dict_offset),
+            (types.base, 0),
+        ];
+        for (offset, value) in fields {
+            write(THE_TYPE + offset as u64, &value.to_le_bytes());
+        }
+        write(ITS_NAME, self.name.as_bytes());
+        write(ITS_NAME + self.name.len() as u64, &[0]);
+        Ok(())
+    }
+}
+
+/// Types that are read in a way of their own.
+const NAMES: &[&str] = &[
+    "int",
+    "str",
+    "bytes",
+    "list",
+    "tuple",
+    "dict",
+    "collections.OrderedDict",
+    "set",
+    "collections.deque",
+    "code",
+    "frame",
+    "generator",
+    "type",
+    "module",
+    "function",
+    "hamt_bitmap_node",
+    "hamt_array_node",
+    "datetime.datetime",
+    "itertools._tee_dataobject",
+    "functools._lru_cache_wrapper",
+    "xml.etree.ElementTree.Element",
+    "bytearray",
+    "array.array",
+    "numpy.ndarray",
+    "_io.BytesIO",
+    "_io.StringIO",
+    "_io.BufferedReader",
+    "_queue.SimpleQueue",
+    "mmap.mmap",
+    "nobody knows",
+];
+
+fn of_one_type() -> impl Strategy<Value = OfOneType> {
+    let sizes = proptest::array::uniform3(word());
+    (junk(), 0..TABLES.len(), proptest::sample::select(NAMES), 0..1_u64 << 32, sizes).prop_map(
+        |(junk, version, name, flags, sizes)| {
+            let layout = &TABLES[version][0].layout;
+            OfOneType { junk, layout, name, flags, sizes }
+        },
+    )
+}
+
 fn layouts() -> impl Iterator<Item = (u8, &'static Layout)> {
     TABLES.iter().copied().flatten().map(|table| (table.minor, &table.layout))
 }
+
+/// How much memory the decoder is told that there is.
+const EXTENT: u64 = 1 << 16;
 
 fn address() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0x7f00_0000_0000), word()]
@@ -128,6 +221,33 @@ proptest! {
             let _ = bytes(&memory, layout, object);
             let _ = small_int(&memory, layout, object);
             let _ = type_name(&memory, layout, object);
+        }
+    }
+
+    #[test]
+    fn descriptions(memory in junk(), object in address(), kind in address(), child in word()) {
+        let mut edges = Edges::new();
+        for (minor, layout) in layouts() {
+            let python = python(minor, *layout, kind, kind);
+            let mut decoder = Decoder::new(&memory, &python, EXTENT);
+            let _ = decoder.describe(&memory, object, &mut edges);
+            prop_assert!(edges.shown.len() + edges.held.len() < EXTENT as usize);
+            let _ = decoder.link(&memory, object, child);
+        }
+    }
+
+    #[test]
+    fn descriptions_of_every_type(mut memory in of_one_type(), child in word()) {
+        let kind = memory.layout.object.kind as u64;
+        let place = ((AN_OBJECT + kind) / 8) as usize % memory.junk.words.len();
+        memory.junk.words[place] = THE_TYPE;
+        let python = python(8, *memory.layout, THE_TYPE, THE_TYPE);
+        let mut decoder = Decoder::new(&memory, &python, EXTENT);
+        let mut edges = Edges::new();
+        let described = decoder.describe(&memory, AN_OBJECT, &mut edges);
+        prop_assert_eq!(decoder.kinds().len(), 1, "{:?}", described);
+        for child in edges.shown.iter().chain(&edges.held).take(3).chain([&child]) {
+            let _ = decoder.link(&memory, AN_OBJECT, *child);
         }
     }
 

@@ -3,7 +3,8 @@
 //! Relies on [`objects`](super::objects) for the keys.
 
 use super::at;
-use super::layout::{Attributes, DictKeysSize, Layout};
+use super::layout::{Attributes, Layout};
+use super::objects::keys::KeyTable;
 use super::objects::{is_text, small_int, type_of};
 use crate::memory::{Memory, ReadError, u64_at};
 
@@ -124,31 +125,14 @@ fn key_entries<M: Memory>(
     values: Option<u64>,
     most: u64,
 ) -> Result<Vec<Entry>, ReadError> {
-    let count = memory.u64(at(keys, layout.keys.entries))?;
-    let (index_bytes, with_hash) = match layout.keys.size {
-        DictKeysSize::Slots(slots) => {
-            let slots = memory.u64(at(keys, slots))?;
-            let width = match slots {
-                0..=0xff => 1,
-                0x100..=0xffff => 2,
-                0x1_0000..=0xffff_ffff => 4,
-                _ => 8,
-            };
-            (slots.saturating_mul(width), true)
-        }
-        DictKeysSize::Logarithm { bytes, kind } => {
-            let logarithm = memory.u8(at(keys, bytes))?;
-            let kind = memory.u8(at(keys, kind))?;
-            (1_u64.checked_shl(logarithm.into()).unwrap_or(u64::MAX), kind == 0)
-        }
-    };
-    if count > most || index_bytes > 16 * MOST_ENTRIES {
+    let table = KeyTable::read(memory, layout, keys)?;
+    let count = table.entries;
+    if count > most {
         return Err(ReadError::Implausible { address: keys, length: count });
     }
-    let (size, key_at) = if with_hash { (24, 8) } else { (16, 0) };
-    let start = at(keys, layout.keys.indices).wrapping_add(index_bytes);
+    let (size, key_at) = if table.with_hash { (24, 8) } else { (16, 0) };
     let most = MOST_ENTRIES as usize * size;
-    let bytes = memory.bytes(start, count * size as u64, most)?;
+    let bytes = memory.bytes(table.first, count * size as u64, most)?;
     let own_values = match values {
         Some(values) => Some(memory.bytes(values, count * 8, MOST_ENTRIES as usize * 8)?),
         None => None,

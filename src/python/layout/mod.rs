@@ -22,6 +22,10 @@
 //! 5. Add an interpreter of that version to the test matrix. The stack tests then say whether the
 //!    frames, the line table and the strings are read as its own `sys._current_frames()` sees them.
 
+mod frames;
+mod objects;
+pub mod records;
+mod types;
 pub mod v3_10;
 pub mod v3_11;
 pub mod v3_12;
@@ -30,6 +34,11 @@ pub mod v3_14;
 pub mod v3_15;
 pub mod v3_8;
 pub mod v3_9;
+
+pub use frames::*;
+pub use objects::*;
+use records::Records;
+pub use types::*;
 
 use super::version::Version;
 
@@ -73,6 +82,12 @@ pub struct Layout {
     pub keys: DictKeys,
     /// `PyModuleObject`.
     pub module: Module,
+    /// Generators, coroutines, asynchronous generators.
+    pub generators: Generators,
+    /// The parts of other objects that vary in number.
+    pub objects: Objects,
+    /// The references at fixed places in objects.
+    pub records: Records,
     /// The tables of allocator functions.
     pub allocators: Allocators,
     /// The arenas of pymalloc.
@@ -193,81 +208,6 @@ pub enum GcPlace {
     Interpreter(usize),
 }
 
-/// Python frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Frames {
-    /// Each a `PyFrameObject` of its own (up to 3.10).
-    Objects(FrameObject),
-    /// `_PyInterpreterFrame`s on the data stack and inside generators (from 3.11 on).
-    Interpreter(InterpreterFrame),
-}
-
-/// `PyFrameObject`, up to 3.10.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameObject {
-    /// `f_back`: the caller's frame.
-    pub back: usize,
-    /// `f_code`.
-    pub code: usize,
-    /// `f_lasti`, an `int`.
-    pub last_instruction: usize,
-    /// How many bytes of bytecode `f_lasti` counts in.
-    pub instruction_unit: i32,
-}
-
-/// `_PyInterpreterFrame`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InterpreterFrame {
-    /// `f_code` or `f_executable`; the low two bits are a tag from 3.14 on and zero before.
-    pub code: usize,
-    /// `previous`: the caller's frame.
-    pub previous: usize,
-    /// `prev_instr` or `instr_ptr`.
-    pub instruction: usize,
-    /// `owner`, a byte: 0 a thread, 1 a generator, 2 a frame object.
-    pub owner: usize,
-    /// Bytes before the locals.
-    pub size: usize,
-}
-
-impl InterpreterFrame {
-    /// The value of `owner` for a frame inside a generator, a coroutine or an async generator.
-    pub const OWNED_BY_GENERATOR: u8 = 1;
-    /// From this value of `owner` on a frame is the interpreter's own entry, not Python code.
-    pub const FIRST_SHIM: u8 = 3;
-}
-
-/// `PyCodeObject`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Code {
-    /// `co_firstlineno`, an `int`.
-    pub first_line: usize,
-    /// `co_filename`.
-    pub filename: usize,
-    /// `co_name`, or `co_qualname` where there is one (from 3.11 on).
-    pub name: usize,
-    /// `co_lnotab` or `co_linetable`.
-    pub line_table: usize,
-    /// How that table is written.
-    pub line_format: LineFormat,
-    /// `co_code_adaptive`, which frames point into; `None` where frames keep an index (up to 3.10).
-    pub instructions: Option<usize>,
-    /// `_co_firsttraceable`, an `int` counted in instructions of two bytes: a frame before it has
-    /// not begun (from 3.11 on).
-    pub first_traceable: Option<usize>,
-}
-
-/// How a line table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineFormat {
-    /// `co_lnotab`, up to 3.9.
-    Lnotab,
-    /// `co_linetable` of 3.10 (PEP 626).
-    Ranges,
-    /// `co_linetable` from 3.11 on, with columns (PEP 657).
-    Locations,
-}
-
 /// `PyObject` and `PyVarObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Object {
@@ -275,49 +215,6 @@ pub struct Object {
     pub kind: usize,
     /// `ob_size`, of objects that have one.
     pub size: usize,
-}
-
-/// `PyTypeObject`, and `PyHeapTypeObject` where it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Type {
-    /// `tp_name`, a C string.
-    pub name: usize,
-    /// `tp_basicsize`.
-    pub basic_size: usize,
-    /// `tp_flags`.
-    pub flags: usize,
-    /// `tp_dictoffset`.
-    pub dict_offset: usize,
-    /// `ht_cached_keys`, of heap types.
-    pub cached_keys: usize,
-}
-
-/// Where an instance keeps its attributes. Distances are back from the object's address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attributes {
-    /// In the dict at `tp_dictoffset` (up to 3.10).
-    Dict,
-    /// In a dict, or where that is null in an array of values, both before the object (3.11).
-    DictOrValues {
-        /// Distance of the dict pointer.
-        dict: u64,
-        /// Distance of the pointer to the values.
-        values: u64,
-    },
-    /// Behind one word before the object: a dict, or values if its lowest bit is set (3.12).
-    Tagged {
-        /// Distance of that word.
-        word: u64,
-    },
-    /// In an array at the object's end while there is no dict, else in the dict (from 3.13 on).
-    Inline {
-        /// Distance of the dict pointer.
-        dict: u64,
-        /// `_dictvalues.valid`, a byte.
-        valid: usize,
-        /// `_dictvalues.values`.
-        values: usize,
-    },
 }
 
 /// `PyASCIIObject`, `PyCompactUnicodeObject`, `PyUnicodeObject`.
@@ -333,6 +230,14 @@ pub struct Unicode {
     pub compact_data: usize,
     /// The pointer to the characters of a string that is not compact.
     pub data_pointer: usize,
+    /// `utf8`: the pointer to the encoded copy, of strings that are not compact ASCII.
+    pub utf8: usize,
+    /// `utf8_length`, in bytes.
+    pub utf8_length: usize,
+    /// `wstr` and `wstr_length`: the copy in wide characters (up to 3.11).
+    pub wide: Option<[usize; 2]>,
+    /// Bytes of a `PyUnicodeObject`.
+    pub size: usize,
 }
 
 /// `PyBytesObject`.
@@ -353,6 +258,8 @@ pub struct Int {
     pub tagged: bool,
     /// The digits of 30 bits, lowest first.
     pub digits: usize,
+    /// How many digits zero has, by `sys.getsizeof`.
+    pub least_digits: u64,
 }
 
 /// `PyDictObject`.
@@ -364,6 +271,8 @@ pub struct Dict {
     pub values: usize,
     /// Where the pointers begin in what `ma_values` points to.
     pub values_first: usize,
+    /// `ma_used`: how many entries there are.
+    pub used: usize,
 }
 
 /// `PyDictKeysObject`.
@@ -375,28 +284,33 @@ pub struct DictKeys {
     pub entries: usize,
     /// `dk_indices`: the index table, then the entries.
     pub indices: usize,
+    /// `dk_refcnt`.
+    pub references: usize,
+    /// `dk_usable`: how many more entries there is room for.
+    pub usable: usize,
 }
 
 /// How a `PyDictKeysObject` tells the size of its index table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DictKeysSize {
-    /// `dk_size` slots (up to 3.10). Entries are {hash, key, value}.
-    Slots(usize),
+    /// `dk_size` slots, and `dk_lookup`, the function that looks keys up (up to 3.10). Entries are
+    /// {hash, key, value}.
+    Slots {
+        /// `dk_size`.
+        count: usize,
+        /// `dk_lookup`.
+        lookup: usize,
+    },
     /// 2 to the power of a byte, in bytes (from 3.11 on). Entries are {hash, key, value} if the byte
     /// `dk_kind` is 0, else {key, value}.
     Logarithm {
+        /// `dk_log2_size`: how many slots there are.
+        slots: usize,
         /// `dk_log2_index_bytes`.
         bytes: usize,
         /// `dk_kind`.
         kind: usize,
     },
-}
-
-/// `PyModuleObject`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Module {
-    /// `md_dict`.
-    pub dict: usize,
 }
 
 /// The tables of allocator functions, each {ctx, malloc, calloc, realloc, free}.

@@ -14,9 +14,20 @@ pub const LAYOUT: Layout = Layout {
         code: 32,
         last_instruction: 96,
         instruction_unit: 2,
+        locals: 352,
+        value_stack: 64,
+        stack_end: StackEnd::Depth(80),
     }),
     code: Code { line_format: LineFormat::Ranges, ..v3_9::LAYOUT.code },
-    types: Type { cached_keys: 872, ..v3_9::LAYOUT.types },
+    types: Type {
+        heap_name: 848,
+        slots: 856,
+        qualified_name: 864,
+        cached_keys: 872,
+        module: Some(880),
+        ..v3_9::LAYOUT.types
+    },
+    records: &[records::v3_10::RECORDS, records::v3_9::RECORDS, records::v3_8::RECORDS],
     pymalloc: Pymalloc { arena_size: 1 << 20, pool_size: 16 << 10, ..v3_9::LAYOUT.pymalloc },
     ..v3_9::LAYOUT
 };

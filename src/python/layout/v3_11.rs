@@ -28,6 +28,11 @@ pub const LAYOUT: Layout = Layout {
         instruction: 56,
         owner: 69,
         size: 72,
+        function: 0,
+        namespace: 24,
+        frame_object: 40,
+        stack_end: StackEnd::Count(64),
+        object: OwnFrame { pointer: 24, data: 48 },
     }),
     code: Code {
         first_line: 72,
@@ -37,12 +42,28 @@ pub const LAYOUT: Layout = Layout {
         line_format: LineFormat::Locations,
         instructions: Some(184),
         first_traceable: Some(168),
+        stack_size: 68,
+        locals: CodeLocals::Together { count: 76, names: 96 },
     },
     attributes: Attributes::DictOrValues { dict: 24, values: 32 },
     keys: DictKeys {
-        size: DictKeysSize::Logarithm { bytes: 9, kind: 10 },
+        size: DictKeysSize::Logarithm { slots: 8, bytes: 9, kind: 10 },
         entries: 24,
         indices: 32,
+        references: 0,
+        usable: 16,
     },
+    int: Int { least_digits: 1, ..v3_10::LAYOUT.int },
+    generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code_shown: false },
+    objects: Objects {
+        deque: Deque { free_blocks: Some(72), ..v3_10::LAYOUT.objects.deque },
+        ..v3_10::LAYOUT.objects
+    },
+    records: &[
+        records::v3_11::RECORDS,
+        records::v3_10::RECORDS,
+        records::v3_9::RECORDS,
+        records::v3_8::RECORDS,
+    ],
     ..v3_10::LAYOUT
 };

@@ -29,9 +29,43 @@ pub const FIRST: Layout = Layout {
     gil: Gil::Interpreter { pointer: 16, last_holder: 8, locked: 16 },
     gc: Gc { place: GcPlace::Interpreter(7400), ..v3_12::LAYOUT.gc },
     code: Code { instructions: Some(200), first_traceable: Some(184), ..v3_12::LAYOUT.code },
+    frames: Frames::Interpreter(InterpreterFrame {
+        code: 0,
+        previous: 8,
+        instruction: 56,
+        owner: 70,
+        size: 72,
+        function: 16,
+        namespace: 40,
+        frame_object: 48,
+        stack_end: StackEnd::Count(64),
+        object: OwnFrame { pointer: 24, data: 64 },
+    }),
+    types: Type {
+        static_types: Some(StaticTypes { array: 182_968, stride: 48, dict: 24, subclasses: 32 }),
+        ..v3_12::LAYOUT.types
+    },
     attributes: Attributes::Inline { dict: 24, valid: 3, values: 8 },
     dict: Dict { values_first: 8, ..v3_12::LAYOUT.dict },
     allocators: Allocators::Runtime { raw: 704, mem: 744, object: 784 },
+    objects: Objects {
+        queue: Some(RingBuffer {
+            first: 32,
+            items: 40,
+            capacity: 48,
+            length: 56,
+            is_counted: false,
+        }),
+        ..v3_12::LAYOUT.objects
+    },
+    records: &[
+        records::v3_13::RECORDS,
+        records::v3_12::RECORDS,
+        records::v3_11::RECORDS,
+        records::v3_10::RECORDS,
+        records::v3_9::RECORDS,
+        records::v3_8::RECORDS,
+    ],
     pymalloc: Pymalloc { place: PymallocPlace::Pointer(10800), ..v3_12::LAYOUT.pymalloc },
     ..v3_12::LAYOUT
 };

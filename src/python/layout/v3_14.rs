@@ -28,8 +28,28 @@ pub const LAYOUT: Layout = Layout {
         instruction: 56,
         owner: 74,
         size: 80,
+        function: 16,
+        namespace: 40,
+        frame_object: 48,
+        stack_end: StackEnd::Pointer(64),
+        object: OwnFrame { pointer: 24, data: 72 },
     }),
     code: Code { instructions: Some(208), first_traceable: Some(192), ..v3_13::LAYOUT.code },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code_shown: true },
+    types: Type {
+        static_types: Some(StaticTypes { array: 180_240, stride: 48, dict: 24, subclasses: 32 }),
+        ..v3_13::LAYOUT.types
+    },
+    objects: Objects { tuple_items: 32, ..v3_13::LAYOUT.objects },
+    records: &[
+        records::v3_14::RECORDS,
+        records::v3_13::RECORDS,
+        records::v3_12::RECORDS,
+        records::v3_11::RECORDS,
+        records::v3_10::RECORDS,
+        records::v3_9::RECORDS,
+        records::v3_8::RECORDS,
+    ],
     allocators: Allocators::Runtime { raw: 880, mem: 920, object: 960 },
     pymalloc: Pymalloc { place: PymallocPlace::Pointer(10904), ..v3_13::LAYOUT.pymalloc },
     ..v3_13::LAYOUT

@@ -23,7 +23,39 @@ pub const LAYOUT: Layout = Layout {
         ..v3_14::LAYOUT.thread
     },
     gc: Gc { place: GcPlace::Interpreter(7400), generations: 8, permanent: 80, collecting: 112 },
-    types: Type { cached_keys: 888, ..v3_14::LAYOUT.types },
+    types: Type {
+        size: 424,
+        heap_name: 864,
+        slots: 872,
+        qualified_name: 880,
+        cached_keys: 888,
+        module: Some(896),
+        static_types: Some(StaticTypes { array: 180_264, stride: 48, dict: 24, subclasses: 32 }),
+        ..v3_14::LAYOUT.types
+    },
+    module: Module { state: 24, state_size: ModuleStateSize::Own(56), ..v3_14::LAYOUT.module },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 5, last_code_shown: true },
+    objects: Objects {
+        queue: Some(RingBuffer {
+            first: 32,
+            items: 40,
+            capacity: 48,
+            length: 56,
+            is_counted: true,
+        }),
+        bytearray: ByteArray { is_in_bytes: true, ..v3_14::LAYOUT.objects.bytearray },
+        ..v3_14::LAYOUT.objects
+    },
+    records: &[
+        records::v3_15::RECORDS,
+        records::v3_14::RECORDS,
+        records::v3_13::RECORDS,
+        records::v3_12::RECORDS,
+        records::v3_11::RECORDS,
+        records::v3_10::RECORDS,
+        records::v3_9::RECORDS,
+        records::v3_8::RECORDS,
+    ],
     allocators: Allocators::Runtime { raw: 1008, mem: 1048, object: 1088 },
     pymalloc: Pymalloc { place: PymallocPlace::Pointer(10880), ..v3_14::LAYOUT.pymalloc },
     ..v3_14::LAYOUT

@@ -11,6 +11,15 @@ pub const LAYOUT: Layout = Layout {
     interpreter: Interpreter { next: 0, id: 24, threads_head: 8, modules: 856, sys_dict: 872 },
     gil: Gil::Process { last_holder: 360, locked: 368 },
     gc: Gc { place: GcPlace::Interpreter(616), ..v3_8::LAYOUT.gc },
-    types: Type { cached_keys: 864, ..v3_8::LAYOUT.types },
+    types: Type {
+        size: 408,
+        heap_name: 840,
+        slots: 848,
+        qualified_name: 856,
+        cached_keys: 864,
+        module: Some(872),
+        ..v3_8::LAYOUT.types
+    },
+    records: &[records::v3_9::RECORDS, records::v3_8::RECORDS],
     ..v3_8::LAYOUT
 };

@@ -1,10 +1,10 @@
-//! Strings, byte strings, integers and types in the target's memory.
+//! The values of strings, byte strings and integers, and the names of types.
 //!
 //! Relies on a [`Layout`] only. Lengths are bounded before anything is allocated.
 
-use super::at;
-use super::layout::Layout;
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
+use crate::python::at;
+use crate::python::layout::Layout;
 
 /// The longest string that is read, in characters: a longer one is cut here.
 pub const LONGEST_STRING: u64 = 4096;

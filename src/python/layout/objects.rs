@@ -1,0 +1,185 @@
+//! Where objects of the interpreter's own types keep what varies in number: items, entries, blocks.
+
+/// The parts of objects that are not references at fixed places (those are
+/// [records](super::records)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Objects {
+    /// `PyTupleObject.ob_item`.
+    pub tuple_items: usize,
+    /// `PyListObject`.
+    pub list: List,
+    /// `PySetObject`.
+    pub set: Set,
+    /// `PyODictObject`.
+    pub ordered_dict: OrderedDict,
+    /// `dequeobject`.
+    pub deque: Deque,
+    /// `lru_cache_object`.
+    pub lru_cache: LruCache,
+    /// `PyByteArrayObject`.
+    pub bytearray: ByteArray,
+    /// `arrayobject` of the module `array`.
+    pub array: Array,
+    /// The streams of the module `io`.
+    pub streams: Streams,
+    /// `RingBuf` in a `simplequeueobject` (from 3.13 on; a list before).
+    pub queue: Option<RingBuffer>,
+    /// `mmap_object`.
+    pub mmap: Mmap,
+    /// `hastzinfo`, a byte of `PyDateTime_DateTime` and `PyDateTime_Time`.
+    pub has_time_zone: usize,
+    /// `teedataobject` of the module `itertools`.
+    pub tee: Tee,
+    /// `ElementObject` of the module `_elementtree`.
+    pub element: Element,
+}
+
+/// `PyListObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List {
+    /// `ob_item`: the pointer to the items.
+    pub items: usize,
+    /// `allocated`, in items.
+    pub allocated: usize,
+}
+
+/// `PySetObject`, whose table has entries of {key, hash}.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set {
+    /// `mask`: one less than the size of the table.
+    pub mask: usize,
+    /// `table`: the pointer to it.
+    pub table: usize,
+    /// `smalltable`: where the table of a small set is.
+    pub small_table: usize,
+}
+
+/// `PyODictObject`, and its nodes of {key, hash, next, previous}.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderedDict {
+    /// `od_first`: the first node.
+    pub first: usize,
+    /// `od_fast_nodes_size`, in pointers.
+    pub fast_nodes_size: usize,
+    /// `_odictnode.next`.
+    pub next: usize,
+    /// Bytes of a node.
+    pub node_size: u64,
+}
+
+/// `dequeobject`, and its blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deque {
+    /// `leftblock`.
+    pub left_block: usize,
+    /// `leftindex`: the first item's place in it.
+    pub left_index: usize,
+    /// `numfreeblocks`: blocks kept for later use (from 3.11 on).
+    pub free_blocks: Option<usize>,
+    /// `block.data`: the items.
+    pub block_items: usize,
+    /// `block.rightlink`: the next block.
+    pub block_right: usize,
+    /// `BLOCKLEN`: items in a block.
+    pub block_length: u64,
+    /// Bytes of a block.
+    pub block_size: u64,
+}
+
+/// `lru_cache_object`, which begins with a `lru_list_elem`, the root of a ring of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LruCache {
+    /// `lru_list_elem.next`.
+    pub next: usize,
+    /// `lru_list_elem.key`.
+    pub key: usize,
+    /// `lru_list_elem.result`.
+    pub result: usize,
+}
+
+/// `PyByteArrayObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteArray {
+    /// `ob_alloc`, in bytes.
+    pub allocated: usize,
+    /// Whether its buffer is that of a `bytes` (from 3.15 on).
+    pub is_in_bytes: bool,
+}
+
+/// `arrayobject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Array {
+    /// `allocated`, in items.
+    pub allocated: usize,
+    /// `ob_descr`: what describes an item.
+    pub descriptor: usize,
+    /// `arraydescr.itemsize`, an `int`.
+    pub item_size: usize,
+}
+
+/// `stringio` and `buffered`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Streams {
+    /// `stringio.buf_size`, in characters of four bytes.
+    pub string_io_size: usize,
+    /// `buffered.buffer`: the pointer to it.
+    pub buffer: usize,
+    /// `buffered.buffer_size`, in bytes.
+    pub buffer_size: usize,
+}
+
+/// `RingBuf`, from the start of the object that contains it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingBuffer {
+    /// `get_idx`: the oldest item's place.
+    pub first: usize,
+    /// `items`: the pointer to them.
+    pub items: usize,
+    /// `items_cap`: how many there is room for.
+    pub capacity: usize,
+    /// `num_items`.
+    pub length: usize,
+    /// Whether `sys.getsizeof` counts it (from 3.15 on).
+    pub is_counted: bool,
+}
+
+/// `mmap_object`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mmap {
+    /// `data`: where the mapping is, null if it was closed.
+    pub data: usize,
+    /// `size`, in bytes.
+    pub size: usize,
+}
+
+/// `teedataobject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tee {
+    /// `numread`, an `int`: how many items there are.
+    pub count: usize,
+    /// `values`: the items.
+    pub items: usize,
+}
+
+/// `ElementObject`, and the `ElementObjectExtra` it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Element {
+    /// `text`.
+    pub text: usize,
+    /// `tail`.
+    pub tail: usize,
+    /// `extra`: the pointer to the rest.
+    pub extra: usize,
+    /// `attrib` in that.
+    pub attributes: usize,
+    /// `length`: how many children there are.
+    pub length: usize,
+    /// `allocated`: for how many there is room.
+    pub allocated: usize,
+    /// `children`: the pointer to them.
+    pub children: usize,
+    /// `_children`: where a few may be.
+    pub first_children: usize,
+    /// Bytes of an `ElementObjectExtra`.
+    pub extra_size: u64,
+}

@@ -1,0 +1,144 @@
+//! What a decoder finds in an object: the addresses of others, and what they are to it.
+//!
+//! Decoders are written once, over a [`Sink`]. [`Edges`] collects addresses only, as fast as can be;
+//! [`Search`] waits for one address and remembers its [`Role`].
+
+/// The objects that an object refers to, by their addresses, in no particular order. An address can
+/// appear more than once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edges {
+    /// Those that the collector is shown (`tp_traverse`): what `gc.get_referents` gives.
+    pub shown: Vec<u64>,
+    /// Those that the object keeps alive without showing them: the names and constants of a code
+    /// object, the text keys of a dict, all that an object without `tp_traverse` holds.
+    pub held: Vec<u64>,
+    /// Words of an object of unknown type: those that are addresses of objects may well be references.
+    pub candidates: Vec<u64>,
+}
+
+impl Edges {
+    /// Nothing yet.
+    pub fn new() -> Edges {
+        Edges::default()
+    }
+
+    /// Forgets all addresses, and keeps the room for others.
+    pub fn clear(&mut self) {
+        self.shown.clear();
+        self.held.clear();
+        self.candidates.clear();
+    }
+}
+
+/// What an object is to the one that refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A field at a fixed place.
+    Field(&'static str),
+    /// An item of a sequence.
+    Index(u64),
+    /// An element of a set, or of something else without an order to speak of.
+    Element,
+    /// A key of a dict.
+    Key,
+    /// The value for the key at this address.
+    Value(u64),
+    /// An attribute whose name is the text at this address.
+    Attribute(u64),
+    /// A slot whose name is the C string at this address.
+    Slot(u64),
+    /// A local variable of the code at this address, by its number.
+    Local(u64, u64),
+    /// A value that a frame computes with.
+    Stack,
+    /// Its type.
+    Type,
+    /// Something at this place in an object of unknown type, or in a module's state.
+    Unknown(u64),
+}
+
+/// Takes what a decoder finds. Null is never given.
+pub(super) trait Sink {
+    /// Whether roles are looked at; if not, they need not be found out.
+    const WANTS_ROLES: bool;
+
+    /// A reference that `tp_traverse` visits.
+    fn shown(&mut self, child: u64, role: Role);
+    /// A reference that it does not visit.
+    fn held(&mut self, child: u64, role: Role);
+    /// A word that may be a reference.
+    fn candidate(&mut self, word: u64, role: Role);
+
+    /// A reference, visited or not.
+    #[inline]
+    fn reference(&mut self, child: u64, role: Role, is_shown: bool) {
+        match child {
+            0 => {}
+            child if is_shown => self.shown(child, role),
+            child => self.held(child, role),
+        }
+    }
+}
+
+impl Sink for Edges {
+    const WANTS_ROLES: bool = false;
+
+    #[inline]
+    fn shown(&mut self, child: u64, _role: Role) {
+        self.shown.push(child);
+    }
+
+    #[inline]
+    fn held(&mut self, child: u64, _role: Role) {
+        self.held.push(child);
+    }
+
+    #[inline]
+    fn candidate(&mut self, word: u64, _role: Role) {
+        self.candidates.push(word);
+    }
+}
+
+/// A search for one object among those that another refers to.
+pub(super) struct Search {
+    wanted: u64,
+    /// What it is, once it was found.
+    pub found: Option<Role>,
+}
+
+impl Search {
+    /// For the object at this address.
+    pub fn new(wanted: u64) -> Search {
+        Search { wanted, found: None }
+    }
+
+    /// The first role wins, except that one with a name is better than a mere type or key.
+    fn look_at(&mut self, child: u64, role: Role) {
+        let better = match self.found {
+            None => true,
+            Some(Role::Type | Role::Key | Role::Stack | Role::Unknown(_)) => {
+                !matches!(role, Role::Type | Role::Key | Role::Stack | Role::Unknown(_))
+            }
+            Some(_) => false,
+        };
+        if child == self.wanted && better {
+            self.found = Some(role);
+        }
+    }
+}
+
+impl Sink for Search {
+    const WANTS_ROLES: bool = true;
+
+    fn shown(&mut self, child: u64, role: Role) {
+        self.look_at(child, role);
+    }
+
+    fn held(&mut self, child: u64, role: Role) {
+        self.look_at(child, role);
+    }
+
+    fn candidate(&mut self, word: u64, role: Role) {
+        self.look_at(word, role);
+    }
+}

@@ -1,0 +1,188 @@
+//! Code objects, frames, and generators with the frames inside them.
+
+use super::decoder::{Size, Visit};
+use super::edges::{Role, Sink};
+use super::view::{View, each};
+use crate::memory::{Memory, ReadError};
+use crate::python::at;
+use crate::python::layout::{
+    CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, StackEnd,
+};
+
+/// The low bits of a reference in a frame (from 3.14 on): whether it is counted, or is none.
+const TAG: u64 = 3;
+/// The tag of a small integer that is no object.
+const INTEGER: u64 = 3;
+/// `FRAME_OWNED_BY_FRAME_OBJECT`.
+const OWNED_BY_FRAME_OBJECT: u8 = 2;
+/// No frame has more locals and values than this.
+const MOST_SLOTS: u64 = 1 << 24;
+/// Bytes of an entry of `co_opcache` (3.8 to 3.10).
+const CACHE_ENTRY: u64 = 32;
+
+impl<M: Memory, S: Sink> Visit<'_, M, S> {
+    /// `code`: its references are fields.
+    pub fn code(&mut self) -> Result<Size, ReadError> {
+        let size = self.plain_size()?.shallow;
+        match self.context.layout.code.locals {
+            CodeLocals::Tuples { names: [_, cells, _], code, cell_arguments, cache, .. } => {
+                let length = |tuple| {
+                    let tuple = self.view.u64(tuple)?;
+                    self.memory.u64(at(tuple, self.context.layout.object.size))
+                };
+                let [caches, count] = cache;
+                let arguments = match self.view.u64(cell_arguments)? {
+                    0 => 0,
+                    _ => length(cells)?.saturating_mul(8),
+                };
+                let cached = match self.view.u64(caches)? {
+                    0 => 0,
+                    _ => (length(code)? / 2)
+                        .saturating_add(u64::from(self.view.u8(count)?) * CACHE_ENTRY),
+                };
+                Ok(Size::shallow(size.saturating_add(arguments).saturating_add(cached)))
+            }
+            CodeLocals::Together { .. } => {
+                Ok(Size::shallow(size.checked_next_multiple_of(8).unwrap_or(size)))
+            }
+        }
+    }
+
+    /// `frame`: with its own locals up to 3.10, else with a frame that is elsewhere until it is over.
+    pub fn frame(&mut self) -> Result<Size, ReadError> {
+        match self.context.layout.frames {
+            Frames::Objects(layout) => self.frame_object(&layout),
+            Frames::Interpreter(layout) => {
+                let frame = self.view.u64(layout.object.pointer)?;
+                let view = View::new(self.memory, frame, layout.size)?;
+                if view.u8(layout.owner)? == OWNED_BY_FRAME_OBJECT {
+                    self.interpreter_frame(&layout, &view)?;
+                }
+                let size = self.frame_size(&layout, &view)?;
+                Ok(Size::shallow(size.saturating_add(layout.object.data as u64)))
+            }
+        }
+    }
+
+    /// The locals and values of a frame object, up to 3.10.
+    fn frame_object(&mut self, layout: &FrameObject) -> Result<Size, ReadError> {
+        let start = self.at(layout.locals);
+        let values = self.view.u64(layout.value_stack)?;
+        let locals = values.wrapping_sub(start) / 8;
+        let depth = match layout.stack_end {
+            StackEnd::Pointer(end) => match self.view.u64(end)? {
+                0 => 0,
+                end => end.wrapping_sub(values) / 8,
+            },
+            StackEnd::Depth(depth) | StackEnd::Count(depth) => {
+                self.view.i32(depth)?.try_into().unwrap_or_default()
+            }
+        };
+        let code = self.view.u64(layout.code)?;
+        self.slots(start, locals, depth, code, 0)?;
+        // The first slot is in the basic size already.
+        Ok(Size::shallow(self.plain_size()?.shallow.saturating_sub(8)))
+    }
+
+    /// `generator`, `coroutine`, `async_generator`.
+    pub fn generator(&mut self) -> Result<Size, ReadError> {
+        let layout = &self.context.layout;
+        let (
+            Generators::Inside { frame, state, cleared, last_code_shown },
+            Frames::Interpreter(frames),
+        ) = (layout.generators, layout.frames)
+        else {
+            return self.plain_size();
+        };
+        let view = View::new(self.memory, self.at(frame), frames.size)?;
+        if (self.view.u8(state)? as i8) < cleared {
+            self.interpreter_frame(&frames, &view)?;
+        } else {
+            let code = view.u64(frames.code)? & !TAG;
+            self.sink.reference(code, Role::Field("code"), last_code_shown);
+        }
+        let size = self.frame_size(&frames, &view)?;
+        Ok(Size::shallow(size.saturating_add(frame as u64)))
+    }
+
+    /// What a frame refers to, from 3.11 on.
+    fn interpreter_frame(
+        &mut self,
+        layout: &InterpreterFrame,
+        frame: &View<'_, M>,
+    ) -> Result<(), ReadError> {
+        let code = frame.u64(layout.code)? & !TAG;
+        let function = frame.u64(layout.function)? & !TAG;
+        let namespace = frame.u64(layout.namespace)?;
+        let object = frame.u64(layout.frame_object)?;
+        self.sink.reference(code, Role::Field("f_code"), true);
+        self.sink.reference(function, Role::Field("function"), true);
+        self.sink.reference(namespace, Role::Field("f_locals"), true);
+        self.sink.reference(object, Role::Field("frame"), true);
+        let start = at(frame.address(), layout.size);
+        let count = match layout.stack_end {
+            StackEnd::Pointer(end) => match frame.u64(end)? {
+                0 => 0,
+                end => end.wrapping_sub(start) / 8,
+            },
+            StackEnd::Count(count) | StackEnd::Depth(count) => {
+                frame.i32(count)?.try_into().unwrap_or_default()
+            }
+        };
+        self.slots(start, count, 0, code, TAG)
+    }
+
+    /// Locals, and values behind them. Bits of `tag` are no part of an address.
+    fn slots(
+        &mut self,
+        start: u64,
+        locals: u64,
+        values: u64,
+        code: u64,
+        tag: u64,
+    ) -> Result<(), ReadError> {
+        let count = locals.saturating_add(values);
+        if count > MOST_SLOTS {
+            return Err(ReadError::Implausible { address: start, length: count });
+        }
+        let named = match S::WANTS_ROLES {
+            true => self.count_of_locals(code).unwrap_or_default(),
+            false => 0,
+        };
+        let sink = &mut *self.sink;
+        each(self.memory, start, count, self.context.extent, |number, [word]| {
+            if tag == 0 || word & TAG != INTEGER {
+                let role = if number < named { Role::Local(code, number) } else { Role::Stack };
+                sink.reference(word & !tag, role, true);
+            }
+        })
+    }
+
+    /// How many locals, cells and free variables a code object has.
+    fn count_of_locals(&self, code: u64) -> Result<u64, ReadError> {
+        let layout = &self.context.layout;
+        let int = |offset| self.memory.i32(at(code, offset));
+        let count = match layout.code.locals {
+            CodeLocals::Together { count, .. } => int(count)?.into(),
+            CodeLocals::Tuples { count, names: [_, cells, free], .. } => {
+                let mut sum = i64::from(int(count)?);
+                for names in [cells, free] {
+                    let names = self.memory.u64(at(code, names))?;
+                    sum =
+                        sum.saturating_add(self.memory.u64(at(names, layout.object.size))? as i64);
+                }
+                sum
+            }
+        };
+        Ok(count.try_into().unwrap_or_default())
+    }
+
+    /// The size of a frame with room for all locals and values.
+    fn frame_size(&self, layout: &InterpreterFrame, frame: &View<'_, M>) -> Result<u64, ReadError> {
+        let code = frame.u64(layout.code)? & !TAG;
+        let values = self.memory.i32(at(code, self.context.layout.code.stack_size))?;
+        let slots =
+            self.count_of_locals(code)?.saturating_add(values.try_into().unwrap_or_default());
+        Ok((layout.size as u64).saturating_add(slots.saturating_mul(8)))
+    }
+}

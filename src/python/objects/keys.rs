@@ -1,0 +1,102 @@
+//! `PyDictKeysObject`: the table in which a dict keeps its keys, and mostly its values too.
+
+use super::view::View;
+use crate::memory::{Memory, ReadError};
+use crate::python::at;
+use crate::python::layout::{DictKeysSize, Layout};
+
+/// `dk_kind` of a table whose keys may be of any type (from 3.11 on).
+const GENERAL: u8 = 0;
+/// The largest index table, in bytes, that is believed.
+const LARGEST_INDEX: u64 = 1 << 40;
+
+/// What the head of a table says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyTable {
+    /// How many dicts and types use it.
+    pub references: u64,
+    /// Entries that there are, deleted ones included.
+    pub entries: u64,
+    /// Where they begin.
+    pub first: u64,
+    /// Whether they are {hash, key, value}, and not {key, value}.
+    pub with_hash: bool,
+    /// What tells a table for keys of any type: its kind is that, or (up to 3.10) it is looked up by
+    /// that function.
+    pub lookup: Lookup,
+    /// How many entries there is room for, as `dk_usable` and `dk_nentries` say.
+    pub room: u64,
+    /// How many entries there is room for, as the size of the table says.
+    pub capacity: u64,
+    /// The size of the whole, in bytes.
+    pub size: u64,
+}
+
+/// What a table says of the type of its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// They may be of any type.
+    General,
+    /// They are text.
+    Text,
+    /// That depends on which function this is (up to 3.10).
+    Function(u64),
+}
+
+impl KeyTable {
+    /// Reads the head of the table at this address.
+    pub fn read<M: Memory>(
+        memory: &M,
+        layout: &Layout,
+        address: u64,
+    ) -> Result<KeyTable, ReadError> {
+        let layout = &layout.keys;
+        let head = View::new(memory, address, layout.indices)?;
+        let implausible = |length| ReadError::Implausible { address, length };
+        let (slots, index_bytes, with_hash, lookup) = match layout.size {
+            DictKeysSize::Slots { count, lookup } => {
+                let slots = head.u64(count)?;
+                let width = match slots {
+                    0..=0xff => 1,
+                    0x100..=0xffff => 2,
+                    0x1_0000..=0xffff_ffff => 4,
+                    _ => 8,
+                };
+                (slots, slots.saturating_mul(width), true, Lookup::Function(head.u64(lookup)?))
+            }
+            DictKeysSize::Logarithm { slots, bytes, kind } => {
+                let power = |byte: u8| 1_u64.checked_shl(byte.into()).unwrap_or(u64::MAX);
+                let general = head.u8(kind)? == GENERAL;
+                let lookup = if general { Lookup::General } else { Lookup::Text };
+                (power(head.u8(slots)?), power(head.u8(bytes)?), general, lookup)
+            }
+        };
+        if index_bytes > LARGEST_INDEX || slots > LARGEST_INDEX {
+            return Err(implausible(index_bytes));
+        }
+        let entries = head.u64(layout.entries)?;
+        let capacity = slots * 2 / 3;
+        if entries > capacity {
+            return Err(implausible(entries));
+        }
+        let entry_size = if with_hash { 24 } else { 16 };
+        let first = at(address, layout.indices).wrapping_add(index_bytes);
+        Ok(KeyTable {
+            references: head.u64(layout.references)?,
+            entries,
+            first,
+            with_hash,
+            lookup,
+            room: head.u64(layout.usable)?.saturating_add(entries),
+            capacity,
+            size: layout.indices as u64 + index_bytes + capacity * entry_size,
+        })
+    }
+
+    /// The address of an entry's key.
+    pub fn key_at<M: Memory>(&self, memory: &M, index: u64) -> Result<u64, ReadError> {
+        let (size, key) = if self.with_hash { (24, 8) } else { (16, 0) };
+        let entry = self.first.wrapping_add(index.wrapping_mul(size));
+        memory.u64(entry.wrapping_add(key))
+    }
+}

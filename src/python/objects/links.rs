@@ -1,0 +1,131 @@
+//! How one object holds another, in Python's words.
+
+use std::fmt;
+
+use super::edges::Role;
+use super::values::{small_int, string, type_name, type_of};
+use crate::memory::{Memory, ReadError};
+use crate::python::at;
+use crate::python::layout::{CodeLocals, Layout};
+
+/// A text with more characters than this is a value, not a name, and is not shown.
+const LONGEST_NAME: usize = 64;
+
+/// How one object holds another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// As an attribute or a field: `.name`.
+    Attribute(String),
+    /// Under a key that is shown, quoted if it is text: `['name']`, `[7]`.
+    Key(String),
+    /// Under a key of this type, whose value is not shown: `[tuple]`.
+    KeyOf(String),
+    /// As an item: `[3]`.
+    Index(u64),
+    /// As an element of a set, or of another collection without an order.
+    Element,
+    /// As a key of a dict.
+    IsKey,
+    /// As a local variable, a cell or a free variable.
+    Local(String),
+    /// As a value that a frame computes with.
+    Stack,
+    /// As its type.
+    Type,
+    /// At this place in an object of an unknown type, in bytes.
+    Offset(u64),
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::Attribute(name) => write!(f, ".{name}"),
+            Link::Key(key) | Link::KeyOf(key) => write!(f, "[{key}]"),
+            Link::Index(index) => write!(f, "[{index}]"),
+            Link::Element => f.write_str("{…}"),
+            Link::IsKey => f.write_str(".keys()"),
+            Link::Local(name) => f.write_str(name),
+            Link::Stack => f.write_str("(stack)"),
+            Link::Type => f.write_str(".__class__"),
+            Link::Offset(offset) => write!(f, "+{offset}"),
+        }
+    }
+}
+
+impl Link {
+    /// Finds the words for a role.
+    pub(super) fn of<M: Memory>(memory: &M, layout: &Layout, role: Role) -> Option<Link> {
+        let text = |object| string(memory, layout, object).ok();
+        Some(match role {
+            Role::Field(name) => Link::Attribute(name.to_owned()),
+            Role::Index(index) => Link::Index(index),
+            Role::Element => Link::Element,
+            Role::Key => Link::IsKey,
+            Role::Value(key) => key_link(memory, layout, key).ok()?,
+            Role::Attribute(name) => Link::Attribute(text(name)?),
+            Role::Slot(name) => {
+                let name = memory.c_string(name, 4 * LONGEST_NAME).ok()?;
+                Link::Attribute(String::from_utf8_lossy(&name).into_owned())
+            }
+            Role::Local(code, number) => Link::Local(text(local(memory, layout, code, number)?)?),
+            Role::Stack => Link::Stack,
+            Role::Type => Link::Type,
+            Role::Unknown(offset) => Link::Offset(offset),
+        })
+    }
+}
+
+/// A key, if it is short text or a small number, else its type.
+fn key_link<M: Memory>(memory: &M, layout: &Layout, key: u64) -> Result<Link, ReadError> {
+    let kind = type_name(memory, layout, type_of(memory, layout, key)?)?;
+    Ok(match &*kind {
+        "str" => match string(memory, layout, key)? {
+            text if text.chars().count() <= LONGEST_NAME => Link::Key(quoted(&text)),
+            _ => Link::KeyOf(kind),
+        },
+        "int" => match small_int(memory, layout, key)? {
+            Some(number) => Link::Key(number.to_string()),
+            None => Link::KeyOf(kind),
+        },
+        _ => Link::KeyOf(kind),
+    })
+}
+
+/// Text as Python's `repr` shows it, control characters escaped.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("'");
+    for character in text.chars() {
+        match character {
+            '\'' | '\\' => quoted.extend(['\\', character]),
+            '\n' => quoted.push_str("\\n"),
+            character if character.is_control() => quoted.extend(character.escape_unicode()),
+            character => quoted.push(character),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// The address of the name of a code object's local variable.
+fn local<M: Memory>(memory: &M, layout: &Layout, code: u64, number: u64) -> Option<u64> {
+    let item = |names: usize, number: u64| {
+        let tuple = memory.u64(at(code, names)).ok()?;
+        let length = memory.u64(at(tuple, layout.object.size)).ok()?;
+        let place = at(tuple, layout.objects.tuple_items).wrapping_add(number.wrapping_mul(8));
+        Some((length, if number < length { memory.u64(place).ok() } else { None }))
+    };
+    match layout.code.locals {
+        CodeLocals::Together { names, .. } => item(names, number)?.1,
+        CodeLocals::Tuples { names, .. } => {
+            let mut number = number;
+            for names in names {
+                let (length, name) = item(names, number)?;
+                if name.is_some() {
+                    return name;
+                }
+                number = number.checked_sub(length)?;
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Objects in the target's memory: what they are, how large, and which others they refer to.
+//!
+//! A [`Decoder`] [describes](Decoder::describe) any object by its address. Sizes are those of
+//! `sys.getsizeof`, references those of `gc.get_referents`, and beside them what the collector is not
+//! shown. Which decoder reads an object is decided once per type ([`Kind`]) and by what the nearest
+//! built-in base is, so that subclasses are read as well. Of types that are not known, those of
+//! extension modules, every word is a candidate for a reference.
+//!
+//! Everything reads through [`Memory`](crate::memory::Memory) and allocates nothing per object.
+//! Lengths and pointers are bounded: by the extent of all memory, by guards against rings.
+
+mod attributes;
+mod buffers;
+mod classes;
+mod context;
+mod decoder;
+mod edges;
+mod frames;
+pub(crate) mod keys;
+mod kinds;
+mod links;
+mod mappings;
+mod sequences;
+mod values;
+mod view;
+
+pub use decoder::{Decoder, Shape};
+pub use edges::Edges;
+pub use kinds::{Kind, TypeId};
+pub use links::Link;
+pub use values::{
+    LONGEST_BYTES, LONGEST_STRING, bytes, is_text, small_int, string, type_name, type_of,
+};
