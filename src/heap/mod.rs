@@ -2,6 +2,8 @@
 
 pub mod buffers;
 pub mod capture;
+pub mod census;
+pub mod dominators;
 pub mod regions;
 pub mod taking;
 

@@ -44,7 +44,7 @@ pub struct Shape {
 /// threads, clone it; numbers of types are then to be told apart by their addresses.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    context: Context,
+    pub(super) context: Context,
     kinds: Vec<Kind>,
     ids: FxHashMap<u64, TypeId>,
     refusals: FxHashMap<u64, ReadError>,
