@@ -2,9 +2,12 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use leakspy::heap::{Capture, CaptureOptions};
+use leakspy::heap::{
+    Amount, Capture, CaptureOptions, Discovery, Dominators, Flow, Graph, Inconsistencies, Retained,
+    RootKind,
+};
 use leakspy::memory::Memory;
 use leakspy::python::Python;
 use leakspy::python::gc::{Generation, HEAD_SIZE};
@@ -14,11 +17,26 @@ use support::{Interpreter, Target, cases};
 
 /// Captures of a heap that changes, for each interpreter.
 const CAPTURES: usize = 100;
+/// Threads that work on a capture.
+const THREADS: usize = 2;
 
 fn main() {
     let mut trials = cases("heap_tracked", tracked_objects_are_those_of_the_collector);
+    trials.extend(cases("heap_graph", the_graph_is_that_of_the_target));
+    trials.extend(cases("heap_retained", retained_sizes_are_what_would_go));
     trials.extend(cases("heap_busy", every_capture_is_consistent));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// The tracked objects as the target itself gives them, each with its type.
+fn ask_tracked(target: &mut Target) -> BTreeMap<u64, u64> {
+    let answer = target.ask("tracked");
+    let rows = answer.as_str().expect("one string").split(',');
+    let row = |row: &str| {
+        let (object, kind) = row.split_once(':')?;
+        Some((object.parse().ok()?, kind.parse().ok()?))
+    };
+    rows.map(|text| row(text).expect("a row")).collect()
 }
 
 /// The collector's lists in a capture have the objects that `gc.get_objects()` gives, each once, and
@@ -27,9 +45,7 @@ fn tracked_objects_are_those_of_the_collector(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "heap_of", &["20000"]);
-    let answer = target.ask("tracked");
-    let answer = answer.as_str().expect("one string");
-    let truth: BTreeSet<u64> = answer.split(',').map(|id| id.parse().unwrap()).collect();
+    let truth: BTreeSet<u64> = ask_tracked(&mut target).into_keys().collect();
     assert!(truth.len() > 5000);
 
     let process = Process::open(target.pid())?;
@@ -40,12 +56,9 @@ fn tracked_objects_are_those_of_the_collector(
     assert_eq!(found.len(), tracked.len(), "each is found once");
     let name = |object: &u64| type_name(&python, &capture, *object);
     let missing: Vec<_> = truth.difference(&found).map(name).collect();
-    let extra: BTreeSet<_> = found.difference(&truth).map(name).collect();
+    let extra: Vec<_> = found.difference(&truth).map(name).collect();
     assert!(missing.is_empty(), "missing {missing:?}");
-    // The target waits for its next question, in a read from stdin into a buffer of its own.
-    let reading = BTreeSet::from(["managedbuffer", "memoryview"].map(String::from));
-    assert_eq!(extra, reading);
-    assert_eq!(found.len(), truth.len() + reading.len());
+    assert!(extra.iter().all(is_of_the_answer), "extra {extra:?}");
     assert_eq!(frozen, target.ask("frozen"));
 
     assert_eq!(homeless(&python, &capture, &tracked)?, 0);
@@ -55,6 +68,121 @@ fn tracked_objects_are_those_of_the_collector(
     assert!((its_own * 9 / 10..=its_own).contains(&blocks), "{blocks} of {its_own}");
     target.assert_healthy();
     Ok(())
+}
+
+/// Whether a type's objects are there only because the target waits for its next question: it reads from
+/// stdin into a buffer of its own.
+fn is_of_the_answer(name: &String) -> bool {
+    ["managedbuffer", "memoryview"].contains(&&**name)
+}
+
+/// Each tracked object is in the graph with its type, classes have as many objects as were made of them,
+/// everything is reached, and sizes add up. Garbage is what was left behind.
+fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    const CYCLES: u32 = 1000;
+    let mut target = Target::start(interpreter, "heap_of", &["20000"]);
+    target.ask(&format!("litter {CYCLES}"));
+    let made: HashMap<String, u64> = serde_json::from_value(target.ask("made"))?;
+    // The target keeps its last answer until the next: this one is no container.
+    target.ask("blocks");
+    let truth = ask_tracked(&mut target);
+
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
+    let discovery = Discovery::of(&capture, &python, THREADS, true)?;
+    let graph = Graph::of(&capture, discovery, THREADS);
+    assert_eq!(graph.inconsistencies(), Inconsistencies::default());
+    for (&object, &kind) in &truth {
+        let node = graph.node(&capture, object).expect("it is found");
+        assert_eq!(graph.address(&capture, node), Some(object));
+        assert_eq!(graph.kind(node).map(|found| found.address), Some(kind));
+    }
+    let [lists @ .., _permanent] = graph.tracked();
+    let tracked: Vec<u32> = lists.iter().flatten().copied().collect();
+    let name = |node: u32| graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default();
+    let extra = tracked.iter().filter(|&&node| is_of_the_answer(&name(node))).count();
+    assert_eq!(tracked.len() - extra, truth.len());
+
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    for node in graph.objects() {
+        *counts.entry(name(node)).or_default() += 1;
+    }
+    for (class, count) in made {
+        assert_eq!(counts.get(&format!("__main__.{class}")), Some(&count), "{class}");
+    }
+
+    let dominators = Dominators::of(&graph);
+    let retained = Retained::of(&graph, &dominators);
+    assert!(graph.objects().all(|node| dominators.reaches(node)));
+    let size = |node| Amount { bytes: graph.size(node), objects: 1 };
+    let all = sum(graph.objects().map(size));
+    assert_eq!(retained.amount(&graph, 0), all);
+    let below_root = (0..graph.end()).filter(|&node| dominators.immediate(node) == Some(0));
+    assert_eq!(sum(below_root.map(|node| retained.amount(&graph, node))), all);
+    let root = |kind: RootKind| {
+        let root = graph.roots().iter().position(|root| root.kind == kind).expect("it is there");
+        retained.amount(&graph, 1 + root as u32)
+    };
+    assert_eq!(root(RootKind::Garbage).objects, 2 * CYCLES);
+    assert!(root(RootKind::Native).bytes < all.bytes / 5, "{:?}", root(RootKind::Native));
+    Ok(())
+}
+
+/// What an object retains is what cannot be reached any more when it is taken out of the graph.
+fn retained_sizes_are_what_would_go(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    const SAMPLES: usize = 50;
+    let target = Target::start(interpreter, "heap_of", &["5000"]);
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
+    let discovery = Discovery::of(&capture, &python, THREADS, true)?;
+    let graph = Graph::of(&capture, discovery, THREADS);
+    let dominators = Dominators::of(&graph);
+    let retained = Retained::of(&graph, &dominators);
+    let all = retained.amount(&graph, 0);
+    // The largest, and some of all sizes.
+    let mut nodes: Vec<u32> = (1..graph.first_leaf()).collect();
+    nodes.sort_by_key(|&node| std::cmp::Reverse(retained.amount(&graph, node).bytes));
+    let step = nodes.len().div_ceil(SAMPLES);
+    for &node in nodes.iter().take(SAMPLES).chain(nodes.iter().step_by(step)) {
+        let rest = reached_without(&graph, node);
+        let own = retained.amount(&graph, node);
+        let expected =
+            Amount { bytes: all.bytes - rest.bytes, objects: all.objects - rest.objects };
+        assert_eq!(own, expected, "node {node}");
+    }
+    Ok(())
+}
+
+/// The objects that can be reached from the root of all without passing a node.
+fn reached_without(graph: &Graph, absent: u32) -> Amount {
+    let mut reached = vec![false; graph.end() as usize];
+    let mut rest = vec![0];
+    let mut amount = Amount::default();
+    reached[absent as usize] = true;
+    reached[0] = true;
+    while let Some(node) = rest.pop() {
+        if graph.objects().contains(&node) {
+            amount = sum([amount, Amount { bytes: graph.size(node), objects: 1 }]);
+        }
+        if node >= graph.first_leaf() {
+            continue;
+        }
+        for &next in graph.successors(node) {
+            if !std::mem::replace(&mut reached[next as usize], true) {
+                rest.push(next);
+            }
+        }
+    }
+    amount
+}
+
+fn sum(amounts: impl IntoIterator<Item = Amount>) -> Amount {
+    amounts.into_iter().fold(Amount::default(), |sum, amount| Amount {
+        bytes: sum.bytes + amount.bytes,
+        objects: sum.objects + amount.objects,
+    })
 }
 
 /// While the heap changes as fast as it can, the lists in each capture close, all their objects have

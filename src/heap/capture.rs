@@ -68,6 +68,15 @@ impl Segments {
         self.by_address.iter()
     }
 
+    /// Where the last segment ends in the buffer.
+    pub fn end(&self) -> usize {
+        let ends = self
+            .by_address
+            .iter()
+            .map(|segment| segment.offset + (segment.range.end - segment.range.start) as usize);
+        ends.max().unwrap_or_default()
+    }
+
     /// The segment that contains `address`.
     #[inline]
     pub fn find(&self, address: u64) -> Option<&Segment> {
@@ -91,14 +100,38 @@ impl Segments {
 
     /// The address of a slot.
     pub fn address(&self, slot: u32) -> Option<u64> {
+        self.segment_of(slot)?.address_of(slot)
+    }
+
+    /// The addresses of slots that are in order.
+    pub fn addresses(&self, slots: impl Iterator<Item = u32>) -> impl Iterator<Item = u64> {
+        let mut current = None;
+        slots.filter_map(move |slot| {
+            let known = current.and_then(|segment: &Segment| segment.address_of(slot));
+            known.or_else(|| {
+                current = self.segment_of(slot);
+                current?.address_of(slot)
+            })
+        })
+    }
+
+    /// The last segment that does not begin behind this slot.
+    fn segment_of(&self, slot: u32) -> Option<&Segment> {
         let place = u64::from(slot) * SLOT;
         let after = self.by_offset.partition_point(|&index| {
             self.by_address.get(index as usize).is_some_and(|s| s.offset as u64 <= place)
         });
         let index = *self.by_offset.get(after.checked_sub(1)?)?;
-        let segment = self.by_address.get(index as usize)?;
-        let address = segment.range.start.checked_add(place - segment.offset as u64)?;
-        segment.range.contains(&address).then_some(address)
+        self.by_address.get(index as usize)
+    }
+}
+
+impl Segment {
+    /// The address of a slot of this segment.
+    fn address_of(&self, slot: u32) -> Option<u64> {
+        let inside = (u64::from(slot) * SLOT).checked_sub(self.offset as u64)?;
+        let address = self.range.start.checked_add(inside)?;
+        self.range.contains(&address).then_some(address)
     }
 }
 
@@ -112,6 +145,8 @@ pub struct Capture<'a> {
     pub(super) buffer: MmapMut,
     /// Mappings that cannot be written, by address.
     pub(super) constant: Vec<Range<u64>>,
+    /// Memory that comes with the program's files, by address.
+    pub(super) program: Vec<Range<u64>>,
     pub(super) process: &'a Process,
     /// How it was made.
     pub facts: super::CaptureFacts,
@@ -123,9 +158,22 @@ impl Capture<'_> {
         &self.segments
     }
 
-    /// Bytes of the buffer that slots number, in slots.
+    /// The number of slots: they end with the last segment.
     pub fn slots(&self) -> usize {
-        self.buffer.len() / SLOT as usize
+        self.segments.end() / SLOT as usize
+    }
+
+    /// The bytes that it has, those of untouched pages included.
+    pub fn extent(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
+    }
+
+    /// Whether the memory at this address comes with the program's files.
+    #[inline]
+    pub fn is_of_program(&self, address: u64) -> bool {
+        let after = self.program.partition_point(|range| range.start <= address);
+        let range = after.checked_sub(1).and_then(|index| self.program.get(index));
+        range.is_some_and(|range| address < range.end)
     }
 
     /// The mapping that contains this address and cannot be written.

@@ -139,22 +139,16 @@ impl Census {
 
     /// The slot of the object with this number.
     pub fn slot(&self, number: u32) -> Option<u32> {
-        let (rank, before, bits): (u32, fn(&Entry) -> u32, fn(&Entry) -> u64) = if number
-            < self.first_leaf
-        {
-            (number.checked_sub(self.first_container)?, |e| e.containers_before, |e| e.containers)
-        } else {
-            (number - self.first_leaf, |e| e.leaves_before, |e| e.leaves())
+        let (column, first) = match number < self.first_leaf {
+            true => (CONTAINERS, self.first_container),
+            false => (LEAVES, self.first_leaf),
         };
-        // The last entry that does not begin behind it.
-        let after = self.entries.partition_point(|entry| before(entry) <= rank);
-        let index = after.checked_sub(1)?;
+        let rank = number.checked_sub(first)?;
+        let index = self.entry_of(column, rank)?;
         let entry = self.entries.get(index)?;
-        let mut rest = bits(entry);
-        for _ in before(entry)..rank {
-            rest &= rest.wrapping_sub(1);
-        }
-        (rest != 0).then(|| index as u32 * ENTRY + rest.trailing_zeros())
+        let mut bits = Bits((column.bits)(entry));
+        let bit = bits.nth((rank - (column.before)(entry)) as usize)?;
+        Some(index as u32 * ENTRY + bit)
     }
 
     /// The number of the first container.
@@ -174,33 +168,40 @@ impl Census {
 
     /// The slots of the containers with numbers from `first` on, in order.
     pub fn containers_from(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
-        self.slots_from(
-            first.saturating_sub(self.first_container),
-            |e| e.containers_before,
-            |e| e.containers,
-        )
+        self.slots_from(CONTAINERS, first.saturating_sub(self.first_container))
     }
 
     /// The slots of the leaves with numbers from `first` on, in order.
     pub fn leaves_from(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
-        self.slots_from(first.saturating_sub(self.first_leaf), |e| e.leaves_before, |e| e.leaves())
+        self.slots_from(LEAVES, first.saturating_sub(self.first_leaf))
     }
 
-    fn slots_from(
-        &self,
-        rank: u32,
-        before: fn(&Entry) -> u32,
-        bits: fn(&Entry) -> u64,
-    ) -> impl Iterator<Item = u32> + '_ {
-        let index = self.entries.partition_point(|entry| before(entry) <= rank).saturating_sub(1);
-        let skipped = self.entries.get(index).map_or(0, |entry| rank - before(entry));
-        let entries = self.entries.iter().enumerate().skip(index);
+    fn slots_from(&self, column: Column, rank: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.entry_of(column, rank).unwrap_or_default();
+        let skipped = self.entries.get(first).map_or(0, |entry| rank - (column.before)(entry));
+        let entries = (0_u32..).zip(&self.entries).skip(first);
         let slots = entries.flat_map(move |(index, entry)| {
-            Bits(bits(entry)).map(move |bit| index as u32 * ENTRY + bit)
+            Bits((column.bits)(entry)).map(move |bit| index * ENTRY + bit)
         });
         slots.skip(skipped as usize)
     }
+
+    /// The last entry that does not begin behind this rank.
+    fn entry_of(&self, column: Column, rank: u32) -> Option<usize> {
+        self.entries.partition_point(|entry| (column.before)(entry) <= rank).checked_sub(1)
+    }
 }
+
+/// Containers or leaves: how many there are before an entry, and those in it.
+#[derive(Clone, Copy)]
+struct Column {
+    before: fn(&Entry) -> u32,
+    bits: fn(&Entry) -> u64,
+}
+
+const CONTAINERS: Column =
+    Column { before: |entry| entry.containers_before, bits: |entry| entry.containers };
+const LEAVES: Column = Column { before: |entry| entry.leaves_before, bits: |entry| entry.leaves() };
 
 /// The places of the bits of a word, the lowest first.
 struct Bits(u64);

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::target::Mapping;
+use crate::target::{Image, Mapping};
 
 /// Memory that can hold objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +35,7 @@ impl Region {
 
 /// The regions of these mappings, in order of address. Neighbours of the same kind are one.
 pub fn regions(maps: &[Mapping]) -> Vec<Region> {
-    let programs: HashSet<_> = maps
-        .iter()
-        .filter(|mapping| mapping.executable && mapping.inode != 0)
-        .map(|mapping| (mapping.device, mapping.inode))
-        .collect();
+    let programs = programs(maps);
     let mut regions: Vec<Region> = Vec::new();
     for mapping in maps {
         let anonymous = mapping.inode == 0;
@@ -64,6 +60,36 @@ pub fn regions(maps: &[Mapping]) -> Vec<Region> {
         }
     }
     regions
+}
+
+/// The memory that comes with the program's files, in order of address: their writable data. Which memory
+/// right behind is theirs as well (`.bss`) is known of the interpreter only.
+pub fn program_data(maps: &[Mapping], interpreter: &Image) -> Vec<Range<u64>> {
+    let programs = programs(maps);
+    let files = maps.iter().filter(|mapping| {
+        let of_program = programs.contains(&(mapping.device, mapping.inode));
+        mapping.writable && !mapping.shared && of_program
+    });
+    let segments = interpreter.segments().iter().filter(|segment| segment.writable);
+    let segments = segments.map(|part| part.address..part.address.saturating_add(part.size));
+    let mut data: Vec<_> = files.map(|file| file.start..file.end).chain(segments).collect();
+    data.sort_unstable_by_key(|range| range.start);
+    data.dedup_by(|next, last| {
+        let overlap = next.start <= last.end;
+        if overlap {
+            last.end = last.end.max(next.end);
+        }
+        overlap
+    });
+    data
+}
+
+/// The files that have code, by device and inode.
+fn programs(maps: &[Mapping]) -> HashSet<((u32, u32), u64)> {
+    maps.iter()
+        .filter(|mapping| mapping.executable && mapping.inode != 0)
+        .map(|mapping| (mapping.device, mapping.inode))
+        .collect()
 }
 
 /// The regions without these ranges, which are in order and do not overlap.

@@ -19,7 +19,7 @@ use procfs::{Current, Meminfo};
 
 use super::buffers::{Buffer, find_buffers, still_buffers};
 use super::capture::{Capture, Segment, Segments};
-use super::regions::{Region, regions, without};
+use super::regions::{Region, program_data, regions, without};
 use crate::memory::ReadError;
 use crate::python::Python;
 use crate::python::pause::{PythonPause, PythonPauseError};
@@ -134,7 +134,8 @@ impl<'a> Capture<'a> {
             };
             let segments = Segments::new(segments);
             let constant = constant(&copied.maps);
-            return Ok(Capture { segments, buffer, constant, process, facts });
+            let program = program_data(&copied.maps, &python.image);
+            return Ok(Capture { segments, buffer, constant, program, process, facts });
         }
         Err(CaptureError::Restless)
     }

@@ -116,6 +116,9 @@ pub struct Interpreter {
     pub modules: usize,
     /// The dict of the module `sys`.
     pub sys_dict: usize,
+    /// `cached_objects.interned_strings`: the dict of interned strings, which is on the collector's
+    /// lists from 3.14 on. It does not own the strings.
+    pub interned: Option<usize>,
 }
 
 /// `PyThreadState`.

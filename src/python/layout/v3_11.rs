@@ -10,7 +10,14 @@ pub static TABLES: [Table; 1] =
 /// 3.11.7.
 pub const LAYOUT: Layout = Layout {
     runtime: Runtime { interpreters_head: 40, interpreters_main: 48 },
-    interpreter: Interpreter { next: 0, id: 48, threads_head: 16, modules: 888, sys_dict: 904 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 48,
+        threads_head: 16,
+        modules: 888,
+        sys_dict: 904,
+        interned: None,
+    },
     thread: Thread {
         next: 8,
         interpreter: 16,

@@ -9,7 +9,14 @@ pub static TABLES: [Table; 1] =
 
 /// 3.12.1.
 pub const LAYOUT: Layout = Layout {
-    interpreter: Interpreter { next: 0, id: 8, threads_head: 72, modules: 944, sys_dict: 352 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 8,
+        threads_head: 72,
+        modules: 944,
+        sys_dict: 352,
+        interned: None,
+    },
     thread: Thread {
         pthread: 136,
         native_id: Some(144),

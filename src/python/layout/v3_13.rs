@@ -19,6 +19,7 @@ pub const FIRST: Layout = Layout {
         threads_head: 7344,
         modules: 7656,
         sys_dict: 7640,
+        interned: None,
     },
     thread: Thread {
         pthread: 152,

@@ -19,6 +19,7 @@ pub const LAYOUT: Layout = Layout {
         threads_head: 7344,
         modules: 7688,
         sys_dict: 7672,
+        interned: Some(224_624),
     },
     thread: Thread { holds_gil: Some(36), ..v3_13::LAYOUT.thread },
     gc: Gc { place: GcPlace::Interpreter(7408), generations: 24, permanent: 96, collecting: 192 },

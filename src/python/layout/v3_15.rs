@@ -15,6 +15,7 @@ pub const LAYOUT: Layout = Layout {
         threads_head: 7336,
         modules: 7592,
         sys_dict: 7576,
+        interned: Some(224_896),
     },
     thread: Thread {
         pthread: 176,

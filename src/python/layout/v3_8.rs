@@ -9,7 +9,14 @@ pub static TABLES: [Table; 1] =
 /// 3.8.18.
 pub const LAYOUT: Layout = Layout {
     runtime: Runtime { interpreters_head: 32, interpreters_main: 40 },
-    interpreter: Interpreter { next: 0, id: 16, threads_head: 8, modules: 56, sys_dict: 72 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 16,
+        threads_head: 8,
+        modules: 56,
+        sys_dict: 72,
+        interned: None,
+    },
     thread: Thread {
         next: 8,
         interpreter: 16,

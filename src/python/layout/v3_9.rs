@@ -8,7 +8,14 @@ pub static TABLES: [Table; 1] =
 
 /// 3.9.18.
 pub const LAYOUT: Layout = Layout {
-    interpreter: Interpreter { next: 0, id: 24, threads_head: 8, modules: 856, sys_dict: 872 },
+    interpreter: Interpreter {
+        next: 0,
+        id: 24,
+        threads_head: 8,
+        modules: 856,
+        sys_dict: 872,
+        interned: None,
+    },
     gil: Gil::Process { last_holder: 360, locked: 368 },
     gc: Gc { place: GcPlace::Interpreter(616), ..v3_8::LAYOUT.gc },
     types: Type {

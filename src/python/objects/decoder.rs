@@ -74,6 +74,12 @@ impl Decoder {
         self.kinds.get(id.0 as usize)
     }
 
+    /// The type at this address, if it has been seen.
+    #[inline]
+    pub fn known_type(&self, address: u64) -> Option<&Kind> {
+        self.kind(*self.ids.get(&address)?)
+    }
+
     /// The type at this address, or an error where there is none.
     pub fn type_at<M: Memory>(&mut self, memory: &M, address: u64) -> Result<TypeId, ReadError> {
         if let Some((last, id)) = self.last
@@ -140,6 +146,15 @@ impl Decoder {
             header: if size.is_static { 0 } else { kind.header },
             conservative: kind.unknown.is_some(),
         })
+    }
+
+    /// Whether an object is a string that the interpreter keeps in its table of interned ones.
+    pub fn is_interned<M: Memory>(&self, memory: &M, object: u64) -> Result<bool, ReadError> {
+        /// `state.interned`: two bits up to 3.11 and three after, the third of which is not used.
+        const INTERNED: u32 = 3;
+        let kind = self.known_type(type_of(memory, &self.context.layout, object)?);
+        let state = memory.u32(at(object, self.context.layout.unicode.state))?;
+        Ok(kind.is_some_and(Kind::is_text) && state & INTERNED != 0)
     }
 
     /// How one object refers to another; `None` where it does not, or cannot be read.

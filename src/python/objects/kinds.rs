@@ -268,6 +268,16 @@ impl Kind {
         Ok(kind)
     }
 
+    /// Whether its objects are strings.
+    pub fn is_text(&self) -> bool {
+        self.body == Body::Str
+    }
+
+    /// Whether its objects are types.
+    pub fn is_metatype(&self) -> bool {
+        self.body == Body::Type
+    }
+
     /// Whether its objects never refer to others: numbers, strings and the like.
     pub fn is_leaf(&self) -> bool {
         matches!(self.body, Body::Plain | Body::Int | Body::Str)
