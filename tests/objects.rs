@@ -4,13 +4,14 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::env;
 use std::ops::RangeInclusive;
 
 use leakspy::memory::{Cached, Memory};
 use leakspy::python::Python;
-use leakspy::python::objects::{Decoder, Edges};
+use leakspy::python::objects::{Decoder, Edges, TypeId};
 use leakspy::target::Process;
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use support::{Interpreter, Target, cases};
 
@@ -48,6 +49,7 @@ const UNKNOWN: &[&str] = &[
     "_pickle.Pdata",
     "_pickle.Pickler",
     "_pickle.Unpickler",
+    "module",
     "ctypes._endian._swapped_struct_meta",
     "ctypes._endian._swapped_union_meta",
     "posix.ScandirIterator",
@@ -65,6 +67,7 @@ const UNKNOWN: &[&str] = &[
 enum Difference {
     Name,
     Size,
+    External,
     Missing,
     Excess,
     Held,
@@ -75,7 +78,9 @@ enum Difference {
 use Difference::*;
 
 fn main() {
-    let trials = cases("heap_types", are_what_the_interpreter_says);
+    let mut trials = cases("heap_types", are_what_the_interpreter_says);
+    trials.extend(cases("reference_counts", are_those_counted));
+    trials.extend(with_numpy("numpy_arrays", own_their_data));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -85,18 +90,15 @@ struct Truth {
     objects: Vec<Row>,
     held: Vec<(u64, Vec<u64>)>,
     names: Vec<(u64, u64, String)>,
+    external: Vec<(u64, u64)>,
+    paths: Vec<(Vec<u64>, Vec<String>)>,
 }
 
 /// An object: its address, its type, its size, whether it is tracked, its referents.
 type Row = (u64, String, i64, bool, Vec<u64>);
 
 fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<(), Failed> {
-    let folder = interpreter.scratch();
-    let path = folder.path().join("truth.json");
-    let inside = interpreter.inside(&path).to_string_lossy().into_owned();
-    let target = Target::start(interpreter, "heap_types", &[&inside]);
-    let truth: Truth = serde_json::from_slice(&std::fs::read(path)?)?;
-    let process = Process::open(target.pid())?;
+    let (_target, process, truth) = start(interpreter)?;
     let python = Python::attach(&process)?;
     let memory = Cached::new(&process);
     let mut check = Check::new(&memory, &python, interpreter, &truth);
@@ -108,6 +110,12 @@ fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<()
     }
     for (holder, thing, how) in &truth.names {
         check.link(*holder, *thing, how);
+    }
+    for (object, bytes) in &truth.external {
+        check.external(*object, *bytes);
+    }
+    for (objects, how) in &truth.paths {
+        check.path(objects, how);
     }
     assert!(truth.objects.len() > 30_000, "only {} objects were compared", truth.objects.len());
     check.report()
@@ -163,6 +171,10 @@ impl<'a, M: Memory> Check<'a, M> {
         let full = shape.shallow + shape.header;
         if full as i64 != *size && full + self.counted_elsewhere(kind, &held) != *size as u64 {
             self.differ(Size, kind, format!("{address:#x}: expected {size}, found {full}"));
+        }
+        if self.decoder.is_interned_strings(self.memory, *address) {
+            assert!(shown.is_empty(), "the table of interned strings does not hold them");
+            return;
         }
         if self.values_are_shown_by_the_instance(&missing, &excess) {
             return;
@@ -229,11 +241,30 @@ impl<'a, M: Memory> Check<'a, M> {
         }
     }
 
+    fn external(&mut self, object: u64, bytes: u64) {
+        let shape = self.decoder.describe(self.memory, object, &mut self.edges);
+        let found = shape.map(|shape| shape.external);
+        if found != Ok(bytes) {
+            let kind = self.type_of(object).to_owned();
+            self.differ(External, &kind, format!("expected {bytes}, found {found:?}"));
+        }
+    }
+
     fn link(&mut self, holder: u64, thing: u64, how: &str) {
         let found = self.decoder.link(self.memory, holder, thing).map(|link| link.to_string());
         if found.as_deref() != Some(how) {
             let kind = self.type_of(holder).to_owned();
             self.differ(Link, &kind, format!("expected {how}, found {found:?}"));
+        }
+    }
+
+    fn path(&mut self, objects: &[u64], how: &[String]) {
+        let steps = self.decoder.path(self.memory, objects);
+        let found: Vec<String> = steps.iter().map(|step| step.link.to_string()).collect();
+        let end = steps.last().map(|step| step.object);
+        if found != how || end != objects.last().copied() {
+            let kind = self.type_of(objects[0]).to_owned();
+            self.differ(Link, &kind, format!("expected {how:?}, found {found:?}"));
         }
     }
 
@@ -273,5 +304,108 @@ impl<'a, M: Memory> Check<'a, M> {
 
 /// Whether this is a class of the fixture.
 fn is_own(kind: &str) -> bool {
-    kind.starts_with("__main__.")
+    kind.starts_with("specimens")
+}
+
+/// No object has more references than it counts, and most have exactly so many. What is missing are
+/// references of C code: static variables, tables of modules, running frames.
+fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let (_target, process, truth) = start(interpreter)?;
+    let python = Python::attach(&process)?;
+    let memory = Cached::new(&process);
+    let mut decoder = Decoder::new(&memory, &python, EXTENT);
+    let mut edges = Edges::new();
+    let mut found: HashMap<u64, u32> = HashMap::new();
+    let mut maybe: HashMap<u64, u32> = HashMap::new();
+    let mut kinds: HashMap<u64, TypeId> = HashMap::new();
+    let mut queue: Vec<u64> = truth.objects.iter().map(|row| row.0).collect();
+    let mut seen: HashSet<u64> = queue.iter().copied().collect();
+    while let Some(object) = queue.pop() {
+        let shape = decoder.describe(&memory, object, &mut edges)?;
+        kinds.insert(object, shape.kind);
+        for child in edges.shown.iter().chain(&edges.held) {
+            *found.entry(*child).or_default() += 1;
+            if seen.insert(*child) {
+                queue.push(*child);
+            }
+        }
+        for word in &edges.candidates {
+            *maybe.entry(*word).or_default() += 1;
+        }
+    }
+    let (mut exact, mut mortal) = (0, 0);
+    let mut excess: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (object, kind) in &kinds {
+        let count = memory.u32(*object)?;
+        let immortal_from = if interpreter.version[1] >= 12 { 1 << 31 } else { 900_000_000 };
+        if count >= immortal_from {
+            continue;
+        }
+        mortal += 1;
+        let of = |counts: &HashMap<u64, u32>| counts.get(object).copied().unwrap_or_default();
+        exact += usize::from(count == of(&found) || count == of(&found) + of(&maybe));
+        let name = decoder.kind(*kind).map_or("?", |kind| kind.name.as_str());
+        // The constants of the modules that 3.11 has frozen are not counted.
+        let is_frozen = interpreter.version[1] == 11 && name == "bool";
+        if count < of(&found) && !is_frozen {
+            let detail = format!("{object:#x} counts {count}, found {}", of(&found));
+            excess.entry(name).or_default().push(detail);
+        }
+    }
+    let share = exact as f64 / mortal as f64;
+    println!("{}: {:.2} % of {mortal} reference counts are exact", interpreter.name, share * 100.0);
+    if share < 0.95 || !excess.is_empty() {
+        return Err(format!("exact: {share}; too many references: {excess:#?}").into());
+    }
+    Ok(())
+}
+
+/// A trial for each Python in `PYTHONS_WITH_NUMPY`, paths with colons between them.
+fn with_numpy(
+    fixture: &str,
+    test: fn(&Interpreter) -> Result<(), Failed>,
+) -> impl Iterator<Item = Trial> {
+    let paths = env::var_os("PYTHONS_WITH_NUMPY").unwrap_or_default();
+    let found: Vec<Interpreter> =
+        env::split_paths(&paths).filter_map(|path| Interpreter::at(&path)).collect();
+    let none = found.is_empty().then(|| {
+        let name = format!("{fixture}::PYTHONS_WITH_NUMPY names none");
+        Trial::test(name, || Ok(())).with_ignored_flag(true)
+    });
+    let fixture = fixture.to_owned();
+    let trial = move |found: Interpreter| {
+        Trial::test(format!("{fixture}::{}", found.name), move || test(&found))
+    };
+    found.into_iter().map(trial).chain(none)
+}
+
+/// Data is counted once, as external to the array that owns it.
+fn own_their_data(interpreter: &Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "numpy_arrays", &[]);
+    let rows: Vec<(u64, u64, Vec<u64>)> = serde_json::from_value(target.ask("arrays"))?;
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let mut decoder = Decoder::new(&process, &python, EXTENT);
+    let mut edges = Edges::new();
+    for (array, owned, held) in rows {
+        let shape = decoder.describe(&process, array, &mut edges)?;
+        let name = decoder.kind(shape.kind).map(|kind| kind.name.clone());
+        assert_eq!(shape.external, owned, "{name:?} at {array:#x}");
+        assert!(shape.shallow < 1000 && !shape.conservative, "{name:?}: {shape:?}");
+        for thing in held {
+            assert!(edges.held.contains(&thing), "{name:?} at {array:#x} holds {thing:#x}");
+        }
+    }
+    Ok(())
+}
+
+/// Runs the fixture and has it write down the truth.
+fn start(interpreter: &'static Interpreter) -> Result<(Target, Process, Truth), Failed> {
+    let folder = interpreter.scratch();
+    let path = folder.path().join("truth.json");
+    let inside = interpreter.inside(&path).to_string_lossy().into_owned();
+    let target = Target::start(interpreter, "heap_types", &[&inside]);
+    let truth = serde_json::from_slice(&std::fs::read(path)?)?;
+    let process = Process::open(target.pid())?;
+    Ok((target, process, truth))
 }

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use crate::profile::messages::Request;
+use crate::profile::outbox::Outbox;
 use crate::profile::sampler;
 use crate::target::guardian::become_guardian;
 
@@ -18,6 +19,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     input.read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
     // Nothing follows the request, so what the reader has buffered is not missed.
-    sampler::serve(&request, io::stdin().as_fd(), &mut io::stdout().lock())?;
+    let reports = io::stdout().as_fd().try_clone_to_owned()?;
+    sampler::serve(&request, io::stdin().as_fd(), &mut Outbox::new(reports)?)?;
     Ok(ExitCode::SUCCESS)
 }

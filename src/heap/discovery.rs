@@ -36,8 +36,6 @@ pub struct Discovery {
     pub roots: Vec<Root>,
     /// The numbers of the objects that the collector tracks: those of each generation, youngest first.
     pub tracked: [Vec<u32>; Generation::ALL.len()],
-    /// The addresses of containers that do not keep alive what they refer to.
-    pub closed: Vec<u64>,
     /// What did not fit together.
     pub inconsistencies: Inconsistencies,
 }
@@ -82,8 +80,7 @@ impl Discovery {
         let roots = known_roots(capture, python, &decoder);
         let seeds: Vec<u64> = roots.iter().flat_map(|root| &root.objects).copied().collect();
         let arenas = python.arenas(capture).unwrap_or_default();
-        let closed = python.interned_dicts(capture).unwrap_or_default();
-        let heap = Heap { capture, marks: &marks, python, closed: &closed };
+        let heap = Heap { capture, marks: &marks, python };
         let mut tracers = vec![Tracer::new(decoder.clone()); threads.max(1)];
         for objects in &tracked {
             for_all(&mut tracers, objects, BATCH, |tracer, object| tracer.follow(&heap, *object));
@@ -100,7 +97,7 @@ impl Discovery {
         let census = marks.number(1 + roots.len() as u32);
         let number = |object| census.number(capture.segments().slot(object)?);
         let tracked = tracked.map(|objects| objects.into_iter().filter_map(number).collect());
-        Ok(Discovery { census, decoder, roots, tracked, closed, inconsistencies })
+        Ok(Discovery { census, decoder, roots, tracked, inconsistencies })
     }
 }
 
@@ -109,8 +106,6 @@ struct Heap<'a> {
     capture: &'a Capture<'a>,
     marks: &'a Marks,
     python: &'a Python,
-    /// Containers that are not followed.
-    closed: &'a [u64],
 }
 
 /// Follows references, in one thread.
@@ -133,9 +128,6 @@ impl Tracer {
     fn follow(&mut self, heap: &Heap<'_>, object: u64) {
         self.rest.push(object);
         while let Some(object) = self.rest.pop() {
-            if heap.closed.contains(&object) {
-                continue;
-            }
             let mut edges = std::mem::take(&mut self.edges);
             match self.decoder.describe(heap.capture, object, &mut edges) {
                 Ok(shape) => {

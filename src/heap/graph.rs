@@ -355,7 +355,7 @@ impl<'a> Describer<'a> {
                 let containers = segments.addresses(census.containers_from(first));
                 for (number, (object, (kind, size))) in (first..).zip(containers.zip(places)) {
                     self.object(number, object, kind, size);
-                    self.add_edges(object, block);
+                    self.add_edges(block);
                 }
                 block.targets.shrink_to_fit();
             }
@@ -384,14 +384,12 @@ impl<'a> Describer<'a> {
     }
 
     /// Adds the edges of the object that was described last.
-    fn add_edges(&mut self, object: u64, block: &mut Block) {
-        if !self.discovery.closed.contains(&object) {
-            let segments = self.capture.segments();
-            let number = |&child: &u64| self.discovery.census.number(segments.slot(child)?);
-            let Edges { shown, held, candidates } = &self.edges;
-            let children = shown.iter().chain(held).chain(candidates);
-            block.targets.extend(children.filter_map(number));
-        }
+    fn add_edges(&mut self, block: &mut Block) {
+        let segments = self.capture.segments();
+        let number = |&child: &u64| self.discovery.census.number(segments.slot(child)?);
+        let Edges { shown, held, candidates } = &self.edges;
+        let children = shown.iter().chain(held).chain(candidates);
+        block.targets.extend(children.filter_map(number));
         block.ends.push(block.targets.len() as u32);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Our clock runs while the target stands still, so what the hits cost is taken off. How long a stop
 //! lasted for the target, the kernel knows (see [`perf`](crate::target::breakpoint::perf)); where it
-//! does not tell, our own view of it is corrected by the shortest round trip ever seen. What a hit
-//! costs that is only counted was measured beforehand.
+//! does not tell, our own view of it is corrected by how long waking up takes both sides. What a hit costs
+//! that is only counted is measured again and again. How far all this may be wrong is part of the account.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
@@ -13,6 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
 use super::messages::{Look, Sample};
+use crate::target::breakpoint::cost::Probe;
 use crate::target::breakpoint::{Interruptions, Span};
 
 /// The time of `CLOCK_MONOTONIC` in nanoseconds.
@@ -27,60 +30,126 @@ const LOOKS: usize = 50;
 /// What a hit costs in a program, relative to what it costs in a loop that does nothing else: it
 /// finds colder caches (measured: 1.08 to 1.10).
 const COLDER: f64 = 1.08;
+/// With less time for each hit than this, relative to what one should cost, all of it is taken to be cost.
+const DENSE: f64 = 1.15;
+/// How far the cost of a counted hit may be off, relative to it (it was within 4 % of what totals with
+/// a known truth call for).
+const UNSURE_OF_HITS: f64 = 0.05;
+/// The same for the round trip of a stop that nobody but us has timed.
+const UNSURE_OF_ROUNDS: f64 = 0.5;
+/// How many past round trips are remembered.
+const ROUNDS: usize = 2000;
+/// Which of all remembered times is taken for the cost alone: the one that this share is below. What
+/// the target does between two hits only adds to them.
+const LOW: f64 = 0.1;
+
+/// How many measurements of a counted hit are remembered. It changes with what else the machine does.
+const MEASUREMENTS: usize = 25;
 
 /// What hits cost.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Costs {
-    /// A hit that is only counted, as measured on ourselves.
-    counted_hit: Option<Duration>,
+    /// What a hit that is only counted is measured with, where hits are counted.
+    probe: Option<Probe>,
+    /// What it cost ourselves, the latest last.
+    measured: VecDeque<Duration>,
     /// Seconds for each hit in the last looks, which is what it cost and what the target did between
     /// two: never less than the cost.
     at_most: VecDeque<f64>,
-    shortest_round: Option<u64>,
+    /// Nanoseconds from letting a thread go on to hearing of its next hit.
+    rounds: VecDeque<u64>,
 }
 
 impl Costs {
-    /// `counted_hit`: the time of a hit that is only counted, where hits are counted.
-    pub fn new(counted_hit: Option<Duration>) -> Costs {
-        Costs { counted_hit, at_most: VecDeque::new(), shortest_round: None }
+    /// For where hits are counted: measures what one costs.
+    pub fn measured() -> io::Result<Costs> {
+        let mut costs = Costs { probe: Some(Probe::new()?), ..Costs::unknown() };
+        (0..MEASUREMENTS).try_for_each(|_| costs.measure())?;
+        Ok(costs)
     }
 
-    /// Takes note of the nanoseconds between letting a thread go on and hearing of its next hit. The
-    /// shortest is what waking up costs both sides.
+    /// For where each hit is a stop.
+    pub fn unknown() -> Costs {
+        Costs {
+            probe: None,
+            measured: VecDeque::new(),
+            at_most: VecDeque::new(),
+            rounds: VecDeque::new(),
+        }
+    }
+
+    /// Measures once more, for a fraction of a millisecond.
+    pub fn measure(&mut self) -> io::Result<()> {
+        if let Some(probe) = &self.probe {
+            push(&mut self.measured, probe.measure()?, MEASUREMENTS);
+        }
+        Ok(())
+    }
+
+    /// Takes note of the nanoseconds between letting a thread go on and hearing of its next hit: what
+    /// waking up costs both sides, and what the target does meanwhile.
     pub fn note_round(&mut self, round: u64) {
-        self.shortest_round = Some(self.shortest_round.map_or(round, |known| known.min(round)));
+        push(&mut self.rounds, round, ROUNDS);
     }
 
     /// Takes note of `hits` in a `time` in which the target did not stand still.
     fn note(&mut self, time: Duration, hits: u64) {
-        if self.at_most.len() == LOOKS {
-            self.at_most.pop_front();
-        }
-        self.at_most.push_back(time.as_secs_f64() / hits as f64);
+        push(&mut self.at_most, time.as_secs_f64() / hits as f64, LOOKS);
     }
 
     /// The time of a hit that is only counted, in the target; zero where none is.
+    ///
+    /// The looks with the least time for each hit tell it best, for they include what a stop leaves cold;
+    /// but only if the target did next to nothing between two hits, and not something that takes as long.
     pub fn of_counted_hit(&self) -> Duration {
-        let Some(measured) = self.counted_hit else { return Duration::ZERO };
-        let mut at_most: Vec<f64> = self.at_most.iter().copied().collect();
-        at_most.sort_by(f64::total_cmp);
+        let Some(measured) = quantile(self.measured.iter().copied(), 0.5, Duration::cmp) else {
+            return Duration::ZERO;
+        };
         let expected = measured.as_secs_f64() * COLDER;
-        let bound = at_most.get(at_most.len() / 10).copied().unwrap_or(expected);
-        Duration::try_from_secs_f64(expected.min(bound)).unwrap_or_default()
+        let least = quantile(self.at_most.iter().copied(), LOW, f64::total_cmp);
+        let cost = least.filter(|&least| least < expected * DENSE).unwrap_or(expected);
+        Duration::try_from_secs_f64(cost).unwrap_or_default()
     }
 
     fn of_round(&self) -> u64 {
-        self.shortest_round.unwrap_or(0)
+        quantile(self.rounds.iter().copied(), LOW, u64::cmp).unwrap_or(0)
     }
 }
 
-/// A sample, and when by our clock its thread was seen and let go.
-#[derive(Debug)]
-pub struct Taken {
+/// The value that this share of all is below.
+fn quantile<T: Copy>(
+    values: impl Iterator<Item = T>,
+    share: f64,
+    compare: impl Fn(&T, &T) -> Ordering,
+) -> Option<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable_by(compare);
+    values.get((values.len() as f64 * share) as usize).copied()
+}
+
+fn push<T>(latest: &mut VecDeque<T>, value: T, most: usize) {
+    if latest.len() == most {
+        latest.pop_front();
+    }
+    latest.push_back(value);
+}
+
+/// A stop, by our clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Stop {
+    /// The thread that stopped.
+    pub tid: i32,
     /// When we learned that it stands still.
     pub seen: u64,
     /// When we let it go on.
     pub resumed: u64,
+}
+
+/// A sample.
+#[derive(Debug)]
+pub struct Taken {
+    /// When we learned by our clock that its thread stands still.
+    pub seen: u64,
     /// One in how many looks would have seen it.
     pub one_in: f64,
     /// What was found.
@@ -96,6 +165,8 @@ pub struct Open {
     pub opened: u64,
     /// The counters' sum before; `None` where hits are not counted.
     pub hits_before: Option<u64>,
+    /// All stops so far, in order, also those that came to nothing.
+    pub stops: Vec<Stop>,
     /// The first hit, which stopped its thread whatever the chance.
     pub first: Option<Taken>,
     /// The samples so far, in order.
@@ -105,7 +176,14 @@ pub struct Open {
 impl Open {
     /// A look that begins now.
     pub fn new(plan: &Plan, hits_before: Option<u64>) -> Open {
-        Open { plan: *plan, opened: now(), hits_before, first: None, taken: Vec::new() }
+        Open {
+            plan: *plan,
+            opened: now(),
+            hits_before,
+            stops: Vec::new(),
+            first: None,
+            taken: Vec::new(),
+        }
     }
 
     /// Makes up the accounts. `closed`: when it ended. `hits`: all in it. `interruptions`: as the
@@ -117,8 +195,10 @@ impl Open {
         interruptions: Option<Interruptions>,
         costs: &mut Costs,
     ) -> (Look, Outcome) {
+        let timed = interruptions.is_some();
+        let round = costs.of_round();
         let Interruptions { mut stops, mut preemptions } =
-            interruptions.unwrap_or_else(|| self.as_we_saw_it(costs));
+            interruptions.unwrap_or_else(|| self.as_we_saw_it(round));
         for span in stops.iter_mut().chain(&mut preemptions) {
             span.to = span.to.min(closed);
         }
@@ -134,12 +214,17 @@ impl Open {
             costs.note(Duration::from_nanos(running), hits);
         }
         let cost = costs.of_counted_hit();
+        let unsure = cost.as_secs_f64() * hits as f64 * UNSURE_OF_HITS
+            + if timed { 0.0 } else { round as f64 * 1e-9 * stops.len() as f64 * UNSURE_OF_ROUNDS };
         // Where hits are not counted each is a stop, and no better known than its round trip.
-        let least = Duration::from_nanos(costs.of_round() / 50).saturating_mul(hits as u32);
+        let least = Duration::from_nanos(round / 50).saturating_mul(hits as u32);
         let own = own_time(Duration::from_nanos(running), hits, cost).max(least);
         let first_hit = stops.first().map_or(closed, |stop| stop.from);
+        let until_hit = preemptions.iter().map(|span| Span { to: span.to.min(first_hit), ..*span });
+        let elsewhere = length(&until_hit.collect::<Vec<_>>());
+        let gap = first_hit.saturating_sub(self.opened).saturating_sub(elsewhere);
         let seen = Seen {
-            gap: Duration::from_nanos(first_hit.saturating_sub(self.opened)),
+            gap: Duration::from_nanos(gap),
             own,
             hits,
             samples: self.taken.len(),
@@ -156,26 +241,22 @@ impl Open {
         }
         for taken in &mut self.taken {
             let stop = stops.iter().rev().find(|stop| stop.from <= taken.seen);
-            let stop = stop.copied().unwrap_or(Span { from: taken.seen, to: taken.resumed });
-            taken.sample.pause = stop.to.saturating_sub(stop.from);
+            taken.sample.pause = stop.map_or(0, |stop| stop.to.saturating_sub(stop.from));
         }
         let counted = cost.as_nanos() as u64 * hits;
         let look = Look {
             stands_for: stands_for.as_nanos() as u64,
             still: stood + counted,
+            unsure: (unsure / own.as_secs_f64().max(1e-9)).min(1.0),
             hits,
             samples: self.taken.into_iter().map(|taken| taken.sample).collect(),
         };
         (look, Outcome { lasted: Duration::from_nanos(whole), own, hits })
     }
 
-    fn as_we_saw_it(&self, costs: &Costs) -> Interruptions {
-        let stop = |taken: &Taken| Span {
-            from: taken.seen,
-            to: taken.resumed.saturating_add(costs.of_round()),
-        };
-        let all = self.first.iter().chain(&self.taken);
-        Interruptions { stops: all.map(stop).collect(), preemptions: Vec::new() }
+    fn as_we_saw_it(&self, round: u64) -> Interruptions {
+        let span = |stop: &Stop| Span { from: stop.seen, to: stop.resumed.saturating_add(round) };
+        Interruptions { stops: self.stops.iter().map(span).collect(), preemptions: Vec::new() }
     }
 }
 

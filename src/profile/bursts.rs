@@ -28,9 +28,11 @@ const SAMPLES: u32 = 60;
 const HITS_PER_SAMPLE: f64 = 5.0;
 /// The share of the target's time that counting hits may take, if that allows for more of them.
 const BUDGET: f64 = 0.005;
-/// A burst is over after this time, however few samples it has; so is a piece of looking all the
-/// time. New threads are then taken up.
-const LONGEST: Duration = Duration::from_millis(50);
+/// A piece of looking all the time lasts this long. New threads are then taken up.
+const PIECE: Duration = Duration::from_millis(50);
+/// A burst is over after this time, however few samples it has. It takes 10 to 20 ms where the target has
+/// a processor to itself.
+const LONGEST: Duration = Duration::from_millis(250);
 /// How well the cost of a hit is known, relative to it: no mean gap is taken to be shorter.
 const KNOWN: f64 = 0.01;
 /// How soon after the beginning of a burst the hit that ends a gap must come to be counted.
@@ -77,24 +79,30 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// For `rate` samples a second. `cost` is the time of a hit that is only counted; `None` where
-    /// hits cannot be counted, and each stops its thread.
-    pub fn new(rate: f64, cost: Option<Duration>) -> Planner {
-        let bearable = cost.map_or(rate, |cost| {
-            (HITS_PER_SAMPLE * rate).max(BUDGET / cost.as_secs_f64().max(1e-7))
-        });
+    /// For `rate` samples a second. `cost` is the time of a hit that is only counted; zero where
+    /// none is, for each stops its thread.
+    pub fn new(rate: f64, cost: Duration) -> Planner {
+        let cost = cost.as_secs_f64();
+        let cheap = if cost > 0.0 { BUDGET / cost.max(1e-7) } else { 0.0 };
+        let bearable = cheap.max(HITS_PER_SAMPLE * rate);
         Planner { rate, bearable, hits: 0.0, own: 0.0, lasted: 0.0, looks: 0.0 }
     }
 
     /// The next look.
     pub fn plan(&self, random: &mut fastrand::Rng) -> Plan {
         let samples = (SAMPLES as f64).min(self.rate.ceil()).max(1.0);
-        let (samples, longest) = (samples as u32, LONGEST);
+        let samples = samples as u32;
         let hits_per_second = if self.looks > 0.0 { self.hits / self.own.max(1e-9) } else { 1e9 };
         if hits_per_second <= self.bearable {
             // All hits are counted, and as many become samples as are wanted.
             let chance = (self.rate / hits_per_second.max(1e-9)).min(1.0);
-            return Plan { wait: Duration::ZERO, stands_for: None, longest, samples, chance };
+            return Plan {
+                wait: Duration::ZERO,
+                stands_for: None,
+                longest: PIECE,
+                samples,
+                chance,
+            };
         }
         let chance = self.rate / self.bearable;
         let between = f64::from(samples) / self.rate;
@@ -102,7 +110,8 @@ impl Planner {
         // The first look comes soon, for nothing is known before.
         let mean = if self.looks > 0.0 { (between - lasts).max(0.0) } else { 0.02 };
         let stands_for = Some(Duration::from_secs_f64(between));
-        Plan { wait: exponential(random, mean), stands_for, longest, samples, chance }
+        let wait = exponential(random, mean);
+        Plan { wait, stands_for, longest: LONGEST, samples, chance }
     }
 
     /// Takes note of what a look came to.
@@ -182,7 +191,7 @@ mod tests {
     /// bursts, each hit of which is delayed; gives the share of each site.
     fn observe(program: &[(f64, usize)], seconds: f64) -> Vec<f64> {
         let mut random = fastrand::Rng::with_seed(7);
-        let mut planner = Planner::new(100.0, Some(COST));
+        let mut planner = Planner::new(100.0, COST);
         let round: f64 = program.iter().map(|(gap, _)| gap * 1e-6).sum();
         let ends: Vec<f64> = program
             .iter()
@@ -284,8 +293,8 @@ mod tests {
     #[test]
     fn a_target_that_hardly_allocates_is_looked_at_all_the_time() {
         let mut random = fastrand::Rng::with_seed(1);
-        let mut planner = Planner::new(100.0, Some(COST));
-        planner.observe(Outcome { lasted: LONGEST, own: LONGEST, hits: 2 });
+        let mut planner = Planner::new(100.0, COST);
+        planner.observe(Outcome { lasted: PIECE, own: PIECE, hits: 2 });
         let plan = planner.plan(&mut random);
         assert_eq!((plan.wait, plan.stands_for, plan.chance), (Duration::ZERO, None, 1.0));
         assert_close(&observe(&[(5_000.0, 0), (5_000.0, 1)], 600.0), &[0.5, 0.5]);
@@ -295,7 +304,7 @@ mod tests {
     fn samples_come_at_the_rate_that_was_asked_for() {
         let mut random = fastrand::Rng::with_seed(1);
         for hits_per_second in [1e4, 1e5, 1e6, 1e7] {
-            let mut planner = Planner::new(100.0, Some(COST));
+            let mut planner = Planner::new(100.0, COST);
             let (mut samples, mut time) = (0.0, 0.0);
             for _ in 0..500 {
                 let plan = planner.plan(&mut random);

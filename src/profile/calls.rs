@@ -104,8 +104,9 @@ impl Calls {
             // A call through the pointer, without a look at it, has read and jumped in one.
             Some(pointer) if !entered(place) => {
                 let ahead = call_ahead(&self.code, process, &registers, pointer, place.function);
-                let ahead = ahead.map(|ahead| (ahead.arguments, ahead.returns_to));
-                ahead.unwrap_or(([None; 3], registers.instruction))
+                let arguments = ahead.map_or([None; 3], |ahead| ahead.arguments);
+                let caller = ahead.and_then(|ahead| ahead.returns_to);
+                (arguments, caller.unwrap_or(registers.instruction))
             }
             _ => {
                 let caller = match registers.link {

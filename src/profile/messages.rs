@@ -69,6 +69,8 @@ pub struct Look {
     pub stands_for: u64,
     /// How long the target stood still in it, for stops and for counted hits.
     pub still: u64,
+    /// How far its own time may be off, and so all that was counted, relative to it.
+    pub unsure: f64,
     /// Allocations in it.
     pub hits: u64,
     /// The samples, in order.

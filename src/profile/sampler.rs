@@ -9,7 +9,7 @@
 //! It ends when it is asked to or when nobody listens any more; either way every thread is disarmed
 //! and let go of first.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -17,22 +17,32 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::account::{Costs, Open, Taken, now};
+use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
+use super::outbox::Outbox;
 use crate::python::{Python, RawStack, ThreadState};
-use crate::target::breakpoint::{Breakpoints, Way, cost};
+use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
-use crate::target::{Process, ThreadIds};
+use crate::target::{AddressSpace, Process, ThreadIds};
+
+/// How often threads are looked for that have blocked the signal of a hit, in nanoseconds: what they
+/// allocate until then is not seen.
+const UNBLOCK_EVERY: u64 = 1_000_000_000;
+
+/// How often it is checked between looks that the target is still there, in nanoseconds.
+const CHECK_EVERY: u64 = 100_000_000;
+/// How often room for reports is looked for when there is none.
+const WHILE_FULL: Duration = Duration::from_millis(10);
+
+/// How long the threads of a target may be unreadable, in nanoseconds, and how often they are tried.
+const UNREADABLE: u64 = 1_000_000_000;
+const WHILE_UNREADABLE: Duration = Duration::from_millis(5);
 
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
-pub fn serve(
-    request: &Request,
-    control: BorrowedFd<'_>,
-    reports: &mut impl Write,
-) -> io::Result<()> {
+pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -> io::Result<()> {
     let end = match Sampler::attach(request) {
         Ok(mut sampler) => {
             let end = sampler.run(control, reports);
@@ -45,14 +55,8 @@ pub fn serve(
         }
         Err(end) => end,
     };
-    report(reports, &Message::Ended(end))
-}
-
-fn report(reports: &mut impl Write, message: &Message) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    reports.write_all(&line)?;
-    reports.flush()
+    reports.post(&Message::Ended(end))?;
+    reports.send_all()
 }
 
 /// Why sampling cannot go on.
@@ -71,12 +75,15 @@ impl From<io::Error> for Trouble {
 
 struct Sampler {
     process: Process,
+    program: AddressSpace,
     python: Python,
     calls: Calls,
     tracees: Tracees,
     breakpoints: Breakpoints,
     states: FxHashMap<i32, ThreadState>,
     last_states: Vec<ThreadState>,
+    /// When threads that block our signal were last looked for.
+    traps_unblocked: u64,
     planner: Planner,
     random: fastrand::Rng,
     costs: Costs,
@@ -92,76 +99,113 @@ impl Sampler {
         if process.started() != request.started {
             return Err(End::TargetEnded);
         }
+        let program = process.address_space().map_err(|error| failed(&error))?;
         let python = Python::attach(&process).map_err(|error| failed(&error))?;
         let same = Process::open(request.pid).map_err(|_| End::TargetEnded)?;
         let calls = Calls::choose(&python, same).map_err(|error| failed(&error))?;
         let mut tracees = Tracees::new().map_err(|error| failed(&error))?;
         let mut states = FxHashMap::default();
         let last_states = take_up_threads(&process, &python, &mut tracees, &mut states)?;
+        tracees.unblock_traps(&process).map_err(|error| failed(&error))?;
         let first = *states.keys().next().ok_or(End::TargetEnded)?;
         let breakpoints = Breakpoints::prepare(request.way, &calls.spots(), &mut tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
-        let hit_cost = match breakpoints.way() {
-            Way::Perf => Some(cost::of_counted_hit().map_err(|error| failed(&error))?),
-            Way::Ptrace => None,
+        let costs = match breakpoints.way() {
+            Way::Perf => Costs::measured().map_err(|error| failed(&error))?,
+            Way::Ptrace => Costs::unknown(),
         };
         Ok(Sampler {
             process,
+            program,
             python,
             calls,
             tracees,
             breakpoints,
             states,
             last_states,
-            planner: Planner::new(request.rate, hit_cost),
+            traps_unblocked: now(),
+            planner: Planner::new(request.rate, costs.of_counted_hit()),
             random: fastrand::Rng::new(),
-            costs: Costs::new(hit_cost),
+            costs,
             awaited: FxHashSet::default(),
             stack: RawStack::default(),
         })
     }
 
-    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut impl Write) -> Result<End, Trouble> {
+    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
         let started = Message::Started { way: self.breakpoints.way() };
-        report(reports, &started).map_err(Trouble::NobodyListens)?;
+        reports.post(&started).map_err(Trouble::NobodyListens)?;
         loop {
             let plan = self.planner.plan(&mut self.random);
-            let until = now().saturating_add(plan.wait.as_nanos() as u64);
-            while now() < until {
-                if self.wait(control, until)? {
-                    return Ok(End::Asked);
-                }
-                while let Some(event) = self.tracees.next_event()? {
-                    self.between_looks(event)?;
-                }
+            let mut over = self.idle(control, plan.wait)?;
+            while reports.is_full() && !over {
+                over = self.idle(control, WHILE_FULL)?;
+                reports.send().map_err(Trouble::NobodyListens)?;
             }
-            self.check_target()?;
+            if over {
+                return Ok(End::Asked);
+            }
+            self.check_target(control)?;
+            self.costs.measure()?;
             let (look, outcome) = self.look(&plan, control)?;
             self.planner.observe(outcome);
-            report(reports, &Message::Look(look)).map_err(Trouble::NobodyListens)?;
+            reports.post(&Message::Look(look)).map_err(Trouble::NobodyListens)?;
             if self.wait(control, 0)? {
                 return Ok(End::Asked);
             }
         }
     }
 
-    /// Whether the target is still there, and which Python threads it has now.
-    fn check_target(&mut self) -> Result<(), Trouble> {
-        if !self.process.is_alive() {
-            return Err(Trouble::End(End::TargetEnded));
-        }
-        match self.python.thread_states(&self.process) {
-            Ok(states) if states == self.last_states => Ok(()),
-            _ => {
-                self.last_states = take_up_threads(
-                    &self.process,
-                    &self.python,
-                    &mut self.tracees,
-                    &mut self.states,
-                )
-                .map_err(Trouble::End)?;
-                Ok(())
+    /// Between looks: only passes on what happens in the target. True if we are asked to end.
+    fn idle(&mut self, control: BorrowedFd<'_>, duration: Duration) -> Result<bool, Trouble> {
+        let until = now().saturating_add(duration.as_nanos() as u64);
+        while now() < until {
+            if self.wait(control, until.min(now().saturating_add(CHECK_EVERY)))? {
+                return Ok(true);
             }
+            while let Some(event) = self.tracees.next_event()? {
+                self.between_looks(event)?;
+            }
+            self.check_program()?;
+        }
+        Ok(false)
+    }
+
+    /// Whether the target is still there, and which Python threads it has now. While it ends or
+    /// replaces its program there are moments at which little can be read.
+    fn check_target(&mut self, control: BorrowedFd<'_>) -> Result<(), Trouble> {
+        let until = now().saturating_add(UNREADABLE);
+        loop {
+            self.check_program()?;
+            match self.check_threads() {
+                Err(trouble) if now() > until => return Err(trouble),
+                Err(_) if !self.idle(control, WHILE_UNREADABLE)? => {}
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn check_threads(&mut self) -> Result<(), Trouble> {
+        if now().saturating_sub(self.traps_unblocked) > UNBLOCK_EVERY {
+            self.traps_unblocked = now();
+            self.tracees.unblock_traps(&self.process)?;
+        }
+        if self.python.thread_states(&self.process).is_ok_and(|now| now == self.last_states) {
+            return Ok(());
+        }
+        let Sampler { process, python, tracees, states, .. } = self;
+        self.last_states =
+            take_up_threads(process, python, tracees, states).map_err(Trouble::End)?;
+        Ok(())
+    }
+
+    /// Whether the target still runs the program that it ran in the beginning. A thread that is not
+    /// traced can replace it, and nothing else tells us.
+    fn check_program(&self) -> Result<(), Trouble> {
+        match self.program.is_gone() {
+            false => Ok(()),
+            true if self.process.is_alive() => Err(Trouble::End(End::Replaced)),
+            true => Err(Trouble::End(End::TargetEnded)),
         }
     }
 
@@ -197,9 +241,7 @@ impl Sampler {
         for tid in self.tracees.threads() {
             let mut skip =
                 || if in_burst { 0 } else { hits_to_pass(&mut self.random, plan.chance) };
-            if !self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? {
-                self.forget(tid);
-            } else if in_burst {
+            if self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? && in_burst {
                 self.awaited.extend((0..spots.len()).map(|spot| (tid, spot)));
             }
         }
@@ -236,7 +278,7 @@ impl Sampler {
     fn hits_since(&self, open: &Open) -> u64 {
         match (self.breakpoints.hits(), open.hits_before) {
             (Some(hits), Some(before)) => hits.saturating_sub(before),
-            _ => open.taken.len() as u64,
+            _ => open.stops.len() as u64,
         }
     }
 
@@ -250,14 +292,17 @@ impl Sampler {
     /// Looks at a thread that stands at one of the spots, and lets it go on.
     fn sample(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
         let seen = now();
-        let sample = self.look_at(tid, open.plan.chance);
+        // Where the kernel cannot let hits pass, it is done here, and each is a stop.
+        let passes = !self.breakpoints.can_skip() && self.random.f64() >= open.plan.chance;
+        let sample = if passes { None } else { self.look_at(tid, open.plan.chance) };
         let resumed = self.tracees.resume(tid);
         let done = now();
-        if let Some(before) = open.taken.iter().rev().find(|taken| taken.sample.tid == tid) {
+        if let Some(before) = open.stops.iter().rev().find(|stop| stop.tid == tid) {
             self.costs.note_round(seen.saturating_sub(before.resumed));
         }
+        open.stops.push(Stop { tid, seen, resumed: done });
         if let Some((asked, sample)) = sample {
-            let taken = Taken { seen, resumed: done, one_in: asked.one_in, sample };
+            let taken = Taken { seen, one_in: asked.one_in, sample };
             // The first hit of each spot in each thread of a burst stops whatever the chance.
             if self.awaited.remove(&(tid, asked.spot)) {
                 open.first.get_or_insert(taken);

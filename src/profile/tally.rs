@@ -1,8 +1,9 @@
 //! From samples to totals: what the samples of all looks come to, and how well it is known.
 //!
 //! Looks are independent of each other, so the totals are ratio estimates: what was seen in all of
-//! them, over the time that they stand for, times the time recorded. How much they differ gives the
-//! error.
+//! them, over the time that they stand for, times the time recorded. How much they differ gives one part
+//! of the error; the other is that the target's own time in each is not known exactly, which is wrong in
+//! all of them alike.
 
 use std::time::Duration;
 
@@ -31,16 +32,19 @@ struct Ratio {
     seconds: f64,
     seconds_squared: f64,
     products: f64,
+    /// The sum of each value times how far it may be off, relative to it.
+    unsure: f64,
 }
 
 impl Ratio {
-    fn add(&mut self, value: f64, seconds: f64) {
+    fn add(&mut self, value: f64, seconds: f64, unsure: f64) {
         self.looks += 1.0;
         self.values += value;
         self.squares += value * value;
         self.seconds += seconds;
         self.seconds_squared += seconds * seconds;
         self.products += value * seconds;
+        self.unsure += value * unsure;
     }
 
     /// The relative standard error; `None` with too little to tell.
@@ -52,7 +56,7 @@ impl Ratio {
         let residue =
             self.squares - 2.0 * ratio * self.products + ratio * ratio * self.seconds_squared;
         let variance = residue.max(0.0) * self.looks / (self.looks - 1.0);
-        Some(variance.sqrt() / self.values)
+        Some((variance.sqrt() / self.values).hypot(self.unsure / self.values))
     }
 }
 
@@ -64,6 +68,7 @@ impl Tally {
         self.seconds += seconds;
         self.still += look.still as f64 * 1e-9;
         let mut sum = Weight::default();
+        let mut of_unknown_size = 0.0;
         for (number, sample) in look.samples.iter().enumerate() {
             self.samples += 1;
             self.longest_pause = self.longest_pause.max(sample.pause);
@@ -72,12 +77,17 @@ impl Tally {
             }
             let Some(stack) = stack(number) else { continue };
             let objects = sample.stands_for;
+            if sample.bytes.is_none() {
+                of_unknown_size += objects;
+            }
             let weight = Weight { objects, bytes: objects * sample.bytes.unwrap_or(0) as f64 };
             self.profile.add(stack, weight);
             sum += weight;
         }
-        self.bytes.add(sum.bytes, seconds);
-        self.objects.add(sum.objects, seconds);
+        // Those of unknown size are missing from the bytes.
+        let missing = of_unknown_size / sum.objects.max(f64::MIN_POSITIVE);
+        self.bytes.add(sum.bytes, seconds, look.unsure + missing);
+        self.objects.add(sum.objects, seconds, look.unsure);
     }
 
     /// Samples so far.
@@ -142,7 +152,7 @@ mod tests {
     /// A millisecond looked at, in which the target stood still for another half.
     fn look(samples: Vec<Sample>) -> Look {
         let hits = 11 * samples.len() as u64;
-        Look { stands_for: 1_000_000, still: 500_000, hits, samples }
+        Look { stands_for: 1_000_000, still: 500_000, unsure: 0.0, hits, samples }
     }
 
     fn stack(_: usize) -> Option<Stack> {
@@ -182,6 +192,20 @@ mod tests {
         // A deviation of 100 % for each of a hundred looks: 10 % for their sum.
         assert!(odd.error(By::Bytes).is_some_and(|error| (error - 0.1).abs() < 0.001));
         assert_eq!(Tally::default().error(By::Bytes), None);
+        let mut unsure = Tally::default();
+        for _ in 0..100 {
+            unsure.add(&Look { unsure: 0.2, ..look(vec![sample(100)]) }, stack);
+        }
+        // What is wrong in all looks alike is no less wrong in their sum.
+        assert!(unsure.error(By::Bytes).is_some_and(|error| (error - 0.2).abs() < 0.001));
+        let mut unknown = Tally::default();
+        for _ in 0..100 {
+            let mut samples = vec![sample(100); 4];
+            samples[0].bytes = None;
+            unknown.add(&look(samples), stack);
+        }
+        assert!(unknown.error(By::Bytes).is_some_and(|error| (error - 0.25).abs() < 0.001));
+        assert!(unknown.error(By::Objects).is_some_and(|error| error < 1e-6));
     }
 
     #[test]

@@ -94,14 +94,6 @@ impl Python {
         Ok(false)
     }
 
-    /// The dicts of interned strings that are on the collector's lists. They refer to strings without
-    /// keeping them alive.
-    pub fn interned_dicts<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
-        let Some(offset) = self.layout.interpreter.interned else { return Ok(Vec::new()) };
-        let interpreters = self.interpreters(memory)?.into_iter();
-        interpreters.map(|interpreter| memory.u64(at(interpreter, offset))).collect()
-    }
-
     /// The address of each collector's state.
     fn gc_states<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         match self.layout.gc.place {

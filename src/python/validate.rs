@@ -132,10 +132,8 @@ impl Python {
         }
     }
 
-    /// The neighbours of the collector's list heads link back to them. While a collection runs the
-    /// backward links hold counts, so that only the forward ones can be followed.
+    /// The neighbours of the collector's list heads link back to them.
     fn check_collector<M: Memory>(&self, memory: &M, main: u64) -> Result<(), Invalid> {
-        let what = "the collector's lists";
         let gc = &self.layout.gc;
         let state = match gc.place {
             GcPlace::Runtime(offset) => at(self.runtime, offset),
@@ -146,8 +144,7 @@ impl Python {
             let head = at(state, head);
             let mut outcome = Ok(());
             for _ in 0..LIST_READS {
-                let collecting = memory.i32(at(state, gc.collecting)).map_err(read(what))?;
-                outcome = check_list(memory, head, collecting == 1);
+                outcome = check_list(memory, head);
                 if outcome.is_ok() {
                     break;
                 }
@@ -158,16 +155,18 @@ impl Python {
     }
 }
 
-/// A list head {next, prev}, whose neighbours link back to it.
-fn check_list<M: Memory>(memory: &M, head: u64, collecting: bool) -> Result<(), Invalid> {
+/// A list head {next, prev}, one of whose neighbours links back to it. Which one is not the same
+/// always: the links backwards hold counts while a collection runs, and a thread that was preempted
+/// while it appends an object has set the link forwards only.
+fn check_list<M: Memory>(memory: &M, head: u64) -> Result<(), Invalid> {
     let what = "the collector's lists";
     let links: [u8; 16] = memory.array(head).map_err(read(what))?;
-    let link = |offset| u64_at(&links, offset).unwrap_or_default() & !LINK_MARKS;
-    let (next, previous) = (link(0), link(8));
-    let after_previous = memory.u64(previous).map_err(read(what))? & !LINK_MARKS;
-    same_address("the collector's list, backwards", head, after_previous)?;
-    let before_next = memory.u64(at(next, 8)).map_err(read(what))? & !LINK_MARKS;
-    if collecting { Ok(()) } else { same_address("the collector's list", head, before_next) }
+    let linked = |neighbour, offset| {
+        let address = u64_at(&links, neighbour).unwrap_or_default() & !LINK_MARKS;
+        let back = memory.u64(at(address, offset)).map_err(read(what))? & !LINK_MARKS;
+        same_address("the collector's list", head, back)
+    };
+    linked(0, 8).or_else(|_| linked(8, 0))
 }
 
 fn read(what: &'static str) -> impl Fn(ReadError) -> Invalid {

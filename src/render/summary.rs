@@ -11,6 +11,9 @@ use crate::profile::{Profile, Stack, Weight};
 /// How many of the heaviest stacks are named.
 const STACKS: usize = 3;
 
+/// With a larger relative error than this a total is not more than a hint.
+const ROUGH: f64 = 0.5;
+
 /// How many of a stack's frames are shown, counted from the innermost.
 const FRAMES: usize = 3;
 
@@ -30,8 +33,15 @@ pub fn write(
         if seconds > 0.0 {
             write!(out, ", {} a second", amounts(total * seconds.recip()))?;
         }
-        if let Some(error) = heading.error {
-            write!(out, " (estimated, ± {:.1} %)", error * 100.0)?;
+        match heading.error {
+            Some(error) if error > ROUGH => {
+                write!(
+                    out,
+                    " (a rough estimate, perhaps several times too low: allocations follow each other faster than can be timed)"
+                )?;
+            }
+            Some(error) => write!(out, " (estimated, ± {:.1} %)", error * 100.0)?,
+            None => {}
         }
     }
     writeln!(out, ".")?;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::process::Process;
 use super::ptrace::{self, Status};
+use super::reaper::Reaper;
 
 /// Why threads could not be stopped.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +81,10 @@ impl Pause {
 
     /// Stops more threads; those that already stand still may be among them.
     pub fn add(&mut self, process: &Process, tids: &[i32]) -> Result<(), PauseError> {
+        // The first one alone waits for nobody, and a pause should be short.
+        let several = tids.len() + self.held.len() > 1;
+        let all = || tids.iter().copied().chain(self.held.iter().map(|held| held.tid)).collect();
+        let _reaper = several.then(|| Reaper::start(all()).ok());
         for &tid in tids {
             if self.held.iter().any(|held| held.tid == tid) {
                 continue;

@@ -1,6 +1,8 @@
 //! A process by PID: whether it is there, whose it is, and whether it is still the same one.
 
+use std::fs::File;
 use std::io::IoSliceMut;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -146,6 +148,18 @@ impl Process {
         Some(status.tracerpid).filter(|&pid| pid != 0)
     }
 
+    /// Whether one of its threads blocks this signal.
+    pub fn is_blocked(&self, tid: i32, signal: i32) -> bool {
+        let status = self.proc.task_from_tid(tid).and_then(|task| task.status());
+        status.is_ok_and(|status| status.sigblk & super::ptrace::signal_bit(signal) != 0)
+    }
+
+    /// The memory that it has now, until it ends or replaces its program. Whoever may trace the
+    /// process may have this.
+    pub fn address_space(&self) -> std::io::Result<AddressSpace> {
+        File::open(format!("/proc/{}/mem", self.pid)).map(AddressSpace)
+    }
+
     /// The number that one of its threads has in the innermost PID namespace: its own view of it.
     pub fn inner_id(&self, tid: i32) -> Option<i32> {
         let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;
@@ -210,6 +224,19 @@ impl Process {
     pub fn uid(&self) -> Result<u32, ProcessError> {
         let status = self.proc.status().map_err(|e| from_proc(self.pid, e))?;
         Ok(status.euid)
+    }
+}
+
+/// The memory of one program in a process.
+#[derive(Debug)]
+pub struct AddressSpace(File);
+
+impl AddressSpace {
+    /// Whether it is there no more: the process has ended, or runs another program (`execve`). PID,
+    /// start time and even all addresses of that may be the same.
+    pub fn is_gone(&self) -> bool {
+        // The kernel has nothing to give from memory that is gone, and an error for a bad address.
+        matches!(self.0.read_at(&mut [0], 0), Ok(0))
     }
 }
 

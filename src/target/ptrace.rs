@@ -2,8 +2,8 @@
 //!
 //! nix's wrappers know no real-time signals (its `waitpid` fails on them), and a tracer that cannot
 //! forward a signal would swallow it. So the few requests needed are made through libc here, and
-//! nowhere else. None of them writes the target's memory; the debug registers are the one thing
-//! that is written, and they belong to the thread, not to its memory.
+//! nowhere else. None of them writes the target's memory; the debug registers and the mask of
+//! blocked signals are written, and they belong to the thread, not to its memory.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -99,6 +99,19 @@ pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> 
     }
 }
 
+/// Whether a traced thread has ended. That is noted by this call, and not reported to any other; a
+/// stop is left to be waited for.
+pub fn take_end(tid: i32) -> bool {
+    let mut found = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    // SAFETY: `found` outlives the call, and all zeroes is a valid siginfo_t; the kernel fills in the
+    // number of the thread, or 0 for none.
+    unsafe {
+        libc::waitid(libc::P_PID, tid as libc::id_t, found.as_mut_ptr(), options) == 0
+            && found.assume_init_ref().si_pid() == tid
+    }
+}
+
 /// The `si_code` of the signal that a thread has stopped for.
 pub fn signal_code(tid: i32) -> io::Result<i32> {
     signal_information(tid).map(|information| information.si_code)
@@ -127,20 +140,52 @@ fn signal_information(tid: i32) -> io::Result<libc::siginfo_t> {
     Ok(unsafe { information.assume_init() })
 }
 
-/// Whether `signal` waits in a stopped thread's own queue.
-pub fn has_pending(tid: i32, signal: i32) -> io::Result<bool> {
+/// Whether `signal` waits in a stopped thread's own queue, with one of these `si_code`s.
+pub fn has_pending(tid: i32, signal: i32, codes: &[i32]) -> io::Result<bool> {
     const MANY: usize = 32;
     let mut queue = [const { MaybeUninit::<libc::siginfo_t>::zeroed() }; MANY];
-    let arguments = libc::ptrace_peeksiginfo_args { off: 0, flags: 0, nr: MANY as i32 };
-    let found = request(
-        libc::PTRACE_PEEKSIGINFO as libc::c_uint,
+    let mut before = 0;
+    loop {
+        let arguments = libc::ptrace_peeksiginfo_args { off: before, flags: 0, nr: MANY as i32 };
+        let found = request(
+            libc::PTRACE_PEEKSIGINFO as libc::c_uint,
+            tid,
+            ptr::from_ref(&arguments) as u64,
+            queue.as_mut_ptr() as u64,
+        )? as usize;
+        let waits = queue.iter().take(found).any(|information| {
+            // SAFETY: the kernel filled the first `found`, and integers need no more.
+            let information = unsafe { information.assume_init_ref() };
+            information.si_signo == signal && codes.contains(&information.si_code)
+        });
+        if waits || found < MANY {
+            return Ok(waits);
+        }
+        before += found as u64;
+    }
+}
+
+/// The bit of a signal in a mask of signals.
+pub const fn signal_bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// The signals that a stopped thread blocks, one [bit](signal_bit) each.
+pub fn signal_mask(tid: i32) -> io::Result<u64> {
+    let mut mask = 0u64;
+    request(
+        libc::PTRACE_GETSIGMASK,
         tid,
-        ptr::from_ref(&arguments) as u64,
-        queue.as_mut_ptr() as u64,
+        size_of::<u64>() as u64,
+        ptr::from_mut(&mut mask) as u64,
     )?;
-    // SAFETY: the kernel filled the first `found`; all zeroes is a valid siginfo_t too.
-    let number = |info: &MaybeUninit<libc::siginfo_t>| unsafe { info.assume_init_ref() }.si_signo;
-    Ok(queue.iter().take(found as usize).any(|info| number(info) == signal))
+    Ok(mask)
+}
+
+/// Sets the signals that a stopped thread blocks. The kernel keeps the mask, not the memory.
+pub fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
+    let size = size_of::<u64>() as u64;
+    request(libc::PTRACE_SETSIGMASK, tid, size, ptr::from_ref(&mask) as u64).map(drop)
 }
 
 /// The registers of a stopped thread.

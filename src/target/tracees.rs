@@ -7,6 +7,10 @@
 //! The one danger of tracing is a SIGTRAP of ours that reaches the target after we have gone: it
 //! would end it. So [`Tracees::release`] stops each thread, looks into its queue, and takes such a
 //! signal out before it lets go. Breakpoints must be taken away before.
+//!
+//! A thread that blocks SIGTRAP is a danger of its own: a hit does not stop it but waits in its
+//! queue, until it unblocks the signal and dies of it. So [`Tracees::unblock_traps`] unblocks it
+//! for as long as the thread is traced.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,12 +22,16 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustc_hash::FxHashMap;
 
+use super::process::Process;
 use super::ptrace::{self, Status};
+use super::reaper::Reaper;
 
 /// `si_code` of a hit that came through a perf event (Linux `siginfo.h`; libc has it for GNU only).
 const TRAP_PERF: i32 = 6;
 /// `si_code` of a hit of a debug register set by ptrace.
 const TRAP_HWBKPT: i32 = 4;
+/// Both: what no other program sends.
+const OURS: [i32; 2] = [TRAP_PERF, TRAP_HWBKPT];
 /// How long a thread may take to stop. One that sleeps uninterruptibly does not stop at all.
 const STOP_WITHIN: Duration = Duration::from_millis(100);
 
@@ -58,6 +66,8 @@ enum State {
 #[derive(Debug)]
 pub struct Tracees {
     threads: FxHashMap<i32, State>,
+    /// The signals that threads blocked before SIGTRAP was unblocked for us.
+    masks: FxHashMap<i32, u64>,
     waiting: VecDeque<Event>,
     children: SignalFd,
 }
@@ -71,12 +81,22 @@ impl Tracees {
         signals.thread_block()?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let children = SignalFd::with_flags(&signals, flags)?;
-        Ok(Tracees { threads: FxHashMap::default(), waiting: VecDeque::new(), children })
+        Ok(Tracees {
+            threads: FxHashMap::default(),
+            masks: FxHashMap::default(),
+            waiting: VecDeque::new(),
+            children,
+        })
     }
 
     /// Begins to trace a thread without stopping it. `Ok(false)`: it has ended.
     pub fn seize(&mut self, tid: i32) -> io::Result<bool> {
-        match ptrace::seize(tid) {
+        let reaper = Reaper::start(self.threads())?;
+        let result = ptrace::seize(tid);
+        for tid in reaper.finish() {
+            self.note_end(tid);
+        }
+        match result {
             Ok(()) => {
                 self.threads.insert(tid, State::Running);
                 Ok(true)
@@ -89,6 +109,11 @@ impl Tracees {
     /// Whether the thread is traced.
     pub fn contains(&self, tid: i32) -> bool {
         self.threads.contains_key(&tid)
+    }
+
+    /// Whether the thread stands still because somebody else stopped it (SIGSTOP, Ctrl-Z).
+    pub fn is_suspended(&self, tid: i32) -> bool {
+        matches!(self.threads.get(&tid), Some(State::Suspended | State::StoppedWhileSuspended))
     }
 
     /// The traced threads.
@@ -126,8 +151,13 @@ impl Tracees {
             Some(State::Stopped | State::StoppedWhileSuspended) => return Ok(true),
             Some(State::Running | State::Suspended) => {}
         }
-        if let Err(error) = ptrace::interrupt(tid) {
-            return if is_gone(&error) { Ok(false) } else { Err(error) };
+        match ptrace::interrupt(tid) {
+            Ok(()) => {}
+            Err(error) if is_gone(&error) => {
+                self.note_end(tid);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
         }
         let deadline = Instant::now() + STOP_WITHIN;
         loop {
@@ -158,8 +188,7 @@ impl Tracees {
                     self.wait_for_news(left)?;
                 }
                 Err(error) if is_gone(&error) => {
-                    self.threads.remove(&tid);
-                    self.waiting.push_back(Event::Ended { tid });
+                    self.note_end(tid);
                     return Ok(false);
                 }
                 Err(error) => return Err(error),
@@ -188,21 +217,71 @@ impl Tracees {
         self.threads.clear();
     }
 
+    /// Lets hits stop the traced threads of `process` that block SIGTRAP. A thread blocks and unblocks
+    /// as it likes, so this is to be called now and then.
+    pub fn unblock_traps(&mut self, process: &Process) -> io::Result<()> {
+        for tid in self.threads() {
+            if process.is_blocked(tid, libc::SIGTRAP) {
+                ignore_gone(self.unblock_trap(tid))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unblock_trap(&mut self, tid: i32) -> io::Result<()> {
+        if self.threads.get(&tid) != Some(&State::Running) || !self.halt(tid)? {
+            return Ok(());
+        }
+        if self.threads.get(&tid) != Some(&State::Stopped) {
+            return self.resume(tid);
+        }
+        let mask = ptrace::signal_mask(tid)?;
+        ptrace::set_signal_mask(tid, mask & !ptrace::signal_bit(libc::SIGTRAP))?;
+        self.masks.insert(tid, mask);
+        if let Some(deliver) = self.drop_traps(tid)? {
+            self.go_on(tid, deliver);
+        }
+        Ok(())
+    }
+
     fn release_thread(&mut self, tid: i32) -> io::Result<()> {
         if !self.halt(tid)? {
             return Ok(());
         }
+        let Some(deliver) = self.drop_traps(tid)? else { return Ok(()) };
+        let now = ptrace::signal_mask(tid)?;
+        // A thread that has changed its mask since knows better what it wants.
+        if let Some(before) = self.masks.remove(&tid)
+            && now == before & !ptrace::signal_bit(libc::SIGTRAP)
+        {
+            ptrace::set_signal_mask(tid, before)?;
+        }
+        ptrace::detach(tid, deliver)
+    }
+
+    /// Takes our SIGTRAPs out of the queue of a halted thread, which does not run meanwhile. Returns
+    /// the signal of others that it is to go on with (0: none); `None`: it has ended.
+    fn drop_traps(&mut self, tid: i32) -> io::Result<Option<i32>> {
         let mut deliver = 0;
-        while ptrace::has_pending(tid, libc::SIGTRAP)? {
+        while ptrace::has_pending(tid, libc::SIGTRAP, &OURS)? {
+            let mask = ptrace::signal_mask(tid)?;
+            let open = mask & !ptrace::signal_bit(libc::SIGTRAP);
             // Not yet delivered: let it come, and drop it at its delivery.
+            if mask != open {
+                ptrace::set_signal_mask(tid, open)?;
+            }
             ptrace::resume(tid, deliver)?;
             let Some((_, Status::Stopped { signal, event })) = ptrace::wait(Some(tid), true)?
             else {
-                return Ok(());
+                self.note_end(tid);
+                return Ok(None);
             };
             deliver = if event == 0 && !is_ours(tid, signal) { signal } else { 0 };
+            if mask != open {
+                ptrace::set_signal_mask(tid, mask)?;
+            }
         }
-        ptrace::detach(tid, deliver)
+        Ok(Some(deliver))
     }
 
     fn wait_for_news(&self, within: Duration) -> io::Result<()> {
@@ -238,6 +317,12 @@ impl Tracees {
         None
     }
 
+    /// Accounts for the end of a thread that no wait reports any more.
+    fn note_end(&mut self, tid: i32) {
+        self.threads.remove(&tid);
+        self.waiting.push_back(Event::Ended { tid });
+    }
+
     fn go_on(&mut self, tid: i32, signal: i32) {
         self.threads.insert(tid, State::Running);
         // It fails only if the thread is being killed, and then its end is reported.
@@ -260,7 +345,7 @@ impl Drop for Tracees {
 
 /// Whether a signal about to be delivered is the hit of one of our breakpoints.
 fn is_ours(tid: i32, signal: i32) -> bool {
-    signal == libc::SIGTRAP && matches!(ptrace::signal_code(tid), Ok(TRAP_PERF | TRAP_HWBKPT))
+    signal == libc::SIGTRAP && ptrace::signal_code(tid).is_ok_and(|code| OURS.contains(&code))
 }
 
 fn is_gone(error: &io::Error) -> bool {

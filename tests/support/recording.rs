@@ -109,16 +109,11 @@ impl Recording {
     }
 
     fn has_begun(&self) -> bool {
-        has_begun(&self.said)
+        self.said.contains("Recording;")
     }
 }
 
 impl Recorded {
-    /// Whether it had come to sampling.
-    pub fn had_begun(&self) -> bool {
-        has_begun(&self.said)
-    }
-
     /// Asserts that it ended as it should, and is not surprised.
     #[track_caller]
     pub fn assert_success(&self) {
@@ -132,8 +127,4 @@ impl Drop for Recording {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn has_begun(said: &str) -> bool {
-    said.contains("Recording;")
 }

@@ -14,8 +14,9 @@ use crate::support::{Interpreter, Recording, Target, cases, interpreters, wait_u
 
 /// How many random moments there are for each way of setting breakpoints, all interpreters together.
 const MOMENTS: usize = 200;
-/// When the last of them is, after the start: attaching takes about a sixth of it.
-const LAST_MOMENT: Duration = Duration::from_millis(600);
+/// When the last of them is. Half of them are counted from the start, for what attaching does, and
+/// half from when sampling has begun, however long that took.
+const LAST_MOMENT: Duration = Duration::from_millis(300);
 
 pub fn trials() -> Vec<Trial> {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
@@ -44,14 +45,16 @@ fn killed_at_random_moments(
     let number = interpreters().iter().position(|other| other.name == interpreter.name);
     let mut random = fastrand::Rng::with_seed(seed + number.unwrap_or(0) as u64);
     let mut busy = Busy::start(interpreter);
-    let mut begun = 0;
     let moments = MOMENTS.div_ceil(interpreters().len());
     for moment in 0..moments {
         let delay = LAST_MOMENT.mul_f64(random.f64());
-        let recording = Recording::attach(
+        let mut recording = Recording::attach(
             busy.target.pid(),
             &["--breakpoints", way, "--format", "json", "--output", "/dev/null"],
         );
+        if moment % 4 < 2 {
+            recording.wait_until_begun();
+        }
         thread::sleep(delay);
         if moment % 2 == 0 {
             recording.signal(Signal::SIGKILL);
@@ -59,11 +62,9 @@ fn killed_at_random_moments(
             recording.signal_group(Signal::SIGKILL);
         }
         let recorded = recording.end();
-        begun += usize::from(recorded.had_begun());
         assert_eq!(recorded.status.code(), None, "moment {moment}, {delay:?}: {recorded:?}");
         busy.assert_healthy();
     }
-    assert!(begun > 0, "none of {moments} moments was within a recording");
     assert_registers_are_clear(&busy.target);
     Ok(())
 }
@@ -77,7 +78,8 @@ fn told_to_end(interpreter: &'static Interpreter, way: &str, signal: Signal) -> 
         &["--breakpoints", way, "--format", "json", "--output", output.to_str().expect("UTF-8")],
     );
     recording.wait_until_begun();
-    busy.wait_for_rounds(1000);
+    // Work for about a second, when it is not recorded: the first look comes after 20 ms on average.
+    busy.wait_for_rounds(20_000);
     recording.signal(signal);
     recording.end().assert_success();
     let profile: Value = serde_json::from_slice(&fs::read(&output)?)?;

@@ -86,11 +86,22 @@ pub enum Generators {
         frame: usize,
         /// `gi_frame_state`, a signed byte.
         state: usize,
-        /// `FRAME_CLEARED`: from this state on there is only the code in it.
+        /// `FRAME_CLEARED`: from this state on there is nothing in the frame but its code.
         cleared: i8,
-        /// Whether the collector is shown that code (from 3.14 on).
-        last_code_shown: bool,
+        /// What becomes of that.
+        last_code: LastCode,
     },
+}
+
+/// What a frame that has been cleared has to do with its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastCode {
+    /// It has let go of it, though its address is still there (3.11).
+    Gone,
+    /// It holds it, but the collector is not shown that (3.12 and 3.13).
+    Held,
+    /// It holds it, and shows it (from 3.14 on).
+    Shown,
 }
 
 impl InterpreterFrame {
@@ -118,6 +129,8 @@ pub struct Code {
     /// `_co_firsttraceable`, an `int` counted in instructions of two bytes: a frame before it has
     /// not begun (from 3.11 on).
     pub first_traceable: Option<usize>,
+    /// `co_argcount`, an `int`: arguments by position.
+    pub arguments: usize,
     /// `co_stacksize`, an `int`: how many values there may be.
     pub stack_size: usize,
     /// The local variables.

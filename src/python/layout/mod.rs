@@ -19,8 +19,10 @@
 //! 3. Add the module to [`TABLES`], and raise [`NEWEST_MINOR`].
 //! 4. Add the positions of its `_Py_DebugOffsets` as a column of `debug_offsets.rs`
 //!    (`Include/internal/pycore_debug_offsets.h`).
-//! 5. Add an interpreter of that version to the test matrix. The stack tests then say whether the
-//!    frames, the line table and the strings are read as its own `sys._current_frames()` sees them.
+//! 5. Give what is new or different in the objects of C types, in [`records`].
+//! 6. Add an interpreter of that version to the test matrix. The stack tests then say whether the
+//!    frames, the line table and the strings are read as its own `sys._current_frames()` sees them; the
+//!    tests of objects, which types differ from its own `sys.getsizeof` and `gc.get_referents`.
 
 mod frames;
 mod objects;
@@ -116,8 +118,7 @@ pub struct Interpreter {
     pub modules: usize,
     /// The dict of the module `sys`.
     pub sys_dict: usize,
-    /// `cached_objects.interned_strings`: the dict of interned strings, which is on the collector's
-    /// lists from 3.14 on. It does not own the strings.
+    /// `cached_objects.interned_strings`: the dict of interned strings (from 3.12 on).
     pub interned: Option<usize>,
 }
 

@@ -11,6 +11,8 @@ pub struct Type {
     pub flags: usize,
     /// `tp_dictoffset`.
     pub dict_offset: usize,
+    /// `tp_weaklistoffset`: where an object has the list of weak references to it.
+    pub weak_offset: usize,
     /// `tp_itemsize`.
     pub item_size: usize,
     /// `tp_base`.

@@ -49,6 +49,7 @@ pub const LAYOUT: Layout = Layout {
         line_format: LineFormat::Locations,
         instructions: Some(184),
         first_traceable: Some(168),
+        arguments: 56,
         stack_size: 68,
         locals: CodeLocals::Together { count: 76, names: 96 },
     },
@@ -61,7 +62,7 @@ pub const LAYOUT: Layout = Layout {
         usable: 16,
     },
     int: Int { least_digits: 1, ..v3_10::LAYOUT.int },
-    generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code_shown: false },
+    generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code: LastCode::Gone },
     objects: Objects {
         deque: Deque { free_blocks: Some(72), ..v3_10::LAYOUT.objects.deque },
         ..v3_10::LAYOUT.objects

@@ -15,7 +15,7 @@ pub const LAYOUT: Layout = Layout {
         threads_head: 72,
         modules: 944,
         sys_dict: 352,
-        interned: None,
+        interned: Some(382_936),
     },
     thread: Thread {
         pthread: 136,
@@ -42,6 +42,7 @@ pub const LAYOUT: Layout = Layout {
         first_line: 68,
         instructions: Some(192),
         first_traceable: Some(176),
+        arguments: 52,
         stack_size: 64,
         locals: CodeLocals::Together { count: 72, names: 96 },
         ..v3_11::LAYOUT.code
@@ -70,7 +71,7 @@ pub const LAYOUT: Layout = Layout {
     },
     int: Int { tagged: true, ..v3_11::LAYOUT.int },
     allocators: Allocators::Runtime { raw: 96, mem: 136, object: 176 },
-    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code_shown: false },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code: LastCode::Held },
     records: &[
         records::v3_12::RECORDS,
         records::v3_11::RECORDS,

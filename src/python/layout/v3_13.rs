@@ -19,7 +19,7 @@ pub const FIRST: Layout = Layout {
         threads_head: 7344,
         modules: 7656,
         sys_dict: 7640,
-        interned: None,
+        interned: Some(194_328),
     },
     thread: Thread {
         pthread: 152,

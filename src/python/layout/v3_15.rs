@@ -35,7 +35,7 @@ pub const LAYOUT: Layout = Layout {
         ..v3_14::LAYOUT.types
     },
     module: Module { state: 24, state_size: ModuleStateSize::Own(56), ..v3_14::LAYOUT.module },
-    generators: Generators::Inside { frame: 72, state: 67, cleared: 5, last_code_shown: true },
+    generators: Generators::Inside { frame: 72, state: 67, cleared: 5, last_code: LastCode::Shown },
     objects: Objects {
         queue: Some(RingBuffer {
             first: 32,

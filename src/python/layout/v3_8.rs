@@ -45,6 +45,7 @@ pub const LAYOUT: Layout = Layout {
         line_format: LineFormat::Lnotab,
         instructions: None,
         first_traceable: None,
+        arguments: 16,
         stack_size: 32,
         locals: CodeLocals::Tuples {
             count: 28,
@@ -60,6 +61,7 @@ pub const LAYOUT: Layout = Layout {
         basic_size: 32,
         item_size: 40,
         flags: 168,
+        weak_offset: 208,
         base: 256,
         dict: 264,
         dict_offset: 288,

@@ -1,10 +1,10 @@
 //! The attributes of instances: in a dict, or in an array of values under keys that a class shares.
 
-use super::decoder::Visit;
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
 use super::kinds::Place;
 use super::view::each;
+use super::visit::Visit;
 use crate::memory::{Memory, ReadError};
 use crate::python::layout::Attributes;
 

@@ -1,8 +1,8 @@
 //! Numbers, text, and objects that own bytes outside of themselves.
 
-use super::decoder::{Size, Visit};
 use super::edges::{Role, Sink};
 use super::view::each;
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 
@@ -27,8 +27,11 @@ mod numpy {
     /// `PyArray_Descr.type_num`, and that of references to objects.
     pub const TYPE_NUMBER: usize = 28;
     pub const OBJECTS: i32 = 17;
-    /// `elsize`: an `int` in numpy 1; in numpy 2 there are flags, and it is further back.
+    /// `elsize` of numpy 1, an `int`, and `alignment`, which is not 0. In numpy 2 both are the flags,
+    /// of which there are less than 32.
     pub const ITEM_SIZE_1: usize = 32;
+    pub const ALIGNMENT_1: usize = 36;
+    /// `elsize` of numpy 2.
     pub const ITEM_SIZE_2: usize = 40;
 }
 
@@ -116,9 +119,9 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         if owns_data && self.memory.i32(at(descriptor, numpy::TYPE_NUMBER))? == numpy::OBJECTS {
             self.references(self.view.u64(numpy::DATA)?, count, false)?;
         }
-        let item_size = match self.memory.u32(at(descriptor, numpy::ITEM_SIZE_1))? {
+        let item_size = match self.memory.u32(at(descriptor, numpy::ALIGNMENT_1))? {
             0 => self.memory.u64(at(descriptor, numpy::ITEM_SIZE_2))?,
-            size => size.into(),
+            _ => self.memory.u32(at(descriptor, numpy::ITEM_SIZE_1))?.into(),
         };
         let data = if owns_data { count.saturating_mul(item_size) } else { 0 };
         let head = self.kind.basic_size.saturating_add(16 * dimensions as u64);

@@ -1,10 +1,11 @@
 //! Types and modules.
 
-use super::decoder::{Size, Visit};
+use super::ancestry::type_dict;
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
-use super::kinds::{HEAP_TYPE, type_dict};
+use super::kinds::HEAP_TYPE;
 use super::view::each;
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::ModuleStateSize;
@@ -22,10 +23,12 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let fields = [
             ("__mro__", layout.mro),
             ("__bases__", layout.bases),
-            ("__base__", layout.base),
             ("cache", layout.cache),
+            ("__base__", layout.base),
         ];
-        for (name, offset) in fields {
+        // A static type names its base without counting that as a reference.
+        let counted = if is_heap_type { 4 } else { 3 };
+        for (name, offset) in fields.into_iter().take(counted) {
             let child = self.view.u64(offset)?;
             self.sink.reference(child, Role::Field(name), is_heap_type);
         }
@@ -93,7 +96,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         };
         // A negative size means that there is none.
         if state != 0 && size <= LARGEST_STATE {
-            self.candidates(state, 0, size / 8)?;
+            self.candidates(state, 0, size / 8, [u64::MAX; 2])?;
         }
         self.plain_size()
     }

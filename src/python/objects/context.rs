@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::keys::KeyTable;
 use super::keys::Lookup;
 use super::kinds::STATIC_BUILTIN;
+use super::view::each;
 use crate::memory::{Memory, ReadError};
 use crate::python::layout::{Layout, StaticTypes};
 use crate::python::{Python, at};
@@ -21,11 +22,25 @@ pub(super) struct Context {
     pub extent: u64,
     /// `dk_lookup` of dicts whose keys may be of any type (up to 3.10).
     general_lookup: Option<u64>,
+    /// What tells the dict of interned strings.
+    interned: Interned,
     /// Bytes of a `PyHeapTypeObject`.
     pub heap_type_size: u64,
     /// The main interpreter's state.
     interpreter: u64,
 }
+
+/// What tells the dict of interned strings, in which each is its own value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interned {
+    /// It is at this address (from 3.12 on).
+    At(u64),
+    /// This string is in it, at whatever address (up to 3.11, where it is a static variable).
+    With(u64),
+}
+
+/// There are never fewer interned strings than this.
+const LEAST_INTERNED: u64 = 256;
 
 impl Context {
     /// Reads what is needed; what cannot be read is done without.
@@ -42,7 +57,43 @@ impl Context {
             Ok(KeyTable { lookup: Lookup::Function(function), .. }) => Some(function),
             _ => None,
         };
-        Context { layout, extent, general_lookup, heap_type_size, interpreter }
+        let interned = match layout.interpreter.interned {
+            Some(place) => Interned::At(word(at(interpreter, place))),
+            None => {
+                // A name that every module has, as that of the module `sys` is written.
+                let dict = word(at(interpreter, layout.interpreter.sys_dict));
+                let table = KeyTable::read(memory, &layout, word(at(dict, layout.dict.keys)));
+                let name = table.and_then(|table| table.key_at(memory, 0));
+                Interned::With(name.unwrap_or_default())
+            }
+        };
+        Context { layout, extent, general_lookup, interned, heap_type_size, interpreter }
+    }
+
+    /// Whether this dict, with this table, is that of the interned strings. It does not count as a
+    /// holder of its strings: they go when nobody else has them any more.
+    #[inline]
+    pub fn is_interned<M: Memory>(&self, memory: &M, dict: u64, table: &KeyTable) -> bool {
+        match self.interned {
+            Interned::At(address) => dict == address,
+            Interned::With(name) => {
+                table.entries >= LEAST_INTERNED && self.is_its_own_values(memory, table, name)
+            }
+        }
+    }
+
+    /// Whether every key in a table is its own value, and this one is there.
+    fn is_its_own_values<M: Memory>(&self, memory: &M, table: &KeyTable, wanted: u64) -> bool {
+        let value = table.first.wrapping_add(16);
+        if !table.with_hash || memory.u64(value) != table.key_at(memory, 0) {
+            return false;
+        }
+        let (mut same, mut found) = (true, false);
+        let walk = each(memory, table.first, table.entries, self.extent, |_, [_, key, value]| {
+            same &= key == value;
+            found |= key == wanted;
+        });
+        walk.is_ok() && same && found
     }
 
     /// Whether a table may have keys of any type, which the collector is shown then.

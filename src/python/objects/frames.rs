@@ -1,14 +1,13 @@
 //! Code objects, frames, and generators with the frames inside them.
 
 use super::context::Context;
-use super::decoder::{Decoder, Size, Visit};
-use super::edges::{Edges, Role, Search, Sink};
-use super::links::Link;
+use super::edges::{Role, Sink};
 use super::view::{View, each};
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::{
-    CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, Layout, StackEnd,
+    CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, LastCode, Layout, StackEnd,
 };
 
 /// The low bits of a reference in a frame (from 3.14 on): whether it is counted, or is none.
@@ -82,26 +81,25 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         };
         let code = self.view.u64(layout.code)?;
         self.slots(start, locals, depth, code, 0)?;
-        // The first slot is in the basic size already.
-        Ok(Size::shallow(self.plain_size()?.shallow.saturating_sub(8)))
+        // The first slot is in the basic size already. A frame that is used again may have more.
+        let slots = self.room_of(code)?.saturating_sub(1);
+        Ok(Size::shallow(self.kind.basic_size.saturating_add(slots.saturating_mul(8))))
     }
 
     /// `generator`, `coroutine`, `async_generator`.
     pub fn generator(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout;
-        let (
-            Generators::Inside { frame, state, cleared, last_code_shown },
-            Frames::Interpreter(frames),
-        ) = (layout.generators, layout.frames)
+        let (Generators::Inside { frame, state, cleared, last_code }, Frames::Interpreter(frames)) =
+            (layout.generators, layout.frames)
         else {
             return self.plain_size();
         };
         let view = View::new(self.memory, self.at(frame), frames.size)?;
         if (self.view.u8(state)? as i8) < cleared {
             self.interpreter_frame(&frames, &view)?;
-        } else {
+        } else if last_code != LastCode::Gone {
             let code = view.u64(frames.code)? & !TAG;
-            self.sink.reference(code, Role::Field("code"), last_code_shown);
+            self.sink.reference(code, Role::Field("code"), last_code == LastCode::Shown);
         }
         let size = self.frame_size(&frames, &view)?;
         Ok(Size::shallow(size.saturating_add(frame as u64)))
@@ -136,50 +134,19 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
 
     /// The size of a frame with room for all locals and values.
     fn frame_size(&self, layout: &InterpreterFrame, frame: &View<'_, M>) -> Result<u64, ReadError> {
-        let code = frame.u64(layout.code)? & !TAG;
-        let values = self.memory.i32(at(code, self.context.layout.code.stack_size))?;
-        let slots =
-            self.count_of_locals(code)?.saturating_add(values.try_into().unwrap_or_default());
+        let slots = self.room_of(frame.u64(layout.code)? & !TAG)?;
         Ok((layout.size as u64).saturating_add(slots.saturating_mul(8)))
     }
-}
 
-impl Decoder {
-    /// Finds what a frame of a thread's stack refers to, whether it runs or waits for what it called
-    /// (from 3.11 on). Where such a frame does not tell how many values it has, as up to 3.13, there are
-    /// only its locals. The references take the place of what was in `edges`.
-    pub fn describe_frame<M: Memory>(
-        &self,
-        memory: &M,
-        frame: u64,
-        edges: &mut Edges,
-    ) -> Result<(), ReadError> {
-        edges.clear();
-        self.visit_frame(memory, frame, edges)
-    }
-
-    /// How a frame of a thread's stack refers to an object; `None` where it does not.
-    pub fn frame_link<M: Memory>(&self, memory: &M, frame: u64, child: u64) -> Option<Link> {
-        let mut search = Search::new(child);
-        // What was found before something unreadable counts.
-        let _ = self.visit_frame(memory, frame, &mut search);
-        Link::of(memory, &self.context.layout, search.found?)
-    }
-
-    fn visit_frame<M: Memory, S: Sink>(
-        &self,
-        memory: &M,
-        frame: u64,
-        sink: &mut S,
-    ) -> Result<(), ReadError> {
-        let Frames::Interpreter(layout) = &self.context.layout.frames else { return Ok(()) };
-        let view = View::new(memory, frame, layout.size)?;
-        frame_references(memory, &self.context, layout, &view, sink, true)
+    /// How many locals and values a frame of this code can have.
+    fn room_of(&self, code: u64) -> Result<u64, ReadError> {
+        let values = self.memory.i32(at(code, self.context.layout.code.stack_size))?;
+        Ok(self.count_of_locals(code)?.saturating_add(values.try_into().unwrap_or_default()))
     }
 }
 
 /// What a frame refers to, from 3.11 on. If it may be running, its locals are read in any case.
-fn frame_references<M: Memory, S: Sink>(
+pub(super) fn frame_references<M: Memory, S: Sink>(
     memory: &M,
     context: &Context,
     layout: &InterpreterFrame,
@@ -211,7 +178,7 @@ fn frame_references<M: Memory, S: Sink>(
     slots(memory, context, start, count, code, TAG, sink)
 }
 
-/// The locals and values from an address on. Bits of `tag` are no part of an address.
+/// So many locals and values from an address on. Bits of `tag` are no part of an address.
 fn slots<M: Memory, S: Sink>(
     memory: &M,
     context: &Context,

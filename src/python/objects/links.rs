@@ -26,8 +26,12 @@ pub enum Link {
     Element,
     /// As a key of a dict.
     IsKey,
-    /// As a local variable, a cell or a free variable.
+    /// As a local variable of a frame, shared with other functions or not.
     Local(String),
+    /// As a variable that a function has from the one around it.
+    Closure(String),
+    /// As the default value of an argument.
+    Default(String),
     /// As a value that a frame computes with.
     Stack,
     /// As its type.
@@ -44,7 +48,9 @@ impl fmt::Display for Link {
             Link::Index(index) => write!(f, "[{index}]"),
             Link::Element => f.write_str("{…}"),
             Link::IsKey => f.write_str(".keys()"),
-            Link::Local(name) => f.write_str(name),
+            Link::Local(name) => write!(f, "local {name}"),
+            Link::Closure(name) => write!(f, "closure {name}"),
+            Link::Default(name) => write!(f, "default {name}"),
             Link::Stack => f.write_str("(stack)"),
             Link::Type => f.write_str(".__class__"),
             Link::Offset(offset) => write!(f, "+{offset}"),
@@ -55,7 +61,7 @@ impl fmt::Display for Link {
 impl Link {
     /// Finds the words for a role.
     pub(super) fn of<M: Memory>(memory: &M, layout: &Layout, role: Role) -> Option<Link> {
-        let text = |object| string(memory, layout, object).ok();
+        let text = |object| short_text(memory, layout, object);
         Some(match role {
             Role::Field(name) => Link::Attribute(name.to_owned()),
             Role::Index(index) => Link::Index(index),
@@ -75,13 +81,20 @@ impl Link {
     }
 }
 
+/// The text of a `str`, if it is short enough to be a name.
+pub(super) fn short_text<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Option<String> {
+    let kind = type_name(memory, layout, type_of(memory, layout, object).ok()?).ok()?;
+    let text = string(memory, layout, object).ok()?;
+    (kind == "str" && text.chars().count() <= LONGEST_NAME).then_some(text)
+}
+
 /// A key, if it is short text or a small number, else its type.
 fn key_link<M: Memory>(memory: &M, layout: &Layout, key: u64) -> Result<Link, ReadError> {
     let kind = type_name(memory, layout, type_of(memory, layout, key)?)?;
     Ok(match &*kind {
-        "str" => match string(memory, layout, key)? {
-            text if text.chars().count() <= LONGEST_NAME => Link::Key(quoted(&text)),
-            _ => Link::KeyOf(kind),
+        "str" => match short_text(memory, layout, key) {
+            Some(text) => Link::Key(quoted(&text)),
+            None => Link::KeyOf(kind),
         },
         "int" => match small_int(memory, layout, key)? {
             Some(number) => Link::Key(number.to_string()),
@@ -108,24 +121,38 @@ fn quoted(text: &str) -> String {
 
 /// The address of the name of a code object's local variable.
 fn local<M: Memory>(memory: &M, layout: &Layout, code: u64, number: u64) -> Option<u64> {
-    let item = |names: usize, number: u64| {
-        let tuple = memory.u64(at(code, names)).ok()?;
-        let length = memory.u64(at(tuple, layout.object.size)).ok()?;
-        let place = at(tuple, layout.objects.tuple_items).wrapping_add(number.wrapping_mul(8));
-        Some((length, if number < length { memory.u64(place).ok() } else { None }))
-    };
+    let tuple = |names| memory.u64(at(code, names)).ok();
     match layout.code.locals {
-        CodeLocals::Together { names, .. } => item(names, number)?.1,
+        CodeLocals::Together { names, .. } => tuple_item(memory, layout, tuple(names)?, number),
         CodeLocals::Tuples { names, .. } => {
             let mut number = number;
             for names in names {
-                let (length, name) = item(names, number)?;
-                if name.is_some() {
-                    return name;
+                let names = tuple(names)?;
+                if let Some(name) = tuple_item(memory, layout, names, number) {
+                    return Some(name);
                 }
-                number = number.checked_sub(length)?;
+                number = number.checked_sub(tuple_length(memory, layout, names)?)?;
             }
             None
         }
     }
+}
+
+/// How many items a tuple has.
+pub(super) fn tuple_length<M: Memory>(memory: &M, layout: &Layout, tuple: u64) -> Option<u64> {
+    memory.u64(at(tuple, layout.object.size)).ok()
+}
+
+/// An item of a tuple.
+pub(super) fn tuple_item<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    tuple: u64,
+    number: u64,
+) -> Option<u64> {
+    if number >= tuple_length(memory, layout, tuple)? {
+        return None;
+    }
+    let first = at(tuple, layout.objects.tuple_items);
+    memory.u64(first.wrapping_add(number.wrapping_mul(8))).ok()
 }

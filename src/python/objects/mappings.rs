@@ -1,9 +1,9 @@
 //! Dicts and ordered dicts.
 
-use super::decoder::{Size, Visit};
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
 use super::view::each;
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::DictKeysSize;
@@ -25,6 +25,8 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
             };
             size = size.saturating_add(room.saturating_mul(8));
             self.split_values(&table, at(values, layout.dict.values_first))?;
+        } else if self.context.is_interned(self.memory, self.view.address(), &table) {
+            // Its strings are not counted as references of its own.
         } else if table.with_hash {
             let sink = &mut *self.sink;
             let extent = self.context.extent;
@@ -44,19 +46,21 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(Size::shallow(size))
     }
 
-    /// The values of a dict that shares its keys; the keys are held by the table.
+    /// The values of a dict that shares its keys. The table holds the keys; that counts as the class's
+    /// doing, or as the dict's if no class has the table any more.
     fn split_values(&mut self, table: &KeyTable, values: u64) -> Result<(), ReadError> {
         let (memory, sink) = (self.memory, &mut *self.sink);
-        let mut outcome = Ok(());
+        let is_own = table.references == 1;
         each(memory, values, table.entries, self.context.extent, |number, [value]| {
-            if value != 0 && outcome.is_ok() {
-                match table.key_at(memory, number) {
-                    Ok(key) => entry(sink, key, value, false),
-                    Err(error) => outcome = Err(error),
-                }
+            let key = match S::WANTS_ROLES || is_own {
+                true => table.key_at(memory, number).unwrap_or_default(),
+                false => 0,
+            };
+            sink.reference(value, Role::Value(key), true);
+            if is_own {
+                sink.reference(key, Role::Key, false);
             }
-        })?;
-        outcome
+        })
     }
 
     /// `collections.OrderedDict`: a dict, and a list of nodes in their order.

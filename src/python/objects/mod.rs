@@ -4,11 +4,13 @@
 //! `sys.getsizeof`, references those of `gc.get_referents`, and beside them what the collector is not
 //! shown. Which decoder reads an object is decided once per type ([`Kind`]) and by what the nearest
 //! built-in base is, so that subclasses are read as well. Of types that are not known, those of
-//! extension modules, every word is a candidate for a reference.
+//! extension modules, every word is a candidate for a reference. How one object holds another can be
+//! said in Python's words, by [`Link`] or for a whole [path](Decoder::path).
 //!
 //! Everything reads through [`Memory`](crate::memory::Memory) and allocates nothing per object.
 //! Lengths and pointers are bounded: by the extent of all memory, by guards against rings.
 
+mod ancestry;
 mod attributes;
 mod buffers;
 mod classes;
@@ -20,14 +22,18 @@ pub(crate) mod keys;
 mod kinds;
 mod links;
 mod mappings;
+mod paths;
 mod sequences;
+mod stack_frames;
 mod values;
 mod view;
+mod visit;
 
 pub use decoder::{Decoder, Shape};
 pub use edges::Edges;
 pub use kinds::{Kind, TypeId};
 pub use links::Link;
+pub use paths::Step;
 pub use values::{
     LONGEST_BYTES, LONGEST_STRING, bytes, is_text, small_int, string, type_name, type_of,
 };

@@ -1,8 +1,8 @@
 //! Lists, tuples, sets, deques and other rows of references.
 
-use super::decoder::{Size, Visit};
 use super::edges::{Role, Sink};
 use super::view::each;
+use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::links::RingGuard;

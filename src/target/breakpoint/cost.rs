@@ -11,22 +11,33 @@ use std::time::{Duration, Instant};
 use super::perf::Counter;
 use super::{Kind, Spot};
 
-const ROUNDS: u32 = 64;
+/// Hits in one measurement: few enough that hardly one is interrupted.
+const ROUNDS: u32 = 16;
 
-/// The mean time of a counted hit in the calling thread.
-pub fn of_counted_hit() -> io::Result<Duration> {
-    let spot = Spot { address: probe as *const () as u64, kind: Kind::Execute };
-    let counter = Counter::open(spot, 0)?;
-    call_probe(ROUNDS);
-    let unarmed = call_probe(ROUNDS);
-    counter.enable()?;
-    call_probe(4);
-    let armed = call_probe(ROUNDS);
-    counter.disable()?;
-    if counter.hits()? < u64::from(ROUNDS) {
-        return Err(io::ErrorKind::Unsupported.into());
+/// A breakpoint of our own to measure with. It belongs to the thread that made it.
+#[derive(Debug)]
+pub struct Probe(Counter);
+
+impl Probe {
+    /// Asks the kernel for the breakpoint.
+    pub fn new() -> io::Result<Probe> {
+        let spot = Spot { address: probe as *const () as u64, kind: Kind::Execute };
+        Counter::open(spot, 0).map(Probe)
     }
-    Ok(armed.saturating_sub(unarmed) / ROUNDS)
+
+    /// The mean time of a counted hit in the calling thread, just now. Take the median of several.
+    pub fn measure(&self) -> io::Result<Duration> {
+        let Probe(counter) = self;
+        let before = counter.hits()?;
+        let unarmed = call_probe(ROUNDS);
+        counter.enable()?;
+        let armed = call_probe(ROUNDS);
+        counter.disable()?;
+        if counter.hits()? < before + u64::from(ROUNDS) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(armed.saturating_sub(unarmed) / ROUNDS)
+    }
 }
 
 fn call_probe(times: u32) -> Duration {
@@ -50,7 +61,7 @@ mod tests {
     #[test]
     fn a_counted_hit_costs_between_a_tenth_of_a_microsecond_and_a_millisecond() {
         // Where perf events are refused there is nothing to measure.
-        if let Ok(cost) = of_counted_hit() {
+        if let Ok(cost) = Probe::new().and_then(|probe| probe.measure()) {
             assert!(
                 cost > Duration::from_nanos(100) && cost < Duration::from_millis(1),
                 "{cost:?}"

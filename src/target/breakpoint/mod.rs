@@ -157,7 +157,7 @@ impl Breakpoints {
 
     /// Arms one thread. `skip` draws how many hits to let pass before each that stops the thread;
     /// where the kernel cannot count, every hit stops it. `Ok(false)`: the thread could not be armed
-    /// now, because it has ended or sleeps in the kernel.
+    /// now, because it has ended, sleeps in the kernel or is stopped by somebody else.
     pub fn arm(
         &mut self,
         tracees: &mut Tracees,
@@ -184,6 +184,11 @@ impl Breakpoints {
             Breakpoints::Perf(_) => false,
             Breakpoints::Registers(registers) => registers.is_armed(),
         }
+    }
+
+    /// Whether hits can pass without a stop.
+    pub fn can_skip(&self) -> bool {
+        matches!(self, Breakpoints::Perf(_))
     }
 
     /// How many hits to let pass in a thread that stands still at a hit of the spot numbered `spot`.

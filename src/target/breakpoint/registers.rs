@@ -41,12 +41,13 @@ impl RegisterBreakpoints {
         self.spots.extend_from_slice(spots);
     }
 
-    /// Sets the registers of one thread, which is stopped for it. `Ok(false)`: it did not stop.
+    /// Sets the registers of one thread, which is stopped for it. `Ok(false)`: it did not stop, or
+    /// somebody else has stopped it (SIGSTOP, Ctrl-Z), and it is left alone.
     pub fn arm(&mut self, tracees: &mut Tracees, tid: i32) -> io::Result<bool> {
         if self.armed.contains(&tid) {
             return Ok(true);
         }
-        if !tracees.halt(tid)? {
+        if tracees.is_suspended(tid) || !tracees.halt(tid)? {
             return Ok(false);
         }
         let set = machine::set(tid, &self.spots);

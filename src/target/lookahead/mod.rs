@@ -27,8 +27,8 @@ mod x86_64;
 pub struct CallAhead {
     /// Its first three integer arguments, where they are known.
     pub arguments: [Option<u64>; 3],
-    /// Where it would return to.
-    pub returns_to: u64,
+    /// Where it would return to, if that is known.
+    pub returns_to: Option<u64>,
 }
 
 /// Follows a thread that has just read the function pointer at `pointer`, which is `function`, to the

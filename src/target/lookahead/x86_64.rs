@@ -121,6 +121,13 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
                 self.move_stack(8);
                 self.assign(instruction, value);
             }
+            Mnemonic::Leave => {
+                let frame = self.register(Register::RBP);
+                self.set_register(Register::RSP, frame);
+                let value = self.read(frame, 8);
+                self.move_stack(8);
+                self.set_register(Register::RBP, value);
+            }
             Mnemonic::Add
             | Mnemonic::Sub
             | Mnemonic::Cmp
@@ -161,10 +168,7 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
             self.read(self.register(Register::RSP), 8)
         };
         let arguments = [Register::RDI, Register::RSI, Register::RDX].map(|r| self.register(r));
-        match returns_to {
-            Some(returns_to) => Step::Call(CallAhead { arguments, returns_to }),
-            None => Step::Lost,
-        }
+        Step::Call(CallAhead { arguments, returns_to })
     }
 
     /// Addition, subtraction and logic, with their flags.
@@ -462,7 +466,7 @@ mod tests {
         ];
         let call = follow(&bytes, &[(0, FUNCTION), (12, 48)]).expect("a call");
         assert_eq!(call.arguments, [Some(0), Some(48), Some(1)]);
-        assert_eq!(call.returns_to, CODE + bytes.len() as u64);
+        assert_eq!(call.returns_to, Some(CODE + bytes.len() as u64));
     }
 
     #[test]
@@ -471,7 +475,7 @@ mod tests {
         let call = follow(&[0x53, 0x48, 0x89, 0xfe, 0x5b, 0xff, 0xe2], &[(2, FUNCTION), (7, 9)]);
         let call = call.expect("a call");
         assert_eq!(call.arguments[1], Some(9));
-        assert_eq!(call.returns_to, 0x0706_0504_0302_0100);
+        assert_eq!(call.returns_to, Some(0x0706_0504_0302_0100));
     }
 
     #[test]
@@ -479,6 +483,17 @@ mod tests {
         // push r12; pop rsi; jmp rax
         let call = follow(&[0x41, 0x54, 0x5e, 0xff, 0xe0], &[(0, FUNCTION), (12, 77)]);
         assert_eq!(call.expect("a call").arguments[1], Some(77));
+    }
+
+    #[test]
+    fn a_frame_is_left_before_a_jump() {
+        // mov rsi, rdi; leave; jmp rax
+        let bytes = [0x48, 0x89, 0xfe, 0xc9, 0xff, 0xe0];
+        let call = follow(&bytes, &[(0, FUNCTION), (5, STACK + 8), (7, 9)]).expect("a call");
+        assert_eq!(call.arguments[1], Some(9));
+        assert_eq!(call.returns_to, Some(0x1716_1514_1312_1110));
+        let call = follow(&bytes, &[(0, FUNCTION), (5, 0), (7, 9)]).expect("a call");
+        assert_eq!((call.arguments[1], call.returns_to), (Some(9), None));
     }
 
     #[test]

@@ -29,7 +29,6 @@ pub const RECORDS: &[Record] = &[
         "_thread._local",
         &[shown("args", 16), shown("kw", 24), shown("dicts", 40), shown("watchdogs", 48)],
     ),
-    record("_thread._localdummy", &[]),
     record(
         "_asyncio.Future",
         &[

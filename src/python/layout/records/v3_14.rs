@@ -33,10 +33,6 @@ pub const RECORDS: &[Record] = &[
         ],
     ),
     record(
-        "functools.partial",
-        &[shown("func", 16), shown("args", 24), shown("keywords", 32), held("placeholder", 56)],
-    ),
-    record(
         "BaseExceptionGroup",
         &[shown("message", 72), shown("exceptions", 80), shown("exceptions_text", 88)],
     ),

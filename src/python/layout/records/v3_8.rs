@@ -163,9 +163,6 @@ pub const RECORDS: &[Record] = &[
     record("dict_keys", &[shown("dict", 16)]),
     record("dict_values", &[shown("dict", 16)]),
     record("dict_items", &[shown("dict", 16)]),
-    record("odict_keys", &[shown("dict", 16)]),
-    record("odict_values", &[shown("dict", 16)]),
-    record("odict_items", &[shown("dict", 16)]),
     record("enumerate", &[shown("iterator", 24), shown("result", 32), shown("index", 40)]),
     record("zip", &[shown("iterators", 24), shown("result", 32)]),
     record("map", &[shown("iterators", 16), shown("function", 24)]),
@@ -226,7 +223,7 @@ pub const RECORDS: &[Record] = &[
         "functools._lru_cache_wrapper",
         &[shown("__wrapped__", 88), shown("cache", 72), shown("cache_info_type", 112)],
     ),
-    record("functools._lru_list_elem", &[shown("key", 40), shown("result", 48)]),
+    record("functools._lru_list_elem", &[]),
     record(
         "_thread._local",
         &[
@@ -237,7 +234,7 @@ pub const RECORDS: &[Record] = &[
             held("callback", 56),
         ],
     ),
-    record("_thread._localdummy", &[held("dict", 16)]),
+    record("_thread._localdummy", &[]),
     record("_io.StringIO", &[shown("decoder", 80), held("readnl", 88), held("writenl", 96)]),
     record("_io.BufferedReader", &[shown("raw", 16)]),
     record("_io.BufferedWriter", &[shown("raw", 16)]),

@@ -1,0 +1,106 @@
+//! Reports on their way from the guardian to leakspy, which may be slow or even stopped (Ctrl-Z).
+//!
+//! Whoever traces must always be there for the target's signals and stops, so nothing here waits for
+//! the reader while something is traced: what the pipe does not take now is kept, and the sampler
+//! makes a pause when that becomes much.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::messages::Message;
+
+/// How much may be kept, in bytes: some dozen looks.
+const MUCH: usize = 1 << 20;
+
+/// The sending end of a pipe, and what it has not taken yet.
+#[derive(Debug)]
+pub struct Outbox {
+    pipe: File,
+    kept: Vec<u8>,
+}
+
+impl Outbox {
+    /// Nothing is sent yet. Writes to the pipe no longer wait, also those of others who share it.
+    pub fn new(pipe: OwnedFd) -> io::Result<Outbox> {
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Outbox { pipe: pipe.into(), kept: Vec::new() })
+    }
+
+    /// Sends a message, now or later. An error means that nobody listens any more.
+    pub fn post(&mut self, message: &Message) -> io::Result<()> {
+        serde_json::to_writer(&mut self.kept, message)?;
+        self.kept.push(b'\n');
+        self.send()
+    }
+
+    /// Sends what the pipe takes without waiting.
+    pub fn send(&mut self) -> io::Result<()> {
+        let mut sent = 0;
+        let result = loop {
+            match self.pipe.write(self.kept.get(sent..).unwrap_or_default()) {
+                Ok(0) => break Ok(()),
+                Ok(taken) => sent += taken,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.kept.drain(..sent);
+        result
+    }
+
+    /// Whether so much is kept that nothing should be added.
+    pub fn is_full(&self) -> bool {
+        self.kept.len() > MUCH
+    }
+
+    /// Sends everything, and waits for as long as that takes.
+    pub fn send_all(&mut self) -> io::Result<()> {
+        self.send()?;
+        while !self.kept.is_empty() {
+            poll(&mut [PollFd::new(self.pipe.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE)?;
+            self.send()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::thread;
+
+    use super::*;
+    use crate::profile::messages::End;
+
+    fn message() -> Message {
+        Message::Ended(End::Failed { why: "x".repeat(1000) })
+    }
+
+    #[test]
+    fn a_reader_who_does_not_read_is_not_waited_for() {
+        let (reader, pipe) = nix::unistd::pipe().unwrap();
+        let mut outbox = Outbox::new(pipe).unwrap();
+        let mut posted = 0;
+        while !outbox.is_full() {
+            outbox.post(&message()).unwrap();
+            posted += 1;
+        }
+        let reader = thread::spawn(move || BufReader::new(File::from(reader)).lines().count());
+        outbox.send_all().unwrap();
+        drop(outbox);
+        assert_eq!(reader.join().unwrap(), posted);
+    }
+
+    #[test]
+    fn a_reader_who_has_gone_is_noticed() {
+        let (reader, pipe) = nix::unistd::pipe().unwrap();
+        let mut outbox = Outbox::new(pipe).unwrap();
+        drop(reader);
+        assert_eq!(outbox.post(&message()).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

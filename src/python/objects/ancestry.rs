@@ -1,0 +1,176 @@
+//! A type and its bases: what each adds, and who made it.
+//!
+//! Built-in types are known by `tp_name`. A class made by Python code can have any name, so classes are
+//! told apart first: the `tp_name` of one made in Python points into its own `ht_name`, while a type
+//! written in C has a name of its own.
+
+use super::context::Context;
+use super::kinds::{HEAP_TYPE, Slot, Unknown};
+use super::values::{small_int, string, type_of};
+use super::view::View;
+use crate::memory::{Memory, ReadError};
+use crate::python::at;
+use crate::python::dicts;
+use crate::python::layout::{Layout, Member};
+use crate::python::links::RingGuard;
+
+const TYPE_SUBCLASS: u64 = 1 << 31;
+
+/// The longest chain of base types that is followed.
+const MOST_BASES: usize = 100;
+/// The most slots that are believed of a class.
+const MOST_SLOTS: u64 = 10_000;
+/// The longest name that is read, in bytes.
+const LONGEST_NAME: usize = 400;
+/// The most items of a struct sequence.
+const MOST_HIDDEN: u64 = 1000;
+
+/// What one type in the chain of bases is.
+pub(super) struct Ancestor {
+    pub address: u64,
+    pub flags: u64,
+    pub basic_size: u64,
+    pub item_size: u64,
+    pub dict_offset: i64,
+    pub weak_offset: i64,
+    /// `tp_name`.
+    pub name: String,
+    pub made_in_python: bool,
+    /// How many `PyMemberDef`s are behind it, and where.
+    pub members: u64,
+    pub first_member: u64,
+}
+
+/// The type and its bases along `tp_base`, the most special one first.
+pub(super) fn bases<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    kind: u64,
+) -> Result<Vec<Ancestor>, ReadError> {
+    let fields = &layout.types;
+    let mut chain = Vec::new();
+    let mut guard = RingGuard::default();
+    let mut address = kind;
+    while address != 0 && chain.len() < MOST_BASES && !guard.closes_at(address) {
+        let view = View::new(memory, address, fields.size)?;
+        let flags = view.u64(fields.flags)?;
+        let name = view.u64(fields.name)?;
+        let made_in_python =
+            flags & HEAP_TYPE != 0 && is_text_of(memory, layout, name, view.u64(fields.heap_name)?);
+        let metatype = view.u64(layout.object.kind)?;
+        let metatype = View::new(memory, metatype, fields.size)?;
+        if metatype.u64(fields.flags)? & TYPE_SUBCLASS == 0 {
+            return Err(ReadError::Implausible { address: kind, length: 0 });
+        }
+        let behind = metatype.u64(fields.basic_size)?;
+        chain.push(Ancestor {
+            address,
+            flags,
+            basic_size: view.u64(fields.basic_size)?,
+            item_size: view.u64(fields.item_size)?,
+            dict_offset: view.u64(fields.dict_offset)? as i64,
+            weak_offset: view.u64(fields.weak_offset)? as i64,
+            name: String::from_utf8_lossy(&memory.c_string(name, LONGEST_NAME)?).into_owned(),
+            made_in_python,
+            members: view.u64(layout.object.size)?,
+            first_member: address.wrapping_add(behind),
+        });
+        address = view.u64(fields.base)?;
+    }
+    Ok(chain)
+}
+
+/// Whether a C string is the text of this `str`, as `PyUnicode_AsUTF8` gives it.
+fn is_text_of<M: Memory>(memory: &M, layout: &Layout, c_string: u64, text: u64) -> bool {
+    c_string == at(text, layout.unicode.ascii_data)
+        || memory.u64(at(text, layout.unicode.utf8)) == Ok(c_string)
+}
+
+/// The bytes of its objects that nothing is known of: what types written in C add to one that is known.
+pub(super) fn unknown_part(layout: &Layout, chain: &[Ancestor]) -> Option<Unknown> {
+    let mut in_c = chain.iter().filter(|ancestor| !ancestor.made_in_python);
+    let first = in_c.next()?;
+    if first.is_known(layout) {
+        return None;
+    }
+    let known = in_c.find(|ancestor| ancestor.is_known(layout))?;
+    let items = first.item_size != 0 && known.item_size == 0;
+    (first.basic_size > known.basic_size || items).then_some(Unknown {
+        start: known.basic_size,
+        end: first.basic_size,
+        items,
+        not_at: [first.dict_offset, first.weak_offset].map(|at| at.try_into().unwrap_or(u64::MAX)),
+    })
+}
+
+/// The slots that a class adds to its base's.
+pub(super) fn read_slots<M: Memory>(memory: &M, layout: &Layout, ancestor: &Ancestor) -> Vec<Slot> {
+    let member = &layout.types.member;
+    let slot = |number: u64| {
+        let start = ancestor.first_member.wrapping_add(number.wrapping_mul(member.size as u64));
+        let view = View::new(memory, start, member.size).ok()?;
+        let is_object = view.u32(member.kind).ok()? == Member::OBJECT;
+        let offset = usize::try_from(view.u64(member.offset).ok()?).ok()?;
+        let slot = Slot { offset, name: view.u64(member.name).ok()? };
+        Some(is_object.then_some(slot))
+    };
+    let count = if ancestor.members <= MOST_SLOTS { ancestor.members } else { 0 };
+    (0..count).map_while(slot).flatten().collect()
+}
+
+/// How many items a struct sequence of this type has in all.
+pub(super) fn hidden_items<M: Memory>(
+    memory: &M,
+    context: &Context,
+    ancestor: &Ancestor,
+) -> Option<u64> {
+    let layout = &*context.layout;
+    let dict = type_dict(memory, context, ancestor.address, ancestor.flags).ok()?;
+    let number = |name| {
+        let value = dicts::get(memory, layout, dict, name).ok()??;
+        small_int(memory, layout, value).ok()?
+    };
+    number("n_sequence_fields")?;
+    number("n_fields").filter(|&count| count <= MOST_HIDDEN)
+}
+
+/// The dict of a type.
+pub(super) fn type_dict<M: Memory>(
+    memory: &M,
+    context: &Context,
+    kind: u64,
+    flags: u64,
+) -> Result<u64, ReadError> {
+    match context.static_type(memory, kind, flags)? {
+        Some((place, entry)) => memory.u64(at(entry, place.dict)),
+        None => memory.u64(at(kind, context.layout.types.dict)),
+    }
+}
+
+/// `module.qualname`, or the plain name of a type of the module `builtins`.
+pub(super) fn qualified_name<M: Memory>(
+    memory: &M,
+    context: &Context,
+    ancestor: &Ancestor,
+) -> String {
+    let layout = &*context.layout;
+    if ancestor.flags & HEAP_TYPE == 0 {
+        return ancestor.name.clone();
+    }
+    let text = |object| match memory.u64(at(ancestor.address, layout.types.heap_name)) {
+        Ok(name) if type_of(memory, layout, name) == type_of(memory, layout, object) => {
+            string(memory, layout, object).ok()
+        }
+        _ => None,
+    };
+    let name = memory.u64(at(ancestor.address, layout.types.qualified_name)).ok().and_then(text);
+    let Some(name) = name else { return ancestor.name.clone() };
+    let module = memory
+        .u64(at(ancestor.address, layout.types.dict))
+        .and_then(|dict| dicts::get(memory, layout, dict, "__module__"));
+    match module.ok().flatten().and_then(text) {
+        Some(module) if module != "builtins" => format!("{module}.{name}"),
+        Some(_) => name,
+        None => ancestor.name.clone(),
+    }
+}

@@ -1,0 +1,50 @@
+//! Taking note of the ends of traced threads while their tracer is about to trace another.
+//!
+//! A process that replaces its program first ends its other threads, and waits for that. A traced
+//! thread has ended only when its tracer has taken note of it. Meanwhile the kernel holds up whoever
+//! wants to attach to a thread of that process. A tracer who does just that would wait for the
+//! process, and the process for the tracer, for ever. So another thread looks after the ends as soon
+//! as attaching takes suspiciously long. (`de_thread` and `ptrace_attach`, Linux to 6.18 at least.)
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::ptrace;
+
+/// How long attaching may take before something is wrong.
+const SUSPICIOUS: Duration = Duration::from_millis(10);
+
+/// Looks after threads that are traced by this process, until it is dropped.
+#[derive(Debug)]
+pub struct Reaper {
+    /// Nothing is sent: the other end notices that it is gone.
+    done: Sender<()>,
+    thread: JoinHandle<Vec<i32>>,
+}
+
+impl Reaper {
+    /// Begins to look after these threads.
+    pub fn start(tids: Vec<i32>) -> io::Result<Reaper> {
+        let (done, is_done) = channel();
+        let thread = Builder::new().spawn(move || reap(tids, &is_done))?;
+        Ok(Reaper { done, thread })
+    }
+
+    /// Stops, and says which threads have ended: their ends are reported to nobody else.
+    pub fn finish(self) -> Vec<i32> {
+        drop(self.done);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+fn reap(mut tids: Vec<i32>, is_done: &Receiver<()>) -> Vec<i32> {
+    let mut ended = Vec::new();
+    while is_done.recv_timeout(SUSPICIOUS) == Err(RecvTimeoutError::Timeout) {
+        let (gone, left) = tids.into_iter().partition(|&tid| ptrace::take_end(tid));
+        ended.extend::<Vec<i32>>(gone);
+        tids = left;
+    }
+    ended
+}
