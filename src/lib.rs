@@ -5,6 +5,7 @@
 //! - [`memory`]: bytes by address, through one small trait.
 //! - [`target`]: a process under observation, its maps, threads and pauses. No Python in it.
 //! - [`python`]: CPython in memory: finding it, its threads, frames and allocators.
+//! - [`heap`]: a copy of a process's memory, taken in one pause, and the graph of its objects.
 //! - [`profile`]: stacks with weights.
 //! - [`render`]: a profile as a picture or a file.
 //! - [`cli`]: the command line. Only this layer prints, exits and knows a person.
@@ -39,6 +40,7 @@
 //! ```
 
 pub mod cli;
+pub mod heap;
 pub mod memory;
 pub mod profile;
 pub mod python;

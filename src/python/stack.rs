@@ -113,6 +113,40 @@ impl Python {
     }
 }
 
+impl Python {
+    /// The addresses of a thread's frames, innermost first: of frame objects up to 3.10, of
+    /// `_PyInterpreterFrame`s from 3.11 on, without the interpreter's own entries. It ends with what
+    /// cannot be read.
+    pub fn frame_addresses<M: Memory>(&self, memory: &M, thread: u64) -> Vec<u64> {
+        let word = |address| memory.u64(address).unwrap_or_default();
+        let mut frame = match self.layout.thread.frame {
+            FrameLink::Direct(offset) => word(at(thread, offset)),
+            FrameLink::CFrame { pointer, current } => word(at(word(at(thread, pointer)), current)),
+        };
+        let mut found = Vec::new();
+        let mut guard = RingGuard::default();
+        for _ in 0..MOST_FRAMES {
+            if frame == 0 || guard.closes_at(frame) {
+                break;
+            }
+            frame = match &self.layout.frames {
+                Frames::Objects(layout) => {
+                    found.push(frame);
+                    word(at(frame, layout.back))
+                }
+                Frames::Interpreter(layout) => {
+                    let owner = memory.u8(at(frame, layout.owner));
+                    if owner.is_ok_and(|owner| owner < InterpreterFrame::FIRST_SHIM) {
+                        found.push(frame);
+                    }
+                    word(at(frame, layout.previous))
+                }
+            };
+        }
+        found
+    }
+}
+
 /// The bytes of a thread state up to the last field that leads to its frames.
 fn read_thread<M: Memory>(memory: &M, layout: &Thread, thread: u64) -> Result<Vec<u8>, ReadError> {
     let frame = match layout.frame {

@@ -31,6 +31,10 @@ pub struct Mapping {
     pub writable: bool,
     /// May be executed.
     pub executable: bool,
+    /// Writes go to the file or to other processes that map it too.
+    pub shared: bool,
+    /// The heap that `brk` grows, which the C library's malloc fills.
+    pub brk: bool,
     /// The mapped file, as the kernel names it; `None` for anonymous and special mappings.
     pub path: Option<PathBuf>,
 }
@@ -74,6 +78,8 @@ impl From<MemoryMap> for Mapping {
             readable: map.perms.contains(MMPermissions::READ),
             writable: map.perms.contains(MMPermissions::WRITE),
             executable: map.perms.contains(MMPermissions::EXECUTE),
+            shared: map.perms.contains(MMPermissions::SHARED),
+            brk: map.pathname == MMapPath::Heap,
             path: match map.pathname {
                 MMapPath::Path(path) => Some(path),
                 _ => None,

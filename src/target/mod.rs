@@ -9,6 +9,7 @@ pub mod guardian;
 pub mod image;
 pub mod lookahead;
 pub mod maps;
+pub mod pagemap;
 pub mod pause;
 pub mod process;
 pub mod ptrace;
@@ -20,6 +21,7 @@ pub mod tracees;
 
 pub use image::{Image, ImageError, Symbol};
 pub use maps::Mapping;
+pub use pagemap::PageMap;
 pub use pause::{Pause, PauseError};
-pub use process::{AddressSpace, Process, ProcessError};
+pub use process::{AddressSpace, Piece, Process, ProcessError};
 pub use thread_ids::ThreadIds;

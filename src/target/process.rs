@@ -1,13 +1,18 @@
 //! A process by PID: whether it is there, whose it is, and whether it is still the same one.
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
 use procfs::ProcError;
 use read_process_memory::{CopyAddress, ProcessHandle};
 
 use super::maps::Mapping;
+use super::pagemap::PAGE;
 use crate::memory::{Memory, ReadError};
 
 /// Why a process cannot be observed. Each says what is so; advice is added where a person reads it.
@@ -51,6 +56,18 @@ pub struct Process {
     started: u64,
     handle: Reader,
 }
+
+/// Memory to be read, and the place for it.
+#[derive(Debug)]
+pub struct Piece<'a> {
+    /// Where it begins in the target.
+    pub address: u64,
+    /// As long as the memory to be read.
+    pub buffer: &'a mut [u8],
+}
+
+/// The most pieces of one system call (`IOV_MAX`).
+const MOST_PIECES: usize = 1024;
 
 /// The handle of read-process-memory, which has no `Debug`.
 #[derive(Clone)]
@@ -158,6 +175,51 @@ impl Process {
         self.proc.exe().map_err(|e| from_proc(self.pid, e))
     }
 
+    /// Reads many pieces in few system calls, and gives the number of bytes read. Pages that cannot be
+    /// read are left out, and the place for them stays as it was.
+    pub fn read_pieces(&self, pieces: &mut [Piece<'_>]) -> Result<u64, ReadError> {
+        let mut total = 0;
+        for pieces in pieces.chunks_mut(MOST_PIECES) {
+            let mut skipped = 0;
+            let length: usize = pieces.iter().map(|piece| piece.buffer.len()).sum();
+            while skipped < length {
+                match self.read_from(pieces, skipped) {
+                    Ok(read) if read > 0 => {
+                        skipped += read;
+                        total += read as u64;
+                    }
+                    Ok(_) | Err(Errno::EFAULT) => skipped = past_page(pieces, skipped),
+                    Err(Errno::ESRCH) => return Err(ReadError::Ended),
+                    Err(_) => return Err(ReadError::Denied),
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// One system call for what is left of these pieces after so many bytes.
+    fn read_from(&self, pieces: &mut [Piece<'_>], mut skipped: usize) -> nix::Result<usize> {
+        let mut local = Vec::with_capacity(pieces.len());
+        let mut remote = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let skip = skipped.min(piece.buffer.len());
+            skipped -= skip;
+            let base = piece.address.wrapping_add(skip as u64) as usize;
+            let Some(buffer) = piece.buffer.get_mut(skip..).filter(|rest| !rest.is_empty()) else {
+                continue;
+            };
+            remote.push(RemoteIoVec { base, len: buffer.len() });
+            local.push(IoSliceMut::new(buffer));
+        }
+        process_vm_readv(Pid::from_raw(self.pid), &mut local, &remote)
+    }
+
+    /// Its resident set, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64, ProcessError> {
+        let pages = self.proc.statm().map_err(|e| from_proc(self.pid, e))?.resident;
+        Ok(pages.saturating_mul(PAGE))
+    }
+
     /// The effective user it runs as.
     pub fn uid(&self) -> Result<u32, ProcessError> {
         let status = self.proc.status().map_err(|e| from_proc(self.pid, e))?;
@@ -189,6 +251,21 @@ impl Memory for Process {
             }
         })
     }
+}
+
+/// So many bytes of the pieces, and on to the end of the page or of the piece.
+fn past_page(pieces: &[Piece<'_>], skipped: usize) -> usize {
+    let mut before = 0;
+    for piece in pieces {
+        let inside = skipped - before;
+        if inside < piece.buffer.len() {
+            let address = piece.address.wrapping_add(inside as u64);
+            let rest = (PAGE - address % PAGE) as usize;
+            return skipped + rest.min(piece.buffer.len() - inside);
+        }
+        before += piece.buffer.len();
+    }
+    before
 }
 
 fn from_proc(pid: i32, error: ProcError) -> ProcessError {

@@ -92,6 +92,8 @@ pub struct Layout {
     pub records: Records,
     /// The tables of allocator functions.
     pub allocators: Allocators,
+    /// The arenas of pymalloc.
+    pub pymalloc: Pymalloc,
 }
 
 /// `_PyRuntimeState`, the variable `_PyRuntime`.
@@ -329,6 +331,28 @@ pub enum Allocators {
         /// The object domain.
         object: usize,
     },
+}
+
+/// The arenas of pymalloc, CPython's own allocator of small blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pymalloc {
+    /// Where it keeps its account of them.
+    pub place: PymallocPlace,
+    /// Bytes of an arena.
+    pub arena_size: u64,
+    /// Bytes of a pool, a power of two.
+    pub pool_size: u64,
+}
+
+/// Where pymalloc keeps its account of its arenas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PymallocPlace {
+    /// In the static variables `arenas` and `maxarenas` (up to 3.11).
+    Static,
+    /// In a struct `_obmalloc_state` at this offset in `PyInterpreterState` (3.12).
+    Embedded(usize),
+    /// In one that the pointer at this offset in `PyInterpreterState` leads to (from 3.13 on).
+    Pointer(usize),
 }
 
 /// A layout, and the builds it was taken from.

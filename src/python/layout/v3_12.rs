@@ -79,5 +79,6 @@ pub const LAYOUT: Layout = Layout {
         records::v3_9::RECORDS,
         records::v3_8::RECORDS,
     ],
+    pymalloc: Pymalloc { place: PymallocPlace::Embedded(3960), ..v3_11::LAYOUT.pymalloc },
     ..v3_11::LAYOUT
 };

@@ -67,6 +67,7 @@ pub const FIRST: Layout = Layout {
         records::v3_9::RECORDS,
         records::v3_8::RECORDS,
     ],
+    pymalloc: Pymalloc { place: PymallocPlace::Pointer(10800), ..v3_12::LAYOUT.pymalloc },
     ..v3_12::LAYOUT
 };
 

@@ -52,5 +52,6 @@ pub const LAYOUT: Layout = Layout {
         records::v3_8::RECORDS,
     ],
     allocators: Allocators::Runtime { raw: 880, mem: 920, object: 960 },
+    pymalloc: Pymalloc { place: PymallocPlace::Pointer(10904), ..v3_13::LAYOUT.pymalloc },
     ..v3_13::LAYOUT
 };

@@ -58,5 +58,6 @@ pub const LAYOUT: Layout = Layout {
         records::v3_8::RECORDS,
     ],
     allocators: Allocators::Runtime { raw: 1008, mem: 1048, object: 1088 },
+    pymalloc: Pymalloc { place: PymallocPlace::Pointer(10880), ..v3_14::LAYOUT.pymalloc },
     ..v3_14::LAYOUT
 };

@@ -142,4 +142,5 @@ pub const LAYOUT: Layout = Layout {
     },
     records: &[records::v3_8::RECORDS],
     allocators: Allocators::Static,
+    pymalloc: Pymalloc { place: PymallocPlace::Static, arena_size: 256 << 10, pool_size: 4 << 10 },
 };

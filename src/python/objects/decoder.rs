@@ -47,7 +47,7 @@ pub struct Shape {
 /// threads, clone it; numbers of types are then to be told apart by their addresses.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    context: Context,
+    pub(super) context: Context,
     kinds: Vec<Kind>,
     ids: FxHashMap<u64, TypeId>,
     refusals: FxHashMap<u64, ReadError>,
@@ -75,6 +75,12 @@ impl Decoder {
     /// What is known of a type.
     pub fn kind(&self, id: TypeId) -> Option<&Kind> {
         self.kinds.get(id.0 as usize)
+    }
+
+    /// The type at this address, if it has been seen.
+    #[inline]
+    pub fn known_type(&self, address: u64) -> Option<&Kind> {
+        self.kind(*self.ids.get(&address)?)
     }
 
     /// The type at this address, or an error where there is none.
@@ -143,6 +149,15 @@ impl Decoder {
             header: if size.is_static { 0 } else { kind.header },
             conservative: kind.unknown.is_some() || !edges.candidates.is_empty(),
         })
+    }
+
+    /// Whether an object is a string that the interpreter keeps in its table of interned ones.
+    pub fn is_interned<M: Memory>(&self, memory: &M, object: u64) -> Result<bool, ReadError> {
+        /// `state.interned`: two bits up to 3.11 and three after, the third of which is not used.
+        const INTERNED: u32 = 3;
+        let kind = self.known_type(type_of(memory, &self.context.layout, object)?);
+        let state = memory.u32(at(object, self.context.layout.unicode.state))?;
+        Ok(kind.is_some_and(Kind::is_text) && state & INTERNED != 0)
     }
 
     /// How one object refers to another; `None` where it does not, or cannot be read.

@@ -1,12 +1,13 @@
 //! Code objects, frames, and generators with the frames inside them.
 
+use super::context::Context;
 use super::edges::{Role, Sink};
 use super::view::{View, each};
 use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::{
-    CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, LastCode, StackEnd,
+    CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, LastCode, Layout, StackEnd,
 };
 
 /// The low bits of a reference in a frame (from 3.14 on): whether it is counted, or is none.
@@ -110,28 +111,10 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         layout: &InterpreterFrame,
         frame: &View<'_, M>,
     ) -> Result<(), ReadError> {
-        let code = frame.u64(layout.code)? & !TAG;
-        let function = frame.u64(layout.function)? & !TAG;
-        let namespace = frame.u64(layout.namespace)?;
-        let object = frame.u64(layout.frame_object)?;
-        self.sink.reference(code, Role::Field("f_code"), true);
-        self.sink.reference(function, Role::Field("function"), true);
-        self.sink.reference(namespace, Role::Field("f_locals"), true);
-        self.sink.reference(object, Role::Field("frame"), true);
-        let start = at(frame.address(), layout.size);
-        let count = match layout.stack_end {
-            StackEnd::Pointer(end) => match frame.u64(end)? {
-                0 => 0,
-                end => end.wrapping_sub(start) / 8,
-            },
-            StackEnd::Count(count) | StackEnd::Depth(count) => {
-                frame.i32(count)?.try_into().unwrap_or_default()
-            }
-        };
-        self.slots(start, count, 0, code, TAG)
+        frame_references(self.memory, self.context, layout, frame, self.sink, false)
     }
 
-    /// Locals, and values behind them. Bits of `tag` are no part of an address.
+    /// Locals, and values behind them.
     fn slots(
         &mut self,
         start: u64,
@@ -141,39 +124,12 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         tag: u64,
     ) -> Result<(), ReadError> {
         let count = locals.saturating_add(values);
-        if count > MOST_SLOTS {
-            return Err(ReadError::Implausible { address: start, length: count });
-        }
-        let named = match S::WANTS_ROLES {
-            true => self.count_of_locals(code).unwrap_or_default(),
-            false => 0,
-        };
-        let sink = &mut *self.sink;
-        each(self.memory, start, count, self.context.extent, |number, [word]| {
-            if tag == 0 || word & TAG != INTEGER {
-                let role = if number < named { Role::Local(code, number) } else { Role::Stack };
-                sink.reference(word & !tag, role, true);
-            }
-        })
+        slots(self.memory, self.context, start, count, code, tag, self.sink)
     }
 
     /// How many locals, cells and free variables a code object has.
     fn count_of_locals(&self, code: u64) -> Result<u64, ReadError> {
-        let layout = &self.context.layout;
-        let int = |offset| self.memory.i32(at(code, offset));
-        let count = match layout.code.locals {
-            CodeLocals::Together { count, .. } => int(count)?.into(),
-            CodeLocals::Tuples { count, names: [_, cells, free], .. } => {
-                let mut sum = i64::from(int(count)?);
-                for names in [cells, free] {
-                    let names = self.memory.u64(at(code, names))?;
-                    sum =
-                        sum.saturating_add(self.memory.u64(at(names, layout.object.size))? as i64);
-                }
-                sum
-            }
-        };
-        Ok(count.try_into().unwrap_or_default())
+        count_of_locals(self.memory, &self.context.layout, code)
     }
 
     /// The size of a frame with room for all locals and values.
@@ -187,4 +143,79 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let values = self.memory.i32(at(code, self.context.layout.code.stack_size))?;
         Ok(self.count_of_locals(code)?.saturating_add(values.try_into().unwrap_or_default()))
     }
+}
+
+/// What a frame refers to, from 3.11 on. If it may be running, its locals are read in any case.
+pub(super) fn frame_references<M: Memory, S: Sink>(
+    memory: &M,
+    context: &Context,
+    layout: &InterpreterFrame,
+    frame: &View<'_, M>,
+    sink: &mut S,
+    may_run: bool,
+) -> Result<(), ReadError> {
+    let code = frame.u64(layout.code)? & !TAG;
+    let function = frame.u64(layout.function)? & !TAG;
+    let namespace = frame.u64(layout.namespace)?;
+    let object = frame.u64(layout.frame_object)?;
+    sink.reference(code, Role::Field("f_code"), true);
+    sink.reference(function, Role::Field("function"), true);
+    sink.reference(namespace, Role::Field("f_locals"), true);
+    sink.reference(object, Role::Field("frame"), true);
+    let start = at(frame.address(), layout.size);
+    let mut count = match layout.stack_end {
+        StackEnd::Pointer(end) => match frame.u64(end)? {
+            0 => 0,
+            end => end.wrapping_sub(start) / 8,
+        },
+        StackEnd::Count(count) | StackEnd::Depth(count) => {
+            frame.i32(count)?.try_into().unwrap_or_default()
+        }
+    };
+    if may_run {
+        count = count.max(count_of_locals(memory, &context.layout, code)?);
+    }
+    slots(memory, context, start, count, code, TAG, sink)
+}
+
+/// So many locals and values from an address on. Bits of `tag` are no part of an address.
+fn slots<M: Memory, S: Sink>(
+    memory: &M,
+    context: &Context,
+    start: u64,
+    count: u64,
+    code: u64,
+    tag: u64,
+    sink: &mut S,
+) -> Result<(), ReadError> {
+    if count > MOST_SLOTS {
+        return Err(ReadError::Implausible { address: start, length: count });
+    }
+    let named = match S::WANTS_ROLES {
+        true => count_of_locals(memory, &context.layout, code).unwrap_or_default(),
+        false => 0,
+    };
+    each(memory, start, count, context.extent, |number, [word]| {
+        if tag == 0 || word & TAG != INTEGER {
+            let role = if number < named { Role::Local(code, number) } else { Role::Stack };
+            sink.reference(word & !tag, role, true);
+        }
+    })
+}
+
+/// How many locals, cells and free variables a code object has.
+fn count_of_locals<M: Memory>(memory: &M, layout: &Layout, code: u64) -> Result<u64, ReadError> {
+    let int = |offset| memory.i32(at(code, offset));
+    let count = match layout.code.locals {
+        CodeLocals::Together { count, .. } => int(count)?.into(),
+        CodeLocals::Tuples { count, names: [_, cells, free], .. } => {
+            let mut sum = i64::from(int(count)?);
+            for names in [cells, free] {
+                let names = memory.u64(at(code, names))?;
+                sum = sum.saturating_add(memory.u64(at(names, layout.object.size))? as i64);
+            }
+            sum
+        }
+    };
+    Ok(count.try_into().unwrap_or_default())
 }

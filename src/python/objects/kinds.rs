@@ -243,6 +243,26 @@ impl Kind {
         Ok(kind)
     }
 
+    /// Whether its objects are strings.
+    pub fn is_text(&self) -> bool {
+        self.body == Body::Str
+    }
+
+    /// Whether its objects are types.
+    pub fn is_metatype(&self) -> bool {
+        self.body == Body::Type
+    }
+
+    /// Whether its objects never refer to others: numbers, strings and the like.
+    pub fn is_leaf(&self) -> bool {
+        matches!(self.body, Body::Plain | Body::Int | Body::Str)
+            && self.fields.is_empty()
+            && self.slots.is_empty()
+            && self.attributes == Place::Nowhere
+            && self.own_type == OwnType::No
+            && self.unknown.is_none()
+    }
+
     /// How much is looked at of an object first, in bytes.
     fn span(&self, layout: &Layout) -> usize {
         let basic_size = self.basic_size.min(LARGEST_SPAN) as usize;

@@ -24,6 +24,7 @@ mod links;
 mod mappings;
 mod paths;
 mod sequences;
+mod stack_frames;
 mod values;
 mod view;
 mod visit;

@@ -1,0 +1,296 @@
+//! pymalloc: the arenas, pools and blocks of CPython's own allocator (`Objects/obmalloc.c`).
+//!
+//! Requests of up to 512 bytes are served from *blocks* of one size, which fill a *pool*; pools are
+//! carved out of *arenas*. An array of `arena_object`s accounts for the arenas. A pool begins with a
+//! header that tells the size of its blocks, how many are in use, and the first of the chain of free
+//! ones. Larger requests, and all requests where `PYTHONMALLOC` says so, go to another allocator.
+
+use super::layout::PymallocPlace;
+use super::{Python, at};
+use crate::memory::{Memory, ReadError, u32_at, u64_at};
+use crate::target::Image;
+
+/// `arena_object`: its size, the address of the arena, and the first pool that was never carved.
+const ARENA_OBJECT: usize = 48;
+const ARENA_ADDRESS: usize = 0;
+const ARENA_UNCARVED: usize = 8;
+const ARENA_FREE_POOLS: usize = 16;
+const ARENA_POOLS: usize = 20;
+
+/// `pool_header`: its size, and its fields.
+const POOL_HEADER: u64 = 48;
+const POOL_USED: usize = 0;
+const POOL_FREE_BLOCK: usize = 8;
+const POOL_ARENA_INDEX: usize = 32;
+const POOL_SIZE_CLASS: usize = 36;
+const POOL_NEXT_OFFSET: usize = 40;
+
+/// `_obmalloc_state` (from 3.12 on): `mgmt.arenas` and `mgmt.maxarenas`.
+const STATE_ARENAS: usize = 512;
+const STATE_ARENA_COUNT: usize = 520;
+
+/// Bytes that the sizes of blocks differ by.
+const ALIGNMENT: u64 = 16;
+/// The most blocks that a pool can have: the smallest ones, in the largest pool.
+const MOST_BLOCKS: usize = 1024;
+/// No more arenas than this are looked at: a terabyte.
+const MOST_ARENAS: usize = 1 << 20;
+/// The arenas of a search whose account is tried, at most.
+const SEARCHED_ARENAS: usize = 16;
+/// No writable segment larger than this is searched, in bytes.
+const LARGEST_SEGMENT: u64 = 64 << 20;
+
+/// An arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arena {
+    /// Its number in the array of arenas.
+    pub index: u32,
+    /// Where its memory begins.
+    pub start: u64,
+    /// One past the end of its memory.
+    pub end: u64,
+    /// Pools from here on have not been carved yet.
+    pub uncarved: u64,
+}
+
+/// A block in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Where it begins.
+    pub address: u64,
+    /// Its bytes.
+    pub size: u64,
+}
+
+impl Python {
+    /// The arenas of all interpreters, by address. None where pymalloc is not in use, or (in a stripped
+    /// build up to 3.11, which has no symbol for them) where they are not found.
+    pub fn arenas<M: Memory>(&self, memory: &M) -> Result<Vec<Arena>, ReadError> {
+        let mut arrays = Vec::new();
+        match self.layout.pymalloc.place {
+            PymallocPlace::Static => {
+                arrays.extend(self.static_arenas(memory)?);
+            }
+            PymallocPlace::Embedded(offset) => {
+                for interpreter in self.interpreters(memory)? {
+                    arrays.push(array_of(memory, at(interpreter, offset))?);
+                }
+            }
+            PymallocPlace::Pointer(offset) => {
+                for interpreter in self.interpreters(memory)? {
+                    match memory.u64(at(interpreter, offset))? {
+                        0 => {}
+                        state => arrays.push(array_of(memory, state)?),
+                    }
+                }
+            }
+        }
+        arrays.sort_unstable();
+        arrays.dedup();
+        let mut arenas = Vec::new();
+        for (array, count) in arrays {
+            self.read_arenas(memory, array, count, &mut arenas)?;
+        }
+        arenas.sort_unstable_by_key(|arena| arena.start);
+        Ok(arenas)
+    }
+
+    /// Calls `each` with the blocks in use of an arena's pools, in order of address, and gives the number
+    /// of pools that do not agree with themselves: the header cannot be read or is not plausible (then
+    /// there are no blocks), or it counts other blocks than were found. A thread that stands still in
+    /// the middle of an allocation leaves one.
+    pub fn for_each_block<M: Memory>(
+        &self,
+        memory: &M,
+        arena: &Arena,
+        mut each: impl FnMut(Block),
+    ) -> u64 {
+        let mut disagreeing = 0;
+        let pool_size = self.layout.pymalloc.pool_size;
+        let mut own = Vec::new();
+        let mut pool = arena.start.next_multiple_of(pool_size);
+        while pool < arena.uncarved && pool.saturating_add(pool_size) <= arena.end {
+            let bytes = match memory.lend(pool, pool_size as usize) {
+                Some(bytes) => Some(bytes),
+                None => {
+                    own.resize(pool_size as usize, 0);
+                    memory.read(pool, &mut own).is_ok().then_some(own.as_slice())
+                }
+            };
+            let found = bytes.and_then(|bytes| blocks_in_use(bytes, pool, arena.index, &mut each));
+            if !found.is_some_and(|found| found.agrees()) {
+                disagreeing += 1;
+            }
+            pool = pool.saturating_add(pool_size);
+        }
+        disagreeing
+    }
+
+    /// The array of arenas and its length, from the symbols or by search.
+    fn static_arenas<M: Memory>(&self, memory: &M) -> Result<Option<(u64, usize)>, ReadError> {
+        match ["arenas", "maxarenas"].map(|name| self.image.symbol(name)) {
+            [Some(arenas), Some(count)] => {
+                let count = memory.u32(count.address)? as usize;
+                Ok(Some((memory.u64(arenas.address)?, count)))
+            }
+            _ => self.search(memory, &self.image),
+        }
+    }
+
+    /// Searches the interpreter's writable memory for a pointer to an array of `arena_object`s whose
+    /// pools confirm it, as a stripped build up to 3.11 has it. `maxarenas` is the word before it in all
+    /// builds seen, but not by any promise: the array is taken to end with its last plausible entry.
+    fn search<M: Memory>(
+        &self,
+        memory: &M,
+        image: &Image,
+    ) -> Result<Option<(u64, usize)>, ReadError> {
+        let writable = image.segments().iter().filter(|segment| segment.writable);
+        let mut found = None;
+        for segment in writable.filter(|segment| segment.size <= LARGEST_SEGMENT) {
+            let bytes = memory.bytes(segment.address, segment.size, LARGEST_SEGMENT as usize)?;
+            for word in bytes.as_chunks::<8>().0 {
+                let array = u64::from_le_bytes(*word);
+                let aligned = array != 0 && array % 16 == 0;
+                if !aligned || Some(array) == found || segment.contains(array) {
+                    continue;
+                }
+                if self.is_confirmed(memory, array) {
+                    if found.is_some() {
+                        return Ok(None);
+                    }
+                    found = Some(array);
+                }
+            }
+        }
+        Ok(found.map(|array| (array, MOST_ARENAS)))
+    }
+
+    /// Whether this is an array of arenas one of which has a pool that says so.
+    fn is_confirmed<M: Memory>(&self, memory: &M, array: u64) -> bool {
+        let mut arenas = Vec::new();
+        let read = self.read_arenas(memory, array, SEARCHED_ARENAS, &mut arenas);
+        read.is_ok()
+            && arenas.iter().any(|arena| {
+                let pool = arena.start.next_multiple_of(self.layout.pymalloc.pool_size);
+                memory.array::<{ POOL_HEADER as usize }>(pool).is_ok_and(|header| {
+                    u32_at(&header, POOL_ARENA_INDEX) == Some(arena.index)
+                        && u32_at(&header, POOL_SIZE_CLASS).is_some_and(|class| class < 32)
+                        && u64_at(&header, POOL_FREE_BLOCK)
+                            .is_some_and(|block| block == 0 || block & !0x3fff == pool & !0x3fff)
+                })
+            })
+    }
+
+    /// Appends the plausible entries of an array of `arena_object`s, up to the first that is none.
+    fn read_arenas<M: Memory>(
+        &self,
+        memory: &M,
+        array: u64,
+        count: usize,
+        arenas: &mut Vec<Arena>,
+    ) -> Result<(), ReadError> {
+        /// Entries that are read at once.
+        const BATCH: usize = 16;
+        let count = if array == 0 { 0 } else { count.min(MOST_ARENAS) };
+        let mut index = 0;
+        let mut bytes = [0; BATCH * ARENA_OBJECT];
+        while index < count {
+            let batch = (count - index).min(BATCH);
+            let bytes = bytes.get_mut(..batch * ARENA_OBJECT).unwrap_or_default();
+            match memory.read(at(array, index * ARENA_OBJECT), bytes) {
+                Ok(()) => {}
+                // The end of an array whose length is not known.
+                Err(ReadError::Unmapped { .. }) if count == MOST_ARENAS && index > 0 => break,
+                Err(error) => return Err(error),
+            }
+            for entry in bytes.as_chunks::<ARENA_OBJECT>().0 {
+                match self.arena(entry, index as u32) {
+                    Ok(arena) => arenas.extend(arena),
+                    Err(Implausible) => return Ok(()),
+                }
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// What an `arena_object` says; `None` for one that is not in use.
+    fn arena(&self, entry: &[u8], index: u32) -> Result<Option<Arena>, Implausible> {
+        let layout = &self.layout.pymalloc;
+        let start = u64_at(entry, ARENA_ADDRESS).ok_or(Implausible)?;
+        if start == 0 {
+            return Ok(None);
+        }
+        let end = start.checked_add(layout.arena_size).ok_or(Implausible)?;
+        let uncarved = u64_at(entry, ARENA_UNCARVED).ok_or(Implausible)?;
+        let free = u32_at(entry, ARENA_FREE_POOLS).ok_or(Implausible)?;
+        let pools = u32_at(entry, ARENA_POOLS).ok_or(Implausible)?;
+        // The first pool begins with a page of its own size, so that one may be lost.
+        let most = layout.arena_size / layout.pool_size;
+        let plausible = start % 4096 == 0
+            && (start..=end).contains(&uncarved)
+            && uncarved % layout.pool_size == 0
+            && free <= pools
+            && (most - 1..=most).contains(&pools.into());
+        plausible.then_some(Some(Arena { index, start, end, uncarved })).ok_or(Implausible)
+    }
+}
+
+/// Not what it should be.
+struct Implausible;
+
+/// The array of arenas that an `_obmalloc_state` keeps, and its length.
+fn array_of<M: Memory>(memory: &M, state: u64) -> Result<(u64, usize), ReadError> {
+    let array = memory.u64(at(state, STATE_ARENAS))?;
+    Ok((array, memory.u32(at(state, STATE_ARENA_COUNT))? as usize))
+}
+
+/// The number of blocks in use of a pool.
+struct Used {
+    counted: u32,
+    claimed: u32,
+}
+
+impl Used {
+    fn agrees(&self) -> bool {
+        self.counted == self.claimed
+    }
+}
+
+/// Calls `each` with the blocks in use of the pool in `bytes`; `None` if it is not a plausible one.
+fn blocks_in_use(bytes: &[u8], pool: u64, arena: u32, mut each: impl FnMut(Block)) -> Option<Used> {
+    let mut used = Used { counted: 0, claimed: u32_at(bytes, POOL_USED)? };
+    if used.claimed == 0 {
+        // A free pool keeps the rest of its last header.
+        return Some(used);
+    }
+    let class = u32_at(bytes, POOL_SIZE_CLASS)?;
+    if class >= 32 || u32_at(bytes, POOL_ARENA_INDEX)? != arena {
+        return None;
+    }
+    let size = (u64::from(class) + 1) * ALIGNMENT;
+    let end = u64::from(u32_at(bytes, POOL_NEXT_OFFSET)?).min(bytes.len() as u64);
+    let mut free = [0_u64; MOST_BLOCKS / 64];
+    let mut block = u64_at(bytes, POOL_FREE_BLOCK)?;
+    for _ in 0..MOST_BLOCKS {
+        if block == 0 {
+            break;
+        }
+        let offset = block.checked_sub(pool)?;
+        let number = (offset.checked_sub(POOL_HEADER)? / size) as usize;
+        *free.get_mut(number / 64)? |= 1 << (number % 64);
+        block = u64_at(bytes, offset as usize)?;
+    }
+    let mut offset = POOL_HEADER;
+    let mut number = 0;
+    while offset + size <= bytes.len() as u64 && offset < end {
+        if free.get(number / 64)? >> (number % 64) & 1 == 0 {
+            each(Block { address: pool.wrapping_add(offset), size });
+            used.counted += 1;
+        }
+        offset += size;
+        number += 1;
+    }
+    Some(used)
+}

@@ -1,0 +1,80 @@
+//! Which pages of a process hold anything: `/proc/PID/pagemap`.
+//!
+//! An anonymous page that was never touched reads as zeros, and reading it makes the kernel do some
+//! work on behalf of the target. Large mappings that are mostly untouched (stacks, above all) are thus
+//! better not read as a whole.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+/// Bytes of a page. (All of x86-64; on aarch64 kernels with larger pages this has to be asked.)
+pub const PAGE: u64 = 4096;
+
+/// Entries that are read at once.
+const ENTRIES: usize = 512;
+/// Bytes of an entry.
+const ENTRY: usize = 8;
+/// `present` and `swapped`, of `Documentation/admin-guide/mm/pagemap.rst`.
+const OCCUPIED: u64 = 1 << 63 | 1 << 62;
+
+/// The page map of a process.
+#[derive(Debug)]
+pub struct PageMap {
+    file: File,
+}
+
+impl PageMap {
+    /// Opens it; needs the same permission as reading the memory.
+    pub fn open(pid: i32) -> io::Result<PageMap> {
+        Ok(PageMap { file: File::open(format!("/proc/{pid}/pagemap"))? })
+    }
+
+    /// Appends to `runs` the pages of `range` that are in memory or swapped out, those side by side
+    /// as one run. The range begins and ends with a page.
+    pub fn occupied(&self, range: Range<u64>, runs: &mut Vec<Range<u64>>) -> io::Result<()> {
+        let first = runs.len();
+        let mut entries = [0; ENTRIES * ENTRY];
+        let mut page = range.start / PAGE;
+        let end = range.end / PAGE;
+        while page < end {
+            let count = (end - page).min(ENTRIES as u64) as usize;
+            let bytes = entries.get_mut(..count * ENTRY).unwrap_or_default();
+            self.file.read_exact_at(bytes, page * ENTRY as u64)?;
+            for entry in bytes.as_chunks::<ENTRY>().0 {
+                if u64::from_le_bytes(*entry) & OCCUPIED != 0 {
+                    let start = page * PAGE;
+                    match runs.get_mut(first..).unwrap_or_default().last_mut() {
+                        Some(run) if run.end == start => run.end += PAGE,
+                        _ => runs.push(start..start + PAGE),
+                    }
+                }
+                page += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memmap2::MmapMut;
+
+    use super::*;
+
+    #[test]
+    fn what_was_touched_is_occupied() {
+        let mut mapping = MmapMut::map_anon(1000 * PAGE as usize).expect("memory is there");
+        for page in [0, 1, 2, 600, 999] {
+            mapping[page * PAGE as usize] = 1;
+        }
+        let start = mapping.as_ptr() as u64;
+        let map = PageMap::open(std::process::id() as i32).expect("our own");
+        let mut runs = Vec::new();
+        map.occupied(start..start + 1000 * PAGE, &mut runs).expect("it can be read");
+        let pages: Vec<_> =
+            runs.iter().map(|run| (run.start - start) / PAGE..(run.end - start) / PAGE).collect();
+        assert_eq!(pages, [0..3, 600..601, 999..1000]);
+    }
+}
