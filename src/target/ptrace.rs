@@ -102,13 +102,23 @@ pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> 
 /// Whether a traced thread has ended. That is noted by this call, and not reported to any other; a
 /// stop is left to be waited for.
 pub fn take_end(tid: i32) -> bool {
+    // A tracer is told of stops whatever it waits for (`wait_task_stopped`, Linux kernel/exit.c), so
+    // what there is must be looked at before it is taken.
+    let ends = [libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED];
+    report_of(tid, libc::WNOWAIT).is_some_and(|code| ends.contains(&code))
+        && report_of(tid, 0).is_some()
+}
+
+/// The `si_code` of what there is to report of a traced thread.
+fn report_of(tid: i32, flag: libc::c_int) -> Option<i32> {
     let mut found = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL | flag;
     // SAFETY: `found` outlives the call, and all zeroes is a valid siginfo_t; the kernel fills in the
     // number of the thread, or 0 for none.
     unsafe {
-        libc::waitid(libc::P_PID, tid as libc::id_t, found.as_mut_ptr(), options) == 0
-            && found.assume_init_ref().si_pid() == tid
+        let result = libc::waitid(libc::P_PID, tid as libc::id_t, found.as_mut_ptr(), options);
+        let found = found.assume_init_ref();
+        (result == 0 && found.si_pid() == tid).then_some(found.si_code)
     }
 }
 
@@ -269,4 +279,33 @@ pub fn register_set(tid: i32, kind: u64, bytes: &mut [u8]) -> io::Result<usize> 
     let mut piece = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     request(libc::PTRACE_GETREGSET, tid, kind, ptr::from_mut(&mut piece) as u64)?;
     Ok(piece.iov_len)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn looking_for_an_end_leaves_a_stop_to_be_waited_for() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is everywhere");
+        let tid = child.id() as i32;
+        seize(tid).expect("a child may be traced");
+        interrupt(tid).expect("it is traced");
+        let stopped = || {
+            let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
+            stat.contains(") t ")
+        };
+        while !stopped() {
+            std::thread::yield_now();
+        }
+        assert!(!take_end(tid));
+        let found = wait(Some(tid), false).expect("it is traced");
+        assert!(matches!(found, Some((_, Status::Stopped { .. }))), "{found:?}");
+        child.kill().expect("it is there");
+        while !take_end(tid) {
+            std::thread::yield_now();
+        }
+    }
 }
