@@ -307,5 +307,7 @@ mod tests {
         while !take_end(tid) {
             std::thread::yield_now();
         }
+        // Its parent is its tracer here, and has been told.
+        assert!(child.wait().is_err());
     }
 }
