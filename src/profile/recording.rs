@@ -2,7 +2,7 @@
 //!
 //! Processes come and go while it lasts. One that has just been started is not a Python yet, and one
 //! that replaces its program may become another Python; so there are those that are waited for
-//! ([`Pending`]), those that are sampled, and those that have ended.
+//! (`Pending`), those that are sampled, and those that have ended.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
