@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::heap::give_memory_back;
+
 pub mod advice;
 pub mod dump;
 pub mod facts;
@@ -49,6 +51,7 @@ enum Command {
 impl Cli {
     /// Does what was asked for and gives the exit status. Errors have been told to the person.
     pub fn run(&self) -> ExitCode {
+        give_memory_back();
         let (result, pid) = match &self.command {
             Command::Record(args) => (record::run(args), args.target.pid),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
