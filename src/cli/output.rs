@@ -115,7 +115,7 @@ fn local_time() -> String {
 
 /// Puts `bytes` at `path` in one step, so that nobody ever finds half of them. What is there and is
 /// no regular file, such as `/dev/stdout` or a pipe, is written to instead of replaced.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return BufWriter::new(File::options().write(true).open(path)?).write_all(bytes);
     }

@@ -60,7 +60,8 @@ impl Discovery {
         threads: usize,
         strict: bool,
     ) -> Result<Discovery, GcError> {
-        let mut decoder = Decoder::new(capture, python, capture.extent());
+        let mut decoder =
+            Decoder::new(capture, python, capture.extent().saturating_add(capture.facts.left_out));
         let marks = Marks::new(capture.slots());
         let mut inconsistencies = Inconsistencies::default();
         let mut tracked: [Vec<u64>; Generation::ALL.len()] = Default::default();

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod bursts;
 pub mod calls;
+pub mod live;
 pub mod messages;
 pub mod outbox;
 pub mod recorder;

@@ -250,7 +250,12 @@ impl Naming {
         if !stack.complete {
             roots.push("(stack not read to its end)".into());
         }
-        Stack { roots, frames: stack.frames, leaf: Some(self.leaf(process, sample)) }
+        Stack {
+            roots,
+            frames: stack.frames,
+            leaf: Some(self.leaf(process, sample)),
+            ..Stack::default()
+        }
     }
 
     fn thread(&mut self, process: &Process, python: &Python, pthread: u64) -> Arc<str> {

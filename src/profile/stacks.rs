@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 
 use crate::python::Frame;
 
-/// Where memory was asked for, from the widest circle to the narrowest: the process and thread, the
-/// Python frames, and the kind of allocation.
+/// Where memory was asked for, or is held, from the widest circle to the narrowest: the process and
+/// thread, the Python frames, and the kind of allocation or the path to what is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stack {
     /// What stands below the first frame, widest first: `process 12: python app.py`,
@@ -21,6 +21,8 @@ pub struct Stack {
     pub roots: Vec<Arc<str>>,
     /// The Python frames, innermost first.
     pub frames: Vec<Frame>,
+    /// The path from there to objects that live, outermost first: `local rows`, `list`, `[…] dict`.
+    pub path: Vec<Arc<str>>,
     /// The kind of allocation, where it is known: `64 bytes · PyList_New`.
     pub leaf: Option<Arc<str>>,
 }
@@ -158,6 +160,7 @@ fn outermost_first(a: &Stack, b: &Stack) -> Ordering {
     a.roots
         .cmp(&b.roots)
         .then_with(|| a.frames.iter().rev().map(key).cmp(b.frames.iter().rev().map(key)))
+        .then_with(|| a.path.cmp(&b.path))
         .then_with(|| a.leaf.cmp(&b.leaf))
 }
 

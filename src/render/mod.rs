@@ -13,6 +13,7 @@ use crate::profile::{By, Profile};
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;
+pub mod heap;
 pub mod json;
 pub mod labels;
 pub mod speedscope;
@@ -157,4 +158,14 @@ pub struct Heading {
 /// An estimate as a whole number. What is more than nothing stays more than nothing.
 fn whole(weight: f64) -> u64 {
     if weight > 0.0 { (weight.round() as u64).max(1) } else { 0 }
+}
+
+/// A time in the unit that suits it.
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        ..1e-3 => format!("{:.0} µs", seconds * 1e6),
+        ..1.0 => format!("{:.1} ms", seconds * 1e3),
+        _ => format!("{seconds:.1} s"),
+    }
 }

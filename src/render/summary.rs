@@ -1,11 +1,10 @@
 //! The closing paragraph: what a profile comes to, in a few lines for a terminal.
 
 use std::io::Write;
-use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, whole};
+use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, time, whole};
 use crate::profile::{Profile, Stack, Weight};
 
 /// How many of the heaviest stacks are named.
@@ -71,16 +70,6 @@ pub fn write(
 fn amounts(weight: Weight) -> String {
     let allocations = HumanCount(whole(weight.objects));
     format!("{} in {allocations} allocations", HumanBytes(whole(weight.bytes)))
-}
-
-/// A time in the unit that suits it.
-fn time(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    match seconds {
-        ..1e-3 => format!("{:.0} µs", seconds * 1e6),
-        ..1.0 => format!("{:.1} ms", seconds * 1e3),
-        _ => format!("{seconds:.1} s"),
-    }
 }
 
 /// The innermost frames, each followed by its caller.
