@@ -77,7 +77,7 @@ pub struct Pauses {
     pub mean: Duration,
     /// For one sample, at most.
     pub max: Duration,
-    /// For all samples together.
+    /// For all samples together, and for what was only counted between them.
     pub total: Duration,
 }
 
@@ -235,12 +235,12 @@ impl Recording {
     }
 
     fn pauses(&self) -> Pauses {
-        let total: Duration = self.all().map(|recorder| recorder.tally().still()).sum();
+        let of_samples: Duration = self.all().map(|it| it.tally().pauses()).sum();
         let samples = u32::try_from(self.samples()).unwrap_or(u32::MAX);
         Pauses {
-            mean: total.checked_div(samples).unwrap_or_default(),
+            mean: of_samples.checked_div(samples).unwrap_or_default(),
             max: self.all().map(|it| it.tally().longest_pause()).max().unwrap_or_default(),
-            total,
+            total: self.all().map(|it| it.tally().still()).sum(),
         }
     }
 
