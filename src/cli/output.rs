@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::{record, say};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
-use crate::profile::stack_recorder::StackRecorder;
+use crate::profile::stack_recorder::RecordedStacks;
 use crate::render::{Form, Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
@@ -29,24 +29,24 @@ pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Resul
 }
 
 /// Writes stacks that were recorded without pauses.
-pub fn write_stacks(stacks: StackRecorder, args: &record::Args) -> anyhow::Result<()> {
+pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Result<()> {
     let heading = Heading {
-        pid: stacks.pid(),
-        command: stacks.command().to_owned(),
-        python: stacks.version().to_string(),
+        pid: stacks.pid,
+        command: stacks.command.clone(),
+        python: stacks.version.to_string(),
         view: View::Stacks,
-        duration: stacks.elapsed(),
-        samples: stacks.samples(),
+        duration: stacks.duration,
+        samples: stacks.samples,
         pauses: Pauses::default(),
         error: None,
     };
-    if stacks.torn() > 0 {
+    if stacks.torn > 0 {
         say(format_args!(
-            "{} stacks changed while they were read and were left out.",
-            stacks.torn()
+            "Stacks left out because they changed while they were read: {}.",
+            stacks.torn
         ));
     }
-    write_all(&stacks.into_profile(), &heading, args)
+    write_all(&stacks.profile, &heading, args)
 }
 
 fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ pub mod account;
 pub mod bursts;
 pub mod calls;
 pub mod messages;
+pub mod newcomers;
 pub mod outbox;
 pub mod recorder;
 pub mod recording;
