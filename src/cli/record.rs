@@ -19,11 +19,10 @@ use signal_hook::flag;
 
 use super::progress::Progress;
 use super::{advice, output, say};
+use crate::profile::By;
 use crate::profile::recorder::Options;
 use crate::profile::recording::{Recorded, Recording};
-use crate::profile::stack_recorder::StackRecorder;
-
-use crate::profile::By;
+use crate::profile::stack_recorder::{self, StackRecorder};
 use crate::render::{Form, Paths, Style};
 use crate::target::Process;
 use crate::target::breakpoint::Way;
@@ -156,6 +155,11 @@ impl Args {
             processes: self.subprocesses,
         }
     }
+
+    /// What is sampled without pauses.
+    fn stack_options(&self) -> stack_recorder::Options {
+        stack_recorder::Options { threads: self.threads, subprocesses: self.subprocesses }
+    }
 }
 
 impl Breakpoints {
@@ -196,7 +200,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn record_pid(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
     let process = Process::open(pid)?;
     if args.nonblocking {
-        return record_stacks(args, process, signals);
+        let stacks = StackRecorder::attach(process, args.stack_options())?;
+        return record_stacks(args, stacks, signals);
     }
     let recording = Recording::attach(process, args.options(), args.subprocesses)?;
     let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
@@ -218,9 +223,10 @@ fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
 fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result<()> {
     let process = Process::open(child.id() as i32)?;
     if args.nonblocking {
-        return record_stacks(args, process, signals);
+        let stacks = StackRecorder::expect(&process, args.stack_options());
+        return record_stacks(args, stacks, signals);
     }
-    let recording = Recording::expect(process, args.options(), args.subprocesses);
+    let recording = Recording::expect(&process, args.options(), args.subprocesses);
     let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
     output::write_recorded(&recorded, args)
 }
@@ -245,7 +251,7 @@ fn sample(
             }
             continue;
         };
-        progress.show(elapsed, &recording);
+        progress.show(elapsed, recording.processes(), recording.samples(), recording.mean_pause());
         if signals.came() || args.duration.is_some_and(|duration| elapsed >= duration) {
             recording.stop();
         }
@@ -255,20 +261,29 @@ fn sample(
 }
 
 /// Records stacks without ever pausing the process.
-fn record_stacks(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+fn record_stacks(args: &Args, mut stacks: StackRecorder, signals: &Signals) -> anyhow::Result<()> {
     say(
         "Without pauses only stacks are recorded: which code has the interpreter, and nothing about \
          memory. A stack that changed while it was read may be wrong.",
     );
-    let mut stacks = StackRecorder::start(process)?;
     let pace = Duration::from_secs(1) / args.rate;
-    while !signals.came() && args.duration.is_none_or(|duration| stacks.elapsed() < duration) {
-        if !stacks.sample()? {
+    let progress = Progress::begin();
+    while stacks.sample()? && !signals.came() {
+        for (pid, error) in stacks.refusals() {
+            progress.say(&advice::explain(&error.into(), Some(pid)));
+        }
+        let Some(elapsed) = stacks.elapsed() else {
+            thread::sleep(pace.min(TICK));
+            continue;
+        };
+        progress.show(elapsed, stacks.processes(), stacks.samples(), Duration::ZERO);
+        if args.duration.is_some_and(|duration| elapsed >= duration) {
             break;
         }
         thread::sleep(pace);
     }
-    output::write_stacks(stacks, args)
+    progress.clear();
+    output::write_stacks(&stacks.finish().context(NOTHING_SAMPLED)?, args)
 }
 
 /// Starts a command whose output is ours.

@@ -9,6 +9,7 @@ pub mod bursts;
 pub mod calls;
 pub mod live;
 pub mod messages;
+pub mod newcomers;
 pub mod outbox;
 pub mod recorder;
 pub mod recording;
@@ -16,5 +17,6 @@ pub mod sampler;
 pub mod stack_recorder;
 pub mod stacks;
 pub mod tally;
+pub mod thread_names;
 
 pub use stacks::{By, Profile, Stack, Weight};

@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use super::messages::{Call, End, Look, Message, Request, Sample};
 use super::stacks::Stack;
 use super::tally::Tally;
+use super::thread_names::ThreadNames;
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
 use crate::target::breakpoint::Way;
 use crate::target::symbols::Symbols;
@@ -92,7 +93,7 @@ pub struct Recorder {
 struct Naming {
     code: CodeCache,
     symbols: Symbols,
-    threads: FxHashMap<u64, Arc<str>>,
+    threads: ThreadNames,
     leaves: FxHashMap<Asked, Arc<str>>,
     raw: RawStack,
 }
@@ -229,7 +230,8 @@ impl Recorder {
             let sample = look.samples.get(number)?;
             let mut roots = roots.clone();
             if options.threads {
-                roots.push(naming.thread(process, python, sample.pthread));
+                let tid = Some(sample.tid);
+                roots.push(naming.threads.name(process, python, tid, sample.pthread));
             }
             Some(naming.stack(process, python, roots, sample))
         });
@@ -256,16 +258,6 @@ impl Naming {
             leaf: Some(self.leaf(process, sample)),
             ..Stack::default()
         }
-    }
-
-    fn thread(&mut self, process: &Process, python: &Python, pthread: u64) -> Arc<str> {
-        if !self.threads.contains_key(&pthread) {
-            let names = python.thread_names(process);
-            self.threads
-                .extend(names.into_iter().map(|(id, name)| (id, format!("thread {name}").into())));
-        }
-        let unnamed = || Arc::from(format!("thread {pthread:#x}"));
-        Arc::clone(self.threads.entry(pthread).or_insert_with(unnamed))
     }
 
     /// The kind of an allocation: its size, and the C function that asked for it.

@@ -3,7 +3,7 @@
 //! The outermost frames are at the bottom. A colour says whose code a frame is, its shade is made
 //! from the function's name: nothing depends on chance.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use indicatif::{HumanBytes, HumanCount};
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
@@ -20,7 +20,8 @@ const LARGEST_TOTAL: f64 = (1_u64 << 53) as f64;
 /// pixels that a viewer without scripts shows.
 const TITLE_CHARACTERS: usize = 96;
 
-/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out.
+/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out. Where
+/// nothing weighs anything, the picture says so.
 pub fn write(
     profile: &Profile,
     heading: &Heading,
@@ -30,7 +31,7 @@ pub fn write(
     let by = heading.view.measure(style.by);
     let total = profile.total().by(by);
     if total <= 0.0 {
-        return Err(RenderError::Empty);
+        return Ok(write_nothing(&title(heading, by), out)?);
     }
     let unit = (total / LARGEST_TOTAL).max(1.0);
     let lines: Vec<String> = folded::stacks(profile, by, style.paths)
@@ -52,6 +53,22 @@ pub fn write(
     options.pretty_xml = true;
     from_lines(&mut options, lines.iter().map(String::as_str), out)?;
     Ok(())
+}
+
+/// A picture without frames, which inferno does not draw.
+fn write_nothing(title: &str, out: &mut impl Write) -> io::Result<()> {
+    let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    writeln!(
+        out,
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<svg version="1.1" width="1200" height="78" viewBox="0 0 1200 78" xmlns="http://www.w3.org/2000/svg">
+  <rect width="100%" height="100%" fill="rgb(248,248,248)"/>
+  <g font-family="monospace" text-anchor="middle">
+    <text id="title" x="50%" y="24" font-size="17">{title}</text>
+    <text id="subtitle" x="50%" y="52" font-size="12">Nothing was recorded</text>
+  </g>
+</svg>"#
+    )
 }
 
 /// One line: what was measured for how long, of which process, and its command line as far as there

@@ -22,9 +22,6 @@ pub mod summary;
 /// Why a form could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// No stack has any weight: there is no picture of nothing.
-    #[error("nothing was recorded, so there is nothing to draw")]
-    Empty,
     /// The writer refused.
     #[error("cannot write")]
     Io(#[from] io::Error),

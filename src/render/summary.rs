@@ -27,7 +27,7 @@ pub fn write(
     let total = profile.total();
     let seconds = heading.duration.as_secs_f64();
     write!(out, "{} samples in {seconds:.1} s", HumanCount(heading.samples))?;
-    if heading.view == View::Allocated {
+    if heading.view == View::Allocated && heading.samples > 0 {
         write!(out, ": {}", amounts(total))?;
         if seconds > 0.0 {
             write!(out, ", {} a second", amounts(total * seconds.recip()))?;
@@ -40,18 +40,20 @@ pub fn write(
                 )?;
             }
             Some(error) => write!(out, " (estimated, ± {:.1} %)", error * 100.0)?,
-            None => {}
+            None => write!(out, " (estimated; too little was seen to tell how well)")?,
         }
     }
     writeln!(out, ".")?;
-    let Pauses { mean, max, total: all } = heading.pauses;
-    writeln!(
-        out,
-        "The target stood still for {} a sample, {} at most, {} in all.",
-        time(mean),
-        time(max),
-        time(all)
-    )?;
+    match heading.pauses {
+        Pauses { total: Duration::ZERO, .. } => writeln!(out, "The target never stood still.")?,
+        Pauses { mean, max, total } => writeln!(
+            out,
+            "The target stood still for {} a sample, {} at most; with what was only counted {} in all.",
+            time(mean),
+            time(max),
+            time(total)
+        )?,
+    }
 
     if total.by(by) > 0.0 {
         writeln!(out, "Heaviest stacks by {}:", heading.view.unit(by))?;
