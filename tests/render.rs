@@ -50,7 +50,8 @@ fn shop() -> Profile {
             format!("process {worker}: python main.py --port {worker}").into(),
             if frames.len() == 1 { "thread MainThread".into() } else { "thread worker-1".into() },
         ];
-        let stack = Stack { roots: roots.into(), frames, leaf: Some(leaf.into()) };
+        let stack =
+            Stack { roots: roots.into(), frames, leaf: Some(leaf.into()), ..Stack::default() };
         profile.add(stack, Weight { bytes, objects });
     };
     for (worker, scale) in [(4301, 1.0), (4302, 0.6)] {
@@ -81,6 +82,7 @@ fn heading() -> Heading {
             total: Duration::from_millis(284),
         },
         error: Some(0.0318),
+        earlier: None,
     }
 }
 
@@ -281,7 +283,7 @@ fn any_stack() -> impl Strategy<Value = Stack> {
         prop::collection::vec(frame, 0..6),
         prop::option::of(name().prop_map(Arc::from)),
     )
-        .prop_map(|(roots, frames, leaf)| Stack { roots, frames, leaf })
+        .prop_map(|(roots, frames, leaf)| Stack { roots, frames, leaf, ..Stack::default() })
 }
 
 proptest! {

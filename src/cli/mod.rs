@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod advice;
+pub mod command;
 pub mod diff;
 pub mod dump;
 pub mod facts;
@@ -21,6 +22,7 @@ pub mod obstacle;
 pub mod output;
 pub mod progress;
 pub mod record;
+pub mod signals;
 
 /// Says where the memory of a running Python process is, from outside.
 ///

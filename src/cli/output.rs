@@ -24,6 +24,7 @@ pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Resul
         samples: recorded.samples,
         pauses: recorded.pauses,
         error: recorded.error(args.style().by),
+        earlier: None,
     };
     write_all(&recorded.profile, &heading, args)
 }
@@ -39,6 +40,7 @@ pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Res
         samples: stacks.samples,
         pauses: Pauses::default(),
         error: None,
+        earlier: None,
     };
     if stacks.torn > 0 {
         say(format_args!(
@@ -49,7 +51,8 @@ pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Res
     write_all(&stacks.profile, &heading, args)
 }
 
-fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
+/// Writes a profile as `args` ask for, and says in a paragraph what it comes to.
+pub fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
     render_to_file(profile, heading, args)?;
     summary::write(profile, heading, args.style(), &mut io::stderr())?;
     if profile.total().by(heading.view.measure(args.style().by)) <= 0.0 {
@@ -81,6 +84,7 @@ fn nothing(heading: &Heading) -> String {
     let what = match heading.view {
         View::Allocated => "allocated nothing that was sampled",
         View::Stacks => "was never seen to run Python",
+        View::Live => "had no objects",
     };
     format!(
         "Process {} {what} in {:.1} s. If it was idle, record for longer (`--duration`).",

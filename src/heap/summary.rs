@@ -50,7 +50,6 @@ impl Summary {
     /// The figures of a heap that was looked at just now.
     pub fn of(heap: &Analysis<'_>, owner: Owner, by: Grouping) -> Summary {
         let facts = heap.capture.facts;
-        let found = heap.graph.inconsistencies();
         Summary {
             pid: owner.pid,
             command: owner.command,
@@ -59,7 +58,7 @@ impl Summary {
             pause: facts.paused,
             copied: facts.copied,
             rss: facts.rss,
-            inconsistencies: found.open_lists + found.dangling + found.unreadable,
+            inconsistencies: heap.graph.inconsistencies().count(),
             types: groups(heap, Grouping::Type),
             groups: (by != Grouping::Type).then(|| groups(heap, by)),
             largest: Vec::new(),

@@ -19,4 +19,4 @@ pub mod stacks;
 pub mod tally;
 pub mod thread_names;
 
-pub use stacks::{By, Profile, Stack, Weight};
+pub use stacks::{By, Profile, Stack, Weight, process_root};

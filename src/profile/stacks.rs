@@ -27,7 +27,12 @@ pub struct Stack {
     pub leaf: Option<Arc<str>>,
 }
 
-/// An estimated total.
+/// The root of all stacks of a process, where there are several.
+pub fn process_root(pid: i32, command: &str) -> Arc<str> {
+    format!("process {pid}: {command}").into()
+}
+
+/// An estimated or exact total.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weight {
     /// Bytes asked for.
@@ -115,6 +120,16 @@ impl Profile {
         }
     }
 
+    /// Puts every stack on this root.
+    pub fn on_root(self, root: &Arc<str>) -> Profile {
+        let mut rooted = Profile::new();
+        for (mut stack, weight) in self.stacks {
+            stack.roots.insert(0, Arc::clone(root));
+            rooted.add(stack, weight);
+        }
+        rooted
+    }
+
     /// Multiplies every weight: shares stay, totals become estimates of something larger.
     pub fn scale(&mut self, factor: f64) {
         for weight in self.stacks.values_mut() {
@@ -130,6 +145,11 @@ impl Profile {
     /// How many different stacks it has.
     pub fn len(&self) -> usize {
         self.stacks.len()
+    }
+
+    /// The weight of a stack; nothing if it has none.
+    pub fn weight(&self, stack: &Stack) -> Weight {
+        self.stacks.get(stack).copied().unwrap_or_default()
     }
 
     /// The sum of all weights.

@@ -16,6 +16,7 @@ pub mod folded;
 pub mod heap;
 pub mod json;
 pub mod labels;
+pub mod places;
 pub mod speedscope;
 pub mod summary;
 
@@ -99,6 +100,9 @@ pub enum Paths {
 pub enum View {
     /// Memory asked for while recording, freed since or not: an estimate from sampled allocations.
     Allocated,
+    /// The objects that live at one moment, each on the path that holds it: exact. Against an earlier
+    /// moment, if the heading has one.
+    Live,
     /// The stacks seen at the instants of sampling, without memory. A weight's `objects` counts
     /// samples, its `bytes` nothing.
     Stacks,
@@ -109,6 +113,7 @@ impl View {
     pub fn name(self) -> &'static str {
         match self {
             View::Allocated => "allocated",
+            View::Live => "live",
             View::Stacks => "stacks",
         }
     }
@@ -116,7 +121,7 @@ impl View {
     /// What is really weighed when a person asks for `by`: stack samples have no bytes.
     pub fn measure(self, by: By) -> By {
         match self {
-            View::Allocated => by,
+            View::Allocated | View::Live => by,
             View::Stacks => By::Objects,
         }
     }
@@ -124,14 +129,14 @@ impl View {
     /// The unit of its weights as a word.
     pub fn unit(self, by: By) -> &'static str {
         match self {
-            View::Allocated => by.unit(),
+            View::Allocated | View::Live => by.unit(),
             View::Stacks => "samples",
         }
     }
 }
 
 /// Of what, when and how a profile was recorded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Heading {
     /// The target's PID.
     pub pid: i32,
@@ -150,6 +155,8 @@ pub struct Heading {
     /// The relative standard error of the estimated totals: 0.03 is 3 %. `None` where nothing is
     /// estimated.
     pub error: Option<f64>,
+    /// The same as it was at the beginning, where the profile is of the end of that time.
+    pub earlier: Option<Profile>,
 }
 
 /// An estimate as a whole number. What is more than nothing stays more than nothing.

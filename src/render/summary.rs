@@ -1,11 +1,12 @@
 //! The closing paragraph: what a profile comes to, in a few lines for a terminal.
 
 use std::io::Write;
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, time, whole};
-use crate::profile::{Profile, Stack, Weight};
+use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, places, time, whole};
+use crate::profile::{By, Profile, Stack, Weight};
 
 /// How many of the heaviest stacks are named.
 const STACKS: usize = 3;
@@ -25,6 +26,9 @@ pub fn write(
 ) -> Result<(), RenderError> {
     let by = heading.view.measure(style.by);
     let total = profile.total();
+    if heading.view == View::Live {
+        return write_live(profile, heading, style, out);
+    }
     let seconds = heading.duration.as_secs_f64();
     write!(out, "{} samples in {seconds:.1} s", HumanCount(heading.samples))?;
     if heading.view == View::Allocated && heading.samples > 0 {
@@ -65,6 +69,55 @@ pub fn write(
                 writeln!(out, "          {circumstances}")?;
             }
         }
+    }
+    Ok(())
+}
+
+/// The same of live objects: the widest places, or those that grew most.
+fn write_live(
+    profile: &Profile,
+    heading: &Heading,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let total = profile.total();
+    let objects = |weight: Weight| HumanCount(whole(weight.objects));
+    write!(out, "{} live objects, {}", objects(total), HumanBytes(whole(total.bytes)))?;
+    match &heading.earlier {
+        None => writeln!(out, ".")?,
+        Some(earlier) => {
+            let before = earlier.total();
+            writeln!(
+                out,
+                "; {:.1} s before they were {}, {}.",
+                heading.duration.as_secs_f64(),
+                objects(before),
+                HumanBytes(whole(before.bytes))
+            )?;
+        }
+    }
+    let Pauses { max, total: all, .. } = heading.pauses;
+    match (all, heading.samples) {
+        (Duration::ZERO, _) => writeln!(out, "The target never stood still.")?,
+        (_, 1) => writeln!(out, "The target stood still for {}.", time(all))?,
+        _ => writeln!(
+            out,
+            "The target stood still for {} at most, {} in all.",
+            time(max),
+            time(all)
+        )?,
+    }
+    let places = places::telling(profile, heading.earlier.as_ref(), style, STACKS);
+    if !places.is_empty() {
+        let what = if heading.earlier.is_some() { "Grew most" } else { "Widest" };
+        writeln!(out, "{what} by {}:", style.by.unit())?;
+    }
+    for place in places {
+        let amount = match style.by {
+            By::Bytes => HumanBytes(whole(place.weight)).to_string(),
+            By::Objects => HumanCount(whole(place.weight)).to_string(),
+        };
+        writeln!(out, "{amount:>12}  {}", place.labels.join(" › "))?;
     }
     Ok(())
 }

@@ -35,10 +35,10 @@ pub struct Recorded {
 }
 
 impl Recording {
-    /// Starts `leakspy record`, in a process group of its own as a shell would.
+    /// Starts to record allocations, in a process group of its own as a shell would.
     pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
         let mut child = leakspy_command()
-            .arg("record")
+            .args(["record", "--view", "alloc"])
             .args(arguments)
             .process_group(0)
             .stdin(Stdio::null())
