@@ -8,6 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod cases;
+mod documented;
 mod health;
 mod interpreters;
 mod recording;
@@ -15,6 +16,7 @@ mod target;
 mod waiting;
 
 pub use cases::{cases, required_versions};
+pub use documented::assert_documented;
 pub use health::Health;
 pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters};
 pub use recording::{Recorded, Recording};
