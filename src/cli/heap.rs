@@ -111,12 +111,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             json::write(first, args.subprocesses.then_some(others), &mut out)?;
         }
         None => {
-            for summary in &all {
+            for (number, summary) in all.iter().enumerate() {
+                if number > 0 {
+                    writeln!(out)?;
+                }
                 table::write(summary, columns, &mut out)?;
-                writeln!(out)?;
             }
             if all.len() > 1 {
-                writeln!(out, "All {} processes together:", all.len())?;
+                writeln!(out, "\nAll {} processes together:", all.len())?;
                 table::write(&together, columns, &mut out)?;
             }
         }

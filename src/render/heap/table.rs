@@ -55,7 +55,7 @@ fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
     writeln!(out, "Process {}: {}", summary.pid, printable(&summary.command))?;
     writeln!(
         out,
-        "Python {}, {} objects, {}: {} their own and {} in buffers elsewhere.",
+        "Python {}, {} objects, {}: {} as sys.getsizeof has it, {} in buffers and attributes beside.",
         summary.python,
         HumanCount(total.count),
         HumanBytes(total.bytes()),
@@ -103,7 +103,7 @@ fn write_largest(objects: &[LargeObject], out: &mut impl Write) -> Result<(), Re
             HumanBytes(object.retained).to_string(),
             HumanCount(object.objects.into()).to_string(),
             format!("{} {:#x}", printable(&object.kind), object.address),
-            printable(&lineage(&object.lineage)),
+            lineage(&object.lineage),
         ]);
     }
     write_table(&table, out)
@@ -112,7 +112,8 @@ fn write_largest(objects: &[LargeObject], out: &mut impl Write) -> Result<(), Re
 /// A path in one line.
 fn lineage(lineage: &Lineage) -> String {
     let frame = lineage.frame.as_ref().map(|frame| labels::of_frame(frame, Paths::Short));
-    let parts = [lineage.root.clone()].into_iter().chain(frame).chain(lineage.path.iter().cloned());
+    let path = lineage.path.iter().map(|link| printable(link));
+    let parts = [printable(&lineage.root)].into_iter().chain(frame).chain(path);
     parts.collect::<Vec<_>>().join(" › ")
 }
 
