@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{ValueEnum, value_parser};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -21,11 +21,11 @@ use super::progress::Progress;
 use super::{advice, output, say};
 use crate::profile::By;
 use crate::profile::recorder::Options;
-use crate::profile::recording::{Recorded, Recording};
+use crate::profile::recording::Recording;
 use crate::profile::stack_recorder::{self, StackRecorder};
 use crate::render::{Form, Paths, Style};
-use crate::target::Process;
 use crate::target::breakpoint::Way;
+use crate::target::{Process, ProcessError};
 
 /// Record which stacks allocate memory, and draw a flamegraph of them.
 ///
@@ -201,11 +201,10 @@ fn record_pid(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
     let process = Process::open(pid)?;
     if args.nonblocking {
         let stacks = StackRecorder::attach(process, args.stack_options())?;
-        return record_stacks(args, stacks, signals);
+        return record_stacks(args, pid, stacks, signals);
     }
     let recording = Recording::attach(process, args.options(), args.subprocesses)?;
-    let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
-    output::write_recorded(&recorded, args)
+    record_allocations(args, pid, recording, signals)
 }
 
 /// Starts the command, records it, and takes over its exit status.
@@ -221,24 +220,33 @@ fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
 }
 
 fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result<()> {
-    let process = Process::open(child.id() as i32)?;
+    let pid = child.id() as i32;
+    let process = match Process::open(pid) {
+        // Nobody else would have waited for it.
+        Err(ProcessError::Zombie { .. }) => return Err(nothing_recorded(pid, signals)),
+        opened => opened?,
+    };
     if args.nonblocking {
         let stacks = StackRecorder::expect(&process, args.stack_options());
-        return record_stacks(args, stacks, signals);
+        return record_stacks(args, pid, stacks, signals);
     }
     let recording = Recording::expect(&process, args.options(), args.subprocesses);
-    let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
-    output::write_recorded(&recorded, args)
+    record_allocations(args, pid, recording, signals)
 }
 
-const NOTHING_SAMPLED: &str = "it ended before a Python in it could be recorded";
+/// Why there is nothing, not even an empty recording.
+fn nothing_recorded(pid: i32, signals: &Signals) -> anyhow::Error {
+    let what = if signals.came() { "did not become" } else { "ended before it became" };
+    anyhow!("Process {pid} {what} a Python that could be recorded.")
+}
 
 /// Samples until the time is over, a signal comes or the target ends.
-fn sample(
+fn record_allocations(
     args: &Args,
+    pid: i32,
     mut recording: Recording,
     signals: &Signals,
-) -> anyhow::Result<Option<Recorded>> {
+) -> anyhow::Result<()> {
     let progress = Progress::begin();
     while !recording.is_over() {
         recording.step(TICK)?;
@@ -257,11 +265,17 @@ fn sample(
         }
     }
     progress.clear();
-    Ok(recording.finish())
+    let recorded = recording.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
+    output::write_recorded(&recorded, args)
 }
 
 /// Records stacks without ever pausing the process.
-fn record_stacks(args: &Args, mut stacks: StackRecorder, signals: &Signals) -> anyhow::Result<()> {
+fn record_stacks(
+    args: &Args,
+    pid: i32,
+    mut stacks: StackRecorder,
+    signals: &Signals,
+) -> anyhow::Result<()> {
     say(
         "Without pauses only stacks are recorded: which code has the interpreter, and nothing about \
          memory. A stack that changed while it was read may be wrong.",
@@ -283,7 +297,8 @@ fn record_stacks(args: &Args, mut stacks: StackRecorder, signals: &Signals) -> a
         thread::sleep(pace);
     }
     progress.clear();
-    output::write_stacks(&stacks.finish().context(NOTHING_SAMPLED)?, args)
+    let recorded = stacks.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
+    output::write_stacks(&recorded, args)
 }
 
 /// Starts a command whose output is ours.

@@ -71,8 +71,14 @@ impl Recording {
     /// Waits until it says that it samples.
     #[track_caller]
     pub fn wait_until_begun(&mut self) {
-        while !self.has_begun() {
-            assert!(self.hear(), "it ended before it began: {}", self.said);
+        self.wait_until_said("Recording;");
+    }
+
+    /// Waits until it has said this.
+    #[track_caller]
+    pub fn wait_until_said(&mut self, words: &str) {
+        while !self.said.contains(words) {
+            assert!(self.hear(), "it ended before it said {words:?}: {}", self.said);
         }
     }
 
@@ -121,10 +127,6 @@ impl Recording {
             wait_until_readable(self.errors.get_ref(), "leakspy record");
         }
         self.errors.read_line(&mut self.said).expect("its words are UTF-8") > 0
-    }
-
-    fn has_begun(&self) -> bool {
-        self.said.contains("Recording;")
     }
 }
 
