@@ -23,7 +23,7 @@ const NO_PERF: Refusal =
 fn no_registers_are_told_with_the_way_out(way: Way) -> Result<(), Failed> {
     let mut target = start()?;
     let mut command = ask(way, target.pid());
-    let request = Some(libc::PTRACE_POKEUSER as u32);
+    let request = Some(libc::PTRACE_POKEUSER);
     let no_poke = Refusal { call: libc::SYS_ptrace, request, error: libc::EIO };
     refuse(&mut command, &[NO_PERF, no_poke]);
     let text = message(&command.output()?);

@@ -78,6 +78,11 @@ impl Interpreter {
         Some(Interpreter { executable: path.to_path_buf(), ..given.ask()? })
     }
 
+    /// The interpreter of a minor version for which `fixtures/fetch-numpy` has installed numpy.
+    pub fn with_numpy(minor: u64) -> Option<Interpreter> {
+        Interpreter::at(&our_fixtures().join(format!("interpreters/numpy-3.{minor}/bin/python")))
+    }
+
     /// The words that run it, `chroot` and root in front where it has a root of its own.
     pub fn argv(&self) -> Vec<OsString> {
         argv(self.root.as_deref(), &self.executable)
