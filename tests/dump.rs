@@ -18,7 +18,7 @@ use support::{Interpreter, Target, assert_documented, cases, interpreters, leaks
 fn main() {
     let mut trials = cases("dump_stacks", equals_current_frames);
     trials.extend(cases("dump_nonblocking", needs_no_pause_to_see_what_stands_still));
-    let tests: [(&str, fn(&'static Interpreter) -> Result<(), Failed>); 3] = [
+    let tests: [(&str, Test); 3] = [
         ("text", text_says_what_json_says),
         ("subprocesses", a_family_is_dumped_together),
         ("subprocesses_of_another_program", the_first_python_stands_for_its_parent),
@@ -30,6 +30,9 @@ fn main() {
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
+
+/// What is tested with one interpreter.
+type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
 fn equals_current_frames(interpreter: &'static Interpreter) -> Result<(), Failed> {
     compare(interpreter, &[])

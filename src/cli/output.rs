@@ -81,15 +81,20 @@ fn render_to_file(profile: &Profile, heading: &Heading, args: &record::Args) -> 
 
 /// What to tell a person who recorded nothing.
 fn nothing(heading: &Heading) -> String {
+    let (pid, seconds) = (heading.pid, heading.duration.as_secs_f64());
     let what = match heading.view {
+        View::Allocated if heading.samples > 0 => {
+            return format!(
+                "In {seconds:.1} s too little was seen of process {pid} to tell what it allocates. \
+                 Record for longer (`--duration`)."
+            );
+        }
         View::Allocated => "allocated nothing that was sampled",
         View::Stacks => "was never seen to run Python",
         View::Live => "had no objects",
     };
     format!(
-        "Process {} {what} in {:.1} s. If it was idle, record for longer (`--duration`).",
-        heading.pid,
-        heading.duration.as_secs_f64()
+        "Process {pid} {what} in {seconds:.1} s. If it was idle, record for longer (`--duration`)."
     )
 }
 

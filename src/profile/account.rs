@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
+use rustc_hash::FxHashSet;
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
 use super::messages::{Look, Sample};
@@ -165,6 +166,8 @@ pub struct Open {
     pub opened: u64,
     /// The counters' sum before; `None` where hits are not counted.
     pub hits_before: Option<u64>,
+    /// The threads that were ready to run when it began, or running.
+    pub ready: FxHashSet<i32>,
     /// All stops so far, in order, also those that came to nothing.
     pub stops: Vec<Stop>,
     /// The first hit, which stopped its thread whatever the chance.
@@ -180,6 +183,7 @@ impl Open {
             plan: *plan,
             opened: now(),
             hits_before,
+            ready: FxHashSet::default(),
             stops: Vec::new(),
             first: None,
             taken: Vec::new(),
@@ -197,8 +201,11 @@ impl Open {
     ) -> (Look, Outcome) {
         let timed = interruptions.is_some();
         let round = costs.of_round();
-        let Interruptions { mut stops, mut preemptions } =
+        let Interruptions { mut stops, mut preemptions, returns } =
             interruptions.unwrap_or_else(|| self.as_we_saw_it(round));
+        // Who was ready at the beginning and had no processor was kept from running since then.
+        let kept = returns.iter().filter(|(tid, _)| self.ready.contains(tid));
+        preemptions.extend(kept.map(|&(_, to)| Span { from: self.opened, to }));
         for span in stops.iter_mut().chain(&mut preemptions) {
             span.to = span.to.min(closed);
         }
@@ -206,6 +213,7 @@ impl Open {
         // While one thread was kept from running, another may have had the GIL.
         preemptions
             .retain(|span| !stops.iter().any(|stop| (span.from..span.to).contains(&stop.from)));
+        let preemptions = merged(preemptions);
         let whole = closed.saturating_sub(self.opened);
         let stood = length(&stops);
         let running = whole.saturating_sub(stood).saturating_sub(length(&preemptions));
@@ -256,11 +264,86 @@ impl Open {
 
     fn as_we_saw_it(&self, round: u64) -> Interruptions {
         let span = |stop: &Stop| Span { from: stop.seen, to: stop.resumed.saturating_add(round) };
-        Interruptions { stops: self.stops.iter().map(span).collect(), preemptions: Vec::new() }
+        Interruptions { stops: self.stops.iter().map(span).collect(), ..Interruptions::default() }
     }
+}
+
+/// Spans without what they have in common.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    let mut last: Option<Span> = None;
+    spans.retain_mut(|span| {
+        span.from = span.from.max(last.map_or(0, |last| last.to));
+        let is_new = span.from < span.to;
+        last = if is_new { Some(*span) } else { last };
+        is_new
+    });
+    spans
 }
 
 /// How long these spans are together.
 fn length(spans: &[Span]) -> u64 {
     spans.iter().map(|span| span.to.saturating_sub(span.from)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::messages::Call;
+
+    const THREAD: i32 = 7;
+
+    fn taken(seen: u64) -> Taken {
+        let sample = Sample {
+            tid: THREAD,
+            pthread: 1,
+            call: Call::Malloc,
+            bytes: Some(64),
+            caller: 0,
+            inner: false,
+            stands_for: 0.0,
+            pause: 0,
+            frames: Vec::new(),
+            complete: true,
+        };
+        Taken { seen, one_in: 1.0, sample }
+    }
+
+    /// A burst of three hits in three milliseconds, that begins five before the thread has a
+    /// processor again; gives how many allocations its samples stand for.
+    fn burst_after_a_wait(ready: bool) -> f64 {
+        const MS: u64 = 1_000_000;
+        let plan = Plan {
+            wait: Duration::ZERO,
+            stands_for: Some(Duration::from_millis(300)),
+            longest: Duration::from_secs(1),
+            samples: 3,
+            chance: 0.2,
+        };
+        let opened = 1_000 * MS;
+        let mut open = Open { opened, ..Open::new(&plan, None) };
+        let hits = [6, 7, 8].map(|ms| opened + ms * MS);
+        open.taken = hits.map(taken).into();
+        open.ready = if ready { FxHashSet::from_iter([THREAD]) } else { FxHashSet::default() };
+        let stops = hits.map(|from| Span { from, to: from }).into();
+        let returns = vec![(THREAD, opened + 5 * MS)];
+        let interruptions = Interruptions { stops, preemptions: Vec::new(), returns };
+        let (look, _) = open.close(opened + 8 * MS, 3, Some(interruptions), &mut Costs::unknown());
+        look.samples.iter().map(|sample| sample.stands_for).sum()
+    }
+
+    #[test]
+    fn waiting_for_a_processor_is_no_gap_between_allocations() {
+        // One a millisecond, of its own time.
+        assert!((burst_after_a_wait(true) - 300.0).abs() < 1e-6);
+        // A sleep is a gap, and longer than all that was seen after it.
+        assert!(burst_after_a_wait(false).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_spans_have_in_common_counts_once() {
+        let span = |from, to| Span { from, to };
+        let spans = vec![span(7, 9), span(1, 4), span(2, 3), span(3, 5), span(9, 9)];
+        assert_eq!(merged(spans), [span(1, 4), span(4, 5), span(7, 9)]);
+    }
 }

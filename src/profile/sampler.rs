@@ -237,6 +237,10 @@ impl Sampler {
         // The first hit tells how long a gap the look began in.
         let in_burst = plan.stands_for.is_some() && plan.chance < 1.0;
         self.awaited.clear();
+        if in_burst {
+            let is_ready = |tid: &i32| self.process.thread_state(*tid) == Some('R');
+            open.ready = self.tracees.threads().into_iter().filter(is_ready).collect();
+        }
         let begun = now();
         for tid in self.tracees.threads() {
             let mut skip =

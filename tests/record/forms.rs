@@ -97,11 +97,11 @@ fn folded(interpreter: &'static Interpreter) -> Result<(), Failed> {
     for site in sites {
         // The last label is the kind of allocation.
         let here = format!(";{site} (fixtures/allocation_sites.py:");
-        let is_site = |stack: &&str| {
+        let is_of_site = |stack: &&str| {
             let above = stack.rsplit_once(&here).map(|(_, rest)| rest.split(';').count());
             above == Some(2)
         };
-        assert!(stacks.iter().any(|stack| is_site(&stack)), "{site} is not in {stacks:#?}");
+        assert!(stacks.iter().any(is_of_site), "{site} is not in {stacks:#?}");
     }
     Ok(())
 }

@@ -3,51 +3,55 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 
 use super::Args;
 use crate::cli::progress::Progress;
 use crate::cli::signals::{Signals, TICK};
 use crate::cli::{advice, output, say};
-use crate::profile::recording::{Recorded, Recording};
+use crate::profile::recording::Recording;
 use crate::profile::stack_recorder::StackRecorder;
-use crate::target::Process;
+use crate::target::{Process, ProcessError};
 
 /// Records a process that runs.
 pub fn of_process(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
     let process = Process::open(pid)?;
     if args.nonblocking {
         let stacks = StackRecorder::attach(process, args.stack_options())?;
-        return record_stacks(args, stacks, signals);
+        return record_stacks(args, pid, stacks, signals);
     }
     let recording = Recording::attach(process, args.options(), args.subprocesses)?;
-    record_allocations(args, recording, signals)
+    record_allocations(args, pid, recording, signals)
 }
 
 /// Records a process that was just started.
 pub fn of_child(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
-    let process = Process::open(pid)?;
+    let process = match Process::open(pid) {
+        // Nobody else would have waited for it.
+        Err(ProcessError::Zombie { .. }) => return Err(nothing_recorded(pid, signals)),
+        opened => opened?,
+    };
     if args.nonblocking {
         let stacks = StackRecorder::expect(&process, args.stack_options());
-        return record_stacks(args, stacks, signals);
+        return record_stacks(args, pid, stacks, signals);
     }
     let recording = Recording::expect(&process, args.options(), args.subprocesses);
-    record_allocations(args, recording, signals)
+    record_allocations(args, pid, recording, signals)
 }
 
-fn record_allocations(args: &Args, recording: Recording, signals: &Signals) -> anyhow::Result<()> {
-    let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
-    output::write_recorded(&recorded, args)
+/// Why there is nothing, not even an empty recording.
+pub fn nothing_recorded(pid: i32, signals: &Signals) -> anyhow::Error {
+    let what = if signals.came() { "did not become" } else { "ended before it became" };
+    anyhow!("Process {pid} {what} a Python that could be recorded.")
 }
-
-const NOTHING_SAMPLED: &str = "it ended before a Python in it could be recorded";
 
 /// Samples until the time is over, a signal comes or the target ends.
-fn sample(
+fn record_allocations(
     args: &Args,
+    pid: i32,
     mut recording: Recording,
     signals: &Signals,
-) -> anyhow::Result<Option<Recorded>> {
+) -> anyhow::Result<()> {
     let progress = Progress::begin();
     while !recording.is_over() {
         recording.step(TICK)?;
@@ -66,11 +70,17 @@ fn sample(
         }
     }
     progress.clear();
-    Ok(recording.finish())
+    let recorded = recording.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
+    output::write_recorded(&recorded, args)
 }
 
 /// Records stacks without ever pausing the process.
-fn record_stacks(args: &Args, mut stacks: StackRecorder, signals: &Signals) -> anyhow::Result<()> {
+fn record_stacks(
+    args: &Args,
+    pid: i32,
+    mut stacks: StackRecorder,
+    signals: &Signals,
+) -> anyhow::Result<()> {
     say(
         "Without pauses only stacks are recorded: which code has the interpreter, and nothing about \
          memory. A stack that changed while it was read may be wrong.",
@@ -92,5 +102,6 @@ fn record_stacks(args: &Args, mut stacks: StackRecorder, signals: &Signals) -> a
         thread::sleep(pace);
     }
     progress.clear();
-    output::write_stacks(&stacks.finish().context(NOTHING_SAMPLED)?, args)
+    let recorded = stacks.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
+    output::write_stacks(&recorded, args)
 }
