@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
@@ -11,6 +12,7 @@ use super::{record, say};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::StackRecorder;
+use crate::profile::traced::Traced;
 use crate::render::{Form, Heading, Pauses, RenderError, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
@@ -49,6 +51,21 @@ pub fn write_stacks(stacks: StackRecorder, args: &record::Args) -> anyhow::Resul
     write_all(&stacks.into_profile(), &heading, args)
 }
 
+/// Writes what tracemalloc knew.
+pub fn write_traced(traced: &Traced, args: &record::Args) -> anyhow::Result<()> {
+    let heading = Heading {
+        pid: traced.pid,
+        command: traced.command.clone(),
+        python: traced.version.to_string(),
+        view: View::Traced,
+        duration: Duration::ZERO,
+        samples: traced.processes,
+        pauses: traced.pauses,
+        error: None,
+    };
+    write_all(&traced.profile, &heading, args)
+}
+
 fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
     render_to_file(profile, heading, args)?;
     summary::write(profile, heading, args.style(), &mut io::stderr())?;
@@ -84,6 +101,11 @@ fn nothing(heading: &Heading) -> anyhow::Error {
         View::Allocated => anyhow!(
             "Process {} allocated nothing that was sampled in {seconds:.1} s, so there is nothing \
              to draw. If it was idle, record for longer (`--duration`).",
+            heading.pid
+        ),
+        View::Traced => anyhow!(
+            "tracemalloc has seen nothing allocated in process {} that is still alive, so there is \
+             nothing to draw.",
             heading.pid
         ),
         View::Stacks => anyhow!(

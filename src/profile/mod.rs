@@ -15,5 +15,6 @@ pub mod sampler;
 pub mod stack_recorder;
 pub mod stacks;
 pub mod tally;
+pub mod traced;
 
 pub use stacks::{By, Profile, Stack, Weight};

@@ -61,11 +61,16 @@ fn title(heading: &Heading, by: By) -> String {
         (View::Stacks, _) => "Stacks of",
         (View::Allocated, By::Bytes) => "Bytes allocated by",
         (View::Allocated, By::Objects) => "Objects allocated by",
+        (View::Traced, By::Bytes) => "Bytes that tracemalloc traces in",
+        (View::Traced, By::Objects) => "Blocks that tracemalloc traces in",
+    };
+    let duration = match heading.view {
+        View::Traced => String::new(),
+        View::Allocated | View::Stacks => format!(" in {:.1} s", heading.duration.as_secs_f64()),
     };
     let start = format!(
-        "{what} PID {} in {:.1} s, Python {}: ",
+        "{what} PID {}{duration}, Python {}: ",
         heading.pid,
-        heading.duration.as_secs_f64(),
         labels::printable(&heading.python),
     );
     let room = TITLE_CHARACTERS.saturating_sub(start.chars().count());
@@ -75,21 +80,27 @@ fn title(heading: &Heading, by: By) -> String {
 /// One line: what a width means, and how sure it is.
 fn subtitle(total: f64, heading: &Heading, by: By) -> String {
     let samples = HumanCount(heading.samples);
-    let all = match (heading.view, by) {
-        (View::Stacks, _) => {
-            return format!(
-                "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
-            );
-        }
-        (View::Allocated, By::Bytes) => HumanBytes(whole(total)).to_string(),
-        (View::Allocated, By::Objects) => format!("{} objects", HumanCount(whole(total))),
+    let all = match by {
+        By::Bytes => HumanBytes(whole(total)).to_string(),
+        By::Objects => format!("{} {}", HumanCount(whole(total)), heading.view.unit(by)),
     };
-    let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
-    format!(
-        "A frame is as wide as what it and its callees asked for, freed since or not: {all} in all, \
-         estimated from {samples} samples{}",
-        error.unwrap_or_default()
-    )
+    match heading.view {
+        View::Stacks => format!(
+            "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
+        ),
+        View::Traced => format!(
+            "A frame is as wide as the blocks that it and its callees allocated and that are alive: \
+             exactly {all} in all"
+        ),
+        View::Allocated => {
+            let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
+            format!(
+                "A frame is as wide as what it and its callees asked for, freed since or not: {all} \
+                 in all, estimated from {samples} samples{}",
+                error.unwrap_or_default()
+            )
+        }
+    }
 }
 
 /// `text` in at most `most` characters.

@@ -101,6 +101,9 @@ pub enum Paths {
 pub enum View {
     /// Memory asked for while recording, freed since or not: an estimate from sampled allocations.
     Allocated,
+    /// Blocks that are alive, by the stacks that allocated them as tracemalloc knows them: exact. A
+    /// weight's `objects` counts blocks.
+    Traced,
     /// The stacks seen at the instants of sampling, without memory. A weight's `objects` counts
     /// samples, its `bytes` nothing.
     Stacks,
@@ -111,6 +114,7 @@ impl View {
     pub fn name(self) -> &'static str {
         match self {
             View::Allocated => "allocated",
+            View::Traced => "traced",
             View::Stacks => "stacks",
         }
     }
@@ -118,7 +122,7 @@ impl View {
     /// What is really weighed when a person asks for `by`: stack samples have no bytes.
     pub fn measure(self, by: By) -> By {
         match self {
-            View::Allocated => by,
+            View::Allocated | View::Traced => by,
             View::Stacks => By::Objects,
         }
     }
@@ -127,6 +131,8 @@ impl View {
     pub fn unit(self, by: By) -> &'static str {
         match self {
             View::Allocated => by.unit(),
+            View::Traced if by == By::Objects => "blocks",
+            View::Traced => by.unit(),
             View::Stacks => "samples",
         }
     }

@@ -74,7 +74,7 @@ pub fn write(
         }
     };
     let measures: &[By] = match heading.view {
-        View::Allocated => &[By::Bytes, By::Objects],
+        View::Allocated | View::Traced => &[By::Bytes, By::Objects],
         View::Stacks => &[By::Objects],
     };
     let front = heading.view.measure(style.by);

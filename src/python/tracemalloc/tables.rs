@@ -167,3 +167,76 @@ pub fn words<const N: usize, M: Memory>(memory: &M, address: u64) -> Result<[u64
     }
     Ok(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::layout::v3_9::LAYOUT;
+
+    /// Words from the address 0x1000 on: a table of 16 buckets, the buckets, and entries of four words.
+    struct Words(Vec<u64>);
+
+    const BASE: u64 = 0x1000;
+    const BUCKETS: u64 = BASE + 80;
+    const ENTRIES: u64 = BUCKETS + 16 * 8;
+
+    impl Memory for Words {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+            let error = ReadError::Unmapped { address, length: buffer.len() };
+            let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let start = address.checked_sub(BASE).ok_or(error)? as usize;
+            let end = start.checked_add(buffer.len()).ok_or(error)?;
+            buffer.copy_from_slice(bytes.get(start..end).ok_or(error)?);
+            Ok(())
+        }
+    }
+
+    /// A table that says it has so many entries, with these {bucket, next, hash}.
+    fn table(claimed: u64, entries: &[(usize, u64, u64)]) -> Words {
+        let mut words = vec![claimed, 16, BUCKETS, 0, 0, 0, 0, 0, 0, 0];
+        words.extend([0; 16]);
+        for (number, &(bucket, next, hash)) in entries.iter().enumerate() {
+            if let Some(head) = words.get_mut(10 + bucket) {
+                *head = entry(number as u64);
+            }
+            words.extend([next, hash, 100 + number as u64, 200 + number as u64]);
+        }
+        Words(words)
+    }
+
+    fn entry(number: u64) -> u64 {
+        ENTRIES + 32 * number
+    }
+
+    /// The keys and values of all entries.
+    fn walked(memory: &Words) -> Result<Vec<(u64, u64)>, TracesError> {
+        let mut found = Vec::new();
+        Table::read(memory, &LAYOUT.tracemalloc.table, BASE)?.for_each(memory, |entry| {
+            found.push((entry.key, entry.value));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn all_entries_are_found_whatever_their_chains() {
+        // The last of a bucket that is given is its head.
+        let memory = table(3, &[(3, 0, 0x13), (3, entry(0), 0xff03), (15, 0, 15)]);
+        assert_eq!(walked(&memory), Ok(vec![(101, 201), (100, 200), (102, 202)]));
+        assert_eq!(walked(&table(0, &[])), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_does_not_agree_with_itself_is_torn() {
+        let torn = |memory: &Words| matches!(walked(memory), Err(TracesError::Torn(_)));
+        assert!(torn(&table(2, &[(3, 0, 3)])), "fewer entries");
+        assert!(torn(&table(1, &[(3, 0, 3), (4, 0, 4)])), "more entries");
+        assert!(torn(&table(1, &[(3, 0, 4)])), "another bucket");
+        assert!(torn(&table(9, &[(3, entry(0), 3)])), "a ring");
+        let mut odd = table(1, &[(3, 0, 3)]);
+        odd.0[1] = 17;
+        assert!(torn(&odd), "no power of two");
+        let unmapped = ReadError::Unmapped { address: 0x90, length: 32 };
+        assert_eq!(walked(&table(2, &[(3, 0x90, 3)])), Err(unmapped.into()));
+    }
+}

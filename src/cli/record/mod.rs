@@ -1,4 +1,7 @@
-//! `leakspy record`: samples allocations for a while and writes who made them.
+//! `leakspy record`: writes which stacks memory comes from, in one of several views.
+//!
+//! Here is what all views share: the arguments, a command that is started, the signals that end a recording.
+//! Each view has a file of its own.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,21 +20,21 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::progress::Progress;
-use super::{advice, output, say};
-use crate::profile::recorder::Options;
-use crate::profile::recording::{Recorded, Recording};
-use crate::profile::stack_recorder::StackRecorder;
-
+use super::{advice, say};
 use crate::profile::By;
 use crate::render::{Form, Paths, Style};
 use crate::target::Process;
 use crate::target::breakpoint::Way;
 
+mod alloc;
+mod traced;
+
 /// Record which stacks allocate memory, and draw a flamegraph of them.
 ///
 /// Allocations are sampled at random, with the processor's breakpoint registers; what is shown is
-/// an estimate of all memory asked for while recording, whether it was freed since or not.
+/// an estimate of all memory asked for while recording, whether it was freed since or not. If the
+/// process runs with tracemalloc on, `--view traced` shows exactly which stacks allocated what is
+/// alive.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
        leakspy record [OPTIONS] -- <COMMAND>...")]
@@ -39,10 +42,14 @@ pub struct Args {
     /// Whom to record.
     #[command(flatten)]
     pub target: Target,
-    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends].
+    /// What to show.
+    #[arg(long, value_enum, default_value_t)]
+    pub view: View,
+    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends]. With `--view
+    /// traced`: wait so long [default: not at all].
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub duration: Option<Duration>,
-    /// Samples a second.
+    /// Samples a second, with `--view alloc`.
     #[arg(
         short, long, value_name = "RATE", default_value_t = 100,
         value_parser = value_parser!(u32).range(1..=10_000)
@@ -84,6 +91,16 @@ pub struct Target {
     /// A command to start and record from its beginning; its exit status becomes ours.
     #[arg(last = true, value_name = "COMMAND", num_args = 1..)]
     pub command: Vec<OsString>,
+}
+
+/// What can be shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum View {
+    /// Memory asked for while recording, freed since or not: an estimate.
+    #[default]
+    Alloc,
+    /// Blocks that are alive, from the tables of tracemalloc, which must be on in the process: exact.
+    Traced,
 }
 
 /// What can be written.
@@ -146,18 +163,6 @@ impl Args {
     }
 }
 
-impl Args {
-    /// What is sampled.
-    fn options(&self) -> Options {
-        Options {
-            rate: f64::from(self.rate),
-            way: self.breakpoints.way(),
-            threads: self.threads,
-            processes: self.subprocesses,
-        }
-    }
-}
-
 impl Breakpoints {
     /// The way that must be taken, if one must.
     pub fn way(self) -> Option<Way> {
@@ -183,92 +188,38 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Records, and writes what was recorded.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.view == View::Traced {
+        traced::check(args);
+    }
     let signals = Signals::listen().context("cannot listen for signals")?;
     match args.target.pid {
         Some(pid) => {
-            record_pid(args, pid, &signals)?;
+            record(args, Process::open(pid)?, &signals)?;
             Ok(ExitCode::SUCCESS)
         }
         None => run_command(args, &signals),
     }
 }
 
-fn record_pid(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
-    let process = Process::open(pid)?;
-    if args.nonblocking {
-        return record_stacks(args, process, signals);
+fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+    match args.view {
+        View::Alloc => alloc::record(args, process, signals),
+        View::Traced => traced::record(args, &process, signals),
     }
-    let recording = Recording::attach(process, args.options(), args.subprocesses)?;
-    let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
-    output::write_recorded(&recorded, args)
 }
 
 /// Starts the command, records it, and takes over its exit status.
 fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
     let mut child = start(&args.target.command)?;
-    let result = record_child(args, &child, signals);
+    let pid = child.id() as i32;
+    let result = Process::open(pid)
+        .map_err(anyhow::Error::from)
+        .and_then(|process| record(args, process, signals));
     if let Err(error) = &result {
         // The program goes on all the same, and its exit status is still what counts.
-        let pid = child.id() as i32;
         say(format_args!("leakspy: {}", advice::explain(error, Some(pid))));
     }
     Ok(exit_code(signals.wait_for(&mut child)?))
-}
-
-fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result<()> {
-    let process = Process::open(child.id() as i32)?;
-    if args.nonblocking {
-        return record_stacks(args, process, signals);
-    }
-    let recording = Recording::expect(process, args.options(), args.subprocesses);
-    let recorded = sample(args, recording, signals)?.context(NOTHING_SAMPLED)?;
-    output::write_recorded(&recorded, args)
-}
-
-const NOTHING_SAMPLED: &str = "it ended before a Python in it could be recorded";
-
-/// Samples until the time is over, a signal comes or the target ends.
-fn sample(
-    args: &Args,
-    mut recording: Recording,
-    signals: &Signals,
-) -> anyhow::Result<Option<Recorded>> {
-    let progress = Progress::begin();
-    while !recording.is_over() {
-        recording.step(TICK)?;
-        for (pid, error) in recording.refusals() {
-            progress.say(&advice::explain(&error.into(), Some(pid)));
-        }
-        let Some(elapsed) = recording.elapsed() else {
-            if signals.came() {
-                recording.stop();
-            }
-            continue;
-        };
-        progress.show(elapsed, &recording);
-        if signals.came() || args.duration.is_some_and(|duration| elapsed >= duration) {
-            recording.stop();
-        }
-    }
-    progress.clear();
-    Ok(recording.finish())
-}
-
-/// Records stacks without ever pausing the process.
-fn record_stacks(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
-    say(
-        "Without pauses only stacks are recorded: which code has the interpreter, and nothing about \
-         memory. A stack that changed while it was read may be wrong.",
-    );
-    let mut stacks = StackRecorder::start(process)?;
-    let pace = Duration::from_secs(1) / args.rate;
-    while !signals.came() && args.duration.is_none_or(|duration| stacks.elapsed() < duration) {
-        if !stacks.sample()? {
-            break;
-        }
-        thread::sleep(pace);
-    }
-    output::write_stacks(stacks, args)
 }
 
 /// Starts a command whose output is ours.
@@ -358,6 +309,7 @@ mod tests {
         assert_eq!((args.duration, args.rate, args.output.as_deref()), (None, 100, None));
         assert_eq!((args.form(), args.style()), (Form::Flamegraph, Style::default()));
         assert_eq!(args.breakpoints.way(), None);
+        assert_eq!(args.view, View::Alloc);
     }
 
     #[test]
