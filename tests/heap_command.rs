@@ -9,10 +9,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use support::{Interpreter, Target, assert_documented, cases, interpreters, leakspy};
 
+type Test = fn(&'static Interpreter) -> Result<(), Failed>;
+
 fn main() {
     let mut trials = cases("heap_figures", figures_are_those_of_the_target);
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, fn(&'static Interpreter) -> Result<(), Failed>); 6] = [
+    let tests: [(&str, Test); 6] = [
         ("heap_groups", every_grouping_adds_up),
         ("heap_table", the_table_says_what_is_in_the_json),
         ("heap_diff", what_changed_is_told),

@@ -64,6 +64,11 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
              used here ({reason}): some virtual machines do not pass them on. `--nonblocking` \
              records stacks without them."
         ),
+        Obstacle::NotTracing => format!(
+            "tracemalloc is off in process {pid}, so nothing in it knows which stacks its memory \
+             comes from. Start it with `python -X tracemalloc=25 …` next time, or with \
+             PYTHONTRACEMALLOC=25 in its environment."
+        ),
     }
 }
 

@@ -9,8 +9,10 @@ use crate::heap::{CaptureError, HeapError};
 use crate::memory::ReadError;
 use crate::profile::recorder::RecordError;
 use crate::profile::stack_recorder::StackRecordError;
+use crate::profile::traced::TracedError;
 use crate::python::pause::PythonPauseError;
 use crate::python::snapshot::SnapshotError;
+use crate::python::tracemalloc::TracesError;
 use crate::python::{AllocatorError, PythonError};
 use crate::target::breakpoint::BreakpointError;
 use crate::target::image::ImageError;
@@ -61,6 +63,8 @@ pub enum Obstacle {
         /// What the kernel said.
         reason: String,
     },
+    /// tracemalloc is off in it.
+    NotTracing,
 }
 
 /// An obstacle, and the process that it is about, where the error tells.
@@ -84,6 +88,10 @@ impl Obstacle {
                 of_record(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_stack_record(error)
+            } else if let Some(error) = cause.downcast_ref() {
+                of_traced(error)
+            } else if let Some(error) = cause.downcast_ref() {
+                of_capture(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_python(error)
             } else if let Some(error) = cause.downcast_ref() {
@@ -129,6 +137,17 @@ fn of_stack_record(error: &StackRecordError) -> Option<Found> {
         StackRecordError::Process(error) => of_process(error),
         StackRecordError::Python(error) => of_python(error),
         StackRecordError::Read(error) => of_reading(error),
+    }
+}
+
+fn of_traced(error: &TracedError) -> Option<Found> {
+    match error {
+        TracedError::Process(error) => of_process(error),
+        TracedError::Python(error) => of_python(error),
+        TracedError::Capture(error) => of_capture(error),
+        TracedError::Traces(TracesError::Read(error)) => of_reading(error),
+        &TracedError::Off { pid } => Some((Obstacle::NotTracing, Some(pid))),
+        TracedError::Traces(TracesError::NotFound | TracesError::Torn(_)) => None,
     }
 }
 
@@ -251,6 +270,10 @@ mod tests {
         assert_behind(read, Some((Obstacle::Denied, Some(5))));
         let traced = PauseError::Traced { tid: 6, tracer: 7 };
         assert_behind(PythonPauseError::from(traced), Some((Obstacle::Traced { tracer: 7 }, None)));
+        let off = TracedError::Off { pid: 5 };
+        assert_behind(off, Some((Obstacle::NotTracing, Some(5))));
+        let capture = CaptureError::from(ReadError::Ended);
+        assert_behind(TracedError::from(capture), Some((Obstacle::Ended, None)));
         assert_behind(AllocatorError::from(ReadError::Ended), Some((Obstacle::Ended, None)));
         let registers = BreakpointError::Registers(io::Error::other("no such device"));
         let reason = "the kernel refuses to set debug registers: no such device".into();

@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -11,6 +12,7 @@ use super::{record, say};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
+use crate::profile::traced::Traced;
 use crate::render::{Form, Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
@@ -49,6 +51,22 @@ pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Res
         ));
     }
     write_all(&stacks.profile, &heading, args)
+}
+
+/// Writes what tracemalloc knew.
+pub fn write_traced(traced: &Traced, args: &record::Args) -> anyhow::Result<()> {
+    let heading = Heading {
+        pid: traced.pid,
+        command: traced.command.clone(),
+        python: traced.version.to_string(),
+        view: View::Traced,
+        duration: Duration::ZERO,
+        samples: traced.processes,
+        pauses: traced.pauses,
+        error: None,
+        earlier: None,
+    };
+    write_all(&traced.profile, &heading, args)
 }
 
 /// Writes a profile as `args` ask for, and says in a paragraph what it comes to.
@@ -92,6 +110,11 @@ fn nothing(heading: &Heading) -> String {
         View::Allocated => "allocated nothing that was sampled",
         View::Stacks => "was never seen to run Python",
         View::Live => "had no objects",
+        View::Traced => {
+            return format!(
+                "tracemalloc has seen nothing allocated in process {pid} that is alive."
+            );
+        }
     };
     format!(
         "Process {pid} {what} in {seconds:.1} s. If it was idle, record for longer (`--duration`)."

@@ -18,5 +18,6 @@ pub mod stack_recorder;
 pub mod stacks;
 pub mod tally;
 pub mod thread_names;
+pub mod traced;
 
 pub use stacks::{By, Profile, Stack, Weight, process_root};

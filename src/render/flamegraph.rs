@@ -98,6 +98,8 @@ fn title(heading: &Heading, by: By) -> String {
         (View::Allocated, By::Objects) => "Objects allocated by",
         (View::Live, By::Bytes) => "Bytes of live objects of",
         (View::Live, By::Objects) => "Live objects of",
+        (View::Traced, By::Bytes) => "Bytes that tracemalloc traces in",
+        (View::Traced, By::Objects) => "Blocks that tracemalloc traces in",
     };
     let duration = match heading.duration {
         Duration::ZERO => String::new(),
@@ -115,33 +117,36 @@ fn title(heading: &Heading, by: By) -> String {
 /// One line: what a width means, and how sure it is.
 fn subtitle(total: f64, heading: &Heading, by: By) -> String {
     let samples = HumanCount(heading.samples);
-    let amount = match by {
+    let all = match by {
         By::Bytes => HumanBytes(whole(total)).to_string(),
-        By::Objects => format!("{} objects", HumanCount(whole(total))),
+        By::Objects => format!("{} {}", HumanCount(whole(total)), heading.view.unit(by)),
     };
-    let all = match heading.view {
+    match heading.view {
         View::Live => {
             let colors = match &heading.earlier {
                 Some(_) => "; red grew, blue shrank meanwhile",
                 None => "",
             };
-            return format!(
-                "A frame is as wide as what would go with it, down to single objects: {amount} in all{colors}"
-            );
+            format!(
+                "A frame is as wide as what would go with it, down to single objects: {all} in all{colors}"
+            )
         }
-        View::Stacks => {
-            return format!(
-                "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
-            );
+        View::Stacks => format!(
+            "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
+        ),
+        View::Traced => format!(
+            "A frame is as wide as the blocks that it and its callees allocated and that are alive: \
+             exactly {all} in all"
+        ),
+        View::Allocated => {
+            let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
+            format!(
+                "A frame is as wide as what it and its callees asked for, freed since or not: {all} \
+                 in all, estimated from {samples} samples{}",
+                error.unwrap_or_default()
+            )
         }
-        View::Allocated => amount,
-    };
-    let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
-    format!(
-        "A frame is as wide as what it and its callees asked for, freed since or not: {all} in all, \
-         estimated from {samples} samples{}",
-        error.unwrap_or_default()
-    )
+    }
 }
 
 /// `text` in at most `most` characters.

@@ -103,6 +103,9 @@ pub enum View {
     /// The objects that live at one moment, each on the path that holds it: exact. Against an earlier
     /// moment, if the heading has one.
     Live,
+    /// Blocks that are alive, by the stacks that allocated them as tracemalloc knows them: exact. A
+    /// weight's `objects` counts blocks.
+    Traced,
     /// The stacks seen at the instants of sampling, without memory. A weight's `objects` counts
     /// samples, its `bytes` nothing.
     Stacks,
@@ -114,6 +117,7 @@ impl View {
         match self {
             View::Allocated => "allocated",
             View::Live => "live",
+            View::Traced => "traced",
             View::Stacks => "stacks",
         }
     }
@@ -121,7 +125,7 @@ impl View {
     /// What is really weighed when a person asks for `by`: stack samples have no bytes.
     pub fn measure(self, by: By) -> By {
         match self {
-            View::Allocated | View::Live => by,
+            View::Allocated | View::Live | View::Traced => by,
             View::Stacks => By::Objects,
         }
     }
@@ -129,7 +133,8 @@ impl View {
     /// The unit of its weights as a word.
     pub fn unit(self, by: By) -> &'static str {
         match self {
-            View::Allocated | View::Live => by.unit(),
+            View::Traced if by == By::Objects => "blocks",
+            View::Allocated | View::Live | View::Traced => by.unit(),
             View::Stacks => "samples",
         }
     }

@@ -26,9 +26,28 @@ pub fn write(
 ) -> Result<(), RenderError> {
     let by = heading.view.measure(style.by);
     let total = profile.total();
-    if heading.view == View::Live {
-        return write_live(profile, heading, style, out);
+    match heading.view {
+        View::Live => return write_live(profile, heading, style, out),
+        View::Traced => traced(total, heading, out)?,
+        View::Allocated | View::Stacks => sampled(total, heading, out)?,
     }
+
+    if total.by(by) > 0.0 {
+        writeln!(out, "Heaviest stacks by {}:", heading.view.unit(by))?;
+        for (stack, weight) in profile.heaviest(by).into_iter().take(STACKS) {
+            let share = 100.0 * weight.by(by) / total.by(by);
+            writeln!(out, "{share:6.1} %  {}", calls(stack, style.paths))?;
+            let circumstances = circumstances(stack);
+            if !circumstances.is_empty() {
+                writeln!(out, "          {circumstances}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was sampled, and what that took.
+fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
     let seconds = heading.duration.as_secs_f64();
     write!(out, "{} samples in {seconds:.1} s", HumanCount(heading.samples))?;
     if heading.view == View::Allocated && heading.samples > 0 {
@@ -58,17 +77,23 @@ pub fn write(
             time(total)
         )?,
     }
+    Ok(())
+}
 
-    if total.by(by) > 0.0 {
-        writeln!(out, "Heaviest stacks by {}:", heading.view.unit(by))?;
-        for (stack, weight) in profile.heaviest(by).into_iter().take(STACKS) {
-            let share = 100.0 * weight.by(by) / total.by(by);
-            writeln!(out, "{share:6.1} %  {}", calls(stack, style.paths))?;
-            let circumstances = circumstances(stack);
-            if !circumstances.is_empty() {
-                writeln!(out, "          {circumstances}")?;
-            }
-        }
+/// What tracemalloc knew, and what it took to read that.
+fn traced(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
+    let bytes = HumanBytes(whole(total.bytes));
+    let blocks = HumanCount(whole(total.objects));
+    writeln!(out, "{bytes} in {blocks} blocks are alive of those that tracemalloc saw allocated.")?;
+    let Pauses { max, total: all, .. } = heading.pauses;
+    match heading.samples {
+        0 | 1 => writeln!(out, "The target stood still for {}.", time(all))?,
+        processes => writeln!(
+            out,
+            "The {processes} processes stood still for {} at most, {} in all.",
+            time(max),
+            time(all)
+        )?,
     }
     Ok(())
 }

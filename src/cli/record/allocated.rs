@@ -3,46 +3,30 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::anyhow;
-
-use super::Args;
+use super::{Args, nothing_recorded};
 use crate::cli::progress::Progress;
 use crate::cli::signals::{Signals, TICK};
 use crate::cli::{advice, output, say};
 use crate::profile::recording::Recording;
 use crate::profile::stack_recorder::StackRecorder;
-use crate::target::{Process, ProcessError};
+use crate::target::Process;
 
-/// Records a process that runs.
-pub fn of_process(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
-    let process = Process::open(pid)?;
+/// Records a process; of one that was just started, from when it is a Python.
+pub fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+    let pid = process.pid();
+    let runs = args.target.pid.is_some();
     if args.nonblocking {
-        let stacks = StackRecorder::attach(process, args.stack_options())?;
+        let stacks = match runs {
+            true => StackRecorder::attach(process, args.stack_options())?,
+            false => StackRecorder::expect(&process, args.stack_options()),
+        };
         return record_stacks(args, pid, stacks, signals);
     }
-    let recording = Recording::attach(process, args.options(), args.subprocesses)?;
-    record_allocations(args, pid, recording, signals)
-}
-
-/// Records a process that was just started.
-pub fn of_child(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
-    let process = match Process::open(pid) {
-        // Nobody else would have waited for it.
-        Err(ProcessError::Zombie { .. }) => return Err(nothing_recorded(pid, signals)),
-        opened => opened?,
+    let recording = match runs {
+        true => Recording::attach(process, args.options(), args.subprocesses)?,
+        false => Recording::expect(&process, args.options(), args.subprocesses),
     };
-    if args.nonblocking {
-        let stacks = StackRecorder::expect(&process, args.stack_options());
-        return record_stacks(args, pid, stacks, signals);
-    }
-    let recording = Recording::expect(&process, args.options(), args.subprocesses);
     record_allocations(args, pid, recording, signals)
-}
-
-/// Why there is nothing, not even an empty recording.
-pub fn nothing_recorded(pid: i32, signals: &Signals) -> anyhow::Error {
-    let what = if signals.came() { "did not become" } else { "ended before it became" };
-    anyhow!("Process {pid} {what} a Python that could be recorded.")
 }
 
 /// Samples until the time is over, a signal comes or the target ends.

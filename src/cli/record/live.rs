@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::Args;
+use super::{Args, nothing_recorded};
 use crate::cli::signals::{Signals, TICK};
 use crate::cli::{family, output, say};
 use crate::heap::{Analysis, RootNames};
@@ -26,9 +26,12 @@ struct Moment {
     pauses: Vec<Duration>,
 }
 
-/// Draws the objects of a process that runs.
-pub fn of_process(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
-    let process = Process::open(pid)?;
+/// Draws the objects of a process; of one that was just started, from when it is a Python.
+pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Result<()> {
+    let pid = process.pid();
+    if args.target.pid.is_none() {
+        wait_for_python(process, signals)?;
+    }
     let first = look(args, pid)?;
     let Some(duration) = args.duration else {
         return write(args, first, None);
@@ -50,16 +53,14 @@ pub fn of_process(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()
     }
 }
 
-/// Draws the objects of a process that was just started, from when it is a Python.
-pub fn of_child(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<()> {
-    let process = Process::open(pid)?;
-    while Python::attach(&process).is_err_and(|error| !error.is_lasting()) {
+fn wait_for_python(process: &Process, signals: &Signals) -> anyhow::Result<()> {
+    while Python::attach(process).is_err_and(|error| !error.is_lasting()) {
         if signals.came() || !process.is_alive() {
-            return Ok(());
+            return Err(nothing_recorded(process.pid(), signals));
         }
         thread::sleep(TICK);
     }
-    of_process(args, pid, signals)
+    Ok(())
 }
 
 /// Looks at all objects now.

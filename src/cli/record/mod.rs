@@ -1,33 +1,39 @@
-//! `leakspy record`: a picture of a process's memory. Each view has a file of its own.
+//! `leakspy record`: a picture of a process's memory, in one of several views.
+//!
+//! Here is what all views share. Each view has a file of its own.
 
 mod allocated;
 mod live;
+mod traced;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Child, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
-use clap::{ValueEnum, value_parser};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, ValueEnum, value_parser};
 
 use super::command::{exit_code, start};
 use super::signals::Signals;
-use super::{advice, say};
+use super::{Cli, advice, say};
 use crate::heap::CaptureOptions;
 use crate::profile::By;
 use crate::profile::recorder::Options;
 use crate::profile::stack_recorder;
 use crate::render::{Form, Paths, Style};
 use crate::target::breakpoint::Way;
+use crate::target::{Process, ProcessError};
 
 /// Draw a flamegraph of a process's memory: of the objects that live, or of what is allocated.
 ///
 /// By default it shows all objects that live at this moment, each where it is held; with --duration, what
 /// has grown and shrunk meanwhile. With --view alloc it shows which stacks allocate memory: an estimate of
 /// all that was asked for while recording, freed since or not, from allocations sampled at random with the
-/// processor's breakpoint registers.
+/// processor's breakpoint registers. If the process runs with tracemalloc on, --view traced shows exactly
+/// which stacks allocated what is alive.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
        leakspy record [OPTIONS] -- <COMMAND>...")]
@@ -38,7 +44,8 @@ pub struct Args {
     /// What to show [default: live; alloc for a COMMAND].
     #[arg(long, value_enum, value_name = "VIEW")]
     pub view: Option<View>,
-    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends; live: at once].
+    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends; live and traced look at
+    /// once].
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub duration: Option<Duration>,
     /// Samples a second (alloc).
@@ -94,8 +101,10 @@ pub struct Target {
 pub enum View {
     /// The objects that live, each where it is held.
     Live,
-    /// What is allocated, by the stack that asks for it.
+    /// Memory asked for while recording, freed since or not, by the stack that asks: an estimate.
     Alloc,
+    /// Blocks that are alive, from the tables of tracemalloc, which must be on in the process: exact.
+    Traced,
 }
 
 /// What can be written.
@@ -167,6 +176,25 @@ impl Args {
         })
     }
 
+    /// Why the arguments do not go together, if so.
+    fn contradiction(&self) -> Option<&'static str> {
+        let view = self.view();
+        if view != View::Alloc && self.breakpoints != Breakpoints::Auto {
+            Some("only `--view alloc` sets breakpoints: leave `--breakpoints` out")
+        } else if view != View::Alloc && self.target.pid.is_none() && self.duration.is_none() {
+            Some(
+                "this view looks at one moment: say with `--duration` how long after the start of the \
+                 command",
+            )
+        } else if view == View::Traced && self.threads {
+            Some("tracemalloc does not know which thread allocated a block: leave `--threads` out")
+        } else if view == View::Traced && self.nonblocking {
+            Some("`--view traced` needs one pause: leave `--nonblocking` out")
+        } else {
+            None
+        }
+    }
+
     /// How a heap is captured.
     fn capture_options(&self) -> CaptureOptions {
         CaptureOptions {
@@ -213,27 +241,29 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Records, and writes what was recorded.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(refusal) = args.contradiction() {
+        Cli::command().error(ErrorKind::ArgumentConflict, refusal).exit();
+    }
     let signals = Signals::listen().context("cannot listen for signals")?;
     match args.target.pid {
         Some(pid) => {
-            match args.view() {
-                View::Live => live::of_process(args, pid, &signals)?,
-                View::Alloc => allocated::of_process(args, pid, &signals)?,
-            }
+            record(args, Process::open(pid)?, &signals)?;
             Ok(ExitCode::SUCCESS)
         }
         None => run_command(args, &signals),
     }
 }
 
+fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+    match args.view() {
+        View::Live => live::record(args, &process, signals),
+        View::Alloc => allocated::record(args, process, signals),
+        View::Traced => traced::record(args, &process, signals),
+    }
+}
+
 /// Starts the command, records it, and takes over its exit status.
 fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
-    if args.view() == View::Live && args.duration.is_none() {
-        bail!(
-            "A command has no objects yet when it starts. Say with `--duration` when to look at them, \
-             or give the `--pid` of a process that runs."
-        );
-    }
     let mut child = start(&args.target.command)?;
     if let Err(error) = record_child(args, &child, signals) {
         // The program goes on all the same, and its exit status is still what counts.
@@ -245,10 +275,17 @@ fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
 
 fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result<()> {
     let pid = child.id() as i32;
-    match args.view() {
-        View::Live => live::of_child(args, pid, signals),
-        View::Alloc => allocated::of_child(args, pid, signals),
+    match Process::open(pid) {
+        // Nobody else would have waited for it.
+        Err(ProcessError::Zombie { .. }) => Err(nothing_recorded(pid, signals)),
+        process => record(args, process?, signals),
     }
+}
+
+/// Why there is nothing, not even an empty recording.
+fn nothing_recorded(pid: i32, signals: &Signals) -> anyhow::Error {
+    let what = if signals.came() { "did not become" } else { "ended before it became" };
+    anyhow!("Process {pid} {what} a Python that could be recorded.")
 }
 
 #[cfg(test)]
@@ -275,6 +312,7 @@ mod tests {
         assert_eq!((args.duration, args.rate, args.output.as_deref()), (None, 100, None));
         assert_eq!((args.form(), args.style()), (Form::Flamegraph, Style::default()));
         assert_eq!(args.breakpoints.way(), None);
+        assert_eq!(args.view(), View::Live);
     }
 
     #[test]
