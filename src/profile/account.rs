@@ -168,6 +168,9 @@ pub struct Open {
     pub hits_before: Option<u64>,
     /// The threads that were ready to run when it began, or running.
     pub ready: FxHashSet<i32>,
+    /// How long threads, and we, waited for a processor, in nanoseconds; zero where the kernel times
+    /// interruptions.
+    pub waited: u64,
     /// All stops so far, in order, also those that came to nothing.
     pub stops: Vec<Stop>,
     /// The first hit, which stopped its thread whatever the chance.
@@ -184,6 +187,7 @@ impl Open {
             opened: now(),
             hits_before,
             ready: FxHashSet::default(),
+            waited: 0,
             stops: Vec::new(),
             first: None,
             taken: Vec::new(),
@@ -223,7 +227,7 @@ impl Open {
         }
         let cost = costs.of_counted_hit();
         let unsure = cost.as_secs_f64() * hits as f64 * UNSURE_OF_HITS
-            + if timed { 0.0 } else { round as f64 * 1e-9 * stops.len() as f64 * UNSURE_OF_ROUNDS };
+            + if timed { 0.0 } else { self.unsure_of_rounds(round) };
         // Where hits are not counted each is a stop, and no better known than its round trip.
         let least = Duration::from_nanos(round / 50).saturating_mul(hits as u32);
         let own = own_time(Duration::from_nanos(running), hits, cost).max(least);
@@ -260,6 +264,15 @@ impl Open {
             samples: self.taken.into_iter().map(|taken| taken.sample).collect(),
         };
         (look, Outcome { lasted: Duration::from_nanos(whole), own, hits })
+    }
+
+    /// How many seconds of what is left may not have been the target's own, where nobody but us has
+    /// timed the stops. A wait for a processor that is no part of a round trip was not, but weighing
+    /// each look without it would make some look a hundred times denser than they were.
+    fn unsure_of_rounds(&self, round: u64) -> f64 {
+        let rounds = round as f64 * self.stops.len() as f64;
+        let waited = (self.waited as f64 - rounds).max(0.0);
+        (rounds * UNSURE_OF_ROUNDS + waited) * 1e-9
     }
 
     fn as_we_saw_it(&self, round: u64) -> Interruptions {
@@ -309,26 +322,31 @@ mod tests {
         Taken { seen, one_in: 1.0, sample }
     }
 
-    /// A burst of three hits in three milliseconds, that begins five before the thread has a
-    /// processor again; gives how many allocations its samples stand for.
-    fn burst_after_a_wait(ready: bool) -> f64 {
-        const MS: u64 = 1_000_000;
-        let plan = Plan {
+    const MS: u64 = 1_000_000;
+    const OPENED: u64 = 1_000 * MS;
+
+    /// Of three samples.
+    fn burst() -> Plan {
+        Plan {
             wait: Duration::ZERO,
             stands_for: Some(Duration::from_millis(300)),
             longest: Duration::from_secs(1),
             samples: 3,
             chance: 0.2,
-        };
-        let opened = 1_000 * MS;
-        let mut open = Open { opened, ..Open::new(&plan, None) };
-        let hits = [6, 7, 8].map(|ms| opened + ms * MS);
+        }
+    }
+
+    /// A burst of three hits in three milliseconds, that begins five before the thread has a
+    /// processor again; gives how many allocations its samples stand for.
+    fn burst_after_a_wait(ready: bool) -> f64 {
+        let mut open = Open { opened: OPENED, ..Open::new(&burst(), None) };
+        let hits = [6, 7, 8].map(|ms| OPENED + ms * MS);
         open.taken = hits.map(taken).into();
         open.ready = if ready { FxHashSet::from_iter([THREAD]) } else { FxHashSet::default() };
         let stops = hits.map(|from| Span { from, to: from }).into();
-        let returns = vec![(THREAD, opened + 5 * MS)];
+        let returns = vec![(THREAD, OPENED + 5 * MS)];
         let interruptions = Interruptions { stops, preemptions: Vec::new(), returns };
-        let (look, _) = open.close(opened + 8 * MS, 3, Some(interruptions), &mut Costs::unknown());
+        let (look, _) = open.close(OPENED + 8 * MS, 3, Some(interruptions), &mut Costs::unknown());
         look.samples.iter().map(|sample| sample.stands_for).sum()
     }
 
@@ -338,6 +356,23 @@ mod tests {
         assert!((burst_after_a_wait(true) - 300.0).abs() < 1e-6);
         // A sleep is a gap, and longer than all that was seen after it.
         assert!(burst_after_a_wait(false).abs() < 1e-6);
+    }
+
+    #[test]
+    fn where_nobody_times_stops_a_wait_makes_unsure() {
+        let plan = burst();
+        let stops = [6, 7, 8].map(|ms| {
+            let seen = OPENED + ms * MS;
+            Stop { tid: THREAD, seen, resumed: seen }
+        });
+        let unsure = |waited| {
+            let mut open = Open { opened: OPENED, waited, ..Open::new(&plan, None) };
+            open.taken = stops.map(|stop| taken(stop.seen)).into();
+            open.stops = stops.into();
+            open.close(OPENED + 8 * MS, 3, None, &mut Costs::unknown()).0.unsure
+        };
+        assert!(unsure(0).abs() < 1e-6);
+        assert!((unsure(6 * MS) - 0.75).abs() < 1e-6);
     }
 
     #[test]

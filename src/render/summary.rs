@@ -59,7 +59,7 @@ fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(),
             Some(error) if error > ROUGH => {
                 write!(
                     out,
-                    " (a rough estimate, perhaps several times too low: allocations follow each other faster than can be timed)"
+                    " (a rough estimate, perhaps many times too low: allocations follow each other faster than can be timed)"
                 )?;
             }
             Some(error) => write!(out, " (estimated, ± {:.1} %)", error * 100.0)?,
