@@ -9,6 +9,7 @@ use super::dominators::Dominators;
 use super::graph::Graph;
 use super::retained::{Amount, Retained};
 use super::taking::{CaptureError, CaptureOptions};
+use super::tally::Tally;
 use crate::python::Python;
 use crate::python::gc::GcError;
 use crate::target::Process;
@@ -47,8 +48,8 @@ impl<'a> Analysis<'a> {
         let capture = Capture::take(process, python, options)?;
         let threads = processors();
         let discovery = Discovery::of(&capture, python, threads, options.pausing)?;
-        let graph = Graph::of(&capture, discovery, threads);
-        let dominators = Dominators::of(&graph);
+        let (graph, search) = Graph::of(&capture, discovery, threads);
+        let dominators = Dominators::of(search);
         let retained = Retained::of(&graph, &dominators);
         Ok(Analysis { capture, graph, dominators, retained })
     }
@@ -61,6 +62,19 @@ impl<'a> Analysis<'a> {
     /// All bytes and objects of the heap.
     pub fn total(&self) -> Amount {
         self.amount(0)
+    }
+}
+
+impl Tally {
+    /// Captures the heap of a process and counts its objects by type.
+    pub fn take<'a>(
+        process: &'a Process,
+        python: &Python,
+        options: &CaptureOptions,
+    ) -> Result<(Capture<'a>, Tally), HeapError> {
+        let capture = Capture::take(process, python, options)?;
+        let tally = Tally::of(&capture, python, processors(), options.pausing)?;
+        Ok((capture, tally))
     }
 }
 

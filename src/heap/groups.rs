@@ -5,8 +5,9 @@ use std::fmt;
 use rustc_hash::FxHashMap;
 
 use super::analysis::Analysis;
-use super::dominators::Flow;
 use super::graph::Graph;
+use super::search::Flow;
+use super::tally::Tally;
 use super::tree::DominatorTree;
 use crate::python::gc::Generation;
 
@@ -31,8 +32,8 @@ pub struct Group {
     pub name: String,
     /// How many there are.
     pub count: u64,
-    /// How many of them the collector tracks.
-    pub tracked: u64,
+    /// How many of them the collector tracks; `None` where that was not asked.
+    pub tracked: Option<u64>,
     /// The sum of their own sizes with what stands before them, as `sys.getsizeof` says, in bytes.
     pub shallow: u64,
     /// The bytes that they own elsewhere.
@@ -173,19 +174,19 @@ pub fn groups(heap: &Analysis<'_>, by: Grouping) -> Vec<Group> {
     let mut groups: Vec<Group> = membership
         .names
         .iter()
-        .map(|name| Group { name: name.clone(), ..Group::default() })
+        .map(|name| Group { name: name.clone(), tracked: Some(0), ..Group::default() })
         .collect();
     for node in graph.objects() {
         if let Some(group) = groups.get_mut(membership.of(node)) {
             group.count += 1;
-            let own = graph.shallow(node).saturating_add(graph.header(node));
-            group.shallow = group.shallow.saturating_add(own);
-            group.external = group.external.saturating_add(graph.external(node));
+            let (size, external) = (graph.size(node), graph.external(node));
+            group.shallow = group.shallow.saturating_add(size.saturating_sub(external));
+            group.external = group.external.saturating_add(external);
         }
     }
     for &node in graph.tracked().iter().flatten() {
         if let Some(group) = groups.get_mut(membership.of(node)) {
-            group.tracked += 1;
+            *group.tracked.get_or_insert_default() += 1;
         }
     }
     for (group, retained) in groups.iter_mut().zip(retained(heap, &membership)) {
@@ -195,6 +196,22 @@ pub fn groups(heap: &Analysis<'_>, by: Grouping) -> Vec<Group> {
     if matches!(by, Grouping::Type | Grouping::Module) {
         groups.sort_by(|a, b| b.bytes().cmp(&a.bytes()).then_with(|| a.name.cmp(&b.name)));
     }
+    groups
+}
+
+/// The same of objects that were only counted: by type or by module, without what they retain.
+pub fn counted(tally: &Tally, by: Grouping) -> Vec<Group> {
+    let mut groups: FxHashMap<&str, Group> = FxHashMap::default();
+    for (kind, count) in tally.by_type().filter(|(_, count)| count.objects > 0) {
+        let name = if by == Grouping::Module { &kind.module } else { &kind.name };
+        let group = groups.entry(name).or_default();
+        group.name.clone_from(name);
+        group.count += count.objects;
+        group.shallow = group.shallow.saturating_add(count.shallow);
+        group.external = group.external.saturating_add(count.external);
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by(|a, b| b.bytes().cmp(&a.bytes()).then_with(|| a.name.cmp(&b.name)));
     groups
 }
 

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::analysis::Analysis;
-use super::dominators::{Flow, NONE};
 use super::graph::Graph;
 use super::root_names::{RootName, RootNames};
 use super::roots::{Root, RootKind};
+use super::search::{Flow, NONE};
 use crate::python::Frame;
 use crate::python::objects::Link;
 

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use rustc_hash::FxHashMap;
 
 use super::analysis::Analysis;
-use super::groups::{Group, Grouping, groups};
+use super::capture::Capture;
+use super::groups::{Group, Grouping, counted, groups};
 use super::largest::LargeObject;
+use super::tally::Tally;
 
 /// A heap in figures.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +51,27 @@ pub struct Owner {
 impl Summary {
     /// The figures of a heap that was looked at just now.
     pub fn of(heap: &Analysis<'_>, owner: Owner, by: Grouping) -> Summary {
-        let facts = heap.capture.facts;
+        Summary {
+            inconsistencies: heap.graph.inconsistencies().count(),
+            types: groups(heap, Grouping::Type),
+            groups: (by != Grouping::Type).then(|| groups(heap, by)),
+            ..Summary::blank(&heap.capture, owner)
+        }
+    }
+
+    /// The figures of a heap whose objects were only counted, just now: by type, or by module too.
+    pub fn of_tally(capture: &Capture<'_>, tally: &Tally, owner: Owner, by: Grouping) -> Summary {
+        Summary {
+            inconsistencies: tally.inconsistencies.count(),
+            types: counted(tally, Grouping::Type),
+            groups: (by != Grouping::Type).then(|| counted(tally, by)),
+            ..Summary::blank(capture, owner)
+        }
+    }
+
+    /// What is known before any object is.
+    fn blank(capture: &Capture<'_>, owner: Owner) -> Summary {
+        let facts = capture.facts;
         Summary {
             pid: owner.pid,
             command: owner.command,
@@ -58,9 +80,9 @@ impl Summary {
             pause: facts.paused,
             copied: facts.copied,
             rss: facts.rss,
-            inconsistencies: heap.graph.inconsistencies().count(),
-            types: groups(heap, Grouping::Type),
-            groups: (by != Grouping::Type).then(|| groups(heap, by)),
+            inconsistencies: 0,
+            types: Vec::new(),
+            groups: None,
             largest: Vec::new(),
         }
     }
@@ -100,8 +122,8 @@ fn merged<'a>(parts: impl Iterator<Item = &'a [Group]>) -> Vec<Group> {
     let mut places = FxHashMap::default();
     for group in parts.flatten() {
         let place = *places.entry(&group.name).or_insert_with(|| {
-            let retained = group.retained.map(|_| 0);
-            groups.push(Group { name: group.name.clone(), retained, ..Group::default() });
+            let (tracked, retained) = (group.tracked.map(|_| 0), group.retained.map(|_| 0));
+            groups.push(Group { name: group.name.clone(), tracked, retained, ..Group::default() });
             groups.len() - 1
         });
         if let Some(sum) = groups.get_mut(place) {
@@ -113,7 +135,7 @@ fn merged<'a>(parts: impl Iterator<Item = &'a [Group]>) -> Vec<Group> {
 
 fn add(sum: &mut Group, group: &Group) {
     sum.count += group.count;
-    sum.tracked += group.tracked;
+    sum.tracked = sum.tracked.zip(group.tracked).map(|(a, b)| a + b);
     sum.shallow = sum.shallow.saturating_add(group.shallow);
     sum.external = sum.external.saturating_add(group.external);
     sum.retained = sum.retained.zip(group.retained).map(|(a, b)| a.saturating_add(b));

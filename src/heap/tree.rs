@@ -1,6 +1,7 @@
 //! The dominator tree from above: whom each object dominates.
 
-use super::dominators::{Dominators, Flow};
+use super::dominators::Dominators;
+use super::search::Flow;
 
 /// The nodes that each node dominates immediately.
 #[derive(Debug)]

@@ -10,12 +10,14 @@
 mod branches;
 mod names;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::branches::{Branch, Branches, Part, TOP};
 use self::names::{Context, Naming, Place};
 use super::Profile;
-use crate::heap::{Analysis, DominatorTree, Flow, RootKind, RootName, RootNames, ShortestPaths};
+use crate::heap::{
+    Analysis, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
+};
 use crate::python::objects::{Decoder, Role};
 
 /// What is held from several places, without one of them alone keeping it alive.
@@ -45,6 +47,8 @@ struct Grower<'a> {
     roots: Vec<Branch>,
     /// Objects that stand for a root: the dict of a module, a frame object.
     stands_for: FxHashMap<u32, (u32, Context)>,
+    /// What roots refer to themselves: pairs of root and object.
+    direct: FxHashSet<(u32, u32)>,
     naming: Naming,
     /// What is at least so large is named by itself: bytes and objects.
     heavy: (u64, u64),
@@ -65,6 +69,7 @@ impl<'a> Grower<'a> {
             branches: Branches::default(),
             roots: vec![TOP; graph.roots().len()],
             stands_for: stands_for(heap),
+            direct: direct(graph),
             naming: Naming::default(),
             heavy: (total.bytes / SMALLEST_SHARE, u64::from(total.objects) / SMALLEST_SHARE),
             rest: vec![(0, TOP, Context::Plain)],
@@ -189,7 +194,7 @@ impl<'a> Grower<'a> {
 
     /// Whether a root itself leads to an object.
     fn is_direct(&self, root: u32, child: u32) -> bool {
-        self.heap.graph.successors(root).binary_search(&child).is_ok()
+        self.direct.contains(&(root, child))
     }
 
     fn place_by_role(
@@ -241,6 +246,14 @@ impl<'a> Grower<'a> {
         let kind = self.naming.kind(self.heap.graph.kind(node));
         self.branches.child(branch, &kind)
     }
+}
+
+/// What roots refer to.
+fn direct(graph: &Graph) -> FxHashSet<(u32, u32)> {
+    let roots = 1..graph.objects().start;
+    roots
+        .flat_map(|root| graph.successors(root).iter().map(move |&object| (root, object)))
+        .collect()
 }
 
 /// The objects that stand for roots, and how what they refer to is named.

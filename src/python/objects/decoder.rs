@@ -80,7 +80,13 @@ impl Decoder {
     /// The type at this address, if it has been seen.
     #[inline]
     pub fn known_type(&self, address: u64) -> Option<&Kind> {
-        self.kind(*self.ids.get(&address)?)
+        self.kind(self.known_id(address)?)
+    }
+
+    /// The number of the type at this address, if it has been seen.
+    #[inline]
+    pub fn known_id(&self, address: u64) -> Option<TypeId> {
+        self.ids.get(&address).copied()
     }
 
     /// The type at this address, or an error where there is none.
@@ -135,6 +141,23 @@ impl Decoder {
     ) -> Result<Shape, ReadError> {
         edges.clear();
         let id = self.type_of(memory, object)?;
+        self.describe_as(memory, object, id, edges)
+    }
+
+    /// Describes the object at this address, whose type is known to be that one, as
+    /// [`describe`](Self::describe) does.
+    ///
+    /// # Errors
+    /// Not all of the object can be read.
+    #[inline]
+    pub fn describe_as<M: Memory>(
+        &self,
+        memory: &M,
+        object: u64,
+        id: TypeId,
+        edges: &mut Edges,
+    ) -> Result<Shape, ReadError> {
+        edges.clear();
         let Some(kind) = self.kinds.get(id.0 as usize) else {
             return Err(ReadError::Implausible { address: object, length: 0 });
         };

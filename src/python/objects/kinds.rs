@@ -59,6 +59,7 @@ pub struct Kind {
     pub(super) unknown: Option<Unknown>,
     /// How much is looked at of an object first.
     pub(super) span: usize,
+    is_leaf: bool,
 }
 
 /// Which decoder reads an object's variable part.
@@ -239,6 +240,7 @@ impl Kind {
                 _ => unknown_part(layout, &chain),
             },
             span: 0,
+            is_leaf: false,
         };
         if first.flags & HEAP_TYPE != 0 {
             let shown = !in_c().any(|ancestor| HIDE_THEIR_TYPE.contains(&&*ancestor.name));
@@ -246,6 +248,7 @@ impl Kind {
             kind.own_type = if shown { OwnType::Shown } else { OwnType::Held };
         }
         kind.span = kind.span(layout);
+        kind.is_leaf = kind.refers_to_nothing();
         Ok(kind)
     }
 
@@ -260,7 +263,12 @@ impl Kind {
     }
 
     /// Whether its objects never refer to others: numbers, strings and the like.
+    #[inline]
     pub fn is_leaf(&self) -> bool {
+        self.is_leaf
+    }
+
+    fn refers_to_nothing(&self) -> bool {
         matches!(self.body, Body::Plain | Body::Int | Body::Str)
             && self.fields.is_empty()
             && self.slots.is_empty()

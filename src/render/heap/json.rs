@@ -72,7 +72,7 @@ struct GroupRow {
 #[derive(Serialize, Deserialize)]
 struct Figures {
     count: u64,
-    tracked_count: u64,
+    tracked_count: Option<u64>,
     shallow: u64,
     external: u64,
     retained: Option<u64>,
