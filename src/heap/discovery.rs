@@ -37,6 +37,13 @@ pub struct Inconsistencies {
     pub unreadable: u64,
 }
 
+impl Inconsistencies {
+    /// All of them together.
+    pub fn count(&self) -> u64 {
+        self.open_lists + self.dangling + self.unreadable
+    }
+}
+
 impl Discovery {
     /// Finds all objects, with so many threads. Lists of the collector that do not close are an error if
     /// it is to be `strict`, as for a capture that was made in a pause.

@@ -72,7 +72,8 @@ pub(super) fn trace<N: Notes>(
     notes: Vec<N>,
     strict: bool,
 ) -> Result<Traced<N>, GcError> {
-    let mut decoder = Decoder::new(capture, python, capture.extent());
+    let extent = capture.extent().saturating_add(capture.facts.left_out);
+    let mut decoder = Decoder::new(capture, python, extent);
     let marks = Marks::new(capture.slots());
     let roots = known_roots(capture, python, &decoder);
     let seeds = roots.iter().flat_map(|root| &root.objects).copied().collect();

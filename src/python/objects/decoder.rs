@@ -58,8 +58,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder of the interpreter's objects in this memory. `extent` is how many bytes of memory
-    /// there are: what claims to be larger is refused.
+    /// A decoder of the interpreter's objects in this memory. `extent` is how many bytes of memory the
+    /// process has: what claims to be larger is refused.
     pub fn new<M: Memory>(memory: &M, python: &Python, extent: u64) -> Decoder {
         Decoder {
             context: Context::new(memory, python, extent),
@@ -170,6 +170,9 @@ impl Decoder {
             return Err(ReadError::Implausible { address: object, length: 0 });
         };
         let size = Visit::of(memory, &self.context, kind, object, edges)?;
+        if size.shallow > self.context.extent {
+            return Err(ReadError::Implausible { address: object, length: size.shallow });
+        }
         if !kind.is_gc {
             edges.held.append(&mut edges.shown);
         }
@@ -194,6 +197,20 @@ impl Decoder {
     /// How one object refers to another; `None` where it does not, or cannot be read.
     pub fn link<M: Memory>(&mut self, memory: &M, parent: u64, child: u64) -> Option<Link> {
         let role = self.role(memory, parent, child)?;
+        Link::of(memory, self.layout(), role)
+    }
+
+    /// Adds everything that an object refers to, with its role, to `found`. Of an object that cannot be
+    /// read to its end that is what could be.
+    pub fn roles<M: Memory>(&mut self, memory: &M, object: u64, found: &mut Vec<(u64, Role)>) {
+        let Ok(id) = self.type_of(memory, object) else { return };
+        if let Some(kind) = self.kinds.get(id.0 as usize) {
+            let _ = Visit::of(memory, &self.context, kind, object, found);
+        }
+    }
+
+    /// The words for a role.
+    pub fn words<M: Memory>(&self, memory: &M, role: Role) -> Option<Link> {
         Link::of(memory, self.layout(), role)
     }
 

@@ -3,7 +3,9 @@
 //! Relies on the [ancestry](super::ancestry) of the type, and on the records of the
 //! [layout](crate::python::layout).
 
-use super::ancestry::{Ancestor, bases, hidden_items, qualified_name, read_slots, unknown_part};
+use super::ancestry::{
+    Ancestor, TypeName, bases, hidden_items, qualified_name, read_slots, unknown_part,
+};
 use super::context::Context;
 use super::keys::KeyTable;
 use crate::memory::{Memory, ReadError};
@@ -37,6 +39,8 @@ pub struct Kind {
     pub address: u64,
     /// Its name: `module.qualname`, or the plain name of a type of the module `builtins`.
     pub name: String,
+    /// The module in its name: `builtins` where that has none.
+    pub module: String,
     /// Whether its objects belong to the cycle collector (`Py_TPFLAGS_HAVE_GC`).
     pub is_gc: bool,
     /// How many bytes come before its objects, as in [`Shape::header`](super::Shape::header).
@@ -218,9 +222,11 @@ impl Kind {
         let fields = in_c().filter_map(|ancestor| records::find(layout.records, &ancestor.name));
         let slots = chain.iter().filter(|ancestor| ancestor.made_in_python);
         let is_gc = first.flags & HAVE_GC != 0;
+        let TypeName { name, module } = qualified_name(memory, context, first);
         let mut kind = Kind {
             address,
-            name: qualified_name(memory, context, first),
+            name,
+            module,
             is_gc,
             header: header(layout, first.flags),
             basic_size: first.basic_size,
