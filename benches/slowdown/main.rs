@@ -7,6 +7,10 @@
 //! "nothing" is a tool that does nothing: what it shows is the error of the method.
 //!
 //!     cargo bench --bench slowdown -- [--pairs 60] [--window 1] [--idle-threads 0,150] [--python P]
+//!
+//! What a look at a large heap costs, with the rest of the machine quiet:
+//!
+//!     cargo bench --bench slowdown -- --tools nothing,heap --window 10 --objects 5000000 --idle-threads 0 --pairs 10
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -37,8 +41,11 @@ struct Options {
     /// Idle native threads of the target; one table for each
     #[arg(long, value_delimiter = ',', default_values_t = [0, 150])]
     idle_threads: Vec<usize>,
+    /// Objects that the target has besides
+    #[arg(long, default_value_t = 0)]
+    objects: u64,
     /// Tools to measure
-    #[arg(long, value_delimiter = ',', value_enum, default_values_t = Tool::ALL)]
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = Tool::USUAL)]
     tools: Vec<Tool>,
     /// The Python that runs the target
     #[arg(long)]
@@ -62,13 +69,17 @@ fn main() -> Result<(), String> {
             "{:<24}{:>5}   {:<21}   {:<21}{:>13}{:>12}",
             "tool", "pairs", "per second", "per CPU second", "stood still", "mean pause"
         );
+        let start = || Busy::start(&python, idle, options.objects);
         let (injecting, observing) = able(&options.tools, &python);
-        for series in rounds::run(&Busy::start(&python, idle), &observing, options.pairs, window)? {
+        for series in rounds::run(&start(), &observing, options.pairs, window)? {
             print_row(&series);
         }
         // These attach slowly, and may leave something behind: fewer pairs, on another target.
         let pairs = options.pairs.div_ceil(4);
-        for series in rounds::run(&Busy::start(&python, idle), &injecting, pairs, window)? {
+        if injecting.is_empty() {
+            continue;
+        }
+        for series in rounds::run(&start(), &injecting, pairs, window)? {
             print_row(&series);
         }
     }

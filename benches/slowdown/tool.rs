@@ -26,6 +26,8 @@ pub enum Tool {
     Nothing,
     /// `leakspy record`, 100 samples a second.
     Leakspy,
+    /// `leakspy heap` every ten seconds, for windows of ten seconds: there is one in each.
+    Heap,
     /// `py-spy record`, 100 samples a second.
     PySpy,
     /// `memray attach`, which sees only what reaches the C library.
@@ -55,8 +57,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 const MEMRAY_TRACKS: Duration = Duration::from_secs(4);
 
 impl Tool {
-    /// All tools, in the order of the table.
-    pub const ALL: [Tool; 5] =
+    /// The tools that any windows will do for, in the order of the table.
+    pub const USUAL: [Tool; 5] =
         [Tool::Nothing, Tool::Leakspy, Tool::PySpy, Tool::Memray, Tool::MemrayObjects];
 
     /// How the tool is called in the table.
@@ -64,6 +66,7 @@ impl Tool {
         match self {
             Tool::Nothing => "nothing",
             Tool::Leakspy => "leakspy record -r 100",
+            Tool::Heap => "leakspy heap",
             Tool::PySpy => "py-spy record -r 100",
             Tool::Memray => "memray attach",
             Tool::MemrayObjects => "memray attach, objects",
@@ -94,6 +97,7 @@ impl Tool {
         let mut command = match self {
             Tool::Nothing => return Ok(None),
             Tool::Leakspy => leakspy_command(),
+            Tool::Heap => Command::new("sh"),
             Tool::PySpy => installed("py-spy")?,
             Tool::Memray | Tool::MemrayObjects => installed("memray")?,
         };
@@ -103,6 +107,18 @@ impl Tool {
                 command.args([
                     "record", "--view", "alloc", "--pid", &pid, "-r", "100", "-f", "json", "-o",
                 ]);
+            }
+            Tool::Heap => {
+                // Said before the window begins, done a second later.
+                const AGAIN_AND_AGAIN: &str = "\
+                    trap 'kill $! 2>/dev/null; exit 0' INT
+                    while echo once; do
+                        sleep 1 & wait $!
+                        \"$0\" heap --pid \"$1\" --json >\"$2\" & wait $!
+                        sleep 9 & wait $!
+                    done";
+                let program = leakspy_command().get_program().to_os_string();
+                command.args(["-c", AGAIN_AND_AGAIN]).arg(program).arg(&pid);
             }
             Tool::PySpy => {
                 let long = "1000000";
