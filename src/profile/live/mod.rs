@@ -13,7 +13,7 @@ mod names;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::branches::{Branch, Branches, Part, TOP};
-use self::names::{Context, Naming, Place};
+use self::names::{CELL, Context, Naming, Place};
 use super::Profile;
 use crate::heap::{
     Analysis, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
@@ -184,7 +184,7 @@ impl<'a> Grower<'a> {
         } else if node > 0 && graph.root(node).is_some() && self.is_direct(node, child) {
             (self.of_kind(child, branch), Context::Plain)
         } else {
-            (self.shared(node, child, branch), Context::Plain)
+            self.shared(node, child, branch)
         };
         self.branches.add(branch, graph.size(child));
         if child < graph.first_leaf() {
@@ -225,15 +225,18 @@ impl<'a> Grower<'a> {
     }
 
     /// A place for what its dominator does not refer to: beside those that hold it.
-    fn shared(&mut self, node: u32, child: u32, branch: Branch) -> Branch {
+    fn shared(&mut self, node: u32, child: u32, branch: Branch) -> (Branch, Context) {
         let mut branch = self.branches.child(branch, &SHARED.into());
         if self.is_heavy(child) {
             let nodes = self.paths.between(node, child);
             for word in self.naming.lineage(self.heap, self.names, &nodes) {
                 branch = self.branches.child(branch, &word);
             }
+            if self.heap.graph.kind(child).is_some_and(|kind| kind.name == CELL) {
+                return (branch, Context::Cell);
+            }
         }
-        self.of_kind(child, branch)
+        (self.of_kind(child, branch), Context::Plain)
     }
 
     fn is_heavy(&self, node: u32) -> bool {
