@@ -46,10 +46,10 @@ pub trait Memory {
         None
     }
 
-    /// Says that what is at `address` will soon be read: memory that can lend it may have it fetched into
-    /// the caches meanwhile.
-    fn prefetch(&self, address: u64) {
-        let _ = address;
+    /// Says that some bytes will soon be read: memory that can lend them may have the first and the last
+    /// fetched into the caches meanwhile.
+    fn prefetch(&self, address: u64, length: usize) {
+        let _ = (address, length);
     }
 
     /// The `N` bytes at `address`.

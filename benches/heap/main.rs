@@ -1,28 +1,25 @@
 //! What a heap costs: the pause of its capture against a bare copy of the same bytes, the time until the
-//! whole graph with retained sizes is there, and leakspy's own memory.
+//! whole graph with retained sizes is there, and leakspy's own memory; and how long programs take that
+//! look at the same heap from inside, if `benches/install-peers` has been run.
 //!
-//!     cargo bench --bench heap -- [--runs 5] [--python P] [--objects 100000,1000000,5000000]
+//!     cargo bench --bench heap -- [--runs 5] [--python P] [--objects 100000,1000000,5000000] [--peers 0]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod floor;
+mod peers;
+mod stages;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::error::Error;
-use std::fs;
-use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use clap::Parser;
-use leakspy::heap::{Capture, CaptureOptions, Discovery, Dominators, Flow, Graph, Retained};
-use leakspy::python::Python;
-use leakspy::target::{PageMap, Piece, Process};
-use memmap2::{Advice, MmapMut};
 
 use common::statistics::median;
+use peers::{PEERS, Peer};
+use stages::{Run, Spent};
 use support::{Interpreter, Target};
 
 /// Measures captures and graphs of heaps of several sizes.
@@ -40,166 +37,87 @@ struct Options {
     /// Threads that work on a capture
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Runs of each peer
+    #[arg(long, default_value_t = 1)]
+    peers: usize,
+    /// TEMP
+    #[arg(long)]
+    pid: Option<i32>,
     /// Given by `cargo bench`, without meaning here
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Bytes that a reader of the bare copy takes at a time.
-const PART: usize = 8 << 20;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
+    leakspy::heap::give_memory_back();
+    if let Some(pid) = options.pid {
+        for run in stages::run(pid, options.runs, options.threads)? {
+            for (name, spent) in run.stages() {
+                println!("{name}\t{:.1}\t{:.1}", 1e3 * spent.time, 1e3 * spent.cpu);
+            }
+            println!("peak\t{:.1}\t0", run.peak as f64 / 1e6);
+        }
+        return Ok(());
+    }
     let python = common::python(options.python.as_deref())?;
-    println!("{}, medians of {} runs, times in ms, sizes in MB", python.name, options.runs);
-    println!(
-        "{:>10} {:>6} {:>6} | {:>6} {:>6} {:>5} | {:>7} {:>9} {:>6} {:>6} {:>8} {:>7} | {:>5} {:>5}",
-        "objects",
-        "rss",
-        "copied",
-        "pause",
-        "floor",
-        "ratio",
-        "capture",
-        "discovery",
-        "graph",
-        "dom",
-        "retained",
-        "all",
-        "peak",
-        "/rss"
-    );
+    println!("{}, medians of {} runs, {} threads", python.name, options.runs, options.threads);
     for &objects in &options.objects {
         measure(&python, objects, &options)?;
     }
     Ok(())
 }
 
-/// What one run took, in seconds.
-#[derive(Default, Clone, Copy)]
-struct Run {
-    pause: f64,
-    floor: f64,
-    capture: f64,
-    discovery: f64,
-    graph: f64,
-    dominators: f64,
-    retained: f64,
-}
-
 fn measure(python: &Interpreter, objects: u64, options: &Options) -> Result<(), Box<dyn Error>> {
     let target = Target::start(python, "heap_of", &[&objects.to_string()]);
-    let process = Process::open(target.pid())?;
-    let python = Python::attach(&process)?;
-    let mut runs = Vec::new();
-    let (mut found, mut copied, mut rss, mut peak) = (0, 0, 0, 0);
-    for _ in 0..options.runs {
-        forget_peak()?;
-        let before = memory("VmRSS:")?;
-        let mut run = Run::default();
-        let mut clock = Instant::now();
-        let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
-        let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
-        run.capture = lap();
-        let discovery = Discovery::of(&capture, &python, options.threads, true)?;
-        run.discovery = lap();
-        let (graph, search) = Graph::of(&capture, discovery, options.threads);
-        run.graph = lap();
-        let dominators = Dominators::of(search);
-        run.dominators = lap();
-        let retained = Retained::of(&graph, &dominators);
-        run.retained = lap();
-        let whole = retained.amount(&graph, 0);
-        peak = peak.max(memory("VmHWM:")?.saturating_sub(before));
-        run.pause = capture.facts.pause.as_secs_f64();
-        (found, copied, rss) = (whole.objects, capture.facts.copied, capture.facts.rss);
-        assert_eq!(found, graph.end() - graph.objects().start);
-        let ranges: Vec<Range<u64>> = capture.segments().iter().map(|s| s.range.clone()).collect();
-        drop((capture, graph, dominators, retained));
-        run.floor = bare_copy(&process, &ranges)?.as_secs_f64();
-        runs.push(run);
-    }
-    let ms = |part: fn(&Run) -> f64| 1e3 * median(&runs.iter().map(part).collect::<Vec<_>>());
-    let mb = |bytes: u64| bytes as f64 / 1e6;
-    println!(
-        "{:>10} {:>6.0} {:>6.0} | {:>6.1} {:>6.1} {:>5.2} | {:>7.0} {:>9.0} {:>6.0} {:>6.0} {:>8.0} {:>7.0} | {:>5.0} {:>5.2}",
-        found,
-        mb(rss),
-        mb(copied),
-        ms(|run| run.pause),
-        ms(|run| run.floor),
-        median(&runs.iter().map(|run| run.pause / run.floor).collect::<Vec<_>>()),
-        ms(|run| run.capture),
-        ms(|run| run.discovery),
-        ms(|run| run.graph),
-        ms(|run| run.dominators),
-        ms(|run| run.retained),
-        ms(|run| run.capture + run.discovery + run.graph + run.dominators + run.retained),
-        mb(peak),
-        peak as f64 / rss as f64,
-    );
+    let runs = stages::run(target.pid(), options.runs, options.threads)?;
+    drop(target);
+    let peers = peers::run(python, objects, options.peers)?;
+    print(&runs, &peers);
     Ok(())
 }
 
-/// How long two readers take to copy what these ranges hold into memory that is already faulted in.
-fn bare_copy(process: &Process, ranges: &[Range<u64>]) -> Result<Duration, Box<dyn Error>> {
-    let pages = PageMap::open(process.pid())?;
-    let mut runs = Vec::new();
-    for range in ranges {
-        pages.occupied(range.clone(), &mut runs)?;
+fn print(runs: &[Run], peers: &[(Peer, f64)]) {
+    let Some(run) = runs.last() else { return };
+    let of = |value: fn(&Run) -> f64| median(&runs.iter().map(value).collect::<Vec<_>>());
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    println!("\n{} objects, {:.0} MB resident", run.objects, mb(run.rss));
+    println!(
+        "  {:.0} MB copied: {:.2} of the occupied memory that can hold objects",
+        mb(run.copied),
+        run.copied as f64 / run.occupied as f64
+    );
+    println!(
+        "  {:.0} MB taken at most: {:.2} of the resident",
+        of(|run| run.peak as f64) / 1e6,
+        of(|run| run.peak as f64 / run.rss as f64)
+    );
+    let pause = of(|run| run.pause);
+    println!(
+        "  {:.1} ms pause: {:.2} of a bare copy",
+        1e3 * pause,
+        of(|run| run.pause / run.floor)
+    );
+    println!("  {:<22}{:>9}{:>9}", "", "ms", "CPU ms");
+    for (index, (name, _)) in run.stages().into_iter().enumerate() {
+        let spent = |which: fn(Spent) -> f64| {
+            let of_each = runs.iter().filter_map(|run| run.stages().into_iter().nth(index));
+            1e3 * median(&of_each.map(|(_, spent)| which(spent)).collect::<Vec<_>>())
+        };
+        println!("  {name:<22}{:>9.0}{:>9.0}", spent(|spent| spent.time), spent(|spent| spent.cpu));
     }
-    let total: u64 = runs.iter().map(|run| run.end - run.start).sum();
-    let mut buffer = MmapMut::map_anon(total as usize)?;
-    buffer.advise(Advice::HugePage)?;
-    buffer.advise(Advice::PopulateWrite)?;
-    let mut rest = &mut buffer[..];
-    let mut parts = Vec::new();
-    for run in runs {
-        for address in run.clone().step_by(PART) {
-            let length = PART.min((run.end - address) as usize);
-            let (buffer, behind) = rest.split_at_mut(length);
-            parts.push(Piece { address, buffer });
-            rest = behind;
-        }
+    for (peer, seconds) in peers {
+        let own = of(match peer.is_quick {
+            true => |run| run.quick().time,
+            false => |run| run.whole().time,
+        });
+        println!(
+            "  {:<22}{:>9.0}         {} takes {:.2} of it",
+            peer.title,
+            1e3 * seconds,
+            if peer.is_quick { "by type alone" } else { "the whole" },
+            own / seconds
+        );
     }
-    // Small ones together: one system call for many.
-    let mut batches: Vec<Vec<Piece>> = vec![Vec::new()];
-    let mut bytes = 0;
-    for part in parts {
-        if bytes >= PART {
-            batches.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += part.buffer.len();
-        if let Some(batch) = batches.last_mut() {
-            batch.push(part);
-        }
-    }
-    let batches = Mutex::new(batches);
-    let read = || {
-        loop {
-            let batch = batches.lock().expect("no reader panics").pop();
-            let Some(mut batch) = batch else { break };
-            process.read_pieces(&mut batch).expect("the target lives");
-        }
-    };
-    let began = Instant::now();
-    thread::scope(|scope| {
-        scope.spawn(read);
-        read();
-    });
-    Ok(began.elapsed())
-}
-
-/// Lets the kernel begin anew with the peak of our memory.
-fn forget_peak() -> std::io::Result<()> {
-    fs::write("/proc/self/clear_refs", "5")
-}
-
-/// A line of our own status, in bytes.
-fn memory(line: &str) -> std::io::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let value = status.lines().find_map(|found| found.strip_prefix(line));
-    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
-    Ok(kilobytes.unwrap_or(0_u64) * 1024)
+    let _ = PEERS;
 }

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::heap::give_memory_back;
+
 pub mod advice;
 pub mod command;
 pub mod diff;
@@ -57,6 +59,7 @@ enum Command {
 impl Cli {
     /// Does what was asked for and gives the exit status. Errors have been told to the person.
     pub fn run(&self) -> ExitCode {
+        give_memory_back();
         let (result, pid) = match &self.command {
             Command::Record(args) => (record::run(args), args.target.pid),
             Command::Heap(args) => (heap::run(args), Some(args.pid)),

@@ -228,24 +228,25 @@ impl Memory for Capture<'_> {
     }
 
     #[inline]
-    fn prefetch(&self, address: u64) {
-        if let Some(bytes) = self.lend(address, 1) {
-            fetch(bytes);
+    fn prefetch(&self, address: u64, length: usize) {
+        if let Some([first, .., last]) = self.lend(address, length) {
+            fetch(first);
+            fetch(last);
         }
     }
 }
 
-/// Has the processor fetch the first of these bytes into its caches, without waiting for it.
+/// Has the processor fetch what is there into its caches, without waiting for it.
 #[inline]
-pub(super) fn fetch<T>(bytes: &[T]) {
+pub(super) fn fetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: nothing is read or written, whatever the address.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast());
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
+    let _ = place;
 }
 
 #[cfg(test)]

@@ -46,7 +46,9 @@ impl Marks {
     /// Says that a slot will soon be asked for.
     #[inline]
     pub fn prefetch(&self, slot: u32) {
-        fetch(self.entries.get((slot / ENTRY) as usize..).unwrap_or_default());
+        if let (Some(entry), _) = self.place(slot) {
+            fetch(entry);
+        }
     }
 
     /// Says that an object is a container.

@@ -97,8 +97,8 @@ const PART: usize = 2 << 20;
 /// Bytes of the buffer that are faulted in at a time.
 const POPULATED: usize = 8 << 20;
 /// Spare room that is faulted in: so much, and a part of all; and what is only reserved.
-const SPARE: u64 = 8 << 20;
-const SPARE_PART: u64 = 32;
+const SPARE: u64 = 4 << 20;
+const SPARE_PART: u64 = 128;
 const RESERVED: u64 = 256 << 20;
 /// The most that slots can number, in bytes.
 const MOST_SLOTS: u64 = 32 << 30;

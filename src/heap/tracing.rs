@@ -25,6 +25,8 @@ const BATCH: usize = 1024;
 const TOGETHER: usize = 256;
 /// Who has found more objects than these and not yet followed them gives the older half to others.
 const MOST_FOUND: usize = 8192;
+/// The bytes of an object that are fetched ahead: of a small one all.
+const HEAD: usize = 48;
 /// Where an object can begin in its block: behind nothing, the collector's header, or two more words.
 const HEADERS: [u64; 3] = [0, 16, 32];
 /// What no object refers to but has more references than this is no object.
@@ -308,7 +310,12 @@ impl<N: Notes> Tracer<N> {
             let found = Found { met, kind: id };
             match self.decoder.kind(id) {
                 Some(kind) if kind.is_leaf() => self.describe(heap, found),
-                _ => self.found.push(found),
+                kind => {
+                    if let Some(table) = kind.and_then(Kind::table) {
+                        heap.capture.prefetch(heap.word(at(met.object, table)), HEAD);
+                    }
+                    self.found.push(found);
+                }
             }
         }
     }
@@ -337,7 +344,7 @@ impl<N: Notes> Tracer<N> {
             if let Some(slot) = heap.slot(child) {
                 self.notes.edge(slot);
                 heap.marks.prefetch(slot);
-                heap.capture.prefetch(child);
+                heap.capture.prefetch(child, HEAD);
                 self.met.push(Met { object: child, slot });
             }
         }
@@ -381,9 +388,11 @@ impl<N: Notes> Tracer<N> {
         HEADERS.iter().find_map(|&header| {
             let room = block.size.checked_sub(header).filter(|&room| room >= 16)?;
             let object = block.address.wrapping_add(header);
+            if !is_reference_count(heap.word(object)) {
+                return None;
+            }
             let kind = self.decoder.known_type(heap.kind(object))?;
-            let fits = kind.header == header && kind.basic_size <= room;
-            (fits && is_reference_count(heap.word(object))).then_some(object)
+            (kind.header == header && kind.basic_size <= room).then_some(object)
         })
     }
 }

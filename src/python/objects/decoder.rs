@@ -15,6 +15,8 @@ use crate::python::{Python, at};
 
 /// No more types than this are told apart.
 const MOST_TYPES: usize = 1 << 20;
+/// How many types are found without a look into the table of all.
+const RECENT: usize = 256;
 /// How many addresses are remembered that are no types.
 const MOST_REFUSALS: usize = 1 << 16;
 
@@ -51,7 +53,8 @@ pub struct Decoder {
     kinds: Vec<Kind>,
     ids: FxHashMap<u64, TypeId>,
     refusals: FxHashMap<u64, ReadError>,
-    last: Option<(u64, TypeId)>,
+    /// Types that were asked for, each in the place that its address gives.
+    recent: [(u64, TypeId); RECENT],
 }
 
 impl Decoder {
@@ -63,7 +66,7 @@ impl Decoder {
             kinds: Vec::new(),
             ids: FxHashMap::default(),
             refusals: FxHashMap::default(),
-            last: None,
+            recent: [(0, TypeId(0)); RECENT],
         }
     }
 
@@ -90,9 +93,12 @@ impl Decoder {
     }
 
     /// The type at this address, or an error where there is none.
+    #[inline]
     pub fn type_at<M: Memory>(&mut self, memory: &M, address: u64) -> Result<TypeId, ReadError> {
-        if let Some((last, id)) = self.last
-            && last == address
+        let place = (address / 16 ^ address / 4096) as usize % RECENT;
+        if let Some(&(recent, id)) = self.recent.get(place)
+            && recent == address
+            && address != 0
         {
             return Ok(id);
         }
@@ -100,7 +106,9 @@ impl Decoder {
             Some(id) => *id,
             None => self.learn(memory, address)?,
         };
-        self.last = Some((address, id));
+        if let Some(recent) = self.recent.get_mut(place) {
+            *recent = (address, id);
+        }
         Ok(id)
     }
 

@@ -60,6 +60,7 @@ pub struct Kind {
     /// How much is looked at of an object first.
     pub(super) span: usize,
     is_leaf: bool,
+    table: Option<usize>,
 }
 
 /// Which decoder reads an object's variable part.
@@ -241,6 +242,7 @@ impl Kind {
             },
             span: 0,
             is_leaf: false,
+            table: table(layout, body),
         };
         if first.flags & HEAP_TYPE != 0 {
             let shown = !in_c().any(|ancestor| HIDE_THEIR_TYPE.contains(&&*ancestor.name));
@@ -266,6 +268,13 @@ impl Kind {
     #[inline]
     pub fn is_leaf(&self) -> bool {
         self.is_leaf
+    }
+
+    /// Where in its objects the address of the table is that has most of their references, if they have
+    /// one.
+    #[inline]
+    pub fn table(&self) -> Option<usize> {
+        self.table
     }
 
     fn refers_to_nothing(&self) -> bool {
@@ -310,6 +319,17 @@ impl Place {
             keys => KeyTable::read(memory, layout, keys).map_or(0, |table| table.room),
         };
         Place::Managed { keys, room, inline: ancestor.flags & INLINE_VALUES != 0 }
+    }
+}
+
+/// Where an object has the address of its table.
+fn table(layout: &Layout, body: Body) -> Option<usize> {
+    match body {
+        Body::List => Some(layout.objects.list.items),
+        Body::Dict | Body::OrderedDict => Some(layout.dict.keys),
+        Body::Set => Some(layout.objects.set.table),
+        Body::Deque => Some(layout.objects.deque.left_block),
+        _ => None,
     }
 }
 

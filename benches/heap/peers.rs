@@ -1,0 +1,42 @@
+//! Programs that look at a heap from inside.
+
+use std::error::Error;
+
+use crate::common::statistics::median;
+use crate::support::{Interpreter, Target};
+
+/// What such a program is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The question that `fixtures/heap_peers.py` answers.
+    question: &'static str,
+    /// How it is called in the table.
+    pub title: &'static str,
+    /// Whether it counts by type and no more.
+    pub is_quick: bool,
+}
+
+/// All of them.
+pub const PEERS: [Peer; 3] = [
+    Peer { question: "guppy3", title: "guppy3", is_quick: false },
+    Peer { question: "pympler", title: "pympler", is_quick: false },
+    Peer { question: "objgraph", title: "objgraph", is_quick: true },
+];
+
+/// Runs each on a heap of its own, of so many objects, and gives the median of its times in seconds.
+pub fn run(
+    python: &Interpreter,
+    objects: u64,
+    runs: usize,
+) -> Result<Vec<(Peer, f64)>, Box<dyn Error>> {
+    let mut times = Vec::new();
+    for peer in PEERS.into_iter().filter(|_| runs > 0) {
+        let mut target = Target::start(python, "heap_peers", &[&objects.to_string()]);
+        let answers = (0..runs).map(|_| target.ask(peer.question).as_f64());
+        match answers.collect::<Option<Vec<f64>>>() {
+            Some(answers) => times.push((peer, median(&answers))),
+            None => println!("{} is not there: see benches/install-peers", peer.title),
+        }
+    }
+    Ok(times)
+}

@@ -1,0 +1,154 @@
+//! Runs of everything that there is to do with a heap, each stage timed.
+
+use std::error::Error;
+use std::fs;
+use std::ops::Range;
+use std::time::Instant;
+
+use leakspy::heap::{Capture, CaptureOptions, Discovery, Dominators, Flow, Graph, Retained, Tally};
+use leakspy::python::Python;
+use leakspy::target::Process;
+use nix::time::{ClockId, clock_gettime};
+
+use super::floor::bare_copy;
+
+/// Time spent, in seconds.
+#[derive(Default, Clone, Copy)]
+pub struct Spent {
+    /// By the clock.
+    pub time: f64,
+    /// Of all processors together.
+    pub cpu: f64,
+}
+
+/// What one run took.
+#[derive(Default, Clone, Copy)]
+pub struct Run {
+    /// Seconds for which the target stood still, and for which a bare copy takes.
+    pub pause: f64,
+    pub floor: f64,
+    /// Objects found.
+    pub objects: u32,
+    /// Bytes: resident, copied, of the bare copy, taken by us at most.
+    pub rss: u64,
+    pub copied: u64,
+    pub occupied: u64,
+    pub peak: u64,
+    capture: Spent,
+    discovery: Spent,
+    graph: Spent,
+    dominators: Spent,
+    retained: Spent,
+    tally: Spent,
+}
+
+impl Run {
+    /// All stages and sums, by name.
+    pub fn stages(&self) -> [(&'static str, Spent); 8] {
+        [
+            ("capture", self.capture),
+            ("discovery", self.discovery),
+            ("graph", self.graph),
+            ("dominators", self.dominators),
+            ("retained sizes", self.retained),
+            ("the whole", self.whole()),
+            ("tally", self.tally),
+            ("by type alone", self.quick()),
+        ]
+    }
+
+    /// Everything, down to retained sizes.
+    pub fn whole(&self) -> Spent {
+        let stages = [self.capture, self.discovery, self.graph, self.dominators, self.retained];
+        stages.into_iter().fold(Spent::default(), Spent::and)
+    }
+
+    /// A capture, and its objects counted by type.
+    pub fn quick(&self) -> Spent {
+        self.capture.and(self.tally)
+    }
+}
+
+impl Spent {
+    fn and(self, other: Spent) -> Spent {
+        Spent { time: self.time + other.time, cpu: self.cpu + other.cpu }
+    }
+}
+
+/// Time since the last lap.
+struct Laps {
+    time: Instant,
+    cpu: f64,
+}
+
+impl Laps {
+    fn begin() -> Laps {
+        Laps { time: Instant::now(), cpu: cpu_time() }
+    }
+
+    fn lap(&mut self) -> Spent {
+        let now = Laps::begin();
+        let last = std::mem::replace(self, now);
+        Spent { time: (self.time - last.time).as_secs_f64(), cpu: self.cpu - last.cpu }
+    }
+}
+
+/// Processor time of ours, in seconds.
+fn cpu_time() -> f64 {
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every process has one");
+    std::time::Duration::from(time).as_secs_f64()
+}
+
+/// Looks at the heap of a process so many times.
+pub fn run(pid: i32, runs: usize, threads: usize) -> Result<Vec<Run>, Box<dyn Error>> {
+    let process = Process::open(pid)?;
+    let python = Python::attach(&process)?;
+    (0..runs).map(|_| one(&process, &python, threads)).collect()
+}
+
+fn one(process: &Process, python: &Python, threads: usize) -> Result<Run, Box<dyn Error>> {
+    forget_peak()?;
+    let before = memory("VmRSS:")?;
+    let mut run = Run::default();
+    let mut laps = Laps::begin();
+    let capture = Capture::take(process, python, &CaptureOptions::default())?;
+    run.capture = laps.lap();
+    let discovery = Discovery::of(&capture, python, threads, true)?;
+    run.discovery = laps.lap();
+    let (graph, search) = Graph::of(&capture, discovery, threads);
+    run.graph = laps.lap();
+    let dominators = Dominators::of(search);
+    run.dominators = laps.lap();
+    let retained = Retained::of(&graph, &dominators);
+    run.retained = laps.lap();
+    let whole = retained.amount(&graph, 0);
+    assert_eq!(whole.objects, graph.end() - graph.objects().start);
+    drop((graph, dominators, retained));
+    run.peak = memory("VmHWM:")?.saturating_sub(before);
+    laps.lap();
+    let tally = Tally::of(&capture, python, threads, true)?;
+    run.tally = laps.lap();
+    let counted: u64 = tally.by_type().map(|(_, count)| count.objects).sum();
+    assert_eq!(counted, u64::from(whole.objects));
+    let facts = capture.facts;
+    run.pause = facts.pause.as_secs_f64();
+    (run.objects, run.copied, run.rss) = (whole.objects, facts.copied, facts.rss);
+    let ranges: Vec<Range<u64>> = capture.segments().iter().map(|s| s.range.clone()).collect();
+    drop(capture);
+    let (floor, occupied) = bare_copy(process, &ranges)?;
+    (run.floor, run.occupied) = (floor.as_secs_f64(), occupied);
+    Ok(run)
+}
+
+/// Lets the kernel begin anew with the peak of our memory.
+fn forget_peak() -> std::io::Result<()> {
+    fs::write("/proc/self/clear_refs", "5")
+}
+
+/// A line of our own status, in bytes.
+fn memory(line: &str) -> std::io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let value = status.lines().find_map(|found| found.strip_prefix(line));
+    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
+    Ok(kilobytes.unwrap_or(0_u64) * 1024)
+}
