@@ -29,6 +29,22 @@ fn a_line_that_makes_no_sense_is_status_2_and_says_so() {
     }
 }
 
+/// tracemalloc knows no threads, and one moment of a command has to be named.
+#[test]
+fn what_tracemalloc_cannot_tell_is_refused() {
+    let traced = ["record", "--view", "traced"];
+    for rest in [
+        &["--pid", "1", "--threads"][..],
+        &["--pid", "1", "--nonblocking"],
+        &["--pid", "1", "--breakpoints", "perf"],
+        &["--", "true"],
+    ] {
+        let output = run(&[&traced, rest].concat());
+        assert_eq!(output.status.code(), Some(2), "{rest:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{rest:?}");
+    }
+}
+
 #[test]
 fn the_version_is_the_packages() {
     let output = run(&["--version"]);

@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock};
 use leakspy::memory::{Memory, ReadError};
 use leakspy::python::debug_offsets::DebugOffsets;
 use leakspy::python::dicts::{attribute, entries, get};
-use leakspy::python::layout::{Layout, TABLES};
+use leakspy::python::layout::{HashEntry, Layout, TABLES};
 use leakspy::python::objects::{Decoder, Edges, bytes, small_int, string, type_name};
+use leakspy::python::tracemalloc::{Tables, Traces, Tracing};
 use leakspy::python::{CodeCache, Python, RawFrame, RawStack, Types, Version};
 use leakspy::target::{Image, Process};
 use proptest::prelude::*;
@@ -69,17 +70,20 @@ const THE_TYPE: u64 = 0x7e00_0000_0000;
 const AN_OBJECT: u64 = 0x7f00_0000_0000;
 const ITS_NAME: u64 = THE_TYPE + 4096;
 
+/// Lays bytes that are at `at` over a buffer that was read at `address`.
+fn lay_over(address: u64, buffer: &mut [u8], at: u64, bytes: &[u8]) {
+    for (at, byte) in (at..).zip(bytes) {
+        let place = at.checked_sub(address).and_then(|place| usize::try_from(place).ok());
+        if let Some(slot) = place.and_then(|place| buffer.get_mut(place)) {
+            *slot = *byte;
+        }
+    }
+}
+
 impl Memory for OfOneType {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         self.junk.read(address, buffer)?;
-        let mut write = |at: u64, bytes: &[u8]| {
-            for (at, byte) in (at..).zip(bytes) {
-                let place = at.checked_sub(address).and_then(|place| usize::try_from(place).ok());
-                if let Some(slot) = place.and_then(|place| buffer.get_mut(place)) {
-                    *slot = *byte;
-                }
-            }
-        };
+        let mut write = |at: u64, bytes: &[u8]| lay_over(address, buffer, at, bytes);
         let types = &self.layout.types;
         let [basic_size, item_size, dict_offset] = self.sizes;
         let fields = [
@@ -98,6 +102,52 @@ impl Memory for OfOneType {
         write(ITS_NAME + self.name.len() as u64, &[0]);
         Ok(())
     }
+}
+
+/// Junk with the head of one hash table in it, and buckets of which only the first holds anything.
+#[derive(Debug, Clone)]
+struct OfOneTable {
+    junk: Junk,
+    layout: &'static Layout,
+    entries: u64,
+    buckets: u64,
+    key_size: u64,
+    first: u64,
+}
+
+/// Where that table is, and its buckets.
+const THE_TABLE: u64 = 0x7d00_0000_0000;
+const ITS_BUCKETS: u64 = THE_TABLE + 4096;
+
+impl Memory for OfOneTable {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        self.junk.read(address, buffer)?;
+        let table = &self.layout.tracemalloc.table;
+        let mut fields = vec![
+            (table.bucket_count, self.buckets),
+            (table.entry_count, self.entries),
+            (table.buckets, ITS_BUCKETS),
+        ];
+        if let HashEntry::Inside { key_size, .. } = table.entry {
+            fields.extend([(key_size, self.key_size), (key_size + 8, 16)]);
+        }
+        for (offset, value) in fields {
+            lay_over(address, buffer, THE_TABLE + offset as u64, &value.to_le_bytes());
+        }
+        lay_over(address, buffer, ITS_BUCKETS, &vec![0; 8 * self.buckets as usize]);
+        lay_over(address, buffer, ITS_BUCKETS, &self.first.to_le_bytes());
+        Ok(())
+    }
+}
+
+fn of_one_table() -> impl Strategy<Value = OfOneTable> {
+    let key_size = prop_oneof![Just(8), Just(12), word()];
+    (junk(), 0..TABLES.len(), 0_u64..40, 3..8, key_size, word()).prop_map(
+        |(junk, version, entries, power, key_size, first)| {
+            let layout = &TABLES[version][0].layout;
+            OfOneTable { junk, layout, entries, buckets: 1_u64 << power, key_size, first }
+        },
+    )
 }
 
 /// Types that are read in a way of their own.
@@ -248,6 +298,29 @@ proptest! {
         prop_assert_eq!(decoder.kinds().len(), 1, "{:?}", described);
         for child in edges.shown.iter().chain(&edges.held).take(3).chain([&child]) {
             let _ = decoder.link(&memory, AN_OBJECT, *child);
+        }
+    }
+
+    #[test]
+    fn traces(memory in of_one_table(), most_frames in 1_u32..70_000, domains in address()) {
+        let tracing = Tracing { most_frames };
+        for domains in [None, Some(THE_TABLE), Some(domains)] {
+            let tables = Tables { traces: THE_TABLE, domains, traced_memory: None };
+            if let Ok(traces) = Traces::read(&memory, memory.layout, &tables, tracing) {
+                prop_assert!(traces.iter().len() <= memory.entries as usize * 1025);
+                for trace in traces.iter() {
+                    prop_assert!(traces.traceback(trace.traceback).frames().count() > 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_state_of_tracemalloc(memory in junk(), runtime in address()) {
+        for (minor, layout) in layouts() {
+            let python = python(minor, *layout, runtime, 0);
+            let _ = python.traces(&memory);
+            let _ = python.search_traces(&memory, Tracing { most_frames: 25 });
         }
     }
 

@@ -50,7 +50,8 @@ fn shop() -> Profile {
             format!("process {worker}: python main.py --port {worker}").into(),
             if frames.len() == 1 { "thread MainThread".into() } else { "thread worker-1".into() },
         ];
-        let stack = Stack { roots: roots.into(), frames, leaf: Some(leaf.into()) };
+        let stack =
+            Stack { roots: roots.into(), frames, leaf: Some(leaf.into()), ..Stack::default() };
         profile.add(stack, Weight { bytes, objects });
     };
     for (worker, scale) in [(4301, 1.0), (4302, 0.6)] {
@@ -81,6 +82,7 @@ fn heading() -> Heading {
             total: Duration::from_millis(284),
         },
         error: Some(0.0318),
+        earlier: None,
     }
 }
 
@@ -227,6 +229,45 @@ fn the_closing_paragraph() {
     assert_golden("shop.txt", &String::from_utf8(out).expect("UTF-8"));
 }
 
+/// Exact numbers are called so, or not called anything, and no form speaks of estimates or samples.
+#[test]
+fn what_tracemalloc_knows_is_no_estimate() {
+    let mut profile = Profile::new();
+    for (line, bytes, domain) in [(3, 4096.0, None), (9, 64.0, Some("tracemalloc domain 7".into()))]
+    {
+        let frames = vec![frame("app.py", "/srv/shop/app.py", line)];
+        let roots = vec!["(outer frames not kept by tracemalloc)".into()];
+        let stack = Stack { roots, frames, leaf: domain, ..Stack::default() };
+        profile.add(stack, Weight { bytes, objects: 2.0 });
+    }
+    let heading = Heading {
+        view: View::Traced,
+        duration: Duration::ZERO,
+        samples: 1,
+        error: None,
+        ..heading()
+    };
+    let svg = written(Form::Flamegraph, &profile, &heading, Style::default());
+    assert_golden("traced.svg", &without_script(&svg));
+    let json = written(Form::Json, &profile, &heading, Style::default());
+    assert_golden("traced.json", &pretty(&json));
+    let blocks = Style { by: By::Objects, ..Style::default() };
+    let mut out = Vec::new();
+    summary::write(&profile, &heading, blocks, &mut out).expect("written");
+    let said = String::from_utf8(out).expect("UTF-8");
+    assert_golden("traced.txt", &said);
+    let speedscope = written(Form::Speedscope, &profile, &heading, blocks);
+    // (The word of the format speedscope for a list of stacks is "sampled".)
+    for text in [without_script(&svg), said] {
+        for word in ["estimate", "sampled", " samples", "±"] {
+            assert!(!text.contains(word), "{word:?} is in {text}");
+        }
+    }
+    let measures: Value = serde_json::from_str(&speedscope).expect("JSON");
+    let measures = [0, 1].map(|index| measures["profiles"][index]["name"].clone());
+    assert_eq!(measures, ["bytes", "blocks"]);
+}
+
 #[test]
 fn every_form_of_nothing_is_valid() {
     let nothing = Profile::new();
@@ -281,7 +322,7 @@ fn any_stack() -> impl Strategy<Value = Stack> {
         prop::collection::vec(frame, 0..6),
         prop::option::of(name().prop_map(Arc::from)),
     )
-        .prop_map(|(roots, frames, leaf)| Stack { roots, frames, leaf })
+        .prop_map(|(roots, frames, leaf)| Stack { roots, frames, leaf, ..Stack::default() })
 }
 
 proptest! {

@@ -5,11 +5,14 @@
 
 use std::io;
 
+use crate::heap::{CaptureError, HeapError};
 use crate::memory::ReadError;
 use crate::profile::recorder::RecordError;
 use crate::profile::stack_recorder::StackRecordError;
+use crate::profile::traced::TracedError;
 use crate::python::pause::PythonPauseError;
 use crate::python::snapshot::SnapshotError;
+use crate::python::tracemalloc::TracesError;
 use crate::python::{AllocatorError, PythonError};
 use crate::target::breakpoint::BreakpointError;
 use crate::target::image::ImageError;
@@ -48,11 +51,20 @@ pub enum Obstacle {
     },
     /// The kernel refused to let us read its memory or trace it.
     Denied,
+    /// Its heap needs more memory to look at than may be used.
+    TooLarge {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that may be used.
+        allowed: u64,
+    },
     /// The processor's breakpoint registers cannot be had.
     NoBreakpoints {
         /// What the kernel said.
         reason: String,
     },
+    /// tracemalloc is off in it.
+    NotTracing,
 }
 
 /// An obstacle, and the process that it is about, where the error tells.
@@ -77,9 +89,15 @@ impl Obstacle {
             } else if let Some(error) = cause.downcast_ref() {
                 of_stack_record(error)
             } else if let Some(error) = cause.downcast_ref() {
+                of_traced(error)
+            } else if let Some(error) = cause.downcast_ref() {
+                of_capture(error)
+            } else if let Some(error) = cause.downcast_ref() {
                 of_python(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_snapshot(error)
+            } else if let Some(HeapError::Capture(error)) = cause.downcast_ref() {
+                of_capture(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_python_pause(error)
             } else if let Some(AllocatorError::Read(error)) = cause.downcast_ref() {
@@ -122,6 +140,17 @@ fn of_stack_record(error: &StackRecordError) -> Option<Found> {
     }
 }
 
+fn of_traced(error: &TracedError) -> Option<Found> {
+    match error {
+        TracedError::Process(error) => of_process(error),
+        TracedError::Python(error) => of_python(error),
+        TracedError::Capture(error) => of_capture(error),
+        TracedError::Traces(TracesError::Read(error)) => of_reading(error),
+        &TracedError::Off { pid } => Some((Obstacle::NotTracing, Some(pid))),
+        TracedError::Traces(TracesError::NotFound | TracesError::Torn(_)) => None,
+    }
+}
+
 fn of_python(error: &PythonError) -> Option<Found> {
     match error {
         &PythonError::NotPython { pid } => Some((Obstacle::NotPython, Some(pid))),
@@ -144,6 +173,18 @@ fn of_python(error: &PythonError) -> Option<Found> {
         PythonError::Image(_)
         | PythonError::FreeThreaded { .. }
         | PythonError::NotUnderstood { .. } => None,
+    }
+}
+
+fn of_capture(error: &CaptureError) -> Option<Found> {
+    match error {
+        CaptureError::Process(error) => of_process(error),
+        CaptureError::Pause(error) => of_python_pause(error),
+        CaptureError::Read(error) => of_reading(error),
+        CaptureError::TooLarge { needed, allowed } => {
+            Some((Obstacle::TooLarge { needed: *needed, allowed: *allowed }, None))
+        }
+        CaptureError::Collecting | CaptureError::Restless | CaptureError::NoMemory(_) => None,
     }
 }
 
@@ -229,6 +270,10 @@ mod tests {
         assert_behind(read, Some((Obstacle::Denied, Some(5))));
         let traced = PauseError::Traced { tid: 6, tracer: 7 };
         assert_behind(PythonPauseError::from(traced), Some((Obstacle::Traced { tracer: 7 }, None)));
+        let off = TracedError::Off { pid: 5 };
+        assert_behind(off, Some((Obstacle::NotTracing, Some(5))));
+        let capture = CaptureError::from(ReadError::Ended);
+        assert_behind(TracedError::from(capture), Some((Obstacle::Ended, None)));
         assert_behind(AllocatorError::from(ReadError::Ended), Some((Obstacle::Ended, None)));
         let registers = BreakpointError::Registers(io::Error::other("no such device"));
         let reason = "the kernel refuses to set debug registers: no such device".into();

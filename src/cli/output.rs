@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -11,6 +12,7 @@ use super::{record, say};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
+use crate::profile::traced::Traced;
 use crate::render::{Form, Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
@@ -24,6 +26,7 @@ pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Resul
         samples: recorded.samples,
         pauses: recorded.pauses,
         error: recorded.error(args.style().by),
+        earlier: None,
     };
     write_all(&recorded.profile, &heading, args)
 }
@@ -39,6 +42,7 @@ pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Res
         samples: stacks.samples,
         pauses: Pauses::default(),
         error: None,
+        earlier: None,
     };
     if stacks.torn > 0 {
         say(format_args!(
@@ -49,7 +53,24 @@ pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Res
     write_all(&stacks.profile, &heading, args)
 }
 
-fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
+/// Writes what tracemalloc knew.
+pub fn write_traced(traced: &Traced, args: &record::Args) -> anyhow::Result<()> {
+    let heading = Heading {
+        pid: traced.pid,
+        command: traced.command.clone(),
+        python: traced.version.to_string(),
+        view: View::Traced,
+        duration: Duration::ZERO,
+        samples: traced.processes,
+        pauses: traced.pauses,
+        error: None,
+        earlier: None,
+    };
+    write_all(&traced.profile, &heading, args)
+}
+
+/// Writes a profile as `args` ask for, and says in a paragraph what it comes to.
+pub fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
     render_to_file(profile, heading, args)?;
     summary::write(profile, heading, args.style(), &mut io::stderr())?;
     if profile.total().by(heading.view.measure(args.style().by)) <= 0.0 {
@@ -88,6 +109,12 @@ fn nothing(heading: &Heading) -> String {
         }
         View::Allocated => "allocated nothing that was sampled",
         View::Stacks => "was never seen to run Python",
+        View::Live => "had no objects",
+        View::Traced => {
+            return format!(
+                "tracemalloc has seen nothing allocated in process {pid} that is alive."
+            );
+        }
     };
     format!(
         "Process {pid} {what} in {seconds:.1} s. If it was idle, record for longer (`--duration`)."
@@ -116,7 +143,7 @@ fn local_time() -> String {
 
 /// Puts `bytes` at `path` in one step, so that nobody ever finds half of them. What is there and is
 /// no regular file, such as `/dev/stdout` or a pipe, is written to instead of replaced.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return BufWriter::new(File::options().write(true).open(path)?).write_all(bytes);
     }

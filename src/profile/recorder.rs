@@ -14,7 +14,7 @@ use indicatif::BinaryBytes;
 use rustc_hash::FxHashMap;
 
 use super::messages::{Call, End, Look, Message, Request, Sample};
-use super::stacks::Stack;
+use super::stacks::{Stack, process_root};
 use super::tally::Tally;
 use super::thread_names::ThreadNames;
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
@@ -224,7 +224,7 @@ impl Recorder {
         let Recorder { process, python, naming, options, command, .. } = self;
         let mut roots = Vec::new();
         if options.processes {
-            roots.push(Arc::from(format!("process {}: {command}", process.pid())));
+            roots.push(process_root(process.pid(), command));
         }
         self.tally.add(look, |number| {
             let sample = look.samples.get(number)?;
@@ -252,7 +252,12 @@ impl Naming {
         if !stack.complete {
             roots.push("(stack not read to its end)".into());
         }
-        Stack { roots, frames: stack.frames, leaf: Some(self.leaf(process, sample)) }
+        Stack {
+            roots,
+            frames: stack.frames,
+            leaf: Some(self.leaf(process, sample)),
+            ..Stack::default()
+        }
     }
 
     /// The kind of an allocation: its size, and the C function that asked for it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::newcomers::Newcomers;
-use super::stacks::{Profile, Stack, Weight};
+use super::stacks::{Profile, Stack, Weight, process_root};
 use super::thread_names::ThreadNames;
 use crate::memory::ReadError;
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
@@ -235,7 +235,7 @@ impl Observed {
         })?;
         let command = process.command()?;
         let observed = Observed {
-            root: format!("process {}: {command}", process.pid()).into(),
+            root: process_root(process.pid(), &command),
             process,
             program,
             python,
@@ -267,7 +267,7 @@ impl Observed {
                 };
                 roots.push(name);
             }
-            take(Some(Stack { roots, frames: stack.frames, leaf: None }));
+            take(Some(Stack { roots, frames: stack.frames, ..Stack::default() }));
         }
     }
 

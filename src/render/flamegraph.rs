@@ -3,7 +3,9 @@
 //! The outermost frames are at the bottom. A colour says whose code a frame is, its shade is made
 //! from the function's name: nothing depends on chance.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
@@ -34,10 +36,26 @@ pub fn write(
         return Ok(write_nothing(&title(heading, by), out)?);
     }
     let unit = (total / LARGEST_TOTAL).max(1.0);
-    let lines: Vec<String> = folded::stacks(profile, by, style.paths)
-        .into_iter()
-        .map(|(stack, weight)| format!("{stack} {}", whole(weight / unit)))
-        .collect();
+    let stacks = folded::stacks(profile, by, style.paths);
+    let lines: Vec<String> = match &heading.earlier {
+        None => stacks
+            .iter()
+            .map(|(stack, weight)| format!("{stack} {}", whole(weight / unit)))
+            .collect(),
+        Some(earlier) => {
+            let mut both: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+            for (stack, weight) in folded::stacks(earlier, by, style.paths) {
+                both.entry(stack).or_default().0 = weight;
+            }
+            for (stack, weight) in stacks {
+                both.entry(stack).or_default().1 = weight;
+            }
+            let line = |(stack, (before, after)): (&String, &(f64, f64))| {
+                format!("{stack} {} {}", whole(before / unit), whole(after / unit))
+            };
+            both.iter().map(line).collect()
+        }
+    };
     let mut palette = palette(profile, style.paths);
 
     let mut options = Options::default();
@@ -78,11 +96,18 @@ fn title(heading: &Heading, by: By) -> String {
         (View::Stacks, _) => "Stacks of",
         (View::Allocated, By::Bytes) => "Bytes allocated by",
         (View::Allocated, By::Objects) => "Objects allocated by",
+        (View::Live, By::Bytes) => "Bytes of live objects of",
+        (View::Live, By::Objects) => "Live objects of",
+        (View::Traced, By::Bytes) => "Bytes that tracemalloc traces in",
+        (View::Traced, By::Objects) => "Blocks that tracemalloc traces in",
+    };
+    let duration = match heading.duration {
+        Duration::ZERO => String::new(),
+        duration => format!(" in {:.1} s", duration.as_secs_f64()),
     };
     let start = format!(
-        "{what} PID {} in {:.1} s, Python {}: ",
+        "{what} PID {}{duration}, Python {}: ",
         heading.pid,
-        heading.duration.as_secs_f64(),
         labels::printable(&heading.python),
     );
     let room = TITLE_CHARACTERS.saturating_sub(start.chars().count());
@@ -92,21 +117,36 @@ fn title(heading: &Heading, by: By) -> String {
 /// One line: what a width means, and how sure it is.
 fn subtitle(total: f64, heading: &Heading, by: By) -> String {
     let samples = HumanCount(heading.samples);
-    let all = match (heading.view, by) {
-        (View::Stacks, _) => {
-            return format!(
-                "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
-            );
-        }
-        (View::Allocated, By::Bytes) => HumanBytes(whole(total)).to_string(),
-        (View::Allocated, By::Objects) => format!("{} objects", HumanCount(whole(total))),
+    let all = match by {
+        By::Bytes => HumanBytes(whole(total)).to_string(),
+        By::Objects => format!("{} {}", HumanCount(whole(total)), heading.view.unit(by)),
     };
-    let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
-    format!(
-        "A frame is as wide as what it and its callees asked for, freed since or not: {all} in all, \
-         estimated from {samples} samples{}",
-        error.unwrap_or_default()
-    )
+    match heading.view {
+        View::Live => {
+            let colors = match &heading.earlier {
+                Some(_) => "; red grew, blue shrank meanwhile",
+                None => "",
+            };
+            format!(
+                "A frame is as wide as what would go with it, down to single objects: {all} in all{colors}"
+            )
+        }
+        View::Stacks => format!(
+            "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
+        ),
+        View::Traced => format!(
+            "A frame is as wide as the blocks that it and its callees allocated and that are alive: \
+             exactly {all} in all"
+        ),
+        View::Allocated => {
+            let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
+            format!(
+                "A frame is as wide as what it and its callees asked for, freed since or not: {all} \
+                 in all, estimated from {samples} samples{}",
+                error.unwrap_or_default()
+            )
+        }
+    }
 }
 
 /// `text` in at most `most` characters.
@@ -132,7 +172,7 @@ fn palette(profile: &Profile, paths: Paths) -> PaletteMap {
 }
 
 /// Warm for the program's own functions, blue for packages, green for the standard library, violet
-/// for kinds of allocation, grey for processes and threads.
+/// for kinds of allocation, teal for live objects, grey for processes and threads.
 fn color(label: &Label) -> Color {
     // Lines of one function share a shade.
     let name = label.text.split(" (").next().unwrap_or_default();
@@ -143,6 +183,7 @@ fn color(label: &Label) -> Color {
         Kind::Package => Color::new(mix(110, 50), mix(175, 40), mix(225, 20)),
         Kind::Library => Color::new(mix(140, 50), mix(195, 30), mix(120, 40)),
         Kind::Allocation => Color::new(mix(185, 35), mix(150, 40), mix(225, 20)),
+        Kind::Holder => Color::new(mix(95, 50), mix(185, 35), mix(185, 35)),
         Kind::Root => Color::new(mix(200, 20), mix(200, 20), mix(200, 20)),
     }
 }

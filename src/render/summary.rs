@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, whole};
-use crate::profile::{Profile, Stack, Weight};
+use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, places, time, whole};
+use crate::profile::{By, Profile, Stack, Weight};
 
 /// How many of the heaviest stacks are named.
 const STACKS: usize = 3;
@@ -26,6 +26,28 @@ pub fn write(
 ) -> Result<(), RenderError> {
     let by = heading.view.measure(style.by);
     let total = profile.total();
+    match heading.view {
+        View::Live => return write_live(profile, heading, style, out),
+        View::Traced => traced(total, heading, out)?,
+        View::Allocated | View::Stacks => sampled(total, heading, out)?,
+    }
+
+    if total.by(by) > 0.0 {
+        writeln!(out, "Heaviest stacks by {}:", heading.view.unit(by))?;
+        for (stack, weight) in profile.heaviest(by).into_iter().take(STACKS) {
+            let share = 100.0 * weight.by(by) / total.by(by);
+            writeln!(out, "{share:6.1} %  {}", calls(stack, style.paths))?;
+            let circumstances = circumstances(stack);
+            if !circumstances.is_empty() {
+                writeln!(out, "          {circumstances}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was sampled, and what that took.
+fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
     let seconds = heading.duration.as_secs_f64();
     write!(out, "{} samples in {seconds:.1} s", HumanCount(heading.samples))?;
     if heading.view == View::Allocated && heading.samples > 0 {
@@ -55,17 +77,72 @@ pub fn write(
             time(total)
         )?,
     }
+    Ok(())
+}
 
-    if total.by(by) > 0.0 {
-        writeln!(out, "Heaviest stacks by {}:", heading.view.unit(by))?;
-        for (stack, weight) in profile.heaviest(by).into_iter().take(STACKS) {
-            let share = 100.0 * weight.by(by) / total.by(by);
-            writeln!(out, "{share:6.1} %  {}", calls(stack, style.paths))?;
-            let circumstances = circumstances(stack);
-            if !circumstances.is_empty() {
-                writeln!(out, "          {circumstances}")?;
-            }
+/// What tracemalloc knew, and what it took to read that.
+fn traced(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
+    let bytes = HumanBytes(whole(total.bytes));
+    let blocks = HumanCount(whole(total.objects));
+    writeln!(out, "{bytes} in {blocks} blocks are alive of those that tracemalloc saw allocated.")?;
+    let Pauses { max, total: all, .. } = heading.pauses;
+    match heading.samples {
+        0 | 1 => writeln!(out, "The target stood still for {}.", time(all))?,
+        processes => writeln!(
+            out,
+            "The {processes} processes stood still for {} at most, {} in all.",
+            time(max),
+            time(all)
+        )?,
+    }
+    Ok(())
+}
+
+/// The same of live objects: the widest places, or those that grew most.
+fn write_live(
+    profile: &Profile,
+    heading: &Heading,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let total = profile.total();
+    let objects = |weight: Weight| HumanCount(whole(weight.objects));
+    write!(out, "{} live objects, {}", objects(total), HumanBytes(whole(total.bytes)))?;
+    match &heading.earlier {
+        None => writeln!(out, ".")?,
+        Some(earlier) => {
+            let before = earlier.total();
+            writeln!(
+                out,
+                "; {:.1} s before they were {}, {}.",
+                heading.duration.as_secs_f64(),
+                objects(before),
+                HumanBytes(whole(before.bytes))
+            )?;
         }
+    }
+    let Pauses { max, total: all, .. } = heading.pauses;
+    match (all, heading.samples) {
+        (Duration::ZERO, _) => writeln!(out, "The target never stood still.")?,
+        (_, 1) => writeln!(out, "The target stood still for {}.", time(all))?,
+        _ => writeln!(
+            out,
+            "The target stood still for {} at most, {} in all.",
+            time(max),
+            time(all)
+        )?,
+    }
+    let places = places::telling(profile, heading.earlier.as_ref(), style, STACKS);
+    if !places.is_empty() {
+        let what = if heading.earlier.is_some() { "Grew most" } else { "Widest" };
+        writeln!(out, "{what} by {}:", style.by.unit())?;
+    }
+    for place in places {
+        let amount = match style.by {
+            By::Bytes => HumanBytes(whole(place.weight)).to_string(),
+            By::Objects => HumanCount(whole(place.weight)).to_string(),
+        };
+        writeln!(out, "{amount:>12}  {}", place.labels.join(" › "))?;
     }
     Ok(())
 }
@@ -73,16 +150,6 @@ pub fn write(
 fn amounts(weight: Weight) -> String {
     let allocations = HumanCount(whole(weight.objects));
     format!("{} in {allocations} allocations", HumanBytes(whole(weight.bytes)))
-}
-
-/// A time in the unit that suits it.
-fn time(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    match seconds {
-        ..1e-3 => format!("{:.0} µs", seconds * 1e6),
-        ..1.0 => format!("{:.1} ms", seconds * 1e3),
-        _ => format!("{seconds:.1} s"),
-    }
 }
 
 /// The innermost frames, each followed by its caller.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// A key that only some documents have.
-const OPTIONAL: &str = "subprocesses";
+/// Keys of documents inside a document: each is like the whole, without these and `schema`.
+const WHOLE: [&str; 2] = ["subprocesses", "together"];
+/// What ends the type of a key that is not always there.
+const OPTIONAL: &str = ", optional";
 
 /// Asserts that `document` is as the section with this title says.
 #[track_caller]
@@ -49,7 +51,9 @@ impl Page<'_> {
         });
         let here: BTreeMap<&str, &str> = here.collect();
         let found: BTreeSet<&str> = object.keys().map(String::as_str).collect();
-        let expected = here.keys().filter(|&&key| key != OPTIONAL || found.contains(key)).copied();
+        let is_expected =
+            |(key, kind): &(&&str, &&str)| !kind.ends_with(OPTIONAL) || found.contains(**key);
+        let expected = here.iter().filter(is_expected).map(|(key, _)| *key);
         assert_eq!(found, expected.collect(), "the keys at {place:?}");
         for (key, value) in object {
             self.check(value, &format!("{place}{key}"), here[key.as_str()], types);
@@ -58,6 +62,7 @@ impl Page<'_> {
 
     #[track_caller]
     fn check(&self, value: &Value, path: &str, kind: &str, types: &BTreeMap<&str, &str>) {
+        let kind = kind.strip_suffix(OPTIONAL).unwrap_or(kind);
         let nullable = kind.strip_suffix(" or null");
         let fits = match nullable.unwrap_or(kind) {
             _ if value.is_null() => nullable.is_some(),
@@ -69,17 +74,21 @@ impl Page<'_> {
             other => panic!("{path} is said to be of the type {other}"),
         };
         assert!(fits, "{path} is no {kind}: {value}");
-        if value.is_object() {
-            self.check_object(value, &format!("{path}."), types);
+        let mut part = types.clone();
+        part.retain(|key, _| !WHOLE.contains(key) && *key != "schema");
+        match value {
+            Value::Object(_) if WHOLE.contains(&path) => self.check_object(value, "", &part),
+            Value::Object(_) if path.ends_with("frame") => {
+                self.check_object(value, "", &self.of_frames);
+            }
+            Value::Object(_) => self.check_object(value, &format!("{path}."), types),
+            _ => {}
         }
         for element in value.as_array().into_iter().flatten() {
             if kind == "array of strings" {
                 assert!(element.is_string(), "in {path}: {element}");
-            } else if path == OPTIONAL {
-                // Objects like the whole, without two of its keys.
-                let mut types = types.clone();
-                types.retain(|key, _| ![OPTIONAL, "schema"].contains(key));
-                self.check_object(element, "", &types);
+            } else if WHOLE.contains(&path) {
+                self.check_object(element, "", &part);
             } else if path.ends_with("stack") {
                 self.check_object(element, "", &self.of_frames);
             } else {

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -36,11 +36,18 @@ pub struct Recorded {
 }
 
 impl Recording {
-    /// Starts `leakspy record`, in a process group of its own as a shell would.
+    /// Starts to record allocations, in a process group of its own as a shell would.
     pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
-        let mut child = leakspy_command()
-            .arg("record")
-            .args(arguments)
+        Recording::spawn(leakspy_command().args(["record", "--view", "alloc"]).args(arguments))
+    }
+
+    /// Starts to record, in the view that the arguments say.
+    pub fn start_any<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
+        Recording::spawn(leakspy_command().arg("record").args(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> Recording {
+        let mut child = command
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -74,11 +81,11 @@ impl Recording {
         self.wait_until_said("Recording;");
     }
 
-    /// Waits until it has said this.
+    /// Waits until it says something that contains these words.
     #[track_caller]
     pub fn wait_until_said(&mut self, words: &str) {
         while !self.said.contains(words) {
-            assert!(self.hear(), "it ended before it said {words:?}: {}", self.said);
+            assert!(self.hear(), "it ended before it said {words}: {}", self.said);
         }
     }
 

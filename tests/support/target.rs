@@ -25,8 +25,19 @@ pub struct Target {
 impl Target {
     /// Starts `fixtures/<fixture>.py` and waits until it says that it is ready.
     pub fn start(interpreter: &Interpreter, fixture: &str, arguments: &[&str]) -> Target {
+        Target::start_with(interpreter, fixture, arguments, &[])
+    }
+
+    /// Starts it likewise, with these options of the interpreter.
+    pub fn start_with(
+        interpreter: &Interpreter,
+        fixture: &str,
+        arguments: &[&str],
+        options: &[&str],
+    ) -> Target {
         let mut command = interpreter.command();
         command
+            .args(options)
             .arg(interpreter.fixture(&format!("{fixture}.py")))
             .args(arguments)
             .stdin(Stdio::piped())

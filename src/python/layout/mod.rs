@@ -27,6 +27,7 @@
 mod frames;
 mod objects;
 pub mod records;
+mod traces;
 mod types;
 pub mod v3_10;
 pub mod v3_11;
@@ -40,6 +41,7 @@ pub mod v3_9;
 pub use frames::*;
 pub use objects::*;
 use records::Records;
+pub use traces::*;
 pub use types::*;
 
 use super::version::Version;
@@ -94,6 +96,8 @@ pub struct Layout {
     pub allocators: Allocators,
     /// The arenas of pymalloc.
     pub pymalloc: Pymalloc,
+    /// The traces of tracemalloc.
+    pub tracemalloc: Tracemalloc,
 }
 
 /// `_PyRuntimeState`, the variable `_PyRuntime`.

@@ -80,5 +80,14 @@ pub const LAYOUT: Layout = Layout {
         records::v3_8::RECORDS,
     ],
     pymalloc: Pymalloc { place: PymallocPlace::Embedded(3960), ..v3_11::LAYOUT.pymalloc },
+    tracemalloc: Tracemalloc {
+        place: TracemallocPlace::Runtime {
+            behind_interpreter: 200,
+            traced_memory: 144,
+            traces: 184,
+            domains: 192,
+        },
+        ..v3_11::LAYOUT.tracemalloc
+    },
     ..v3_11::LAYOUT
 };

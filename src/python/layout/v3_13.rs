@@ -68,6 +68,15 @@ pub const FIRST: Layout = Layout {
         records::v3_8::RECORDS,
     ],
     pymalloc: Pymalloc { place: PymallocPlace::Pointer(10800), ..v3_12::LAYOUT.pymalloc },
+    tracemalloc: Tracemalloc {
+        place: TracemallocPlace::Runtime {
+            behind_interpreter: 192,
+            traced_memory: 144,
+            traces: 184,
+            domains: 192,
+        },
+        ..v3_12::LAYOUT.tracemalloc
+    },
     ..v3_12::LAYOUT
 };
 

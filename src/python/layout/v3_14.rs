@@ -53,5 +53,14 @@ pub const LAYOUT: Layout = Layout {
     ],
     allocators: Allocators::Runtime { raw: 880, mem: 920, object: 960 },
     pymalloc: Pymalloc { place: PymallocPlace::Pointer(10904), ..v3_13::LAYOUT.pymalloc },
+    tracemalloc: Tracemalloc {
+        place: TracemallocPlace::Runtime {
+            behind_interpreter: 200,
+            traced_memory: 144,
+            traces: 184,
+            domains: 192,
+        },
+        ..v3_13::LAYOUT.tracemalloc
+    },
     ..v3_13::LAYOUT
 };

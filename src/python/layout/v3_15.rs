@@ -59,5 +59,15 @@ pub const LAYOUT: Layout = Layout {
     ],
     allocators: Allocators::Runtime { raw: 1008, mem: 1048, object: 1088 },
     pymalloc: Pymalloc { place: PymallocPlace::Pointer(10880), ..v3_14::LAYOUT.pymalloc },
+    tracemalloc: Tracemalloc {
+        place: TracemallocPlace::Runtime {
+            behind_interpreter: 216,
+            traced_memory: 144,
+            traces: 184,
+            domains: 192,
+        },
+        filename: TraceFilename::Utf8,
+        ..v3_14::LAYOUT.tracemalloc
+    },
     ..v3_14::LAYOUT
 };

@@ -143,4 +143,17 @@ pub const LAYOUT: Layout = Layout {
     records: &[records::v3_8::RECORDS],
     allocators: Allocators::Static,
     pymalloc: Pymalloc { place: PymallocPlace::Static, arena_size: 256 << 10, pool_size: 4 << 10 },
+    tracemalloc: Tracemalloc {
+        place: TracemallocPlace::Static,
+        table: HashTable {
+            bucket_count: 0,
+            entry_count: 8,
+            buckets: 16,
+            functions: 40,
+            function_count: 4,
+            entry: HashEntry::Inside { key_size: 24, key: 16 },
+        },
+        traceback: Traceback { count: FrameCount::Int(8), frames: 12 },
+        filename: TraceFilename::String,
+    },
 };

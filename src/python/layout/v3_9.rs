@@ -28,5 +28,17 @@ pub const LAYOUT: Layout = Layout {
         ..v3_8::LAYOUT.types
     },
     records: &[records::v3_9::RECORDS, records::v3_8::RECORDS],
+    tracemalloc: Tracemalloc {
+        table: HashTable {
+            entry_count: 0,
+            bucket_count: 8,
+            buckets: 16,
+            functions: 24,
+            function_count: 7,
+            entry: HashEntry::Words { key: 16, value: 24 },
+        },
+        traceback: Traceback { count: FrameCount::Shorts(8), frames: 12 },
+        ..v3_8::LAYOUT.tracemalloc
+    },
     ..v3_8::LAYOUT
 };
