@@ -32,6 +32,7 @@
 //!     samples: 100,
 //!     pauses: Pauses::default(),
 //!     error: None,
+//!     earlier: None,
 //! };
 //! let mut out = Vec::new();
 //! Form::Folded.write(&profile, &heading, Style::default(), &mut out)?;

@@ -46,11 +46,20 @@ pub trait Memory {
         None
     }
 
+    /// Says that what is at `address` will soon be read: memory that can lend it may have it fetched into
+    /// the caches meanwhile.
+    fn prefetch(&self, address: u64) {
+        let _ = address;
+    }
+
     /// The `N` bytes at `address`.
     fn array<const N: usize>(&self, address: u64) -> Result<[u8; N], ReadError>
     where
         Self: Sized,
     {
+        if let Some(bytes) = self.lend(address, N).and_then(|bytes| bytes.try_into().ok()) {
+            return Ok(bytes);
+        }
         let mut bytes = [0; N];
         self.read(address, &mut bytes)?;
         Ok(bytes)

@@ -91,7 +91,7 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     let python = Python::attach(&process)?;
     let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
     let discovery = Discovery::of(&capture, &python, THREADS, true)?;
-    let graph = Graph::of(&capture, discovery, THREADS);
+    let (graph, search) = Graph::of(&capture, discovery, THREADS);
     assert_eq!(graph.inconsistencies(), Inconsistencies::default());
     for (&object, &kind) in &truth {
         let node = graph.node(&capture, object).expect("it is found");
@@ -112,7 +112,7 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
         assert_eq!(counts.get(&format!("__main__.{class}")), Some(&count), "{class}");
     }
 
-    let dominators = Dominators::of(&graph);
+    let dominators = Dominators::of(search);
     let retained = Retained::of(&graph, &dominators);
     assert!(graph.objects().all(|node| dominators.reaches(node)));
     let size = |node| Amount { bytes: graph.size(node), objects: 1 };
@@ -137,8 +137,8 @@ fn retained_sizes_are_what_would_go(interpreter: &'static Interpreter) -> Result
     let python = Python::attach(&process)?;
     let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
     let discovery = Discovery::of(&capture, &python, THREADS, true)?;
-    let graph = Graph::of(&capture, discovery, THREADS);
-    let dominators = Dominators::of(&graph);
+    let (graph, search) = Graph::of(&capture, discovery, THREADS);
+    let dominators = Dominators::of(search);
     let retained = Retained::of(&graph, &dominators);
     let all = retained.amount(&graph, 0);
     // The largest, and some of all sizes.

@@ -4,16 +4,15 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::env;
 use std::ops::RangeInclusive;
 
 use leakspy::memory::{Cached, Memory};
 use leakspy::python::Python;
 use leakspy::python::objects::{Decoder, Edges, TypeId};
 use leakspy::target::Process;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use serde::Deserialize;
-use support::{Interpreter, Target, cases};
+use support::{Interpreter, Target, cases, cases_with_numpy};
 
 /// No target of these tests has more memory than this.
 const EXTENT: u64 = 1 << 30;
@@ -80,7 +79,7 @@ use Difference::*;
 fn main() {
     let mut trials = cases("heap_types", are_what_the_interpreter_says);
     trials.extend(cases("reference_counts", are_those_counted));
-    trials.extend(with_numpy("numpy_arrays", own_their_data));
+    trials.extend(cases_with_numpy("numpy_arrays", own_their_data));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -358,25 +357,6 @@ fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
         return Err(format!("exact: {share}; too many references: {excess:#?}").into());
     }
     Ok(())
-}
-
-/// A trial for each Python in `PYTHONS_WITH_NUMPY`, paths with colons between them.
-fn with_numpy(
-    fixture: &str,
-    test: fn(&Interpreter) -> Result<(), Failed>,
-) -> impl Iterator<Item = Trial> {
-    let paths = env::var_os("PYTHONS_WITH_NUMPY").unwrap_or_default();
-    let found: Vec<Interpreter> =
-        env::split_paths(&paths).filter_map(|path| Interpreter::at(&path)).collect();
-    let none = found.is_empty().then(|| {
-        let name = format!("{fixture}::PYTHONS_WITH_NUMPY names none");
-        Trial::test(name, || Ok(())).with_ignored_flag(true)
-    });
-    let fixture = fixture.to_owned();
-    let trial = move |found: Interpreter| {
-        Trial::test(format!("{fixture}::{}", found.name), move || test(&found))
-    };
-    found.into_iter().map(trial).chain(none)
 }
 
 /// Data is counted once, as external to the array that owns it.

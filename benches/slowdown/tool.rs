@@ -100,7 +100,9 @@ impl Tool {
         match self {
             Tool::Nothing => {}
             Tool::Leakspy => {
-                command.args(["record", "--pid", &pid, "-r", "100", "-f", "json", "-o"]);
+                command.args([
+                    "record", "--view", "alloc", "--pid", &pid, "-r", "100", "-f", "json", "-o",
+                ]);
             }
             Tool::PySpy => {
                 let long = "1000000";

@@ -3,6 +3,8 @@
 //! The library says what was refused; why, and what helps, depends on the machine. So each text is
 //! a pure function of an [`Obstacle`] and the [`Facts`], and reading the facts is left to those.
 
+use indicatif::HumanBytes;
+
 use super::facts::{Capability, Container, Facts, Peer, Target};
 use super::obstacle::Obstacle;
 
@@ -51,6 +53,12 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
         ),
         Obstacle::Traced { tracer } => traced(pid, beside(facts, *tracer)),
         Obstacle::Denied => denied(facts),
+        Obstacle::TooLarge { needed, allowed } => format!(
+            "The heap of process {pid} takes {} to look at, and only {} may be used, so it was not \
+             touched. `--max-memory` allows more.",
+            HumanBytes(*needed),
+            HumanBytes(*allowed)
+        ),
         Obstacle::NoBreakpoints { reason } => format!(
             "The processor's breakpoint registers, with which allocations are sampled, cannot be \
              used here ({reason}): some virtual machines do not pass them on. `--nonblocking` \

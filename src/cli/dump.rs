@@ -3,13 +3,9 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use super::obstacle::is_not_python;
-use super::{advice, say};
-use crate::python::Python;
+use super::family;
 use crate::render::Paths;
 use crate::render::dump::{Dump, write_json, write_text};
-use crate::target::Process;
-use crate::target::family::descendants;
 
 /// Print the stack of every Python thread of a process.
 #[derive(Debug, clap::Args)]
@@ -33,8 +29,7 @@ pub struct Args {
 
 /// Prints the stacks.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (dump, subprocesses) =
-        if args.subprocesses { family(args)? } else { (dump(args.pid, args)?, Vec::new()) };
+    let (dump, subprocesses) = family::each(args.pid, args.subprocesses, |pid| dump(pid, args))?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
         write_json(&dump, args.subprocesses.then_some(&*subprocesses), &mut out)?;
@@ -50,32 +45,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The process and its descendants, as far as they are Pythons: the first of them, and the others.
-fn family(args: &Args) -> anyhow::Result<(Dump, Vec<Dump>)> {
-    let first = dump(args.pid, args);
-    let mut others = Vec::new();
-    for pid in descendants(args.pid) {
-        match dump(pid, args) {
-            Ok(dump) => others.push(dump),
-            Err(error) if is_not_python(&error) => {}
-            Err(error) => say(format_args!("leakspy: {}", advice::explain(&error, Some(pid)))),
-        }
-    }
-    match first {
-        Err(error) if is_not_python(&error) && !others.is_empty() => Ok((others.remove(0), others)),
-        first => Ok((first?, others)),
-    }
-}
-
 fn dump(pid: i32, args: &Args) -> anyhow::Result<Dump> {
-    let process = Process::open(pid)?;
-    let python = Python::attach(&process)?;
-    for difference in &python.disagreements {
-        say(format_args!(
-            "leakspy: process {pid} says that {} is at {}, and not at {} as expected.",
-            difference.field, difference.found, difference.expected
-        ));
-    }
+    let (process, python) = family::attach(pid)?;
     let snapshot = python.snapshot(&process, !args.nonblocking)?;
     Ok(Dump {
         pid,

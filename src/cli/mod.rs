@@ -11,13 +11,18 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod advice;
+pub mod command;
+pub mod diff;
 pub mod dump;
 pub mod facts;
+pub mod family;
 pub mod guardian;
+pub mod heap;
 pub mod obstacle;
 pub mod output;
 pub mod progress;
 pub mod record;
+pub mod signals;
 
 /// Says where the memory of a running Python process is, from outside.
 ///
@@ -35,11 +40,14 @@ Examples:
   leakspy record --pid 1234 --duration 30   record for 30 seconds, draw a flamegraph
   leakspy record -o start.svg -- python app.py
                                             record a program from its start
+  leakspy heap --pid 1234                   print which types of objects take the memory
   leakspy dump --pid 1234                   print what every thread is doing";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(record::Args),
+    Heap(heap::Args),
+    Diff(diff::Args),
     Dump(dump::Args),
     /// Sample a process on behalf of another leakspy.
     #[command(hide = true)]
@@ -51,6 +59,8 @@ impl Cli {
     pub fn run(&self) -> ExitCode {
         let (result, pid) = match &self.command {
             Command::Record(args) => (record::run(args), args.target.pid),
+            Command::Heap(args) => (heap::run(args), Some(args.pid)),
+            Command::Diff(args) => (diff::run(args), None),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
             Command::Guardian => (guardian::run(), None),
         };

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::heap::CaptureError;
+use crate::heap::{CaptureError, HeapError};
 use crate::memory::ReadError;
 use crate::profile::recorder::RecordError;
 use crate::profile::stack_recorder::StackRecordError;
@@ -51,6 +51,13 @@ pub enum Obstacle {
     },
     /// The kernel refused to let us read its memory or trace it.
     Denied,
+    /// Its heap needs more memory to look at than may be used.
+    TooLarge {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that may be used.
+        allowed: u64,
+    },
     /// The processor's breakpoint registers cannot be had.
     NoBreakpoints {
         /// What the kernel said.
@@ -89,6 +96,8 @@ impl Obstacle {
                 of_python(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_snapshot(error)
+            } else if let Some(HeapError::Capture(error)) = cause.downcast_ref() {
+                of_capture(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_python_pause(error)
             } else if let Some(AllocatorError::Read(error)) = cause.downcast_ref() {
@@ -142,18 +151,6 @@ fn of_traced(error: &TracedError) -> Option<Found> {
     }
 }
 
-fn of_capture(error: &CaptureError) -> Option<Found> {
-    match error {
-        CaptureError::Process(error) => of_process(error),
-        CaptureError::Pause(error) => of_python_pause(error),
-        CaptureError::Read(error) => of_reading(error),
-        CaptureError::TooLarge { .. }
-        | CaptureError::Collecting
-        | CaptureError::Restless
-        | CaptureError::NoMemory(_) => None,
-    }
-}
-
 fn of_python(error: &PythonError) -> Option<Found> {
     match error {
         &PythonError::NotPython { pid } => Some((Obstacle::NotPython, Some(pid))),
@@ -176,6 +173,18 @@ fn of_python(error: &PythonError) -> Option<Found> {
         PythonError::Image(_)
         | PythonError::FreeThreaded { .. }
         | PythonError::NotUnderstood { .. } => None,
+    }
+}
+
+fn of_capture(error: &CaptureError) -> Option<Found> {
+    match error {
+        CaptureError::Process(error) => of_process(error),
+        CaptureError::Pause(error) => of_python_pause(error),
+        CaptureError::Read(error) => of_reading(error),
+        CaptureError::TooLarge { needed, allowed } => {
+            Some((Obstacle::TooLarge { needed: *needed, allowed: *allowed }, None))
+        }
+        CaptureError::Collecting | CaptureError::Restless | CaptureError::NoMemory(_) => None,
     }
 }
 

@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::{record, say};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
-use crate::profile::stack_recorder::StackRecorder;
+use crate::profile::stack_recorder::RecordedStacks;
 use crate::profile::traced::Traced;
-use crate::render::{Form, Heading, Pauses, RenderError, View, summary};
+use crate::render::{Form, Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
 pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Result<()> {
@@ -26,29 +26,31 @@ pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Resul
         samples: recorded.samples,
         pauses: recorded.pauses,
         error: recorded.error(args.style().by),
+        earlier: None,
     };
     write_all(&recorded.profile, &heading, args)
 }
 
 /// Writes stacks that were recorded without pauses.
-pub fn write_stacks(stacks: StackRecorder, args: &record::Args) -> anyhow::Result<()> {
+pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Result<()> {
     let heading = Heading {
-        pid: stacks.pid(),
-        command: stacks.command().to_owned(),
-        python: stacks.version().to_string(),
+        pid: stacks.pid,
+        command: stacks.command.clone(),
+        python: stacks.version.to_string(),
         view: View::Stacks,
-        duration: stacks.elapsed(),
-        samples: stacks.samples(),
+        duration: stacks.duration,
+        samples: stacks.samples,
         pauses: Pauses::default(),
         error: None,
+        earlier: None,
     };
-    if stacks.torn() > 0 {
+    if stacks.torn > 0 {
         say(format_args!(
-            "{} stacks changed while they were read and were left out.",
-            stacks.torn()
+            "Stacks left out because they changed while they were read: {}.",
+            stacks.torn
         ));
     }
-    write_all(&stacks.into_profile(), &heading, args)
+    write_all(&stacks.profile, &heading, args)
 }
 
 /// Writes what tracemalloc knew.
@@ -62,25 +64,26 @@ pub fn write_traced(traced: &Traced, args: &record::Args) -> anyhow::Result<()> 
         samples: traced.processes,
         pauses: traced.pauses,
         error: None,
+        earlier: None,
     };
     write_all(&traced.profile, &heading, args)
 }
 
-fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
+/// Writes a profile as `args` ask for, and says in a paragraph what it comes to.
+pub fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
     render_to_file(profile, heading, args)?;
     summary::write(profile, heading, args.style(), &mut io::stderr())?;
+    if profile.total().by(heading.view.measure(args.style().by)) <= 0.0 {
+        say(nothing(heading));
+    }
     Ok(())
 }
 
-/// Writes `profile` as `args` ask for, and tells the person where it is. A picture of nothing is an
-/// error that says why, and leaves no file.
+/// Writes `profile` as `args` ask for, and tells the person where it is.
 fn render_to_file(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
     let form = args.form();
     let mut bytes = Vec::new();
-    match form.write(profile, heading, args.style(), &mut bytes) {
-        Err(RenderError::Empty) => return Err(nothing(heading)),
-        written => written?,
-    }
+    form.write(profile, heading, args.style(), &mut bytes)?;
     let path = match &args.output {
         Some(path) if path == Path::new("-") => {
             let mut out = io::stdout().lock();
@@ -94,25 +97,28 @@ fn render_to_file(profile: &Profile, heading: &Heading, args: &record::Args) -> 
     Ok(())
 }
 
-/// Why there is nothing to draw.
-fn nothing(heading: &Heading) -> anyhow::Error {
-    let seconds = heading.duration.as_secs_f64();
-    match heading.view {
-        View::Allocated => anyhow!(
-            "Process {} allocated nothing that was sampled in {seconds:.1} s, so there is nothing \
-             to draw. If it was idle, record for longer (`--duration`).",
-            heading.pid
-        ),
-        View::Traced => anyhow!(
-            "tracemalloc has seen nothing allocated in process {} that is still alive, so there is \
-             nothing to draw.",
-            heading.pid
-        ),
-        View::Stacks => anyhow!(
-            "No Python stack of process {} was seen in {seconds:.1} s, so there is nothing to draw.",
-            heading.pid
-        ),
-    }
+/// What to tell a person who recorded nothing.
+fn nothing(heading: &Heading) -> String {
+    let (pid, seconds) = (heading.pid, heading.duration.as_secs_f64());
+    let what = match heading.view {
+        View::Allocated if heading.samples > 0 => {
+            return format!(
+                "In {seconds:.1} s too little was seen of process {pid} to tell what it allocates. \
+                 Record for longer (`--duration`)."
+            );
+        }
+        View::Allocated => "allocated nothing that was sampled",
+        View::Stacks => "was never seen to run Python",
+        View::Live => "had no objects",
+        View::Traced => {
+            return format!(
+                "tracemalloc has seen nothing allocated in process {pid} that is alive."
+            );
+        }
+    };
+    format!(
+        "Process {pid} {what} in {seconds:.1} s. If it was idle, record for longer (`--duration`)."
+    )
 }
 
 /// `leakspy-PID-TIME.svg` in the current directory.
@@ -137,7 +143,7 @@ fn local_time() -> String {
 
 /// Puts `bytes` at `path` in one step, so that nobody ever finds half of them. What is there and is
 /// no regular file, such as `/dev/stdout` or a pipe, is written to instead of replaced.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return BufWriter::new(File::options().write(true).open(path)?).write_all(bytes);
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::say;
-use crate::profile::recording::Recording;
 
 /// The progress of a recording.
 pub struct Progress {
@@ -29,19 +28,19 @@ impl Progress {
     }
 
     /// Shows how far it is.
-    pub fn show(&self, elapsed: Duration, recording: &Recording) {
+    pub fn show(&self, elapsed: Duration, processes: usize, samples: u64, mean_pause: Duration) {
         if !self.begun.replace(true) && !self.terminal {
             say("Recording; Ctrl-C to stop and write the result.");
         }
-        let processes = match recording.processes() {
+        let processes = match processes {
             0 | 1 => String::new(),
             several => format!("{several} processes, "),
         };
         self.bar.set_message(format!(
             "Recording {:.1} s, {processes}{} samples, mean pause {} µs. Ctrl-C to stop.",
             elapsed.as_secs_f64(),
-            HumanCount(recording.samples()),
-            recording.mean_pause().as_micros()
+            HumanCount(samples),
+            mean_pause.as_micros()
         ));
         self.bar.tick();
     }

@@ -19,7 +19,7 @@ const GRANULE_BITS: u32 = 20;
 pub const SLOT: u64 = 8;
 
 /// A stretch of captured memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Segment {
     /// Its addresses in the target.
     pub range: Range<u64>,
@@ -31,6 +31,8 @@ pub struct Segment {
 #[derive(Debug, Default)]
 pub struct Segments {
     by_address: Vec<Segment>,
+    /// The largest, which is tried first: most of a heap is in one.
+    largest: Segment,
     /// The first segment that has a part in each granule.
     granules: FxHashMap<u64, u32>,
     /// Numbers of the segments, by their place in the buffer.
@@ -60,7 +62,9 @@ impl Segments {
         }
         let mut by_offset: Vec<u32> = (0..segments.len() as u32).collect();
         by_offset.sort_unstable_by_key(|&index| segments[index as usize].offset);
-        Segments { by_address: segments, granules, by_offset }
+        let largest = segments.iter().max_by_key(|segment| segment.range.end - segment.range.start);
+        let largest = largest.cloned().unwrap_or_default();
+        Segments { by_address: segments, largest, granules, by_offset }
     }
 
     /// The segments, by address.
@@ -80,6 +84,9 @@ impl Segments {
     /// The segment that contains `address`.
     #[inline]
     pub fn find(&self, address: u64) -> Option<&Segment> {
+        if self.largest.range.contains(&address) {
+            return Some(&self.largest);
+        }
         let first = *self.granules.get(&(address >> GRANULE_BITS))?;
         let candidates = self.by_address.get(first as usize..)?;
         // In one granule there are few.
@@ -98,21 +105,23 @@ impl Segments {
         u32::try_from(place / SLOT).ok()
     }
 
+    /// The slots of what there is of these addresses.
+    pub fn slots_in(&self, addresses: Range<u64>) -> impl Iterator<Item = Range<u32>> {
+        let first = self.by_address.partition_point(|part| part.range.end <= addresses.start);
+        let parts = self.by_address.iter().skip(first);
+        let parts = parts.take_while(move |part| part.range.start < addresses.end);
+        parts.map(move |part| {
+            let slot = |address: u64| {
+                let inside = address.clamp(part.range.start, part.range.end) - part.range.start;
+                u32::try_from((part.offset as u64 + inside) / SLOT).unwrap_or(u32::MAX)
+            };
+            slot(addresses.start)..slot(addresses.end)
+        })
+    }
+
     /// The address of a slot.
     pub fn address(&self, slot: u32) -> Option<u64> {
         self.segment_of(slot)?.address_of(slot)
-    }
-
-    /// The addresses of slots that are in order.
-    pub fn addresses(&self, slots: impl Iterator<Item = u32>) -> impl Iterator<Item = u64> {
-        let mut current = None;
-        slots.filter_map(move |slot| {
-            let known = current.and_then(|segment: &Segment| segment.address_of(slot));
-            known.or_else(|| {
-                current = self.segment_of(slot);
-                current?.address_of(slot)
-            })
-        })
     }
 
     /// The last segment that does not begin behind this slot.
@@ -168,12 +177,9 @@ impl Capture<'_> {
         self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
     }
 
-    /// Whether the memory at this address comes with the program's files.
-    #[inline]
-    pub fn is_of_program(&self, address: u64) -> bool {
-        let after = self.program.partition_point(|range| range.start <= address);
-        let range = after.checked_sub(1).and_then(|index| self.program.get(index));
-        range.is_some_and(|range| address < range.end)
+    /// The slots of memory that comes with the program's files.
+    pub fn slots_of_program(&self) -> impl Iterator<Item = Range<u32>> {
+        self.program.iter().flat_map(|program| self.segments.slots_in(program.clone()))
     }
 
     /// The mapping that contains this address and cannot be written.
@@ -220,6 +226,26 @@ impl Memory for Capture<'_> {
         let start = segment.offset + (address - segment.range.start) as usize;
         self.buffer.get(start..start.checked_add(length)?)
     }
+
+    #[inline]
+    fn prefetch(&self, address: u64) {
+        if let Some(bytes) = self.lend(address, 1) {
+            fetch(bytes);
+        }
+    }
+}
+
+/// Has the processor fetch the first of these bytes into its caches, without waiting for it.
+#[inline]
+pub(super) fn fetch<T>(bytes: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: nothing is read or written, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 #[cfg(test)]

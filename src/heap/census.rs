@@ -5,7 +5,10 @@
 //! before every 64 slots, a number is found in one look at 24 bytes: for ten million objects that takes
 //! less room than a word for each, and no search.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::capture::fetch;
 
 /// Slots of one entry.
 const ENTRY: u32 = u64::BITS;
@@ -40,6 +43,12 @@ impl Marks {
         })
     }
 
+    /// Says that a slot will soon be asked for.
+    #[inline]
+    pub fn prefetch(&self, slot: u32) {
+        fetch(self.entries.get((slot / ENTRY) as usize..).unwrap_or_default());
+    }
+
     /// Says that an object is a container.
     #[inline]
     pub fn add_container(&self, slot: u32) {
@@ -48,19 +57,18 @@ impl Marks {
         }
     }
 
-    /// Takes back that there is an object.
-    pub fn remove(&self, slot: u32) {
-        if let (Some(entry), bit) = self.place(slot) {
-            entry.objects.fetch_and(!bit, Ordering::Relaxed);
-            entry.containers.fetch_and(!bit, Ordering::Relaxed);
-        }
-    }
-
     /// Whether there is an object.
     #[inline]
     pub fn contains(&self, slot: u32) -> bool {
         let (entry, bit) = self.place(slot);
         entry.is_some_and(|entry| entry.objects.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    /// How many objects there are between two slots, both multiples of 64.
+    pub fn count(&self, slots: Range<u32>) -> u32 {
+        let entries = (slots.start / ENTRY) as usize..(slots.end / ENTRY) as usize;
+        let entries = self.entries.get(entries).unwrap_or_default();
+        entries.iter().map(|entry| entry.objects.load(Ordering::Relaxed).count_ones()).sum()
     }
 
     #[inline]
@@ -125,16 +133,32 @@ impl Census {
     pub fn number(&self, slot: u32) -> Option<u32> {
         let entry = self.entries.get((slot / ENTRY) as usize)?;
         let bit = 1 << (slot % ENTRY);
-        let below = bit - 1;
-        if entry.containers & bit != 0 {
-            let before = entry.containers_before + (entry.containers & below).count_ones();
-            Some(self.first_container + before)
-        } else if entry.objects & bit != 0 {
-            let before = entry.leaves_before + (entry.leaves() & below).count_ones();
-            Some(self.first_leaf + before)
-        } else {
-            None
-        }
+        // Nobody can foretell which it is, so that both are worked out rather than guessed.
+        let (first, same) = match entry.containers & bit != 0 {
+            true => (self.first_container + entry.containers_before, entry.containers),
+            false => (self.first_leaf + entry.leaves_before, entry.leaves()),
+        };
+        let number = first + (same & (bit - 1)).count_ones();
+        (entry.objects & bit != 0).then_some(number)
+    }
+
+    /// The numbers of the containers, and of the leaves, at these slots.
+    pub fn between(&self, slots: Range<u32>) -> [Range<u32>; 2] {
+        let [start, end] = [slots.start, slots.end].map(|slot| self.before(slot));
+        [start[0]..end[0], start[1]..end[1]]
+    }
+
+    /// The numbers that the next container, and the next leaf, would have at this slot or behind.
+    fn before(&self, slot: u32) -> [u32; 2] {
+        let Some(entry) = self.entries.get((slot / ENTRY) as usize) else {
+            return [self.first_leaf, self.end];
+        };
+        let below = (1 << (slot % ENTRY)) - 1;
+        let count = |bits: u64| (bits & below).count_ones();
+        [
+            self.first_container + entry.containers_before + count(entry.containers),
+            self.first_leaf + entry.leaves_before + count(entry.leaves()),
+        ]
     }
 
     /// The slot of the object with this number.
@@ -164,26 +188,6 @@ impl Census {
     /// One past the number of the last leaf.
     pub fn end(&self) -> u32 {
         self.end
-    }
-
-    /// The slots of the containers with numbers from `first` on, in order.
-    pub fn containers_from(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
-        self.slots_from(CONTAINERS, first.saturating_sub(self.first_container))
-    }
-
-    /// The slots of the leaves with numbers from `first` on, in order.
-    pub fn leaves_from(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
-        self.slots_from(LEAVES, first.saturating_sub(self.first_leaf))
-    }
-
-    fn slots_from(&self, column: Column, rank: u32) -> impl Iterator<Item = u32> + '_ {
-        let first = self.entry_of(column, rank).unwrap_or_default();
-        let skipped = self.entries.get(first).map_or(0, |entry| rank - (column.before)(entry));
-        let entries = (0_u32..).zip(&self.entries).skip(first);
-        let slots = entries.flat_map(move |(index, entry)| {
-            Bits((column.bits)(entry)).map(move |bit| index * ENTRY + bit)
-        });
-        slots.skip(skipped as usize)
     }
 
     /// The last entry that does not begin behind this rank.
@@ -237,6 +241,9 @@ mod tests {
                     marks.add_container(slot);
                 }
             }
+            let in_first_half = objects.range(..1024).count() as u32;
+            prop_assert_eq!(marks.count(0..1024), in_first_half);
+            prop_assert_eq!(marks.count(1024..2048), objects.len() as u32 - in_first_half);
             let census = marks.number(first);
             let of = |kind| objects.iter().filter(move |entry| *entry.1 == kind).map(|entry| *entry.0);
             let all: Vec<u32> = of(true).chain(of(false)).collect();
@@ -247,11 +254,13 @@ mod tests {
             }
             prop_assert_eq!(census.slot(census.end()), None);
             prop_assert!((0..2000).all(|slot| objects.contains_key(&slot) || census.number(slot).is_none()));
-            for (number, &slot) in (first..census.first_leaf()).zip(&all) {
-                prop_assert_eq!(census.containers_from(number).next(), Some(slot));
-            }
-            prop_assert!(census.containers_from(first).eq(of(true)));
-            prop_assert!(census.leaves_from(census.first_leaf()).eq(of(false)));
+            let (first_half, half) = (..1000, 1000);
+            let count = |kind| of(kind).filter(|slot| first_half.contains(slot)).count() as u32;
+            let containers = first..first + count(true);
+            let leaves = census.first_leaf()..census.first_leaf() + count(false);
+            prop_assert_eq!(census.between(0..half), [containers.clone(), leaves.clone()]);
+            let others = [containers.end..census.first_leaf(), leaves.end..census.end()];
+            prop_assert_eq!(census.between(half..u32::MAX), others);
         }
     }
 }

@@ -7,26 +7,12 @@
 //! nodes. Nothing recurses.
 //!
 //! Most nodes of a heap are leaves: they refer to nothing, so that nobody is dominated by them. They
-//! take no part in the search. Their dominator is the nearest common ancestor of those that refer to
+//! take no part in it. Their dominator is the nearest common ancestor of those that refer to
 //! them.
 
 use std::mem;
 
-/// What stands for no node.
-pub const NONE: u32 = u32::MAX;
-
-/// A graph with a root, node 0.
-pub trait Flow {
-    /// Nodes from this number on have no successors.
-    fn first_leaf(&self) -> u32;
-
-    /// One past the number of the last node.
-    fn end(&self) -> u32;
-
-    /// The nodes that a node leads to; there may be equal ones. Only nodes before the first leaf are
-    /// asked for.
-    fn successors(&self, node: u32) -> &[u32];
-}
+use super::search::{NONE, Search};
 
 /// The dominator tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,21 +24,26 @@ pub struct Dominators {
 }
 
 impl Dominators {
-    /// Computes the dominators of all nodes that the root leads to.
-    pub fn of(graph: &impl Flow) -> Dominators {
-        let search = Search::depth_first(graph);
-        let (semi, spare) = search.semidominators(graph);
-        let tree = search.tree(semi, spare);
-        let leaves = search.leaves(graph, &tree);
-        let node = |number: u32| search.order.get(number as usize).copied().unwrap_or(NONE);
-        let mut immediate = vec![NONE; graph.first_leaf() as usize];
-        for (&vertex, &dominator) in search.order.iter().zip(&tree.parent) {
+    /// Computes the dominators of all nodes that a search has reached.
+    pub fn of(search: Search) -> Dominators {
+        let nodes = search.nodes();
+        let Search { order, parent, semi, crossings, leaves, shared, .. } = search;
+        let predecessors = Predecessors::new(order.len(), crossings);
+        let semi = semidominators(&parent, semi, &predecessors);
+        drop(predecessors);
+        let tree = Tree::of(&parent, &semi);
+        drop((parent, semi));
+        let leaves = leaf_dominators(leaves, shared, &tree);
+        let node = |number: u32| order.get(number as usize).copied().unwrap_or(NONE);
+        let mut immediate = Vec::with_capacity(nodes + leaves.len());
+        immediate.resize(nodes, NONE);
+        for (&vertex, link) in order.iter().zip(&tree.links) {
             if let Some(immediate) = immediate.get_mut(vertex as usize) {
-                *immediate = node(dominator);
+                *immediate = node(link.parent);
             }
         }
         immediate.extend(leaves.into_iter().map(node));
-        Dominators { immediate, order: search.order }
+        Dominators { immediate, order }
     }
 
     /// The immediate dominator of a node; `None` for the root, and for what it does not lead to.
@@ -72,126 +63,34 @@ impl Dominators {
     }
 }
 
-/// A depth-first search. Numbers are the order in which nodes were found; all arrays but `number` are
-/// by these numbers.
-struct Search {
-    /// The number of each node that is no leaf.
-    number: Vec<u32>,
-    /// The nodes by their numbers.
-    order: Vec<u32>,
-    /// The number of the node from which each was found.
-    parent: Vec<u32>,
+/// The semidominator of each node, by number.
+fn semidominators(parent: &[u32], mut semi: Vec<u32>, predecessors: &Predecessors) -> Vec<u32> {
+    let mut forest = Forest::new(parent);
+    for node in (1..parent.len() as u32).rev() {
+        let mut least = semi[node as usize];
+        for &from in predecessors.of(node) {
+            if least == 0 {
+                break;
+            }
+            // What has a smaller number has not been worked on, and stands for itself.
+            let reached = if from > node { forest.best(from, node) } else { from };
+            least = least.min(reached);
+        }
+        semi[node as usize] = least;
+        forest.trees[node as usize].best = least;
+    }
+    semi
 }
 
-impl Search {
-    fn depth_first(graph: &impl Flow) -> Search {
-        let first_leaf = graph.first_leaf();
-        let mut search = Search {
-            number: vec![NONE; first_leaf as usize],
-            order: Vec::new(),
-            parent: Vec::new(),
-        };
-        if first_leaf == 0 {
-            return search;
-        }
-        search.visit(0, 0);
-        // A node, and how many of its successors have been looked at.
-        let mut path = vec![(0_u32, 0_u32)];
-        while let Some((node, seen)) = path.last_mut() {
-            let successors = graph.successors(*node).get(*seen as usize..).unwrap_or_default();
-            let fresh = successors.iter().position(|&next| {
-                search.number.get(next as usize).is_some_and(|&number| number == NONE)
-            });
-            let Some(position) = fresh else {
-                path.pop();
-                continue;
-            };
-            let next = successors[position];
-            let parent = search.number[*node as usize];
-            *seen += position as u32 + 1;
-            search.visit(next, parent);
-            path.push((next, 0));
-        }
-        search
-    }
-
-    fn visit(&mut self, node: u32, parent: u32) {
-        self.number[node as usize] = self.order.len() as u32;
-        self.order.push(node);
-        self.parent.push(parent);
-    }
-
-    /// Calls `each` with the numbers of both ends of every edge between nodes that are no leaves, except
-    /// those that lead to a child, to oneself or to the root.
-    fn other_edges(&self, graph: &impl Flow, mut each: impl FnMut(u32, u32)) {
-        for (from, &node) in (0_u32..).zip(&self.order) {
-            for &next in graph.successors(node) {
-                if let Some(&to) = self.number.get(next as usize)
-                    && to != from
-                    && to != 0
-                    && self.parent[to as usize] != from
-                {
-                    each(from, to);
-                }
-            }
+/// The dominator of each leaf, by number.
+fn leaf_dominators(mut leaves: Vec<u32>, shared: Vec<[u32; 2]>, tree: &Tree) -> Vec<u32> {
+    for [leaf, from] in shared {
+        let dominator = &mut leaves[leaf as usize];
+        if *dominator != from && *dominator != 0 {
+            *dominator = tree.common_ancestor(*dominator, from);
         }
     }
-
-    /// The semidominator of each node, by number, and two arrays of the same length to be used again.
-    fn semidominators(&self, graph: &impl Flow) -> (Vec<u32>, [Vec<u32>; 2]) {
-        let predecessors =
-            Predecessors::new(self.order.len(), |each| self.other_edges(graph, each));
-        let mut semi: Vec<u32> = (0..self.order.len() as u32).collect();
-        let mut forest =
-            Forest { ancestor: self.parent.clone(), best: semi.clone(), path: Vec::new() };
-        for node in (1..self.order.len() as u32).rev() {
-            let mut least = self.parent[node as usize];
-            for &from in predecessors.of(node) {
-                // What has a smaller number has not been worked on, and stands for itself.
-                let reached = if from > node { forest.best(from, node) } else { from };
-                least = least.min(reached);
-            }
-            semi[node as usize] = least;
-            forest.best[node as usize] = least;
-        }
-        (semi, [forest.ancestor, forest.best])
-    }
-
-    /// The dominator tree over the numbers.
-    fn tree(&self, semi: Vec<u32>, [jump, depth]: [Vec<u32>; 2]) -> Tree {
-        let mut tree = Tree { parent: semi, jump, depth };
-        if let ([root, ..], [jump, ..], [depth, ..]) =
-            (&mut *tree.parent, &mut *tree.jump, &mut *tree.depth)
-        {
-            (*root, *jump, *depth) = (0, 0, 0);
-        }
-        for node in 1..self.order.len() as u32 {
-            // Only now its semidominator is replaced.
-            let semi = tree.parent[node as usize];
-            let dominator = tree.ancestor_up_to(self.parent[node as usize], semi);
-            tree.insert(node, dominator);
-        }
-        tree
-    }
-
-    /// The dominator of each leaf, by number.
-    fn leaves(&self, graph: &impl Flow, tree: &Tree) -> Vec<u32> {
-        let first_leaf = graph.first_leaf();
-        let mut dominators = vec![NONE; graph.end().saturating_sub(first_leaf) as usize];
-        for (from, &node) in (0_u32..).zip(&self.order) {
-            for &next in graph.successors(node) {
-                let Some(leaf) = next.checked_sub(first_leaf) else { continue };
-                match dominators.get_mut(leaf as usize) {
-                    Some(dominator) if *dominator == NONE => *dominator = from,
-                    Some(dominator) if *dominator != from => {
-                        *dominator = tree.common_ancestor(*dominator, from);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        dominators
-    }
+    leaves
 }
 
 /// Edges by where they lead to.
@@ -201,21 +100,23 @@ struct Predecessors {
 }
 
 impl Predecessors {
-    /// Sorts the edges among so many nodes; `edges` is asked for them twice.
-    fn new(nodes: usize, edges: impl Fn(&mut dyn FnMut(u32, u32))) -> Predecessors {
+    /// Sorts the edges among so many nodes.
+    fn new(nodes: usize, edges: Vec<[u32; 2]>) -> Predecessors {
         let mut starts = vec![0; nodes + 1];
-        edges(&mut |_, to| starts[to as usize] += 1);
+        for [_, to] in &edges {
+            starts[*to as usize] += 1;
+        }
         let mut sum = 0;
         for start in &mut starts {
             sum += mem::replace(start, sum);
         }
-        let mut from = vec![0; sum as usize];
+        let mut from = vec![0; edges.len()];
         // Afterwards each start has become the start of the next.
-        edges(&mut |node, to| {
+        for [node, to] in edges {
             let start = &mut starts[to as usize];
             from[*start as usize] = node;
             *start += 1;
-        });
+        }
         starts.rotate_right(1);
         if let Some(first) = starts.first_mut() {
             *first = 0;
@@ -231,80 +132,105 @@ impl Predecessors {
 
 /// The nodes worked on, as trees along the search's parents, with shortened paths.
 struct Forest {
-    ancestor: Vec<u32>,
-    /// The least semidominator from each node up its path, as far as it has been shortened.
-    best: Vec<u32>,
+    trees: Vec<Shortened>,
     path: Vec<u32>,
 }
 
+/// A node's way up.
+struct Shortened {
+    ancestor: u32,
+    /// The least semidominator from the node up to that ancestor.
+    best: u32,
+}
+
 impl Forest {
+    fn new(parent: &[u32]) -> Forest {
+        let trees = (0..).zip(parent).map(|(best, &ancestor)| Shortened { ancestor, best });
+        Forest { trees: trees.collect(), path: Vec::new() }
+    }
+
     /// The least semidominator on the way up from `node` to what has not been worked on: numbers up to
     /// `last`.
     fn best(&mut self, node: u32, last: u32) -> u32 {
         let mut top = node;
-        while self.ancestor[top as usize] > last {
+        while self.trees[top as usize].ancestor > last {
             self.path.push(top);
-            top = self.ancestor[top as usize];
+            top = self.trees[top as usize].ancestor;
         }
-        let ancestor = self.ancestor[top as usize];
-        let mut best = self.best[top as usize];
+        let Shortened { ancestor, mut best } = self.trees[top as usize];
         while let Some(below) = self.path.pop() {
-            best = best.min(self.best[below as usize]);
-            self.best[below as usize] = best;
-            self.ancestor[below as usize] = ancestor;
+            let below = &mut self.trees[below as usize];
+            best = best.min(below.best);
+            *below = Shortened { ancestor, best };
         }
         best
     }
 }
 
-/// A tree in which ancestors are found in logarithmic time: beside its parent each node knows one
-/// ancestor further up (Myers' skew-binary jump pointers). Parents have smaller numbers.
+/// A tree in which ancestors are found in logarithmic time. Parents have smaller numbers.
 struct Tree {
-    parent: Vec<u32>,
-    jump: Vec<u32>,
-    depth: Vec<u32>,
+    links: Vec<Link>,
+}
+
+/// A node of the tree: beside its parent it knows one ancestor further up (Myers' skew-binary jump
+/// pointers).
+#[derive(Debug, Clone, Copy, Default)]
+struct Link {
+    parent: u32,
+    jump: u32,
+    depth: u32,
 }
 
 impl Tree {
-    /// Adds a node under one that is already there.
-    fn insert(&mut self, node: u32, parent: u32) {
-        let depth = |node: u32| self.depth[node as usize];
-        let jump = self.jump[parent as usize];
-        let further = self.jump[jump as usize];
-        let is_even = depth(parent) - depth(jump) == depth(jump) - depth(further);
-        let own_depth = depth(parent) + 1;
-        self.parent[node as usize] = parent;
-        self.depth[node as usize] = own_depth;
-        self.jump[node as usize] = if is_even { further } else { parent };
+    /// The dominator tree over the numbers.
+    fn of(parent: &[u32], semi: &[u32]) -> Tree {
+        let mut tree = Tree { links: Vec::with_capacity(parent.len()) };
+        tree.links.extend(parent.first().map(|_| Link::default()));
+        for (&parent, &semi) in parent.iter().zip(semi).skip(1) {
+            let dominator = tree.ancestor_up_to(parent, semi);
+            tree.add_below(dominator);
+        }
+        tree
+    }
+
+    fn link(&self, node: u32) -> Link {
+        self.links[node as usize]
+    }
+
+    /// Adds the next node.
+    fn add_below(&mut self, parent: u32) {
+        let above = self.link(parent);
+        let jump = self.link(above.jump);
+        let is_even = above.depth - jump.depth == jump.depth - self.link(jump.jump).depth;
+        let jump = if is_even { jump.jump } else { parent };
+        self.links.push(Link { parent, jump, depth: above.depth + 1 });
     }
 
     /// The first on the way up from `node` whose number is not greater than `most`.
     fn ancestor_up_to(&self, mut node: u32, most: u32) -> u32 {
         while node > most {
-            let jump = self.jump[node as usize];
-            node = if jump > most { jump } else { self.parent[node as usize] };
+            let Link { parent, jump, .. } = self.link(node);
+            node = if jump > most { jump } else { parent };
         }
         node
     }
 
     /// The nearest common ancestor.
     fn common_ancestor(&self, mut one: u32, mut other: u32) -> u32 {
-        let depth = |node: u32| self.depth[node as usize];
-        if depth(one) < depth(other) {
+        if self.link(one).depth < self.link(other).depth {
             mem::swap(&mut one, &mut other);
         }
-        let level = depth(other);
-        while depth(one) > level {
-            let jump = self.jump[one as usize];
-            one = if depth(jump) >= level { jump } else { self.parent[one as usize] };
+        let level = self.link(other).depth;
+        while self.link(one).depth > level {
+            let Link { parent, jump, .. } = self.link(one);
+            one = if self.link(jump).depth >= level { jump } else { parent };
         }
         while one != other {
             // Nodes of one depth jump to one depth.
-            let (jump, other_jump) = (self.jump[one as usize], self.jump[other as usize]);
-            (one, other) = if jump != other_jump {
-                (jump, other_jump)
-            } else {
-                (self.parent[one as usize], self.parent[other as usize])
+            let (here, there) = (self.link(one), self.link(other));
+            (one, other) = match here.jump != there.jump {
+                true => (here.jump, there.jump),
+                false => (here.parent, there.parent),
             };
         }
         one
@@ -318,6 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::heap::search::Flow;
 
     #[derive(Debug, Clone)]
     struct Lists {
@@ -390,7 +317,7 @@ mod tests {
 
         #[test]
         fn as_by_brute_force(graph in graphs()) {
-            let dominators = Dominators::of(&graph);
+            let dominators = Dominators::of(Search::of(&graph));
             let expected = graph.brute_force();
             let reached = graph.reached_without(None);
             for node in 0..graph.end {
@@ -415,7 +342,7 @@ mod tests {
         successors.push(fan.clone().chain(leaves.clone()).collect());
         successors.resize(3 * LENGTH as usize, Vec::new());
         successors[0] = [1].into_iter().chain(fan.clone()).chain(leaves.clone()).collect();
-        let dominators = Dominators::of(&Lists { successors, end: 4 * LENGTH });
+        let dominators = Dominators::of(Search::of(&Lists { successors, end: 4 * LENGTH }));
         assert_eq!(dominators.immediate(LENGTH), Some(LENGTH - 1));
         assert!(fan.chain(leaves).all(|node| dominators.immediate(node) == Some(0)));
     }

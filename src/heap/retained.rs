@@ -3,8 +3,9 @@
 //! An object retains itself and all that it dominates. So the sizes of everything below the root of all
 //! add up to the whole heap.
 
-use super::dominators::{Dominators, Flow};
+use super::dominators::Dominators;
 use super::graph::Graph;
+use super::search::Flow;
 
 /// Bytes and objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,21 +20,20 @@ pub struct Amount {
 #[derive(Debug)]
 pub struct Retained {
     /// By node, for those that are no leaves.
-    bytes: Vec<u64>,
-    objects: Vec<u32>,
+    amounts: Vec<Amount>,
 }
 
 impl Retained {
     /// Adds up the sizes of all objects along the dominator tree.
     pub fn of(graph: &Graph, dominators: &Dominators) -> Retained {
-        let inner = graph.first_leaf() as usize;
-        let mut retained = Retained { bytes: vec![0; inner], objects: vec![0; inner] };
-        for node in graph.objects() {
-            let amount = Amount { bytes: graph.size(node), objects: 1 };
-            if node < graph.first_leaf() {
-                retained.add(node, amount);
-            } else if let Some(dominator) = dominators.immediate(node) {
-                retained.add(dominator, amount);
+        let own = |node| Amount { bytes: graph.size(node), objects: 1 };
+        let (first, first_leaf) = (graph.objects().start, graph.first_leaf());
+        let mut retained = Retained { amounts: Vec::with_capacity(first_leaf as usize) };
+        retained.amounts.resize(first as usize, Amount::default());
+        retained.amounts.extend((first..first_leaf).map(own));
+        for leaf in first_leaf..graph.end() {
+            if let Some(dominator) = dominators.immediate(leaf) {
+                retained.add(dominator, own(leaf));
             }
         }
         for &node in dominators.order().iter().rev() {
@@ -55,20 +55,13 @@ impl Retained {
     }
 
     fn inner(&self, node: u32) -> Amount {
-        let index = node as usize;
-        Amount {
-            bytes: self.bytes.get(index).copied().unwrap_or_default(),
-            objects: self.objects.get(index).copied().unwrap_or_default(),
-        }
+        self.amounts.get(node as usize).copied().unwrap_or_default()
     }
 
     fn add(&mut self, node: u32, amount: Amount) {
-        let index = node as usize;
-        if let (Some(bytes), Some(objects)) =
-            (self.bytes.get_mut(index), self.objects.get_mut(index))
-        {
-            *bytes = bytes.saturating_add(amount.bytes);
-            *objects = objects.saturating_add(amount.objects);
+        if let Some(sum) = self.amounts.get_mut(node as usize) {
+            sum.bytes = sum.bytes.saturating_add(amount.bytes);
+            sum.objects = sum.objects.saturating_add(amount.objects);
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
+use rustc_hash::FxHashSet;
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
 use super::messages::{Look, Sample};
@@ -165,6 +166,11 @@ pub struct Open {
     pub opened: u64,
     /// The counters' sum before; `None` where hits are not counted.
     pub hits_before: Option<u64>,
+    /// The threads that were ready to run when it began, or running.
+    pub ready: FxHashSet<i32>,
+    /// How long threads, and we, waited for a processor, in nanoseconds; zero where the kernel times
+    /// interruptions.
+    pub waited: u64,
     /// All stops so far, in order, also those that came to nothing.
     pub stops: Vec<Stop>,
     /// The first hit, which stopped its thread whatever the chance.
@@ -180,6 +186,8 @@ impl Open {
             plan: *plan,
             opened: now(),
             hits_before,
+            ready: FxHashSet::default(),
+            waited: 0,
             stops: Vec::new(),
             first: None,
             taken: Vec::new(),
@@ -197,8 +205,11 @@ impl Open {
     ) -> (Look, Outcome) {
         let timed = interruptions.is_some();
         let round = costs.of_round();
-        let Interruptions { mut stops, mut preemptions } =
+        let Interruptions { mut stops, mut preemptions, returns } =
             interruptions.unwrap_or_else(|| self.as_we_saw_it(round));
+        // Who was ready at the beginning and had no processor was kept from running since then.
+        let kept = returns.iter().filter(|(tid, _)| self.ready.contains(tid));
+        preemptions.extend(kept.map(|&(_, to)| Span { from: self.opened, to }));
         for span in stops.iter_mut().chain(&mut preemptions) {
             span.to = span.to.min(closed);
         }
@@ -206,6 +217,7 @@ impl Open {
         // While one thread was kept from running, another may have had the GIL.
         preemptions
             .retain(|span| !stops.iter().any(|stop| (span.from..span.to).contains(&stop.from)));
+        let preemptions = merged(preemptions);
         let whole = closed.saturating_sub(self.opened);
         let stood = length(&stops);
         let running = whole.saturating_sub(stood).saturating_sub(length(&preemptions));
@@ -215,7 +227,7 @@ impl Open {
         }
         let cost = costs.of_counted_hit();
         let unsure = cost.as_secs_f64() * hits as f64 * UNSURE_OF_HITS
-            + if timed { 0.0 } else { round as f64 * 1e-9 * stops.len() as f64 * UNSURE_OF_ROUNDS };
+            + if timed { 0.0 } else { self.unsure_of_rounds(round) };
         // Where hits are not counted each is a stop, and no better known than its round trip.
         let least = Duration::from_nanos(round / 50).saturating_mul(hits as u32);
         let own = own_time(Duration::from_nanos(running), hits, cost).max(least);
@@ -254,13 +266,119 @@ impl Open {
         (look, Outcome { lasted: Duration::from_nanos(whole), own, hits })
     }
 
+    /// How many seconds of what is left may not have been the target's own, where nobody but us has
+    /// timed the stops. A wait for a processor that is no part of a round trip was not, but weighing
+    /// each look without it would make some look a hundred times denser than they were.
+    fn unsure_of_rounds(&self, round: u64) -> f64 {
+        let rounds = round as f64 * self.stops.len() as f64;
+        let waited = (self.waited as f64 - rounds).max(0.0);
+        (rounds * UNSURE_OF_ROUNDS + waited) * 1e-9
+    }
+
     fn as_we_saw_it(&self, round: u64) -> Interruptions {
         let span = |stop: &Stop| Span { from: stop.seen, to: stop.resumed.saturating_add(round) };
-        Interruptions { stops: self.stops.iter().map(span).collect(), preemptions: Vec::new() }
+        Interruptions { stops: self.stops.iter().map(span).collect(), ..Interruptions::default() }
     }
+}
+
+/// Spans without what they have in common.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    let mut last: Option<Span> = None;
+    spans.retain_mut(|span| {
+        span.from = span.from.max(last.map_or(0, |last| last.to));
+        let is_new = span.from < span.to;
+        last = if is_new { Some(*span) } else { last };
+        is_new
+    });
+    spans
 }
 
 /// How long these spans are together.
 fn length(spans: &[Span]) -> u64 {
     spans.iter().map(|span| span.to.saturating_sub(span.from)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::messages::Call;
+
+    const THREAD: i32 = 7;
+
+    fn taken(seen: u64) -> Taken {
+        let sample = Sample {
+            tid: THREAD,
+            pthread: 1,
+            call: Call::Malloc,
+            bytes: Some(64),
+            caller: 0,
+            inner: false,
+            stands_for: 0.0,
+            pause: 0,
+            frames: Vec::new(),
+            complete: true,
+        };
+        Taken { seen, one_in: 1.0, sample }
+    }
+
+    const MS: u64 = 1_000_000;
+    const OPENED: u64 = 1_000 * MS;
+
+    /// Of three samples.
+    fn burst() -> Plan {
+        Plan {
+            wait: Duration::ZERO,
+            stands_for: Some(Duration::from_millis(300)),
+            longest: Duration::from_secs(1),
+            samples: 3,
+            chance: 0.2,
+        }
+    }
+
+    /// A burst of three hits in three milliseconds, that begins five before the thread has a
+    /// processor again; gives how many allocations its samples stand for.
+    fn burst_after_a_wait(ready: bool) -> f64 {
+        let mut open = Open { opened: OPENED, ..Open::new(&burst(), None) };
+        let hits = [6, 7, 8].map(|ms| OPENED + ms * MS);
+        open.taken = hits.map(taken).into();
+        open.ready = if ready { FxHashSet::from_iter([THREAD]) } else { FxHashSet::default() };
+        let stops = hits.map(|from| Span { from, to: from }).into();
+        let returns = vec![(THREAD, OPENED + 5 * MS)];
+        let interruptions = Interruptions { stops, preemptions: Vec::new(), returns };
+        let (look, _) = open.close(OPENED + 8 * MS, 3, Some(interruptions), &mut Costs::unknown());
+        look.samples.iter().map(|sample| sample.stands_for).sum()
+    }
+
+    #[test]
+    fn waiting_for_a_processor_is_no_gap_between_allocations() {
+        // One a millisecond, of its own time.
+        assert!((burst_after_a_wait(true) - 300.0).abs() < 1e-6);
+        // A sleep is a gap, and longer than all that was seen after it.
+        assert!(burst_after_a_wait(false).abs() < 1e-6);
+    }
+
+    #[test]
+    fn where_nobody_times_stops_a_wait_makes_unsure() {
+        let plan = burst();
+        let stops = [6, 7, 8].map(|ms| {
+            let seen = OPENED + ms * MS;
+            Stop { tid: THREAD, seen, resumed: seen }
+        });
+        let unsure = |waited| {
+            let mut open = Open { opened: OPENED, waited, ..Open::new(&plan, None) };
+            open.taken = stops.map(|stop| taken(stop.seen)).into();
+            open.stops = stops.into();
+            open.close(OPENED + 8 * MS, 3, None, &mut Costs::unknown()).0.unsure
+        };
+        assert!(unsure(0).abs() < 1e-6);
+        assert!((unsure(6 * MS) - 0.75).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_spans_have_in_common_counts_once() {
+        let span = |from, to| Span { from, to };
+        let spans = vec![span(7, 9), span(1, 4), span(2, 3), span(3, 5), span(9, 9)];
+        assert_eq!(merged(spans), [span(1, 4), span(4, 5), span(7, 9)]);
+    }
 }

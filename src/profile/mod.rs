@@ -7,7 +7,9 @@
 pub mod account;
 pub mod bursts;
 pub mod calls;
+pub mod live;
 pub mod messages;
+pub mod newcomers;
 pub mod outbox;
 pub mod recorder;
 pub mod recording;
@@ -15,6 +17,7 @@ pub mod sampler;
 pub mod stack_recorder;
 pub mod stacks;
 pub mod tally;
+pub mod thread_names;
 pub mod traced;
 
-pub use stacks::{By, Profile, Stack, Weight};
+pub use stacks::{By, Profile, Stack, Weight, process_root};

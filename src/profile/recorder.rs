@@ -14,8 +14,9 @@ use indicatif::BinaryBytes;
 use rustc_hash::FxHashMap;
 
 use super::messages::{Call, End, Look, Message, Request, Sample};
-use super::stacks::Stack;
+use super::stacks::{Stack, process_root};
 use super::tally::Tally;
+use super::thread_names::ThreadNames;
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
 use crate::target::breakpoint::Way;
 use crate::target::symbols::Symbols;
@@ -92,7 +93,7 @@ pub struct Recorder {
 struct Naming {
     code: CodeCache,
     symbols: Symbols,
-    threads: FxHashMap<u64, Arc<str>>,
+    threads: ThreadNames,
     leaves: FxHashMap<Asked, Arc<str>>,
     raw: RawStack,
 }
@@ -223,13 +224,14 @@ impl Recorder {
         let Recorder { process, python, naming, options, command, .. } = self;
         let mut roots = Vec::new();
         if options.processes {
-            roots.push(Arc::from(format!("process {}: {command}", process.pid())));
+            roots.push(process_root(process.pid(), command));
         }
         self.tally.add(look, |number| {
             let sample = look.samples.get(number)?;
             let mut roots = roots.clone();
             if options.threads {
-                roots.push(naming.thread(process, python, sample.pthread));
+                let tid = Some(sample.tid);
+                roots.push(naming.threads.name(process, python, tid, sample.pthread));
             }
             Some(naming.stack(process, python, roots, sample))
         });
@@ -250,17 +252,12 @@ impl Naming {
         if !stack.complete {
             roots.push("(stack not read to its end)".into());
         }
-        Stack { roots, frames: stack.frames, leaf: Some(self.leaf(process, sample)) }
-    }
-
-    fn thread(&mut self, process: &Process, python: &Python, pthread: u64) -> Arc<str> {
-        if !self.threads.contains_key(&pthread) {
-            let names = python.thread_names(process);
-            self.threads
-                .extend(names.into_iter().map(|(id, name)| (id, format!("thread {name}").into())));
+        Stack {
+            roots,
+            frames: stack.frames,
+            leaf: Some(self.leaf(process, sample)),
+            ..Stack::default()
         }
-        let unnamed = || Arc::from(format!("thread {pthread:#x}"));
-        Arc::clone(self.threads.entry(pthread).or_insert_with(unnamed))
     }
 
     /// The kind of an allocation: its size, and the C function that asked for it.

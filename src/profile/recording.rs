@@ -2,26 +2,17 @@
 //!
 //! Processes come and go while it lasts. One that has just been started is not a Python yet, and one
 //! that replaces its program may become another Python; so there are those that are waited for
-//! (`Pending`), those that are sampled, and those that have ended.
+//! ([`newcomers`](super::newcomers)), those that are sampled, and those that have ended.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashSet;
-
 use super::messages::{End, Message};
+use super::newcomers::{Newcomers, TRY_AGAIN};
 use super::recorder::{Options, RecordError, Recorder};
 use super::stacks::{By, Profile, Weight};
 use crate::python::{PythonError, Version};
-use crate::target::family::descendants;
 use crate::target::{Process, ProcessError};
-
-/// How often new children are looked for.
-const LOOK_AROUND: Duration = Duration::from_millis(100);
-/// How often it is tried whether a process has become a Python.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
-/// How long a process may take to become a Python, if nobody promised that it will.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A recording that goes on.
 #[derive(Debug)]
@@ -31,23 +22,11 @@ pub struct Recording {
     subprocesses: bool,
     sender: Sender<(i32, Message)>,
     receiver: Receiver<(i32, Message)>,
-    pending: Vec<Pending>,
+    newcomers: Newcomers,
     active: Vec<Recorder>,
     ended: Vec<Recorder>,
-    /// Processes that have been looked at, by PID and start.
-    known: FxHashSet<(i32, u64)>,
-    looked_around: Instant,
     stopping: bool,
     refusals: Vec<(i32, RecordError)>,
-}
-
-/// A process that may become a Python.
-#[derive(Debug)]
-struct Pending {
-    process: Process,
-    /// Until when; `None`: as long as it lives.
-    until: Option<Instant>,
-    tried: Option<Instant>,
 }
 
 /// What a recording came to.
@@ -77,7 +56,7 @@ pub struct Pauses {
     pub mean: Duration,
     /// For one sample, at most.
     pub max: Duration,
-    /// For all samples together.
+    /// For all samples together, and for what was only counted between them.
     pub total: Duration,
 }
 
@@ -98,13 +77,12 @@ impl Recording {
         options: Options,
         subprocesses: bool,
     ) -> Result<Recording, RecordError> {
-        let mut recording = Recording::new(process.pid(), options, subprocesses);
-        recording.known.insert((process.pid(), process.started()));
+        let mut recording = Recording::new(&process, options, subprocesses);
         match Recorder::start(process, options, recording.sender.clone()) {
             Ok(recorder) => recording.active.push(recorder),
             Err(error) if subprocesses && is_not_python(&error) => {
-                recording.look_around();
-                recording.try_pending();
+                recording.newcomers.look_around(recording.pid);
+                recording.try_newcomers()?;
                 if recording.active.is_empty() {
                     return Err(error);
                 }
@@ -115,26 +93,23 @@ impl Recording {
     }
 
     /// Begins to record a process that has just been started, as soon as it is a Python.
-    pub fn expect(process: Process, options: Options, subprocesses: bool) -> Recording {
-        let mut recording = Recording::new(process.pid(), options, subprocesses);
-        recording.known.insert((process.pid(), process.started()));
-        recording.pending.push(Pending { process, until: None, tried: None });
+    pub fn expect(process: &Process, options: Options, subprocesses: bool) -> Recording {
+        let mut recording = Recording::new(process, options, subprocesses);
+        recording.newcomers.expect(process);
         recording
     }
 
-    fn new(pid: i32, options: Options, subprocesses: bool) -> Recording {
+    fn new(process: &Process, options: Options, subprocesses: bool) -> Recording {
         let (sender, receiver) = channel();
         Recording {
-            pid,
+            pid: process.pid(),
             options,
             subprocesses,
             sender,
             receiver,
-            pending: Vec::new(),
+            newcomers: Newcomers::beside(process),
             active: Vec::new(),
             ended: Vec::new(),
-            known: FxHashSet::default(),
-            looked_around: Instant::now(),
             stopping: false,
             refusals: Vec::new(),
         }
@@ -144,15 +119,15 @@ impl Recording {
     /// process asked for; those of its children are [`Recording::refusals`].
     pub fn step(&mut self, timeout: Duration) -> Result<(), RecordError> {
         if !self.stopping {
-            if self.subprocesses && self.looked_around.elapsed() >= LOOK_AROUND {
-                self.look_around();
+            if self.subprocesses {
+                self.newcomers.look_around_sometimes(self.pid);
             }
-            self.try_pending();
+            self.try_newcomers()?;
         }
         let until = Instant::now() + timeout;
         loop {
             let mut left = until.saturating_duration_since(Instant::now());
-            if !self.pending.is_empty() {
+            if !self.newcomers.is_empty() {
                 left = left.min(TRY_AGAIN);
             }
             match self.receiver.recv_timeout(left) {
@@ -165,13 +140,13 @@ impl Recording {
     /// Asks all guardians to let go. Go on with [`Recording::step`] until all have.
     pub fn stop(&mut self) {
         self.stopping = true;
-        self.pending.clear();
+        self.newcomers.clear();
         self.active.iter_mut().for_each(Recorder::stop);
     }
 
     /// Whether nothing is recorded any more, and nothing waited for.
     pub fn is_over(&self) -> bool {
-        self.active.is_empty() && self.pending.is_empty()
+        self.active.is_empty() && self.newcomers.is_empty()
     }
 
     /// For how long it has been sampling; `None`: nothing is sampled yet.
@@ -235,12 +210,12 @@ impl Recording {
     }
 
     fn pauses(&self) -> Pauses {
-        let total: Duration = self.all().map(|recorder| recorder.tally().still()).sum();
+        let of_samples: Duration = self.all().map(|it| it.tally().pauses()).sum();
         let samples = u32::try_from(self.samples()).unwrap_or(u32::MAX);
         Pauses {
-            mean: total.checked_div(samples).unwrap_or_default(),
+            mean: of_samples.checked_div(samples).unwrap_or_default(),
             max: self.all().map(|it| it.tally().longest_pause()).max().unwrap_or_default(),
-            total,
+            total: self.all().map(|it| it.tally().still()).sum(),
         }
     }
 
@@ -256,7 +231,9 @@ impl Recording {
         let result = match end {
             End::Asked | End::TargetEnded => Ok(()),
             End::Replaced => {
-                self.expect_again(pid);
+                if !self.stopping {
+                    self.newcomers.expect_again(pid);
+                }
                 Ok(())
             }
             &End::Denied { tid } => Err(RecordError::Denied { tid }),
@@ -271,57 +248,42 @@ impl Recording {
         Ok(())
     }
 
-    /// A process replaced its program: perhaps by another Python.
-    fn expect_again(&mut self, pid: i32) {
-        if self.stopping {
-            return;
-        }
-        if let Ok(process) = Process::open(pid) {
-            let until = Some(Instant::now() + PATIENCE);
-            self.pending.push(Pending { process, until, tried: None });
-        }
-    }
-
-    fn look_around(&mut self) {
-        self.looked_around = Instant::now();
-        for pid in descendants(self.pid) {
-            let Ok(process) = Process::open(pid) else { continue };
-            if self.known.insert((pid, process.started())) {
-                let until = Some(Instant::now() + PATIENCE);
-                self.pending.push(Pending { process, until, tried: None });
-            }
-        }
-    }
-
-    fn try_pending(&mut self) {
-        for mut pending in std::mem::take(&mut self.pending) {
-            let tried_lately = pending.tried.is_some_and(|tried| tried.elapsed() < TRY_AGAIN);
-            if tried_lately {
-                self.pending.push(pending);
-                continue;
-            }
-            let pid = pending.process.pid();
-            let same = Process::open(pid)
-                .ok()
-                .filter(|process| process.started() == pending.process.started());
-            let Some(process) = same else { continue };
-            match Recorder::start(process, self.options, self.sender.clone()) {
-                Ok(recorder) => self.active.push(recorder),
-                Err(RecordError::Process(ProcessError::Ended { .. })) => {}
-                Err(error) => {
-                    let late = pending.until.is_some_and(|until| Instant::now() > until);
-                    if !late {
-                        pending.tried = Some(Instant::now());
-                        self.pending.push(pending);
-                    } else if !is_not_python(&error) {
-                        self.refusals.push((pid, error));
-                    }
+    /// An error is that of the process asked for, if nothing has been recorded yet.
+    fn try_newcomers(&mut self) -> Result<(), RecordError> {
+        let Recording { newcomers, active, sender, options, .. } = self;
+        let mut refused = Vec::new();
+        let given_up = newcomers.try_all(|process| {
+            let pid = process.pid();
+            match Recorder::start(process, *options, sender.clone()) {
+                Ok(recorder) => active.push(recorder),
+                Err(RecordError::Python(error)) if error.is_lasting() => {
+                    refused.push((pid, error.into()));
                 }
+                Err(error) => return Err(error),
             }
+            Ok(())
+        });
+        refused.extend(given_up.into_iter().filter(|(_, error)| !is_of_no_interest(error)));
+        for (pid, error) in refused {
+            if pid == self.pid && self.active.is_empty() && self.ended.is_empty() {
+                return Err(error);
+            }
+            self.refusals.push((pid, error));
         }
+        Ok(())
     }
 }
 
 fn is_not_python(error: &RecordError) -> bool {
     matches!(error, RecordError::Python(PythonError::NotPython { .. }))
+}
+
+/// Whether a newcomer is no Python, or no more.
+fn is_of_no_interest(error: &RecordError) -> bool {
+    match error {
+        RecordError::Python(PythonError::Process(error)) | RecordError::Process(error) => {
+            matches!(error, ProcessError::Ended { .. } | ProcessError::NoSuchProcess { .. })
+        }
+        other => is_not_python(other),
+    }
 }

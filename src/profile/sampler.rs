@@ -25,6 +25,7 @@ use super::outbox::Outbox;
 use crate::python::{Python, RawStack, ThreadState};
 use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
+use crate::target::waits::Waits;
 use crate::target::{AddressSpace, Process, ThreadIds};
 
 /// How often threads are looked for that have blocked the signal of a hit, in nanoseconds: what they
@@ -237,8 +238,16 @@ impl Sampler {
         // The first hit tells how long a gap the look began in.
         let in_burst = plan.stands_for.is_some() && plan.chance < 1.0;
         self.awaited.clear();
+        let threads = self.tracees.threads();
+        // What each way does not tell of when threads had no processor.
+        let waits = self.breakpoints.way() == Way::Ptrace;
+        let waits = waits.then(|| Waits::until_now(&self.process, &threads));
+        if waits.is_none() && in_burst {
+            let is_ready = |tid: &i32| self.process.thread_state(*tid) == Some('R');
+            open.ready = threads.iter().copied().filter(is_ready).collect();
+        }
         let begun = now();
-        for tid in self.tracees.threads() {
+        for &tid in &threads {
             let mut skip =
                 || if in_burst { 0 } else { hits_to_pass(&mut self.random, plan.chance) };
             if self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? && in_burst {
@@ -254,6 +263,9 @@ impl Sampler {
         // Hits that came before the end belong to the look.
         while let Some(event) = self.tracees.next_event()? {
             self.during_look(event, &mut open)?;
+        }
+        if let Some(before) = waits {
+            open.waited = Waits::until_now(&self.process, &threads).since(&before);
         }
         let hits = self.hits_since(&open);
         let interruptions = self.breakpoints.interruptions();

@@ -2,26 +2,80 @@
 //!
 //! One sample is the stack of whoever holds the GIL. Nothing is known about memory then, and a stack
 //! that changes while it is read may be torn; one that is seen to be so is left out, and counted.
+//! Processes come and go as in a [`recording`](super::recording).
 
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::stacks::{Profile, Stack, Weight};
+use super::newcomers::Newcomers;
+use super::stacks::{Profile, Stack, Weight, process_root};
+use super::thread_names::ThreadNames;
 use crate::memory::ReadError;
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
-use crate::target::{Process, ProcessError};
+use crate::target::{AddressSpace, Process, ProcessError, ThreadIds};
 
-/// Samples the stacks of one process.
+/// What stacks are recorded of, and what they stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether each thread is a root of its own.
+    pub threads: bool,
+    /// Whether descendants are recorded too, and each process is a root of its own.
+    pub subprocesses: bool,
+}
+
+/// Samples the stacks of a process and, if wanted, of those that it starts.
 #[derive(Debug)]
 pub struct StackRecorder {
-    process: Process,
-    python: Python,
-    command: String,
-    code: CodeCache,
-    raw: RawStack,
+    pid: i32,
+    options: Options,
+    newcomers: Newcomers,
+    observed: Vec<Observed>,
+    first: Option<First>,
     profile: Profile,
-    begun: Instant,
     samples: u64,
     torn: u64,
+    refusals: Vec<(i32, StackRecordError)>,
+}
+
+/// The first process that was a Python.
+#[derive(Debug)]
+struct First {
+    pid: i32,
+    command: String,
+    version: Version,
+    begun: Instant,
+}
+
+/// What stacks that were recorded came to.
+#[derive(Debug)]
+pub struct RecordedStacks {
+    /// The stacks; a weight's `objects` counts samples.
+    pub profile: Profile,
+    /// The first process.
+    pub pid: i32,
+    /// Its command line.
+    pub command: String,
+    /// The version of its Python.
+    pub version: Version,
+    /// For how long it was recorded.
+    pub duration: Duration,
+    /// Stacks that were read whole.
+    pub samples: u64,
+    /// Stacks that changed while they were read.
+    pub torn: u64,
+}
+
+/// A process whose stacks are sampled.
+#[derive(Debug)]
+struct Observed {
+    process: Process,
+    program: AddressSpace,
+    python: Python,
+    root: Arc<str>,
+    threads: ThreadNames,
+    code: CodeCache,
+    raw: RawStack,
 }
 
 /// Why stacks cannot be recorded.
@@ -34,81 +88,211 @@ pub enum StackRecordError {
     #[error(transparent)]
     Python(#[from] PythonError),
     /// Its memory cannot be read.
-    #[error("cannot read who holds the GIL: {0}")]
+    #[error("cannot read its memory: {0}")]
     Read(#[from] ReadError),
 }
 
 impl StackRecorder {
-    /// Begins with no sample.
-    pub fn start(process: Process) -> Result<StackRecorder, StackRecordError> {
-        let python = Python::attach(&process)?;
-        let command = process.command()?;
-        Ok(StackRecorder {
-            process,
-            python,
-            command,
-            code: CodeCache::new(),
-            raw: RawStack::default(),
+    /// Begins with a process that is a Python, or has children that are.
+    pub fn attach(process: Process, options: Options) -> Result<StackRecorder, StackRecordError> {
+        let mut recorder = StackRecorder::new(&process, options);
+        match recorder.observe(process) {
+            Err(error) if options.subprocesses && is_not_python(&error) => {
+                recorder.newcomers.look_around(recorder.pid);
+                recorder.try_newcomers()?;
+                if recorder.observed.is_empty() { Err(error) } else { Ok(recorder) }
+            }
+            result => result.map(|()| recorder),
+        }
+    }
+
+    /// Begins with a process that has just been started, as soon as it is a Python.
+    pub fn expect(process: &Process, options: Options) -> StackRecorder {
+        let mut recorder = StackRecorder::new(process, options);
+        recorder.newcomers.expect(process);
+        recorder
+    }
+
+    fn new(process: &Process, options: Options) -> StackRecorder {
+        StackRecorder {
+            pid: process.pid(),
+            options,
+            newcomers: Newcomers::beside(process),
+            observed: Vec::new(),
+            first: None,
             profile: Profile::new(),
-            begun: Instant::now(),
             samples: 0,
             torn: 0,
-        })
+            refusals: Vec::new(),
+        }
     }
 
-    /// Takes a sample, if anybody holds the GIL. `Ok(false)`: the process has ended.
+    /// Takes a sample of each process in which somebody holds the GIL. `Ok(false)`: all have ended.
+    /// An error is that of the process asked for, if nothing has been recorded yet.
     pub fn sample(&mut self) -> Result<bool, StackRecordError> {
-        let holders = match self.python.gil_holders(&self.process) {
-            Ok(holders) => holders,
-            Err(_) if !self.process.is_alive() => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        for thread in holders {
-            let copied = self.python.copy_stack(&self.process, thread, &mut self.raw);
-            let stack = self.code.resolve_stack(&self.process, &self.python, &self.raw);
-            if copied.is_err() || !stack.complete || stack.frames.is_empty() {
-                self.torn += 1;
+        if self.options.subprocesses {
+            self.newcomers.look_around_sometimes(self.pid);
+        }
+        self.try_newcomers()?;
+        for mut observed in std::mem::take(&mut self.observed) {
+            if observed.program.is_gone() {
+                if observed.process.is_alive() {
+                    self.newcomers.expect_again(observed.process.pid());
+                }
                 continue;
             }
-            self.samples += 1;
-            let stack = Stack { frames: stack.frames, ..Stack::default() };
-            self.profile.add(stack, Weight { bytes: 0.0, objects: 1.0 });
+            observed.sample(self.options, |stack| match stack {
+                Some(stack) => {
+                    self.samples += 1;
+                    self.profile.add(stack, Weight { bytes: 0.0, objects: 1.0 });
+                }
+                None => self.torn += 1,
+            });
+            self.observed.push(observed);
         }
-        Ok(true)
+        Ok(!self.observed.is_empty() || !self.newcomers.is_empty())
     }
 
-    /// For how long it has been recorded.
-    pub fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+    /// For how long it has been recorded; `None`: nothing is recorded yet.
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.first.as_ref().map(|first| first.begun.elapsed())
     }
 
-    /// The process's PID.
-    pub fn pid(&self) -> i32 {
-        self.process.pid()
+    /// The processes that are recorded.
+    pub fn processes(&self) -> usize {
+        self.observed.len()
     }
 
-    /// Its command line.
-    pub fn command(&self) -> &str {
-        &self.command
-    }
-
-    /// The version of its Python.
-    pub fn version(&self) -> Version {
-        self.python.version
-    }
-
-    /// Stacks that were read whole.
+    /// Stacks that were read whole so far.
     pub fn samples(&self) -> u64 {
         self.samples
     }
 
-    /// Stacks that changed while they were read.
-    pub fn torn(&self) -> u64 {
-        self.torn
+    /// Why some processes could not be recorded; told once.
+    pub fn refusals(&mut self) -> Vec<(i32, StackRecordError)> {
+        std::mem::take(&mut self.refusals)
     }
 
-    /// The stacks; a weight's `objects` counts samples.
-    pub fn into_profile(self) -> Profile {
-        self.profile
+    /// What it came to; `None` if nothing was ever recorded.
+    pub fn finish(self) -> Option<RecordedStacks> {
+        let First { pid, command, version, begun } = self.first?;
+        let StackRecorder { profile, samples, torn, .. } = self;
+        let duration = begun.elapsed();
+        Some(RecordedStacks { profile, pid, command, version, duration, samples, torn })
+    }
+
+    fn observe(&mut self, process: Process) -> Result<(), StackRecordError> {
+        let begun = Instant::now();
+        let (observed, command) = Observed::new(process)?;
+        self.first = Some(First::new(&observed, command, begun));
+        self.observed.push(observed);
+        Ok(())
+    }
+
+    fn try_newcomers(&mut self) -> Result<(), StackRecordError> {
+        let StackRecorder { newcomers, observed, first, .. } = self;
+        let mut refused = Vec::new();
+        let given_up = newcomers.try_all(|process| {
+            let (pid, begun) = (process.pid(), Instant::now());
+            match Observed::new(process) {
+                Ok((new, command)) => {
+                    first.get_or_insert_with(|| First::new(&new, command, begun));
+                    observed.push(new);
+                }
+                Err(StackRecordError::Python(error)) if error.is_lasting() => {
+                    refused.push((pid, error.into()));
+                }
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        });
+        refused.extend(given_up.into_iter().filter(|(_, error)| !is_of_no_interest(error)));
+        for (pid, error) in refused {
+            if pid == self.pid && self.first.is_none() {
+                return Err(error);
+            }
+            self.refusals.push((pid, error));
+        }
+        Ok(())
+    }
+}
+
+impl First {
+    fn new(observed: &Observed, command: String, begun: Instant) -> First {
+        First { pid: observed.process.pid(), command, version: observed.python.version, begun }
+    }
+}
+
+impl Observed {
+    /// With its command line.
+    fn new(process: Process) -> Result<(Observed, String), StackRecordError> {
+        // Opened first: that the program is replaced meanwhile is seen by this.
+        let program = process.address_space();
+        let python = Python::attach(&process)?;
+        let program = program.map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => ReadError::Denied,
+            _ => ReadError::Ended,
+        })?;
+        let command = process.command()?;
+        let observed = Observed {
+            root: process_root(process.pid(), &command),
+            process,
+            program,
+            python,
+            threads: ThreadNames::default(),
+            code: CodeCache::new(),
+            raw: RawStack::default(),
+        };
+        Ok((observed, command))
+    }
+
+    /// Gives the stack of each thread that holds a GIL, `None` where it changed meanwhile.
+    fn sample(&mut self, options: Options, mut take: impl FnMut(Option<Stack>)) {
+        let Ok(holders) = self.python.gil_holders(&self.process) else { return take(None) };
+        for thread in holders {
+            let copied = self.python.copy_stack(&self.process, thread, &mut self.raw);
+            let stack = self.code.resolve_stack(&self.process, &self.python, &self.raw);
+            if copied.is_err() || !stack.complete || stack.frames.is_empty() {
+                take(None);
+                continue;
+            }
+            let mut roots = Vec::new();
+            if options.subprocesses {
+                roots.push(Arc::clone(&self.root));
+            }
+            if options.threads {
+                let Some(name) = self.thread_name(thread) else {
+                    take(None);
+                    continue;
+                };
+                roots.push(name);
+            }
+            take(Some(Stack { roots, frames: stack.frames, ..Stack::default() }));
+        }
+    }
+
+    /// What the thread with this state is called; `None`: it is there no more.
+    fn thread_name(&mut self, address: u64) -> Option<Arc<str>> {
+        let Observed { process, python, threads, .. } = self;
+        let states = python.thread_states(process).ok()?;
+        let state = states.iter().find(|state| state.address == address)?;
+        let ids = ThreadIds::read(process).ok()?;
+        let tid = state.native_id.and_then(|id| ids.outer(id));
+        Some(threads.name(process, python, tid, state.pthread))
+    }
+}
+
+fn is_not_python(error: &StackRecordError) -> bool {
+    matches!(error, StackRecordError::Python(PythonError::NotPython { .. }))
+}
+
+/// Whether a newcomer is no Python, or no more.
+fn is_of_no_interest(error: &StackRecordError) -> bool {
+    match error {
+        StackRecordError::Python(PythonError::Process(error))
+        | StackRecordError::Process(error) => {
+            matches!(error, ProcessError::Ended { .. } | ProcessError::NoSuchProcess { .. })
+        }
+        other => is_not_python(other),
     }
 }

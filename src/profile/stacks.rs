@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 
 use crate::python::Frame;
 
-/// Where memory was asked for, from the widest circle to the narrowest: the process and thread, the
-/// Python frames, and the kind of allocation.
+/// Where memory was asked for, or is held, from the widest circle to the narrowest: the process and
+/// thread, the Python frames, and the kind of allocation or the path to what is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stack {
     /// What stands below the first frame, widest first: `process 12: python app.py`,
@@ -21,11 +21,18 @@ pub struct Stack {
     pub roots: Vec<Arc<str>>,
     /// The Python frames, innermost first.
     pub frames: Vec<Frame>,
+    /// The path from there to objects that live, outermost first: `local rows`, `list`, `[…] dict`.
+    pub path: Vec<Arc<str>>,
     /// The kind of allocation, where it is known: `64 bytes · PyList_New`.
     pub leaf: Option<Arc<str>>,
 }
 
-/// An estimated total.
+/// The root of all stacks of a process, where there are several.
+pub fn process_root(pid: i32, command: &str) -> Arc<str> {
+    format!("process {pid}: {command}").into()
+}
+
+/// An estimated or exact total.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weight {
     /// Bytes asked for.
@@ -113,6 +120,16 @@ impl Profile {
         }
     }
 
+    /// Puts every stack on this root.
+    pub fn on_root(self, root: &Arc<str>) -> Profile {
+        let mut rooted = Profile::new();
+        for (mut stack, weight) in self.stacks {
+            stack.roots.insert(0, Arc::clone(root));
+            rooted.add(stack, weight);
+        }
+        rooted
+    }
+
     /// Multiplies every weight: shares stay, totals become estimates of something larger.
     pub fn scale(&mut self, factor: f64) {
         for weight in self.stacks.values_mut() {
@@ -128,6 +145,11 @@ impl Profile {
     /// How many different stacks it has.
     pub fn len(&self) -> usize {
         self.stacks.len()
+    }
+
+    /// The weight of a stack; nothing if it has none.
+    pub fn weight(&self, stack: &Stack) -> Weight {
+        self.stacks.get(stack).copied().unwrap_or_default()
     }
 
     /// The sum of all weights.
@@ -158,6 +180,7 @@ fn outermost_first(a: &Stack, b: &Stack) -> Ordering {
     a.roots
         .cmp(&b.roots)
         .then_with(|| a.frames.iter().rev().map(key).cmp(b.frames.iter().rev().map(key)))
+        .then_with(|| a.path.cmp(&b.path))
         .then_with(|| a.leaf.cmp(&b.leaf))
 }
 

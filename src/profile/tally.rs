@@ -18,6 +18,8 @@ pub struct Tally {
     /// Seconds that the looks stand for; that the target stood still.
     seconds: f64,
     still: f64,
+    /// Nanoseconds that threads stood still for samples: in all, and for one at most.
+    pauses: u64,
     longest_pause: u64,
     bytes: Ratio,
     objects: Ratio,
@@ -71,6 +73,7 @@ impl Tally {
         let mut of_unknown_size = 0.0;
         for (number, sample) in look.samples.iter().enumerate() {
             self.samples += 1;
+            self.pauses = self.pauses.saturating_add(sample.pause);
             self.longest_pause = self.longest_pause.max(sample.pause);
             if sample.inner {
                 continue;
@@ -100,11 +103,9 @@ impl Tally {
         Duration::try_from_secs_f64(self.still).unwrap_or_default()
     }
 
-    /// How long it stood still for one sample on average, what was only counted on its way included.
-    pub fn mean_pause(&self) -> Duration {
-        self.still()
-            .checked_div(u32::try_from(self.samples).unwrap_or(u32::MAX))
-            .unwrap_or_default()
+    /// How long threads stood still for samples, one after the other.
+    pub fn pauses(&self) -> Duration {
+        Duration::from_nanos(self.pauses)
     }
 
     /// The longest time that a thread stood still for one sample.
@@ -211,9 +212,11 @@ mod tests {
     #[test]
     fn pauses_are_those_of_the_samples() {
         let mut tally = Tally::default();
-        tally.add(&look(vec![sample(64); 10]), stack);
-        assert_eq!(tally.mean_pause(), Duration::from_micros(50));
-        assert_eq!(tally.longest_pause(), Duration::from_micros(50));
-        assert_eq!(Tally::default().mean_pause(), Duration::ZERO);
+        let mut samples = vec![sample(64); 3];
+        samples[1].pause = 80_000;
+        tally.add(&look(samples), stack);
+        assert_eq!(tally.pauses(), Duration::from_micros(180));
+        assert_eq!(tally.longest_pause(), Duration::from_micros(80));
+        assert_eq!(tally.still(), Duration::from_micros(500), "counting takes its time too");
     }
 }

@@ -124,7 +124,10 @@ pub fn profile(traces: &Traces, root: Option<&Arc<str>>) -> Profile {
             roots.push(CUT.into());
         }
         let leaf = (domain != 0).then(|| format!("tracemalloc domain {domain}").into());
-        profile.add(Stack { roots, frames: frames(traceback, &mut names), leaf }, weight);
+        profile.add(
+            Stack { roots, frames: frames(traceback, &mut names), leaf, ..Stack::default() },
+            weight,
+        );
     }
     profile
 }

@@ -121,6 +121,7 @@ impl GcList {
             if link == 0 || guard.closes_at(link) {
                 return Err(GcError::Open { head: self.head });
             }
+            memory.prefetch(link.wrapping_add(256));
             each(link.wrapping_add(HEAD_SIZE));
             count += 1;
             link = next(memory, link)?;

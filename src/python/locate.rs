@@ -92,6 +92,18 @@ pub enum PythonError {
     },
 }
 
+impl PythonError {
+    /// Whether this stays so for as long as the process runs the program that it runs.
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            PythonError::TooOld { .. }
+                | PythonError::TooNew { .. }
+                | PythonError::FreeThreaded { .. }
+        )
+    }
+}
+
 /// The file that contains CPython, and its `_PyRuntime`.
 struct Found {
     image: Image,

@@ -53,6 +53,17 @@ pub struct Arena {
     pub uncarved: u64,
 }
 
+/// A pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Where it begins.
+    pub start: u64,
+    /// One past its end.
+    pub end: u64,
+    /// How many of its blocks are in use.
+    pub used: u32,
+}
+
 /// A block in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
@@ -103,6 +114,17 @@ impl Python {
         &self,
         memory: &M,
         arena: &Arena,
+        each: impl FnMut(Block),
+    ) -> u64 {
+        self.for_each_block_in(memory, arena, |_| true, each)
+    }
+
+    /// As [`for_each_block`](Self::for_each_block), in those pools only that are wanted.
+    pub fn for_each_block_in<M: Memory>(
+        &self,
+        memory: &M,
+        arena: &Arena,
+        is_wanted: impl Fn(Pool) -> bool,
         mut each: impl FnMut(Block),
     ) -> u64 {
         let mut disagreeing = 0;
@@ -117,9 +139,11 @@ impl Python {
                     memory.read(pool, &mut own).is_ok().then_some(own.as_slice())
                 }
             };
-            let found = bytes.and_then(|bytes| blocks_in_use(bytes, pool, arena.index, &mut each));
-            if !found.is_some_and(|found| found.agrees()) {
-                disagreeing += 1;
+            let used = bytes.and_then(|bytes| u32_at(bytes, POOL_USED)).unwrap_or_default();
+            if is_wanted(Pool { start: pool, end: pool.saturating_add(pool_size), used }) {
+                let found =
+                    bytes.and_then(|bytes| blocks_in_use(bytes, pool, arena.index, &mut each));
+                disagreeing += u64::from(!found.is_some_and(|found| found.agrees()));
             }
             pool = pool.saturating_add(pool_size);
         }

@@ -3,7 +3,9 @@
 //! The outermost frames are at the bottom. A colour says whose code a frame is, its shade is made
 //! from the function's name: nothing depends on chance.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
@@ -20,7 +22,8 @@ const LARGEST_TOTAL: f64 = (1_u64 << 53) as f64;
 /// pixels that a viewer without scripts shows.
 const TITLE_CHARACTERS: usize = 96;
 
-/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out.
+/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out. Where
+/// nothing weighs anything, the picture says so.
 pub fn write(
     profile: &Profile,
     heading: &Heading,
@@ -30,13 +33,29 @@ pub fn write(
     let by = heading.view.measure(style.by);
     let total = profile.total().by(by);
     if total <= 0.0 {
-        return Err(RenderError::Empty);
+        return Ok(write_nothing(&title(heading, by), out)?);
     }
     let unit = (total / LARGEST_TOTAL).max(1.0);
-    let lines: Vec<String> = folded::stacks(profile, by, style.paths)
-        .into_iter()
-        .map(|(stack, weight)| format!("{stack} {}", whole(weight / unit)))
-        .collect();
+    let stacks = folded::stacks(profile, by, style.paths);
+    let lines: Vec<String> = match &heading.earlier {
+        None => stacks
+            .iter()
+            .map(|(stack, weight)| format!("{stack} {}", whole(weight / unit)))
+            .collect(),
+        Some(earlier) => {
+            let mut both: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+            for (stack, weight) in folded::stacks(earlier, by, style.paths) {
+                both.entry(stack).or_default().0 = weight;
+            }
+            for (stack, weight) in stacks {
+                both.entry(stack).or_default().1 = weight;
+            }
+            let line = |(stack, (before, after)): (&String, &(f64, f64))| {
+                format!("{stack} {} {}", whole(before / unit), whole(after / unit))
+            };
+            both.iter().map(line).collect()
+        }
+    };
     let mut palette = palette(profile, style.paths);
 
     let mut options = Options::default();
@@ -54,6 +73,22 @@ pub fn write(
     Ok(())
 }
 
+/// A picture without frames, which inferno does not draw.
+fn write_nothing(title: &str, out: &mut impl Write) -> io::Result<()> {
+    let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    writeln!(
+        out,
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<svg version="1.1" width="1200" height="78" viewBox="0 0 1200 78" xmlns="http://www.w3.org/2000/svg">
+  <rect width="100%" height="100%" fill="rgb(248,248,248)"/>
+  <g font-family="monospace" text-anchor="middle">
+    <text id="title" x="50%" y="24" font-size="17">{title}</text>
+    <text id="subtitle" x="50%" y="52" font-size="12">Nothing was recorded</text>
+  </g>
+</svg>"#
+    )
+}
+
 /// One line: what was measured for how long, of which process, and its command line as far as there
 /// is room.
 fn title(heading: &Heading, by: By) -> String {
@@ -61,12 +96,14 @@ fn title(heading: &Heading, by: By) -> String {
         (View::Stacks, _) => "Stacks of",
         (View::Allocated, By::Bytes) => "Bytes allocated by",
         (View::Allocated, By::Objects) => "Objects allocated by",
+        (View::Live, By::Bytes) => "Bytes of live objects of",
+        (View::Live, By::Objects) => "Live objects of",
         (View::Traced, By::Bytes) => "Bytes that tracemalloc traces in",
         (View::Traced, By::Objects) => "Blocks that tracemalloc traces in",
     };
-    let duration = match heading.view {
-        View::Traced => String::new(),
-        View::Allocated | View::Stacks => format!(" in {:.1} s", heading.duration.as_secs_f64()),
+    let duration = match heading.duration {
+        Duration::ZERO => String::new(),
+        duration => format!(" in {:.1} s", duration.as_secs_f64()),
     };
     let start = format!(
         "{what} PID {}{duration}, Python {}: ",
@@ -85,6 +122,15 @@ fn subtitle(total: f64, heading: &Heading, by: By) -> String {
         By::Objects => format!("{} {}", HumanCount(whole(total)), heading.view.unit(by)),
     };
     match heading.view {
+        View::Live => {
+            let colors = match &heading.earlier {
+                Some(_) => "; red grew, blue shrank meanwhile",
+                None => "",
+            };
+            format!(
+                "A frame is as wide as what would go with it, down to single objects: {all} in all{colors}"
+            )
+        }
         View::Stacks => format!(
             "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
         ),
@@ -126,7 +172,7 @@ fn palette(profile: &Profile, paths: Paths) -> PaletteMap {
 }
 
 /// Warm for the program's own functions, blue for packages, green for the standard library, violet
-/// for kinds of allocation, grey for processes and threads.
+/// for kinds of allocation, teal for live objects, grey for processes and threads.
 fn color(label: &Label) -> Color {
     // Lines of one function share a shade.
     let name = label.text.split(" (").next().unwrap_or_default();
@@ -137,6 +183,7 @@ fn color(label: &Label) -> Color {
         Kind::Package => Color::new(mix(110, 50), mix(175, 40), mix(225, 20)),
         Kind::Library => Color::new(mix(140, 50), mix(195, 30), mix(120, 40)),
         Kind::Allocation => Color::new(mix(185, 35), mix(150, 40), mix(225, 20)),
+        Kind::Holder => Color::new(mix(95, 50), mix(185, 35), mix(185, 35)),
         Kind::Root => Color::new(mix(200, 20), mix(200, 20), mix(200, 20)),
     }
 }

@@ -50,18 +50,33 @@ impl From<Pauses> for Pause {
 struct Entry<'a> {
     bytes: u64,
     objects: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Before>,
     roots: &'a [Arc<str>],
     stack: &'a [Frame],
+    path: &'a [Arc<str>],
     allocation: Option<&'a str>,
 }
 
-impl<'a> From<(&'a Stack, Weight)> for Entry<'a> {
-    fn from((stack, weight): (&'a Stack, Weight)) -> Entry<'a> {
+/// What it was at the earlier moment.
+#[derive(Serialize)]
+struct Before {
+    bytes: u64,
+    objects: u64,
+}
+
+impl<'a> Entry<'a> {
+    fn new(stack: &'a Stack, weight: Weight, earlier: Option<&Profile>) -> Entry<'a> {
+        let before = earlier.map(|profile| profile.weight(stack));
+        let before = before
+            .map(|weight| Before { bytes: whole(weight.bytes), objects: whole(weight.objects) });
         Entry {
             bytes: whole(weight.bytes),
             objects: whole(weight.objects),
+            before,
             roots: &stack.roots,
             stack: &stack.frames,
+            path: &stack.path,
             allocation: stack.leaf.as_deref(),
         }
     }
@@ -75,6 +90,12 @@ pub fn write(
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
     let total = profile.total();
+    let earlier = heading.earlier.as_ref();
+    // What has gone since then is there with nothing.
+    let mut all = profile.clone();
+    for (stack, _) in earlier.iter().flat_map(|profile| profile.sorted()) {
+        all.add(stack.clone(), Weight::default());
+    }
     let seconds = heading.duration.as_secs_f64();
     let rate = |weight: f64| {
         let known = heading.view == View::Allocated && seconds > 0.0;
@@ -92,10 +113,10 @@ pub fn write(
         allocations_per_s: rate(total.objects),
         bytes_per_s: rate(total.bytes),
         error: heading.error,
-        stacks: profile
+        stacks: all
             .heaviest(heading.view.measure(style.by))
             .into_iter()
-            .map(Entry::from)
+            .map(|(stack, _)| Entry::new(stack, profile.weight(stack), earlier))
             .collect(),
     };
     serde_json::to_writer(&mut *out, &document)?;

@@ -26,6 +26,8 @@ pub enum Kind {
     Library,
     /// A kind of allocation.
     Allocation,
+    /// Objects that live, and how they are held.
+    Holder,
 }
 
 /// One box of a picture.
@@ -42,7 +44,7 @@ pub struct Label {
 pub fn of_stack(stack: &Stack, paths: Paths) -> Vec<Label> {
     let mut labels = Vec::with_capacity(stack.roots.len() + stack.frames.len() + 1);
     labels.extend(stack.roots.iter().map(|root| Label { text: escape(root), kind: Kind::Root }));
-    if stack.frames.is_empty() {
+    if stack.frames.is_empty() && stack.path.is_empty() {
         labels.push(Label { text: NO_FRAME.into(), kind: Kind::Root });
     }
     labels.extend(
@@ -52,6 +54,7 @@ pub fn of_stack(stack: &Stack, paths: Paths) -> Vec<Label> {
             .rev()
             .map(|frame| Label { text: of_frame(frame, paths), kind: origin(&frame.file).0 }),
     );
+    labels.extend(stack.path.iter().map(|part| Label { text: escape(part), kind: Kind::Holder }));
     labels
         .extend(stack.leaf.iter().map(|leaf| Label { text: escape(leaf), kind: Kind::Allocation }));
     if let Some(last) = labels.last_mut()

@@ -13,17 +13,16 @@ use crate::profile::{By, Profile};
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;
+pub mod heap;
 pub mod json;
 pub mod labels;
+pub mod places;
 pub mod speedscope;
 pub mod summary;
 
 /// Why a form could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// No stack has any weight: there is no picture of nothing.
-    #[error("nothing was recorded, so there is nothing to draw")]
-    Empty,
     /// The writer refused.
     #[error("cannot write")]
     Io(#[from] io::Error),
@@ -101,6 +100,9 @@ pub enum Paths {
 pub enum View {
     /// Memory asked for while recording, freed since or not: an estimate from sampled allocations.
     Allocated,
+    /// The objects that live at one moment, each on the path that holds it: exact. Against an earlier
+    /// moment, if the heading has one.
+    Live,
     /// Blocks that are alive, by the stacks that allocated them as tracemalloc knows them: exact. A
     /// weight's `objects` counts blocks.
     Traced,
@@ -114,6 +116,7 @@ impl View {
     pub fn name(self) -> &'static str {
         match self {
             View::Allocated => "allocated",
+            View::Live => "live",
             View::Traced => "traced",
             View::Stacks => "stacks",
         }
@@ -122,7 +125,7 @@ impl View {
     /// What is really weighed when a person asks for `by`: stack samples have no bytes.
     pub fn measure(self, by: By) -> By {
         match self {
-            View::Allocated | View::Traced => by,
+            View::Allocated | View::Live | View::Traced => by,
             View::Stacks => By::Objects,
         }
     }
@@ -130,16 +133,15 @@ impl View {
     /// The unit of its weights as a word.
     pub fn unit(self, by: By) -> &'static str {
         match self {
-            View::Allocated => by.unit(),
             View::Traced if by == By::Objects => "blocks",
-            View::Traced => by.unit(),
+            View::Allocated | View::Live | View::Traced => by.unit(),
             View::Stacks => "samples",
         }
     }
 }
 
 /// Of what, when and how a profile was recorded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Heading {
     /// The target's PID.
     pub pid: i32,
@@ -158,9 +160,21 @@ pub struct Heading {
     /// The relative standard error of the estimated totals: 0.03 is 3 %. `None` where nothing is
     /// estimated.
     pub error: Option<f64>,
+    /// The same as it was at the beginning, where the profile is of the end of that time.
+    pub earlier: Option<Profile>,
 }
 
 /// An estimate as a whole number. What is more than nothing stays more than nothing.
 fn whole(weight: f64) -> u64 {
     if weight > 0.0 { (weight.round() as u64).max(1) } else { 0 }
+}
+
+/// A time in the unit that suits it.
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        ..1e-3 => format!("{:.0} µs", seconds * 1e6),
+        ..1.0 => format!("{:.1} ms", seconds * 1e3),
+        _ => format!("{seconds:.1} s"),
+    }
 }

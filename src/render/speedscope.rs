@@ -74,7 +74,7 @@ pub fn write(
         }
     };
     let measures: &[By] = match heading.view {
-        View::Allocated | View::Traced => &[By::Bytes, By::Objects],
+        View::Allocated | View::Live | View::Traced => &[By::Bytes, By::Objects],
         View::Stacks => &[By::Objects],
     };
     let front = heading.view.measure(style.by);
@@ -108,8 +108,8 @@ impl<'a> Frames<'a> {
             file: Some(labels::path(&frame.file, paths)),
             line: frame.line,
         });
-        let leaf = stack.leaf.iter().map(plain);
-        roots.chain(frames).chain(leaf).map(|frame| self.index_of(frame)).collect()
+        let rest = stack.path.iter().chain(&stack.leaf).map(plain);
+        roots.chain(frames).chain(rest).map(|frame| self.index_of(frame)).collect()
     }
 
     fn index_of(&mut self, frame: Named<'a>) -> usize {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, whole};
-use crate::profile::{Profile, Stack, Weight};
+use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, places, time, whole};
+use crate::profile::{By, Profile, Stack, Weight};
 
 /// How many of the heaviest stacks are named.
 const STACKS: usize = 3;
@@ -27,6 +27,7 @@ pub fn write(
     let by = heading.view.measure(style.by);
     let total = profile.total();
     match heading.view {
+        View::Live => return write_live(profile, heading, style, out),
         View::Traced => traced(total, heading, out)?,
         View::Allocated | View::Stacks => sampled(total, heading, out)?,
     }
@@ -49,7 +50,7 @@ pub fn write(
 fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
     let seconds = heading.duration.as_secs_f64();
     write!(out, "{} samples in {seconds:.1} s", HumanCount(heading.samples))?;
-    if heading.view == View::Allocated {
+    if heading.view == View::Allocated && heading.samples > 0 {
         write!(out, ": {}", amounts(total))?;
         if seconds > 0.0 {
             write!(out, ", {} a second", amounts(total * seconds.recip()))?;
@@ -58,22 +59,24 @@ fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(),
             Some(error) if error > ROUGH => {
                 write!(
                     out,
-                    " (a rough estimate, perhaps several times too low: allocations follow each other faster than can be timed)"
+                    " (a rough estimate, perhaps many times too low: allocations follow each other faster than can be timed)"
                 )?;
             }
             Some(error) => write!(out, " (estimated, ± {:.1} %)", error * 100.0)?,
-            None => {}
+            None => write!(out, " (estimated; too little was seen to tell how well)")?,
         }
     }
     writeln!(out, ".")?;
-    let Pauses { mean, max, total: all } = heading.pauses;
-    writeln!(
-        out,
-        "The target stood still for {} a sample, {} at most, {} in all.",
-        time(mean),
-        time(max),
-        time(all)
-    )?;
+    match heading.pauses {
+        Pauses { total: Duration::ZERO, .. } => writeln!(out, "The target never stood still.")?,
+        Pauses { mean, max, total } => writeln!(
+            out,
+            "The target stood still for {} a sample, {} at most; with what was only counted {} in all.",
+            time(mean),
+            time(max),
+            time(total)
+        )?,
+    }
     Ok(())
 }
 
@@ -95,19 +98,58 @@ fn traced(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
+/// The same of live objects: the widest places, or those that grew most.
+fn write_live(
+    profile: &Profile,
+    heading: &Heading,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let total = profile.total();
+    let objects = |weight: Weight| HumanCount(whole(weight.objects));
+    write!(out, "{} live objects, {}", objects(total), HumanBytes(whole(total.bytes)))?;
+    match &heading.earlier {
+        None => writeln!(out, ".")?,
+        Some(earlier) => {
+            let before = earlier.total();
+            writeln!(
+                out,
+                "; {:.1} s before they were {}, {}.",
+                heading.duration.as_secs_f64(),
+                objects(before),
+                HumanBytes(whole(before.bytes))
+            )?;
+        }
+    }
+    let Pauses { max, total: all, .. } = heading.pauses;
+    match (all, heading.samples) {
+        (Duration::ZERO, _) => writeln!(out, "The target never stood still.")?,
+        (_, 1) => writeln!(out, "The target stood still for {}.", time(all))?,
+        _ => writeln!(
+            out,
+            "The target stood still for {} at most, {} in all.",
+            time(max),
+            time(all)
+        )?,
+    }
+    let places = places::telling(profile, heading.earlier.as_ref(), style, STACKS);
+    if !places.is_empty() {
+        let what = if heading.earlier.is_some() { "Grew most" } else { "Widest" };
+        writeln!(out, "{what} by {}:", style.by.unit())?;
+    }
+    for place in places {
+        let amount = match style.by {
+            By::Bytes => HumanBytes(whole(place.weight)).to_string(),
+            By::Objects => HumanCount(whole(place.weight)).to_string(),
+        };
+        writeln!(out, "{amount:>12}  {}", place.labels.join(" › "))?;
+    }
+    Ok(())
+}
+
 fn amounts(weight: Weight) -> String {
     let allocations = HumanCount(whole(weight.objects));
     format!("{} in {allocations} allocations", HumanBytes(whole(weight.bytes)))
-}
-
-/// A time in the unit that suits it.
-fn time(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    match seconds {
-        ..1e-3 => format!("{:.0} µs", seconds * 1e6),
-        ..1.0 => format!("{:.1} ms", seconds * 1e3),
-        _ => format!("{seconds:.1} s"),
-    }
 }
 
 /// The innermost frames, each followed by its caller.

@@ -18,6 +18,7 @@ pub mod references;
 pub mod symbols;
 pub mod thread_ids;
 pub mod tracees;
+pub mod waits;
 
 pub use image::{Image, ImageError, Symbol};
 pub use maps::Mapping;

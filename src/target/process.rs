@@ -82,8 +82,8 @@ impl std::fmt::Debug for Reader {
 impl Process {
     /// Opens the process with this PID (as our own namespace numbers it).
     pub fn open(pid: i32) -> Result<Process, ProcessError> {
-        let proc = procfs::process::Process::new(pid).map_err(|e| from_proc(pid, e))?;
-        let stat = proc.stat().map_err(|e| from_proc(pid, e))?;
+        let proc = procfs::process::Process::new(pid).map_err(|e| cannot_open(pid, e))?;
+        let stat = proc.stat().map_err(|e| cannot_open(pid, e))?;
         if matches!(stat.state, 'Z' | 'X' | 'x') {
             return Err(ProcessError::Zombie { pid, parent: stat.ppid });
         }
@@ -111,23 +111,23 @@ impl Process {
 
     /// Its command line, in one line; the kernel's name in brackets where it has none.
     pub fn command(&self) -> Result<String, ProcessError> {
-        let words = self.proc.cmdline().map_err(|e| from_proc(self.pid, e))?;
+        let words = self.proc.cmdline().map_err(|e| cannot_look(self.pid, e))?;
         if !words.is_empty() {
             return Ok(words.join(" "));
         }
-        let stat = self.proc.stat().map_err(|e| from_proc(self.pid, e))?;
+        let stat = self.proc.stat().map_err(|e| cannot_look(self.pid, e))?;
         Ok(format!("[{}]", stat.comm))
     }
 
     /// All its mappings, in order of address.
     pub fn maps(&self) -> Result<Vec<Mapping>, ProcessError> {
-        let maps = self.proc.maps().map_err(|e| from_proc(self.pid, e))?;
+        let maps = self.proc.maps().map_err(|e| cannot_look(self.pid, e))?;
         Ok(maps.into_iter().map(Mapping::from).collect())
     }
 
     /// The ids of its threads. A thread may end, and others begin, before the caller looks.
     pub fn threads(&self) -> Result<Vec<i32>, ProcessError> {
-        let tasks = self.proc.tasks().map_err(|e| from_proc(self.pid, e))?;
+        let tasks = self.proc.tasks().map_err(|e| cannot_look(self.pid, e))?;
         Ok(tasks.filter_map(|task| Some(task.ok()?.tid)).collect())
     }
 
@@ -172,7 +172,7 @@ impl Process {
     /// The program it runs, as its own mount namespace names it. A program that has been deleted or
     /// replaced since ends in ` (deleted)`.
     pub fn executable(&self) -> Result<PathBuf, ProcessError> {
-        self.proc.exe().map_err(|e| from_proc(self.pid, e))
+        self.proc.exe().map_err(|e| cannot_look(self.pid, e))
     }
 
     /// Reads many pieces in few system calls, and gives the number of bytes read. Pages that cannot be
@@ -216,13 +216,13 @@ impl Process {
 
     /// Its resident set, in bytes.
     pub fn resident_bytes(&self) -> Result<u64, ProcessError> {
-        let pages = self.proc.statm().map_err(|e| from_proc(self.pid, e))?.resident;
+        let pages = self.proc.statm().map_err(|e| cannot_look(self.pid, e))?.resident;
         Ok(pages.saturating_mul(PAGE))
     }
 
     /// The effective user it runs as.
     pub fn uid(&self) -> Result<u32, ProcessError> {
-        let status = self.proc.status().map_err(|e| from_proc(self.pid, e))?;
+        let status = self.proc.status().map_err(|e| cannot_look(self.pid, e))?;
         Ok(status.euid)
     }
 }
@@ -268,9 +268,17 @@ fn past_page(pieces: &[Piece<'_>], skipped: usize) -> usize {
     before
 }
 
-fn from_proc(pid: i32, error: ProcError) -> ProcessError {
-    match &error {
+fn cannot_open(pid: i32, error: ProcError) -> ProcessError {
+    match error {
         ProcError::NotFound(_) => ProcessError::NoSuchProcess { pid },
+        error => cannot_look(pid, error),
+    }
+}
+
+/// Of a process that was there before: what is not found any more has ended.
+fn cannot_look(pid: i32, error: ProcError) -> ProcessError {
+    match &error {
+        ProcError::NotFound(_) => ProcessError::Ended { pid },
         ProcError::Io(io, _) if io.raw_os_error() == Some(libc::ESRCH) => {
             ProcessError::Ended { pid }
         }

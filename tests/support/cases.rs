@@ -9,6 +9,9 @@ use libtest_mimic::{Failed, Trial};
 
 use super::interpreters::{Interpreter, VERSIONS, interpreters};
 
+/// The minor versions for which `fixtures/fetch-numpy` installs numpy.
+const WITH_NUMPY: [u64; 3] = [8, 12, 13];
+
 /// A trial for each interpreter, named `fixture::interpreter`.
 pub fn cases(
     fixture: &str,
@@ -33,18 +36,36 @@ pub fn cases(
 /// A trial for each version of the promise, `interpreters::3.14 is present`: where `CI` is set it
 /// fails when the version is absent, elsewhere it is ignored.
 pub fn required_versions() -> Vec<Trial> {
-    let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     VERSIONS
         .map(|minor| {
-            let present = with_minor_version(minor).next().is_some();
-            let trial = Trial::test(format!("interpreters::3.{minor} is present"), move || {
-                let missing =
-                    format!("no CPython 3.{minor} found; see fixtures/fetch-interpreters");
-                if present { Ok(()) } else { Err(missing.into()) }
-            });
-            trial.with_ignored_flag(!present && !in_ci)
+            let name = format!("interpreters::3.{minor} is present");
+            match with_minor_version(minor).next() {
+                Some(_) => Trial::test(name, || Ok(())),
+                None => missing(name, "no such CPython found; see fixtures/fetch-interpreters"),
+            }
         })
         .collect()
+}
+
+/// A trial for each interpreter with numpy. Where `CI` is set it fails when that is absent.
+pub fn cases_with_numpy(
+    fixture: &str,
+    test: impl Fn(&Interpreter) -> Result<(), Failed> + Clone + Send + 'static,
+) -> Vec<Trial> {
+    let trial = |minor| match Interpreter::with_numpy(minor) {
+        Some(interpreter) => {
+            let test = test.clone();
+            Trial::test(format!("{fixture}::{}", interpreter.name), move || test(&interpreter))
+        }
+        None => missing(format!("{fixture}::3.{minor} with numpy"), "see fixtures/fetch-numpy"),
+    };
+    WITH_NUMPY.map(trial).into()
+}
+
+/// A trial for want of something: a failure where `CI` is set, elsewhere ignored.
+fn missing(name: String, advice: &'static str) -> Trial {
+    let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+    Trial::test(name, move || Err(advice.into())).with_ignored_flag(!in_ci)
 }
 
 fn with_minor_version(minor: u64) -> impl Iterator<Item = &'static Interpreter> {

@@ -78,6 +78,11 @@ impl Interpreter {
         Some(Interpreter { executable: path.to_path_buf(), ..given.ask()? })
     }
 
+    /// The interpreter of a minor version for which `fixtures/fetch-numpy` has installed numpy.
+    pub fn with_numpy(minor: u64) -> Option<Interpreter> {
+        Interpreter::at(&our_fixtures().join(format!("interpreters/numpy-3.{minor}/bin/python")))
+    }
+
     /// The words that run it, `chroot` and root in front where it has a root of its own.
     pub fn argv(&self) -> Vec<OsString> {
         argv(self.root.as_deref(), &self.executable)
@@ -142,6 +147,20 @@ impl Interpreter {
     }
 }
 
+/// Pythons from before the oldest that leakspy reads, among them 2: each of these versions, and where
+/// it was found, if it was.
+pub fn older_pythons() -> [(&'static str, Option<PathBuf>); 3] {
+    ["2.7", "3.6", "3.7"].map(|version| {
+        let name = format!("python{version}");
+        let paths = folders().into_iter().map(|(_, folder)| folder.join(&name));
+        let is_python = |path: &PathBuf| {
+            let asked = command(&argv(None, path)).args(["-c", "print(5)"]).output();
+            asked.is_ok_and(|output| output.stdout == b"5\n")
+        };
+        (version, paths.into_iter().find(is_python))
+    })
+}
+
 /// A path that may be an interpreter.
 struct Candidate {
     origin: &'static str,
@@ -187,17 +206,22 @@ impl Candidate {
     }
 }
 
-/// All paths where an interpreter may be.
-fn candidates() -> Vec<Candidate> {
+/// The folders of our own root where interpreters may be, and where those come from.
+fn folders() -> Vec<(&'static str, PathBuf)> {
     let pyenv = env::var_os("PYENV_ROOT")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv")));
+    let versions = pyenv.iter().flat_map(|pyenv| entries(&pyenv.join("versions")));
+    let mut folders: Vec<_> = versions.map(|version| ("pyenv", version.join("bin"))).collect();
+    folders.extend([("system", "/usr/bin".into()), ("local", "/usr/local/bin".into())]);
+    folders
+}
+
+/// All paths where an interpreter may be.
+fn candidates() -> Vec<Candidate> {
     let mut found = Vec::new();
-    for version in pyenv.iter().flat_map(|pyenv| entries(&pyenv.join("versions"))) {
-        found.extend(pythons(&version.join("bin")).map(|path| ("pyenv", None, path)));
-    }
-    for (origin, folder) in [("system", "/usr/bin"), ("local", "/usr/local/bin")] {
-        found.extend(pythons(Path::new(folder)).map(|path| (origin, None, path)));
+    for (origin, folder) in folders() {
+        found.extend(pythons(&folder).map(|path| (origin, None, path)));
     }
     for root in entries(&our_fixtures().join("interpreters")) {
         let inside = Path::new("/usr/bin");

@@ -8,16 +8,20 @@
 #![allow(dead_code, unused_imports)]
 
 mod cases;
+mod documented;
 mod health;
 mod interpreters;
 mod recording;
+mod refusing;
 mod target;
 mod waiting;
 
-pub use cases::{cases, required_versions};
+pub use cases::{cases, cases_with_numpy, required_versions};
+pub use documented::assert_documented;
 pub use health::Health;
-pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters};
+pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters, older_pythons};
 pub use recording::{Recorded, Recording};
+pub use refusing::{Refusal, refuse};
 pub use target::Target;
 pub use waiting::{wait_until, wait_until_readable};
 

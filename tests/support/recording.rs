@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -18,7 +19,7 @@ use super::waiting::wait_until_readable;
 pub struct Recording {
     child: Child,
     errors: BufReader<ChildStderr>,
-    stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
     said: String,
     output: String,
 }
@@ -35,11 +36,18 @@ pub struct Recorded {
 }
 
 impl Recording {
-    /// Starts `leakspy record`, in a process group of its own as a shell would.
+    /// Starts to record allocations, in a process group of its own as a shell would.
     pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
-        let mut child = leakspy_command()
-            .arg("record")
-            .args(arguments)
+        Recording::spawn(leakspy_command().args(["record", "--view", "alloc"]).args(arguments))
+    }
+
+    /// Starts to record, in the view that the arguments say.
+    pub fn start_any<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
+        Recording::spawn(leakspy_command().arg("record").args(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> Recording {
+        let mut child = command
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -48,7 +56,13 @@ impl Recording {
             .expect("the built leakspy starts");
         let errors = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        Recording { child, errors, stdout, said: String::new(), output: String::new() }
+        Recording {
+            child,
+            errors,
+            stdout: Some(stdout),
+            said: String::new(),
+            output: String::new(),
+        }
     }
 
     /// Starts to record a process.
@@ -64,8 +78,14 @@ impl Recording {
     /// Waits until it says that it samples.
     #[track_caller]
     pub fn wait_until_begun(&mut self) {
-        while !self.has_begun() {
-            assert!(self.hear(), "it ended before it began: {}", self.said);
+        self.wait_until_said("Recording;");
+    }
+
+    /// Waits until it says something that contains these words.
+    #[track_caller]
+    pub fn wait_until_said(&mut self, words: &str) {
+        while !self.said.contains(words) {
+            assert!(self.hear(), "it ended before it said {words}: {}", self.said);
         }
     }
 
@@ -73,8 +93,9 @@ impl Recording {
     #[track_caller]
     pub fn wait_for_output(&mut self, line: &str) {
         while self.output.lines().next_back() != Some(line) {
-            wait_until_readable(self.stdout.get_ref(), "the command");
-            let taken = self.stdout.read_line(&mut self.output).expect("its output is UTF-8");
+            let stdout = self.stdout.as_mut().expect("it is not read to its end yet");
+            wait_until_readable(stdout.get_ref(), "the command");
+            let taken = stdout.read_line(&mut self.output).expect("its output is UTF-8");
             assert!(taken > 0, "it ended before it said {line}: {}", self.output);
         }
     }
@@ -92,8 +113,15 @@ impl Recording {
     /// Waits until it and its guardians have ended.
     #[track_caller]
     pub fn end(mut self) -> Recorded {
+        // A pipe holds only so much: what it writes has to be read while it is listened to.
+        let mut stdout = self.stdout.take().expect("it is read to its end only here");
+        let reader = thread::spawn(move || {
+            let mut rest = String::new();
+            stdout.read_to_string(&mut rest).map(|_| rest)
+        });
         while self.hear() {}
-        self.stdout.read_to_string(&mut self.output).expect("its output is UTF-8");
+        let rest = reader.join().expect("reading does not panic").expect("its output is UTF-8");
+        self.output.push_str(&rest);
         let status = self.child.wait().expect("a child can be waited for");
         let [stdout, said] = [&mut self.output, &mut self.said].map(std::mem::take);
         Recorded { status, stdout, said }
@@ -106,10 +134,6 @@ impl Recording {
             wait_until_readable(self.errors.get_ref(), "leakspy record");
         }
         self.errors.read_line(&mut self.said).expect("its words are UTF-8") > 0
-    }
-
-    fn has_begun(&self) -> bool {
-        self.said.contains("Recording;")
     }
 }
 

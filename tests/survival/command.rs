@@ -121,7 +121,10 @@ fn no_python() -> Result<(), Failed> {
     assert_eq!(recorded.status.code(), Some(3), "{recorded:?}");
     assert_eq!(recorded.stdout, "here\n");
     assert_eq!(profile, None);
-    assert!(recorded.said.contains("before a Python in it could be recorded"), "{recorded:?}");
+    assert!(
+        recorded.said.contains("ended before it became a Python that could be recorded"),
+        "{recorded:?}"
+    );
     Ok(())
 }
 

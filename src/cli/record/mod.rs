@@ -1,40 +1,39 @@
-//! `leakspy record`: writes which stacks memory comes from, in one of several views.
+//! `leakspy record`: a picture of a process's memory, in one of several views.
 //!
-//! Here is what all views share: the arguments, a command that is started, the signals that end a recording.
-//! Each view has a file of its own.
+//! Here is what all views share. Each view has a file of its own.
 
-use std::ffi::OsString;
-use std::io;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
-use std::process::{self, Child, ExitCode, ExitStatus};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
-
-use anyhow::Context;
-use clap::{ValueEnum, value_parser};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
-
-use super::{advice, say};
-use crate::profile::By;
-use crate::render::{Form, Paths, Style};
-use crate::target::Process;
-use crate::target::breakpoint::Way;
-
-mod alloc;
+mod allocated;
+mod live;
 mod traced;
 
-/// Record which stacks allocate memory, and draw a flamegraph of them.
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Child, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use bytesize::ByteSize;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, ValueEnum, value_parser};
+
+use super::command::{exit_code, start};
+use super::signals::Signals;
+use super::{Cli, advice, say};
+use crate::heap::CaptureOptions;
+use crate::profile::By;
+use crate::profile::recorder::Options;
+use crate::profile::stack_recorder;
+use crate::render::{Form, Paths, Style};
+use crate::target::breakpoint::Way;
+use crate::target::{Process, ProcessError};
+
+/// Draw a flamegraph of a process's memory: of the objects that live, or of what is allocated.
 ///
-/// Allocations are sampled at random, with the processor's breakpoint registers; what is shown is
-/// an estimate of all memory asked for while recording, whether it was freed since or not. If the
-/// process runs with tracemalloc on, `--view traced` shows exactly which stacks allocated what is
-/// alive.
+/// By default it shows all objects that live at this moment, each where it is held; with --duration, what
+/// has grown and shrunk meanwhile. With --view alloc it shows which stacks allocate memory: an estimate of
+/// all that was asked for while recording, freed since or not, from allocations sampled at random with the
+/// processor's breakpoint registers. If the process runs with tracemalloc on, --view traced shows exactly
+/// which stacks allocated what is alive.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
        leakspy record [OPTIONS] -- <COMMAND>...")]
@@ -42,14 +41,14 @@ pub struct Args {
     /// Whom to record.
     #[command(flatten)]
     pub target: Target,
-    /// What to show.
-    #[arg(long, value_enum, default_value_t)]
-    pub view: View,
-    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends]. With `--view
-    /// traced`: wait so long [default: not at all].
+    /// What to show [default: live; alloc for a COMMAND].
+    #[arg(long, value_enum, value_name = "VIEW")]
+    pub view: Option<View>,
+    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends; live and traced look at
+    /// once].
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub duration: Option<Duration>,
-    /// Samples a second, with `--view alloc`.
+    /// Samples a second (alloc).
     #[arg(
         short, long, value_name = "RATE", default_value_t = 100,
         value_parser = value_parser!(u32).range(1..=10_000)
@@ -67,16 +66,20 @@ pub struct Args {
     /// Record its child processes too, those that appear later included.
     #[arg(short, long)]
     pub subprocesses: bool,
-    /// Keep threads apart.
+    /// Keep threads apart, as live always does.
     #[arg(short, long)]
     pub threads: bool,
     /// Show whole paths of files.
     #[arg(long, alias = "full-filenames")]
     pub full_paths: bool,
-    /// Never pause the process: record only stacks, which say nothing about memory.
+    /// Never pause the process. For alloc there are then only stacks, which say nothing about memory;
+    /// for live the parts do not fit together exactly.
     #[arg(long)]
     pub nonblocking: bool,
-    /// How to get at the breakpoint registers.
+    /// How much memory leakspy may use, such as 2GiB (live) [default: half of what is available].
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<ByteSize>,
+    /// How to get at the breakpoint registers (alloc).
     #[arg(long, value_enum, default_value_t, value_name = "WAY", conflicts_with = "nonblocking")]
     pub breakpoints: Breakpoints,
 }
@@ -94,10 +97,11 @@ pub struct Target {
 }
 
 /// What can be shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum View {
-    /// Memory asked for while recording, freed since or not: an estimate.
-    #[default]
+    /// The objects that live, each where it is held.
+    Live,
+    /// Memory asked for while recording, freed since or not, by the stack that asks: an estimate.
     Alloc,
     /// Blocks that are alive, from the tables of tracemalloc, which must be on in the process: exact.
     Traced,
@@ -121,10 +125,10 @@ pub enum Format {
 /// What can be weighed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
-    /// Bytes asked for.
+    /// Bytes.
     #[default]
     Bytes,
-    /// Allocations, however large.
+    /// Objects, however large.
     Objects,
 }
 
@@ -163,6 +167,58 @@ impl Args {
     }
 }
 
+impl Args {
+    /// What is shown.
+    pub fn view(&self) -> View {
+        self.view.unwrap_or(match self.target.pid {
+            Some(_) => View::Live,
+            None => View::Alloc,
+        })
+    }
+
+    /// Why the arguments do not go together, if so.
+    fn contradiction(&self) -> Option<&'static str> {
+        let view = self.view();
+        if view != View::Alloc && self.breakpoints != Breakpoints::Auto {
+            Some("only `--view alloc` sets breakpoints: leave `--breakpoints` out")
+        } else if view != View::Alloc && self.target.pid.is_none() && self.duration.is_none() {
+            Some(
+                "this view looks at one moment: say with `--duration` how long after the start of the \
+                 command",
+            )
+        } else if view == View::Traced && self.threads {
+            Some("tracemalloc does not know which thread allocated a block: leave `--threads` out")
+        } else if view == View::Traced && self.nonblocking {
+            Some("`--view traced` needs one pause: leave `--nonblocking` out")
+        } else {
+            None
+        }
+    }
+
+    /// How a heap is captured.
+    fn capture_options(&self) -> CaptureOptions {
+        CaptureOptions {
+            pausing: !self.nonblocking,
+            max_memory: self.max_memory.map(|size| size.as_u64()),
+        }
+    }
+
+    /// What is sampled.
+    fn options(&self) -> Options {
+        Options {
+            rate: f64::from(self.rate),
+            way: self.breakpoints.way(),
+            threads: self.threads,
+            processes: self.subprocesses,
+        }
+    }
+
+    /// What is sampled without pauses.
+    fn stack_options(&self) -> stack_recorder::Options {
+        stack_recorder::Options { threads: self.threads, subprocesses: self.subprocesses }
+    }
+}
+
 impl Breakpoints {
     /// The way that must be taken, if one must.
     pub fn way(self) -> Option<Way> {
@@ -183,13 +239,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How often the progress is drawn anew, and a signal looked for.
-const TICK: Duration = Duration::from_millis(50);
-
 /// Records, and writes what was recorded.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if args.view == View::Traced {
-        traced::check(args);
+    if let Some(refusal) = args.contradiction() {
+        Cli::command().error(ErrorKind::ArgumentConflict, refusal).exit();
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
     match args.target.pid {
@@ -202,8 +255,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
-    match args.view {
-        View::Alloc => alloc::record(args, process, signals),
+    match args.view() {
+        View::Live => live::record(args, &process, signals),
+        View::Alloc => allocated::record(args, process, signals),
         View::Traced => traced::record(args, &process, signals),
     }
 }
@@ -211,78 +265,27 @@ fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()
 /// Starts the command, records it, and takes over its exit status.
 fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
     let mut child = start(&args.target.command)?;
-    let pid = child.id() as i32;
-    let result = Process::open(pid)
-        .map_err(anyhow::Error::from)
-        .and_then(|process| record(args, process, signals));
-    if let Err(error) = &result {
+    if let Err(error) = record_child(args, &child, signals) {
         // The program goes on all the same, and its exit status is still what counts.
-        say(format_args!("leakspy: {}", advice::explain(error, Some(pid))));
+        let pid = child.id() as i32;
+        say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
     }
     Ok(exit_code(signals.wait_for(&mut child)?))
 }
 
-/// Starts a command whose output is ours.
-fn start(command: &[OsString]) -> anyhow::Result<Child> {
-    let (program, arguments) = command.split_first().context("no command")?;
-    let mut command = process::Command::new(program);
-    command.args(arguments);
-    // Where Yama protects processes from all but their ancestors, the guardian is none: the program
-    // allows to be observed by anyone who may.
-    // SAFETY: prctl with integer arguments is all that happens between fork and exec.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY);
-            Ok(())
-        });
+fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result<()> {
+    let pid = child.id() as i32;
+    match Process::open(pid) {
+        // Nobody else would have waited for it.
+        Err(ProcessError::Zombie { .. }) => Err(nothing_recorded(pid, signals)),
+        process => record(args, process?, signals),
     }
-    command.spawn().with_context(|| format!("cannot start {}", program.to_string_lossy()))
 }
 
-/// The exit status of a shell for a program that ended so.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1);
-    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-/// The signals on which a recording ends. A second one ends leakspy at once.
-struct Signals {
-    interrupt: Arc<AtomicBool>,
-    terminate: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Signals> {
-        let flag = |signals: &[i32]| -> io::Result<Arc<AtomicBool>> {
-            let came = Arc::new(AtomicBool::new(false));
-            for &signal in signals {
-                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&came))?;
-                flag::register(signal, Arc::clone(&came))?;
-            }
-            Ok(came)
-        };
-        Ok(Signals { interrupt: flag(&[SIGINT])?, terminate: flag(&[SIGTERM, SIGHUP])? })
-    }
-
-    fn came(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed) || self.terminate.load(Ordering::Relaxed)
-    }
-
-    /// Waits for a command to end. It got a Ctrl-C as we did, but not a signal that was sent to us.
-    fn wait_for(&self, child: &mut Child) -> io::Result<ExitStatus> {
-        let mut told = false;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status);
-            }
-            if self.terminate.load(Ordering::Relaxed) && !told {
-                told = true;
-                // It fails only if the command has ended, and then there is nobody to tell.
-                let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
-            }
-            thread::sleep(TICK);
-        }
-    }
+/// Why there is nothing, not even an empty recording.
+fn nothing_recorded(pid: i32, signals: &Signals) -> anyhow::Error {
+    let what = if signals.came() { "did not become" } else { "ended before it became" };
+    anyhow!("Process {pid} {what} a Python that could be recorded.")
 }
 
 #[cfg(test)]
@@ -309,7 +312,7 @@ mod tests {
         assert_eq!((args.duration, args.rate, args.output.as_deref()), (None, 100, None));
         assert_eq!((args.form(), args.style()), (Form::Flamegraph, Style::default()));
         assert_eq!(args.breakpoints.way(), None);
-        assert_eq!(args.view, View::Alloc);
+        assert_eq!(args.view(), View::Live);
     }
 
     #[test]

@@ -3,31 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
-
-use super::{Args, Breakpoints, Signals, TICK};
+use super::Args;
 use crate::cli::obstacle::is_not_python;
-use crate::cli::{Cli, advice, output, say};
+use crate::cli::signals::{Signals, TICK};
+use crate::cli::{advice, output, say};
 use crate::profile::traced::{Traced, TracedError};
 use crate::target::Process;
 use crate::target::family::descendants;
-
-/// Ends with a usage error where the arguments ask for what tracemalloc does not know.
-pub fn check(args: &Args) {
-    let refusal = if args.threads {
-        "tracemalloc does not know which thread allocated a block: leave `--threads` out"
-    } else if args.nonblocking {
-        "`--view traced` needs one pause: leave `--nonblocking` out"
-    } else if args.breakpoints != Breakpoints::Auto {
-        "`--view traced` sets no breakpoints: leave `--breakpoints` out"
-    } else if args.target.pid.is_none() && args.duration.is_none() {
-        "`--view traced` looks at one moment: say with `--duration` how long after the start of the command"
-    } else {
-        return;
-    };
-    Cli::command().error(ErrorKind::ArgumentConflict, refusal).exit();
-}
 
 /// Waits as long as asked for, and records what there is then.
 pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Result<()> {

@@ -147,30 +147,47 @@ pub(super) fn type_dict<M: Memory>(
     }
 }
 
-/// `module.qualname`, or the plain name of a type of the module `builtins`.
+/// What a type is called: its name as in [`Kind::name`](super::Kind::name), and the module in that.
+pub(super) struct TypeName {
+    pub name: String,
+    pub module: String,
+}
+
+/// The name of a type.
 pub(super) fn qualified_name<M: Memory>(
     memory: &M,
     context: &Context,
     ancestor: &Ancestor,
-) -> String {
+) -> TypeName {
+    let of_heap_type = match ancestor.flags & HEAP_TYPE {
+        0 => None,
+        _ => name_of_heap_type(memory, context, ancestor),
+    };
+    of_heap_type.unwrap_or_else(|| {
+        let name = ancestor.name.clone();
+        let module = name.rsplit_once('.').map_or("builtins", |(module, _)| module).to_owned();
+        TypeName { name, module }
+    })
+}
+
+/// The name of a type that can be changed: it is made of Python strings.
+fn name_of_heap_type<M: Memory>(
+    memory: &M,
+    context: &Context,
+    ancestor: &Ancestor,
+) -> Option<TypeName> {
     let layout = &*context.layout;
-    if ancestor.flags & HEAP_TYPE == 0 {
-        return ancestor.name.clone();
-    }
     let text = |object| match memory.u64(at(ancestor.address, layout.types.heap_name)) {
         Ok(name) if type_of(memory, layout, name) == type_of(memory, layout, object) => {
             string(memory, layout, object).ok()
         }
         _ => None,
     };
-    let name = memory.u64(at(ancestor.address, layout.types.qualified_name)).ok().and_then(text);
-    let Some(name) = name else { return ancestor.name.clone() };
+    let name = memory.u64(at(ancestor.address, layout.types.qualified_name)).ok().and_then(text)?;
     let module = memory
         .u64(at(ancestor.address, layout.types.dict))
         .and_then(|dict| dicts::get(memory, layout, dict, "__module__"));
-    match module.ok().flatten().and_then(text) {
-        Some(module) if module != "builtins" => format!("{module}.{name}"),
-        Some(_) => name,
-        None => ancestor.name.clone(),
-    }
+    let module = module.ok().flatten().and_then(text)?;
+    let name = if module == "builtins" { name } else { format!("{module}.{name}") };
+    Some(TypeName { name, module })
 }

@@ -55,8 +55,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder of the interpreter's objects in this memory. `extent` is how many bytes of memory
-    /// there are: what claims to be larger is refused.
+    /// A decoder of the interpreter's objects in this memory. `extent` is how many bytes of memory the
+    /// process has: what claims to be larger is refused.
     pub fn new<M: Memory>(memory: &M, python: &Python, extent: u64) -> Decoder {
         Decoder {
             context: Context::new(memory, python, extent),
@@ -80,7 +80,13 @@ impl Decoder {
     /// The type at this address, if it has been seen.
     #[inline]
     pub fn known_type(&self, address: u64) -> Option<&Kind> {
-        self.kind(*self.ids.get(&address)?)
+        self.kind(self.known_id(address)?)
+    }
+
+    /// The number of the type at this address, if it has been seen.
+    #[inline]
+    pub fn known_id(&self, address: u64) -> Option<TypeId> {
+        self.ids.get(&address).copied()
     }
 
     /// The type at this address, or an error where there is none.
@@ -135,10 +141,30 @@ impl Decoder {
     ) -> Result<Shape, ReadError> {
         edges.clear();
         let id = self.type_of(memory, object)?;
+        self.describe_as(memory, object, id, edges)
+    }
+
+    /// Describes the object at this address, whose type is known to be that one, as
+    /// [`describe`](Self::describe) does.
+    ///
+    /// # Errors
+    /// Not all of the object can be read.
+    #[inline]
+    pub fn describe_as<M: Memory>(
+        &self,
+        memory: &M,
+        object: u64,
+        id: TypeId,
+        edges: &mut Edges,
+    ) -> Result<Shape, ReadError> {
+        edges.clear();
         let Some(kind) = self.kinds.get(id.0 as usize) else {
             return Err(ReadError::Implausible { address: object, length: 0 });
         };
         let size = Visit::of(memory, &self.context, kind, object, edges)?;
+        if size.shallow > self.context.extent {
+            return Err(ReadError::Implausible { address: object, length: size.shallow });
+        }
         if !kind.is_gc {
             edges.held.append(&mut edges.shown);
         }
@@ -163,6 +189,20 @@ impl Decoder {
     /// How one object refers to another; `None` where it does not, or cannot be read.
     pub fn link<M: Memory>(&mut self, memory: &M, parent: u64, child: u64) -> Option<Link> {
         let role = self.role(memory, parent, child)?;
+        Link::of(memory, self.layout(), role)
+    }
+
+    /// Adds everything that an object refers to, with its role, to `found`. Of an object that cannot be
+    /// read to its end that is what could be.
+    pub fn roles<M: Memory>(&mut self, memory: &M, object: u64, found: &mut Vec<(u64, Role)>) {
+        let Ok(id) = self.type_of(memory, object) else { return };
+        if let Some(kind) = self.kinds.get(id.0 as usize) {
+            let _ = Visit::of(memory, &self.context, kind, object, found);
+        }
+    }
+
+    /// The words for a role.
+    pub fn words<M: Memory>(&self, memory: &M, role: Role) -> Option<Link> {
         Link::of(memory, self.layout(), role)
     }
 

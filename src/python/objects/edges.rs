@@ -1,7 +1,7 @@
 //! What a decoder finds in an object: the addresses of others, and what they are to it.
 //!
 //! Decoders are written once, over a [`Sink`]. [`Edges`] collects addresses only, as fast as can be;
-//! [`Search`] waits for one address and remembers its [`Role`].
+//! a list of pairs has the [`Role`] of each; [`Search`] waits for one address and remembers its role.
 
 /// The objects that an object refers to, by their addresses, in no particular order. An address can
 /// appear more than once.
@@ -30,9 +30,10 @@ impl Edges {
     }
 }
 
-/// What an object is to the one that refers to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+/// What an object is to the one that refers to it. [`Decoder::words`](super::Decoder::words) has words
+/// for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
     /// A field at a fixed place.
     Field(&'static str),
     /// An item of a sequence.
@@ -55,6 +56,16 @@ pub(super) enum Role {
     Type,
     /// Something at this place in an object of unknown type, or in a module's state.
     Unknown(u64),
+}
+
+impl Role {
+    /// Of several roles the first is taken, except that one with a name is better than a mere type or
+    /// key.
+    pub fn says_more_than(self, other: Role) -> bool {
+        let is_vague =
+            |role| matches!(role, Role::Type | Role::Key | Role::Stack | Role::Unknown(_));
+        is_vague(other) && !is_vague(self)
+    }
 }
 
 /// Takes what a decoder finds. Null is never given.
@@ -112,15 +123,8 @@ impl Search {
         Search { wanted, found: None }
     }
 
-    /// The first role wins, except that one with a name is better than a mere type or key.
     fn look_at(&mut self, child: u64, role: Role) {
-        let better = match self.found {
-            None => true,
-            Some(Role::Type | Role::Key | Role::Stack | Role::Unknown(_)) => {
-                !matches!(role, Role::Type | Role::Key | Role::Stack | Role::Unknown(_))
-            }
-            Some(_) => false,
-        };
+        let better = self.found.is_none_or(|found| role.says_more_than(found));
         if child == self.wanted && better {
             self.found = Some(role);
         }
@@ -140,5 +144,22 @@ impl Sink for Search {
 
     fn candidate(&mut self, word: u64, role: Role) {
         self.look_at(word, role);
+    }
+}
+
+/// Everything that an object refers to, with its role. An address can appear more than once.
+impl Sink for Vec<(u64, Role)> {
+    const WANTS_ROLES: bool = true;
+
+    fn shown(&mut self, child: u64, role: Role) {
+        self.push((child, role));
+    }
+
+    fn held(&mut self, child: u64, role: Role) {
+        self.push((child, role));
+    }
+
+    fn candidate(&mut self, word: u64, role: Role) {
+        self.push((word, role));
     }
 }

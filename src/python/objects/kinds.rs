@@ -3,7 +3,9 @@
 //! Relies on the [ancestry](super::ancestry) of the type, and on the records of the
 //! [layout](crate::python::layout).
 
-use super::ancestry::{Ancestor, bases, hidden_items, qualified_name, read_slots, unknown_part};
+use super::ancestry::{
+    Ancestor, TypeName, bases, hidden_items, qualified_name, read_slots, unknown_part,
+};
 use super::context::Context;
 use super::keys::KeyTable;
 use crate::memory::{Memory, ReadError};
@@ -37,6 +39,8 @@ pub struct Kind {
     pub address: u64,
     /// Its name: `module.qualname`, or the plain name of a type of the module `builtins`.
     pub name: String,
+    /// The module in its name: `builtins` where that has none.
+    pub module: String,
     /// Whether its objects belong to the cycle collector (`Py_TPFLAGS_HAVE_GC`).
     pub is_gc: bool,
     /// How many bytes come before its objects, as in [`Shape::header`](super::Shape::header).
@@ -55,6 +59,7 @@ pub struct Kind {
     pub(super) unknown: Option<Unknown>,
     /// How much is looked at of an object first.
     pub(super) span: usize,
+    is_leaf: bool,
 }
 
 /// Which decoder reads an object's variable part.
@@ -216,9 +221,11 @@ impl Kind {
         let fields = in_c().filter_map(|ancestor| records::find(layout.records, &ancestor.name));
         let slots = chain.iter().filter(|ancestor| ancestor.made_in_python);
         let is_gc = first.flags & HAVE_GC != 0;
+        let TypeName { name, module } = qualified_name(memory, context, first);
         let mut kind = Kind {
             address,
-            name: qualified_name(memory, context, first),
+            name,
+            module,
             is_gc,
             header: header(layout, first.flags),
             basic_size: first.basic_size,
@@ -233,6 +240,7 @@ impl Kind {
                 _ => unknown_part(layout, &chain),
             },
             span: 0,
+            is_leaf: false,
         };
         if first.flags & HEAP_TYPE != 0 {
             let shown = !in_c().any(|ancestor| HIDE_THEIR_TYPE.contains(&&*ancestor.name));
@@ -240,6 +248,7 @@ impl Kind {
             kind.own_type = if shown { OwnType::Shown } else { OwnType::Held };
         }
         kind.span = kind.span(layout);
+        kind.is_leaf = kind.refers_to_nothing();
         Ok(kind)
     }
 
@@ -254,7 +263,12 @@ impl Kind {
     }
 
     /// Whether its objects never refer to others: numbers, strings and the like.
+    #[inline]
     pub fn is_leaf(&self) -> bool {
+        self.is_leaf
+    }
+
+    fn refers_to_nothing(&self) -> bool {
         matches!(self.body, Body::Plain | Body::Int | Body::Str)
             && self.fields.is_empty()
             && self.slots.is_empty()

@@ -30,7 +30,7 @@ mod view;
 mod visit;
 
 pub use decoder::{Decoder, Shape};
-pub use edges::Edges;
+pub use edges::{Edges, Role};
 pub use kinds::{Kind, TypeId};
 pub use links::Link;
 pub use paths::Step;

@@ -47,10 +47,10 @@ impl Decoder {
                 Link::of(memory, layout, local)
             }
             (Role::Field("__closure__"), Some(Role::Index(index))) => {
-                closure_name(memory, layout, objects, index).map(Link::Closure)
+                closure_name(memory, layout, *objects.first()?, index).map(Link::Closure)
             }
             (Role::Field("__defaults__"), Some(Role::Index(index))) => {
-                default_name(memory, layout, objects, index).map(Link::Default)
+                default_name(memory, layout, *objects.first()?, index).map(Link::Default)
             }
             (Role::Field("__kwdefaults__"), Some(Role::Value(key))) => {
                 short_text(memory, layout, key).map(Link::Default)
@@ -76,15 +76,36 @@ impl Decoder {
     }
 }
 
+impl Decoder {
+    /// The variable of a function that is at this place in its `__closure__`.
+    pub fn closure_variable<M: Memory>(
+        &self,
+        memory: &M,
+        function: u64,
+        index: u64,
+    ) -> Option<Link> {
+        closure_name(memory, self.layout(), function, index).map(Link::Closure)
+    }
+
+    /// The argument of a function whose default value is at this place in its `__defaults__`.
+    pub fn default_argument<M: Memory>(
+        &self,
+        memory: &M,
+        function: u64,
+        index: u64,
+    ) -> Option<Link> {
+        default_name(memory, self.layout(), function, index).map(Link::Default)
+    }
+}
+
 /// The name of a variable in the closure of a function: they are the last of its code's.
 fn closure_name<M: Memory>(
     memory: &M,
     layout: &Layout,
-    objects: &[u64],
+    function: u64,
     index: u64,
 ) -> Option<String> {
-    let [function, closure, ..] = objects else { return None };
-    let code = code_of(memory, layout, *function)?;
+    let code = code_of(memory, layout, function)?;
     let name = match layout.code.locals {
         CodeLocals::Tuples { names: [_, _, free], .. } => {
             let names = memory.u64(at(code, free)).ok()?;
@@ -92,8 +113,9 @@ fn closure_name<M: Memory>(
         }
         CodeLocals::Together { names, .. } => {
             let names = memory.u64(at(code, names)).ok()?;
-            let others = tuple_length(memory, layout, names)?
-                .checked_sub(tuple_length(memory, layout, *closure)?)?;
+            let closure =
+                tuple_length(memory, layout, field(memory, layout, function, "__closure__")?)?;
+            let others = tuple_length(memory, layout, names)?.checked_sub(closure)?;
             tuple_item(memory, layout, names, others.checked_add(index)?)?
         }
     };
@@ -104,13 +126,13 @@ fn closure_name<M: Memory>(
 fn default_name<M: Memory>(
     memory: &M,
     layout: &Layout,
-    objects: &[u64],
+    function: u64,
     index: u64,
 ) -> Option<String> {
-    let [function, defaults, ..] = objects else { return None };
-    let code = code_of(memory, layout, *function)?;
+    let code = code_of(memory, layout, function)?;
+    let defaults = field(memory, layout, function, "__defaults__")?;
     let arguments = u64::from(memory.u32(at(code, layout.code.arguments)).ok()?);
-    let without = arguments.checked_sub(tuple_length(memory, layout, *defaults)?)?;
+    let without = arguments.checked_sub(tuple_length(memory, layout, defaults)?)?;
     let (CodeLocals::Tuples { names: [names, _, _], .. } | CodeLocals::Together { names, .. }) =
         layout.code.locals;
     let names = memory.u64(at(code, names)).ok()?;
@@ -119,7 +141,12 @@ fn default_name<M: Memory>(
 
 /// The code of a function.
 fn code_of<M: Memory>(memory: &M, layout: &Layout, function: u64) -> Option<u64> {
+    field(memory, layout, function, "__code__")
+}
+
+/// A field of a function.
+fn field<M: Memory>(memory: &M, layout: &Layout, function: u64, name: &str) -> Option<u64> {
     let record = records::find(layout.records, "function")?;
-    let field = record.fields.iter().find(|field| field.name == "__code__")?;
+    let field = record.fields.iter().find(|field| field.name == name)?;
     memory.u64(at(function, field.offset)).ok()
 }

@@ -17,7 +17,8 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     pub fn list(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.list;
         let items = self.view.u64(layout.items)?;
-        let allocated = self.view.u64(layout.allocated)?;
+        // While a list is sorted it has no items, and this is -1 (`list.sort`).
+        let allocated = self.view.u64(layout.allocated)?.cast_signed().max(0).cast_unsigned();
         let length = self.length()?;
         self.references(items, length, true)?;
         Ok(Size::shallow(self.kind.basic_size.saturating_add(allocated.saturating_mul(8))))

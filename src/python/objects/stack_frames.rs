@@ -1,7 +1,7 @@
 //! The frames of running threads, which are not objects themselves (from 3.11 on).
 
 use super::decoder::Decoder;
-use super::edges::{Edges, Search, Sink};
+use super::edges::{Edges, Role, Search, Sink};
 use super::frames::frame_references;
 use super::links::Link;
 use super::view::View;
@@ -28,6 +28,12 @@ impl Decoder {
         // What was found before something unreadable counts.
         let _ = self.visit_frame(memory, frame, &mut search);
         Link::of(memory, self.layout(), search.found?)
+    }
+
+    /// Adds everything that a frame of a thread's stack refers to, with its role, to `found`.
+    pub fn frame_roles<M: Memory>(&self, memory: &M, frame: u64, found: &mut Vec<(u64, Role)>) {
+        // What was found before something unreadable counts.
+        let _ = self.visit_frame(memory, frame, found);
     }
 
     fn visit_frame<M: Memory, S: Sink>(

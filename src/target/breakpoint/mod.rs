@@ -96,6 +96,9 @@ pub struct Interruptions {
     pub stops: Vec<Span>,
     /// While other programs had the processor of a thread that was ready to run.
     pub preemptions: Vec<Span>,
+    /// Threads that had no processor when they were armed, and when they had one again. Whether they
+    /// were asleep till then or ready to run is not known.
+    pub returns: Vec<(i32, u64)>,
 }
 
 /// Breakpoints at the same spots in any number of threads, set in either way.

@@ -147,8 +147,8 @@ impl PerfBreakpoints {
     /// What interrupted the threads since the last call; `None` where one has no ring to tell it.
     pub fn interruptions(&mut self) -> Option<Interruptions> {
         let mut all = Interruptions::default();
-        for thread in self.threads.values_mut() {
-            thread.ring.as_mut()?.interruptions(&mut all);
+        for (&tid, thread) in &mut self.threads {
+            thread.ring.as_mut()?.interruptions(tid, &mut all);
         }
         Some(all)
     }
@@ -327,9 +327,9 @@ impl Ring {
         }
     }
 
-    /// Takes what the ring holds, and pairs each hit, and each preemption, with the thread's next
-    /// return to a processor.
-    fn interruptions(&mut self, all: &mut Interruptions) {
+    /// Takes what the ring of a thread holds, and pairs each hit, and each preemption, with the
+    /// thread's next return to a processor.
+    fn interruptions(&mut self, tid: i32, all: &mut Interruptions) {
         let bytes = self.take();
         let (mut hit, mut preempted) = (None, None);
         let mut back = |hit: &mut Option<u64>, preempted: &mut Option<u64>, to| {
@@ -344,6 +344,10 @@ impl Ring {
             match kind {
                 kernel::PERF_RECORD_SAMPLE => hit = hit.or(Some(time)),
                 kernel::PERF_RECORD_SWITCH if misc & kernel::PERF_RECORD_MISC_SWITCH_OUT == 0 => {
+                    // Nothing is noted while the thread is not armed.
+                    if at == 0 {
+                        all.returns.push((tid, time));
+                    }
                     back(&mut hit, &mut preempted, time);
                 }
                 kernel::PERF_RECORD_SWITCH

@@ -3,8 +3,9 @@
 //!
 //!     cargo bench --bench heap -- [--runs 5] [--python P] [--objects 100000,1000000,5000000]
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "../tests/support/mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::error::Error;
@@ -102,9 +103,9 @@ fn measure(python: &Interpreter, objects: u64, options: &Options) -> Result<(), 
         run.capture = lap();
         let discovery = Discovery::of(&capture, &python, options.threads, true)?;
         run.discovery = lap();
-        let graph = Graph::of(&capture, discovery, options.threads);
+        let (graph, search) = Graph::of(&capture, discovery, options.threads);
         run.graph = lap();
-        let dominators = Dominators::of(&graph);
+        let dominators = Dominators::of(search);
         run.dominators = lap();
         let retained = Retained::of(&graph, &dominators);
         run.retained = lap();

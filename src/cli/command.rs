@@ -1,0 +1,30 @@
+//! A command that is started to be observed, and whose exit status becomes ours.
+
+use std::ffi::OsString;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{self, Child, ExitCode, ExitStatus};
+
+use anyhow::Context;
+
+/// Starts a command whose output is ours.
+pub fn start(command: &[OsString]) -> anyhow::Result<Child> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let mut command = process::Command::new(program);
+    command.args(arguments);
+    // Where Yama protects processes from all but their ancestors, the guardian is none: the program
+    // allows to be observed by anyone who may.
+    // SAFETY: prctl with integer arguments is all that happens between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY);
+            Ok(())
+        });
+    }
+    command.spawn().with_context(|| format!("cannot start {}", program.to_string_lossy()))
+}
+
+/// The exit status of a shell for a program that ended so.
+pub fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1);
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}

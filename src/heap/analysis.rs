@@ -1,0 +1,84 @@
+//! A heap with all that is computed of it: the capture, the graph, its dominators and retained sizes.
+
+use std::num::NonZero;
+use std::thread;
+
+use super::capture::Capture;
+use super::discovery::Discovery;
+use super::dominators::Dominators;
+use super::graph::Graph;
+use super::retained::{Amount, Retained};
+use super::taking::{CaptureError, CaptureOptions};
+use super::tally::Tally;
+use crate::python::Python;
+use crate::python::gc::GcError;
+use crate::target::Process;
+
+/// Why a heap could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum HeapError {
+    /// There is no capture of it.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// Its objects cannot be found.
+    #[error(transparent)]
+    Objects(#[from] GcError),
+}
+
+/// A heap, captured and understood.
+#[derive(Debug)]
+pub struct Analysis<'a> {
+    /// The memory.
+    pub capture: Capture<'a>,
+    /// The objects and their references.
+    pub graph: Graph,
+    /// Who dominates whom.
+    pub dominators: Dominators,
+    /// What each object retains.
+    pub retained: Retained,
+}
+
+impl<'a> Analysis<'a> {
+    /// Captures the heap of a process and computes everything.
+    pub fn of(
+        process: &'a Process,
+        python: &Python,
+        options: &CaptureOptions,
+    ) -> Result<Analysis<'a>, HeapError> {
+        let capture = Capture::take(process, python, options)?;
+        let threads = processors();
+        let discovery = Discovery::of(&capture, python, threads, options.pausing)?;
+        let (graph, search) = Graph::of(&capture, discovery, threads);
+        let dominators = Dominators::of(search);
+        let retained = Retained::of(&graph, &dominators);
+        Ok(Analysis { capture, graph, dominators, retained })
+    }
+
+    /// What a node retains: [`Retained::amount`].
+    pub fn amount(&self, node: u32) -> Amount {
+        self.retained.amount(&self.graph, node)
+    }
+
+    /// All bytes and objects of the heap.
+    pub fn total(&self) -> Amount {
+        self.amount(0)
+    }
+}
+
+impl Tally {
+    /// Captures the heap of a process and counts its objects by type.
+    pub fn take<'a>(
+        process: &'a Process,
+        python: &Python,
+        options: &CaptureOptions,
+    ) -> Result<(Capture<'a>, Tally), HeapError> {
+        let capture = Capture::take(process, python, options)?;
+        let tally = Tally::of(&capture, python, processors(), options.pausing)?;
+        Ok((capture, tally))
+    }
+}
+
+/// How many threads are worth while.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}

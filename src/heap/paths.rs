@@ -1,0 +1,132 @@
+//! Shortest paths from roots to objects: why they live, in the fewest steps.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::analysis::Analysis;
+use super::graph::Graph;
+use super::root_names::{RootName, RootNames};
+use super::roots::{Root, RootKind};
+use super::search::{Flow, NONE};
+use crate::python::Frame;
+use crate::python::objects::Link;
+
+/// From which node each was found first, in a search in breadth from the root of all.
+///
+/// Roots that have names come before those that have none, so that of paths of one length the most
+/// telling is taken.
+#[derive(Debug)]
+pub struct ShortestPaths {
+    parents: Vec<u32>,
+}
+
+impl ShortestPaths {
+    /// Finds a shortest path to every object.
+    pub fn of(graph: &Graph) -> ShortestPaths {
+        let mut parents = vec![NONE; graph.end() as usize];
+        let mut queue = VecDeque::from([0]);
+        if let Some(root) = parents.first_mut() {
+            *root = 0;
+        }
+        while let Some(node) = queue.pop_front() {
+            if node >= graph.first_leaf() {
+                continue;
+            }
+            for &next in graph.successors(node) {
+                if let Some(parent) = parents.get_mut(next as usize)
+                    && *parent == NONE
+                {
+                    *parent = node;
+                    queue.push_back(next);
+                }
+            }
+        }
+        ShortestPaths { parents }
+    }
+
+    /// The nodes from one that dominates a node (the root of all, for instance) to that node, both
+    /// included; nothing where no path is known.
+    pub fn between(&self, from: u32, to: u32) -> Vec<u32> {
+        let mut nodes = vec![to];
+        let mut node = to;
+        while node != from {
+            match self.parents.get(node as usize) {
+                Some(&parent) if parent != NONE && node != 0 => node = parent,
+                _ => return Vec::new(),
+            }
+            nodes.push(node);
+        }
+        nodes.reverse();
+        nodes
+    }
+}
+
+/// A path in Python's words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Where it begins: `thread MainThread`, `module app.cache`, `native code`.
+    pub root: String,
+    /// The frame that holds the first object, if one does.
+    pub frame: Option<Frame>,
+    /// How each object holds the next: `local rows`, `CACHE`, `['key']`, `.name`.
+    pub path: Vec<String>,
+}
+
+impl Lineage {
+    /// Finds the words for a path from a root, [`ShortestPaths::between`] node 0 and an object.
+    pub fn of(heap: &Analysis<'_>, names: &RootNames, nodes: &[u32]) -> Lineage {
+        let graph = &heap.graph;
+        let first = graph.objects().start;
+        let split = nodes.iter().position(|&node| node >= first).unwrap_or(nodes.len());
+        let (above, objects) = nodes.split_at(split);
+        let mut lineage = Lineage::default();
+        for name in above.iter().filter_map(|node| names.get(node.checked_sub(1)?)) {
+            match name {
+                RootName::Words(words) => lineage.root.clone_from(words),
+                RootName::Frame { frame, .. } => lineage.frame.clone_from(frame),
+            }
+        }
+        let objects: Vec<u64> =
+            objects.iter().filter_map(|&node| graph.address(&heap.capture, node)).collect();
+        let root = above.last().and_then(|&node| graph.root(node));
+        lineage.path = links(heap, root, objects);
+        lineage
+    }
+}
+
+/// How a root and the objects of a path hold each other.
+fn links(heap: &Analysis<'_>, root: Option<&Root>, mut objects: Vec<u64>) -> Vec<String> {
+    let mut decoder = heap.graph.decoder().clone();
+    let mut links = Vec::new();
+    let mut is_module = false;
+    match root.map(|root| (&root.kind, root.objects.first())) {
+        // Its globals are reached through its dict.
+        Some((RootKind::Module { .. }, Some(&module))) => {
+            is_module = true;
+            if !objects.contains(&module) {
+                objects.insert(0, module);
+            }
+        }
+        Some((RootKind::Frame { frame, .. }, _)) => {
+            let link =
+                objects.first().and_then(|&first| decoder.frame_link(&heap.capture, *frame, first));
+            links.extend(link);
+        }
+        _ => {}
+    }
+    links.extend(decoder.path(&heap.capture, &objects).into_iter().map(|step| step.link));
+    // Variables that functions share are in cells.
+    if let [Link::Local(_), Link::Attribute(field), ..] = &*links
+        && field == "cell_contents"
+    {
+        links.remove(1);
+    }
+    let mut words: Vec<String> = links.iter().map(Link::to_string).collect();
+    if let (true, Some(Link::Attribute(name)), Some(first)) =
+        (is_module, links.first(), words.first_mut())
+    {
+        first.clone_from(name);
+    }
+    words
+}

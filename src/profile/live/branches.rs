@@ -1,0 +1,202 @@
+//! The branches of the live view: a tree of names, each with what lies there.
+//!
+//! Objects are many and names are few, but names come from the target. So the depth of the tree, the
+//! children of a branch and all branches have bounds: what goes beyond lies on the last branch within.
+//! A name that has been on the way down twice is not put there a third time: a list of a million links
+//! is one branch, not a million.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::profile::{Profile, Stack, Weight};
+use crate::python::Frame;
+
+/// No branch is deeper below the frames.
+const DEEPEST: u32 = 100;
+/// No branch has more children.
+const MOST_CHILDREN: u32 = 2_000;
+/// No more branches than this are told apart.
+const MOST: usize = 500_000;
+/// How often a name can be on the way from the root to a branch.
+const REPEATS: usize = 2;
+
+/// A branch, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Branch(u32);
+
+/// What all branches grow from.
+pub const TOP: Branch = Branch(0);
+
+/// What is written on a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Nothing: it is the top.
+    Top,
+    /// A root that is no frame.
+    Root(Arc<str>),
+    /// A frame.
+    Frame(Frame),
+    /// Objects, and how they are held.
+    Holder(Arc<str>),
+}
+
+#[derive(Debug)]
+struct Node {
+    parent: Branch,
+    part: Part,
+    depth: u32,
+    children: u32,
+    bytes: u64,
+    objects: u64,
+}
+
+/// All branches.
+#[derive(Debug)]
+pub struct Branches {
+    nodes: Vec<Node>,
+    by_name: FxHashMap<(Branch, Arc<str>), Branch>,
+}
+
+impl Default for Branches {
+    fn default() -> Branches {
+        let mut branches = Branches { nodes: Vec::new(), by_name: FxHashMap::default() };
+        branches.push(TOP, Part::Top, 0);
+        branches
+    }
+}
+
+impl Branches {
+    /// A new branch for a root or a frame.
+    pub fn root(&mut self, parent: Branch, part: Part) -> Branch {
+        self.push(parent, part, 0)
+    }
+
+    /// The branch with this name on another, or where what has that name belongs instead.
+    pub fn child(&mut self, parent: Branch, name: &Arc<str>) -> Branch {
+        let key = (parent, Arc::clone(name));
+        if let Some(known) = self.by_name.get(&key) {
+            return *known;
+        }
+        let child = match (self.repeated(parent, name), self.node(parent)) {
+            (Some(above), _) => above,
+            (None, Some(node))
+                if node.depth < DEEPEST
+                    && node.children < MOST_CHILDREN
+                    && self.nodes.len() < MOST =>
+            {
+                let depth = node.depth + 1;
+                self.push(parent, Part::Holder(Arc::clone(name)), depth)
+            }
+            // It is not remembered: of these names there may be any number.
+            _ => return parent,
+        };
+        self.by_name.insert(key, child);
+        child
+    }
+
+    /// Adds an object to what lies on a branch.
+    pub fn add(&mut self, branch: Branch, bytes: u64) {
+        if let Some(node) = self.nodes.get_mut(branch.0 as usize) {
+            node.bytes = node.bytes.saturating_add(bytes);
+            node.objects += 1;
+        }
+    }
+
+    fn node(&self, branch: Branch) -> Option<&Node> {
+        self.nodes.get(branch.0 as usize)
+    }
+
+    fn push(&mut self, parent: Branch, part: Part, depth: u32) -> Branch {
+        let branch = Branch(self.nodes.len() as u32);
+        if let Some(node) = self.nodes.get_mut(parent.0 as usize) {
+            node.children += 1;
+        }
+        self.nodes.push(Node { parent, part, depth, children: 0, bytes: 0, objects: 0 });
+        branch
+    }
+
+    /// The nearest branch with this name on the way up, if there have been enough of them.
+    fn repeated(&self, from: Branch, name: &str) -> Option<Branch> {
+        let above = self.way_up(from).take_while(|(_, node)| node.depth > 0);
+        let mut same = above.filter_map(|(branch, node)| match &node.part {
+            Part::Holder(other) if **other == *name => Some(branch),
+            _ => None,
+        });
+        let nearest = same.next()?;
+        (same.count() + 1 >= REPEATS).then_some(nearest)
+    }
+
+    /// A branch and all that it grows from, but the top.
+    fn way_up(&self, from: Branch) -> impl Iterator<Item = (Branch, &Node)> {
+        let mut next = from;
+        std::iter::from_fn(move || {
+            let node = self.node(next).filter(|_| next != TOP)?;
+            let branch = next;
+            next = node.parent;
+            Some((branch, node))
+        })
+    }
+
+    /// All branches on which something lies, as stacks.
+    pub fn into_profile(self) -> Profile {
+        let mut profile = Profile::new();
+        for (number, node) in (0..).zip(&self.nodes) {
+            if node.objects == 0 {
+                continue;
+            }
+            let mut stack = Stack::default();
+            for (_, above) in self.way_up(Branch(number)) {
+                match &above.part {
+                    Part::Top => {}
+                    Part::Root(words) => stack.roots.push(Arc::clone(words)),
+                    Part::Frame(frame) => stack.frames.push(frame.clone()),
+                    Part::Holder(words) => stack.path.push(Arc::clone(words)),
+                }
+            }
+            stack.roots.reverse();
+            stack.path.reverse();
+            let weight = Weight { bytes: node.bytes as f64, objects: node.objects as f64 };
+            profile.add(stack, weight);
+        }
+        profile
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(branches: Branches) -> Vec<(String, f64)> {
+        let profile = branches.into_profile();
+        let path = |stack: &Stack| stack.path.join(" › ");
+        profile.sorted().into_iter().map(|(stack, w)| (path(stack), w.objects)).collect()
+    }
+
+    #[test]
+    fn a_long_list_is_one_branch() {
+        let mut branches = Branches::default();
+        let mut branch = branches.child(TOP, &"head Node".into());
+        for _ in 0..1000 {
+            branch = branches.child(branch, &".next Node".into());
+            branches.add(branch, 64);
+        }
+        let twice = "head Node › .next Node › .next Node".to_owned();
+        assert_eq!(paths(branches), [("head Node › .next Node".to_owned(), 1.0), (twice, 999.0)]);
+    }
+
+    #[test]
+    fn names_without_end_stay_within_bounds() {
+        let mut branches = Branches::default();
+        for number in 0..2 * MOST_CHILDREN {
+            let mut branch = branches.child(TOP, &number.to_string().into());
+            for level in 0..2 * DEEPEST {
+                branch = branches.child(branch, &format!("{number} {level}").into());
+            }
+            branches.add(branch, 1);
+        }
+        let paths = paths(branches);
+        assert!(paths.len() <= MOST_CHILDREN as usize + 1);
+        assert_eq!(paths.iter().map(|path| path.1).sum::<f64>(), f64::from(2 * MOST_CHILDREN));
+    }
+}

@@ -1,0 +1,179 @@
+//! How the live view names an object: by how it is held, and by its type.
+//!
+//! Most objects are named like many others before them, so names are remembered by what they are made
+//! of, and no text is read or made again.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::heap::{Analysis, Capture, Lineage, RootNames};
+use crate::python::objects::{Decoder, Kind, Link, Role};
+
+/// What an object that only the interpreter needs makes of those that it refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// Nothing: it is an object like any other.
+    Plain,
+    /// It is the dict of an instance or a class: values are attributes.
+    Attributes,
+    /// It is the dict of a module: values are global variables.
+    Globals,
+    /// It is the tuple of cells of the function at this address.
+    Closure(u64),
+    /// It has the default values of the arguments of the function at this address.
+    Defaults(u64),
+    /// It has the default values of arguments that go by keywords.
+    KeywordDefaults,
+    /// It is the cell of a variable that has been named.
+    Cell,
+}
+
+/// Where an object is put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// With the one that refers to it.
+    Hidden(Context),
+    /// On a branch with this name.
+    Named(Arc<str>, Context),
+    /// On a branch for its type, on one with the name of a variable.
+    Variable(Arc<str>, Context),
+}
+
+/// Names that have been made.
+#[derive(Debug, Default)]
+pub struct Naming {
+    kinds: FxHashMap<u64, Arc<str>>,
+    links: FxHashMap<(Context, Role), Arc<str>>,
+    together: FxHashMap<(Arc<str>, u64), Arc<str>>,
+}
+
+/// The name of what has no type that could be read.
+const UNREADABLE: &str = "(unreadable)";
+/// What stands for any index, any key, any place in an object of unknown type.
+const ANY: &str = "[…]";
+const ANY_FIELD: &str = "[?]";
+
+impl Naming {
+    /// Finds the place of an object by its role to the one at `parent`. One that is not `heavy` is
+    /// named like its siblings.
+    #[expect(clippy::too_many_arguments, reason = "all of them make the name")]
+    pub fn place(
+        &mut self,
+        capture: &Capture<'_>,
+        decoder: &Decoder,
+        context: Context,
+        parent: u64,
+        role: Role,
+        kind: Option<&Kind>,
+        heavy: bool,
+    ) -> Place {
+        let name = kind.map_or("", |kind| kind.name.as_str());
+        let after = match name {
+            "cell" => Context::Cell,
+            _ => Context::Plain,
+        };
+        match (context, role) {
+            (Context::Cell, Role::Field("cell_contents")) => {
+                Place::Named(self.kind(kind), Context::Plain)
+            }
+            (_, Role::Field("__dict__")) if name == "dict" => Place::Hidden(Context::Attributes),
+            (_, Role::Field("__closure__")) => Place::Hidden(Context::Closure(parent)),
+            (_, Role::Field("__defaults__")) => Place::Hidden(Context::Defaults(parent)),
+            (_, Role::Field("__kwdefaults__")) => Place::Hidden(Context::KeywordDefaults),
+            (_, Role::Field("gi_frame" | "cr_frame" | "ag_frame")) => Place::Hidden(Context::Plain),
+            (Context::Globals | Context::KeywordDefaults, Role::Value(_))
+            | (Context::Closure(_) | Context::Defaults(_), Role::Index(_))
+            | (_, Role::Local(..)) => {
+                Place::Variable(self.link(capture, decoder, context, role), after)
+            }
+            (Context::Attributes, Role::Value(_)) => {
+                self.named(capture, decoder, context, role, kind)
+            }
+            (_, Role::Value(_)) if !heavy => self.together(ANY.into(), kind),
+            (_, Role::Index(_)) => self.together(ANY.into(), kind),
+            (_, Role::Unknown(_)) => self.together(ANY_FIELD.into(), kind),
+            _ => self.named(capture, decoder, Context::Plain, role, kind),
+        }
+    }
+
+    /// The name of a type.
+    pub fn kind(&mut self, kind: Option<&Kind>) -> Arc<str> {
+        match kind {
+            None => UNREADABLE.into(),
+            Some(kind) => {
+                let name = self.kinds.entry(kind.address);
+                Arc::clone(name.or_insert_with(|| kind.name.as_str().into()))
+            }
+        }
+    }
+
+    /// The words of a whole path.
+    pub fn lineage(&self, heap: &Analysis<'_>, names: &RootNames, nodes: &[u32]) -> Vec<Arc<str>> {
+        let lineage = Lineage::of(heap, names, nodes);
+        let root = Some(lineage.root).filter(|root| !root.is_empty());
+        let frame = lineage.frame.map(|frame| frame.to_string());
+        root.into_iter().chain(frame).chain(lineage.path).map(Arc::from).collect()
+    }
+
+    fn named(
+        &mut self,
+        capture: &Capture<'_>,
+        decoder: &Decoder,
+        context: Context,
+        role: Role,
+        kind: Option<&Kind>,
+    ) -> Place {
+        let link = self.link(capture, decoder, context, role);
+        self.together(link, kind)
+    }
+
+    /// A link and a type: `.rows list`.
+    fn together(&mut self, link: Arc<str>, kind: Option<&Kind>) -> Place {
+        let name = self.kind(kind);
+        let key = (link, kind.map_or(0, |kind| kind.address));
+        let text = match self.together.get(&key) {
+            Some(text) => Arc::clone(text),
+            None => {
+                let text: Arc<str> = format!("{} {name}", key.0).into();
+                self.together.insert(key, Arc::clone(&text));
+                text
+            }
+        };
+        Place::Named(text, Context::Plain)
+    }
+
+    /// The words for a role.
+    fn link(
+        &mut self,
+        capture: &Capture<'_>,
+        decoder: &Decoder,
+        context: Context,
+        role: Role,
+    ) -> Arc<str> {
+        if let Some(known) = self.links.get(&(context, role)) {
+            return Arc::clone(known);
+        }
+        let name = |key| match decoder.words(capture, Role::Attribute(key)) {
+            Some(Link::Attribute(name)) => Some(name),
+            _ => None,
+        };
+        let words = match (context, role) {
+            (Context::Globals, Role::Value(key)) => name(key),
+            (Context::Attributes, Role::Value(key)) => name(key).map(|name| format!(".{name}")),
+            (Context::KeywordDefaults, Role::Value(key)) => {
+                name(key).map(|name| Link::Default(name).to_string())
+            }
+            (Context::Closure(function), Role::Index(index)) => {
+                decoder.closure_variable(capture, function, index).map(|link| link.to_string())
+            }
+            (Context::Defaults(function), Role::Index(index)) => {
+                decoder.default_argument(capture, function, index).map(|link| link.to_string())
+            }
+            _ => decoder.words(capture, role).map(|link| link.to_string()),
+        };
+        let words: Arc<str> = words.map_or(ANY.into(), Arc::from);
+        self.links.insert((context, role), Arc::clone(&words));
+        words
+    }
+}

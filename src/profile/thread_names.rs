@@ -1,0 +1,45 @@
+//! What the threads of a target are called in a profile: `thread worker-1`.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::memory::Cached;
+use crate::python::Python;
+use crate::target::Process;
+
+/// The names found so far.
+///
+/// A thread is known by both of its numbers, for a `pthread_t` is an address and soon used again.
+#[derive(Debug, Default)]
+pub struct ThreadNames {
+    names: FxHashMap<(Option<i32>, u64), Arc<str>>,
+}
+
+impl ThreadNames {
+    /// What to call a thread: by the name that Python gives it, or else by its number, the kernel's
+    /// `tid` where that is known. The first thread is the main thread, also before a program has
+    /// imported the module `threading`, which has the names.
+    pub fn name(
+        &mut self,
+        process: &Process,
+        python: &Python,
+        tid: Option<i32>,
+        pthread: u64,
+    ) -> Arc<str> {
+        if let Some(name) = self.names.get(&(tid, pthread)) {
+            return Arc::clone(name);
+        }
+        if let Some(name) = python.thread_names(&Cached::new(process)).remove(&pthread) {
+            let name: Arc<str> = format!("thread {name}").into();
+            self.names.insert((tid, pthread), Arc::clone(&name));
+            return name;
+        }
+        // It may get a name yet, so this is not remembered.
+        match tid {
+            Some(tid) if tid == process.pid() => "thread MainThread".into(),
+            Some(tid) => format!("thread {tid}").into(),
+            None => format!("thread {pthread:#x}").into(),
+        }
+    }
+}

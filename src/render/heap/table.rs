@@ -1,0 +1,205 @@
+//! Heaps as tables for a terminal: a heading, a row a group, the largest objects, what changed.
+
+use std::io::Write;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{HumanBytes, HumanCount};
+
+use crate::heap::changes::Change;
+use crate::heap::{Group, LargeObject, Lineage, Summary};
+use crate::render::labels::{self, printable};
+use crate::render::{Paths, RenderError, time};
+
+/// What a table shows of its groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    /// What makes a group: `type`.
+    pub group: &'static str,
+    /// How many groups are shown at most.
+    pub top: usize,
+}
+
+/// Writes the figures of a heap.
+pub fn write(summary: &Summary, columns: Columns, out: &mut impl Write) -> Result<(), RenderError> {
+    heading(summary, out)?;
+    writeln!(out)?;
+    let groups = summary.groups.as_ref().unwrap_or(&summary.types);
+    let total = summary.total();
+    let mut table = table([columns.group, "count", "shallow", "external", "retained", "share"], 1);
+    for group in groups.iter().take(columns.top) {
+        table.add_row(row(group, printable(&group.name), &total));
+    }
+    if let Some(rest) = groups.get(columns.top..)
+        && !rest.is_empty()
+    {
+        let mut sum = Group::default();
+        for group in rest {
+            sum.count += group.count;
+            sum.shallow = sum.shallow.saturating_add(group.shallow);
+            sum.external = sum.external.saturating_add(group.external);
+        }
+        sum.retained = None;
+        table.add_row(row(&sum, format!("({} more)", HumanCount(rest.len() as u64)), &total));
+    }
+    write_table(&table, out)?;
+    if !summary.largest.is_empty() {
+        writeln!(out)?;
+        write_largest(&summary.largest, out)?;
+    }
+    Ok(())
+}
+
+/// Of what the figures are, and what they come to.
+fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
+    let total = summary.total();
+    writeln!(out, "Process {}: {}", summary.pid, printable(&summary.command))?;
+    writeln!(
+        out,
+        "Python {}, {} objects, {}: {} as sys.getsizeof has it, {} in buffers and attributes beside.",
+        summary.python,
+        HumanCount(total.count),
+        HumanBytes(total.bytes()),
+        HumanBytes(total.shallow),
+        HumanBytes(total.external),
+    )?;
+    writeln!(
+        out,
+        "That is {} of the {} that the process has in memory.",
+        percent(total.bytes(), summary.rss),
+        HumanBytes(summary.rss),
+    )?;
+    write!(out, "It stood still for {}, ", time(summary.pause))?;
+    writeln!(out, "while {} were copied.", HumanBytes(summary.copied))?;
+    if summary.inconsistencies > 0 {
+        writeln!(
+            out,
+            "{} references or objects changed while they were read and did not fit together.",
+            HumanCount(summary.inconsistencies)
+        )?;
+    }
+    Ok(())
+}
+
+fn row(group: &Group, name: String, total: &Group) -> Vec<String> {
+    vec![
+        name,
+        HumanCount(group.count).to_string(),
+        HumanBytes(group.shallow).to_string(),
+        HumanBytes(group.external).to_string(),
+        group.retained.map(|bytes| HumanBytes(bytes).to_string()).unwrap_or_default(),
+        percent(group.bytes(), total.bytes()),
+    ]
+}
+
+fn write_largest(objects: &[LargeObject], out: &mut impl Write) -> Result<(), RenderError> {
+    let mut table = table(["retained", "objects", "object", "held by"], 0);
+    for index in [2, 3] {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+    }
+    for object in objects {
+        table.add_row(vec![
+            HumanBytes(object.retained).to_string(),
+            HumanCount(object.objects.into()).to_string(),
+            format!("{} {:#x}", printable(&object.kind), object.address),
+            lineage(&object.lineage),
+        ]);
+    }
+    write_table(&table, out)
+}
+
+/// A path in one line.
+fn lineage(lineage: &Lineage) -> String {
+    let frame = lineage.frame.as_ref().map(|frame| labels::of_frame(frame, Paths::Short));
+    let path = lineage.path.iter().map(|link| printable(link));
+    let parts = [printable(&lineage.root)].into_iter().chain(frame).chain(path);
+    parts.collect::<Vec<_>>().join(" › ")
+}
+
+/// Writes what changed between two heaps.
+pub fn write_changes(
+    before: &Summary,
+    after: &Summary,
+    changes: &[Change],
+    columns: Columns,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let (old, new) = (before.total(), after.total());
+    let between = after.time.duration_since(before.time).unwrap_or_default();
+    let growth = |before: u64, after: u64| signed_bytes(i128::from(after) - i128::from(before));
+    writeln!(out, "Process {}: {}", after.pid, printable(&after.command))?;
+    writeln!(
+        out,
+        "In {}: {} objects, {}, and {} of memory in all.",
+        time(between),
+        signed_count(i128::from(new.count) - i128::from(old.count)),
+        growth(old.bytes(), new.bytes()),
+        growth(before.rss, after.rss),
+    )?;
+    writeln!(out)?;
+    let mut table =
+        table([columns.group, "count", "bytes", "retained", "count now", "bytes now"], 1);
+    for change in changes.iter().take(columns.top) {
+        table.add_row(vec![
+            printable(change.name()),
+            signed_count(change.count().into()),
+            signed_bytes(change.bytes().into()),
+            change.retained().map(|bytes| signed_bytes(bytes.into())).unwrap_or_default(),
+            HumanCount(change.after.count).to_string(),
+            HumanBytes(change.after.bytes()).to_string(),
+        ]);
+    }
+    write_table(&table, out)?;
+    if let Some(rest) = changes.len().checked_sub(columns.top).filter(|&rest| rest > 0) {
+        writeln!(out, "({} more)", HumanCount(rest as u64))?;
+    }
+    Ok(())
+}
+
+/// A table with these columns, of which so many are text and the others are numbers.
+fn table<const N: usize>(names: [&str; N], texts: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(names);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let left = index < texts;
+        column.set_cell_alignment(if left { CellAlignment::Left } else { CellAlignment::Right });
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn write_table(table: &Table, out: &mut impl Write) -> Result<(), RenderError> {
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn percent(part: u64, all: u64) -> String {
+    match all {
+        0 => "0 %".to_owned(),
+        all => format!("{:.1} %", 100.0 * part as f64 / all as f64),
+    }
+}
+
+fn signed_count(count: i128) -> String {
+    signed(count, HumanCount(magnitude(count)))
+}
+
+fn signed_bytes(bytes: i128) -> String {
+    signed(bytes, HumanBytes(magnitude(bytes)))
+}
+
+fn magnitude(number: i128) -> u64 {
+    u64::try_from(number.unsigned_abs()).unwrap_or(u64::MAX)
+}
+
+fn signed(number: i128, amount: impl std::fmt::Display) -> String {
+    match number {
+        0 => "0".to_owned(),
+        1.. => format!("+{amount}"),
+        _ => format!("-{amount}"),
+    }
+}

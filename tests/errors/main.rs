@@ -1,0 +1,77 @@
+//! What a person is told where there is nothing to read, or the system stands in the way: what is so and
+//! what helps, in one or two sentences. The status is 1, and the process asked about is none the worse.
+//!
+//! What this machine cannot be made to say is tested where the words are made, in `cli::advice`: the
+//! values of `ptrace_scope`, a process in another user namespace, the kinds of containers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+// Which registers hold what is known for this architecture only.
+#[cfg(target_arch = "x86_64")]
+mod breakpoints;
+#[cfg(target_arch = "x86_64")]
+mod ended;
+mod refusals;
+mod targets;
+
+use std::process::{Command, Output};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::leakspy_command;
+
+fn main() {
+    let mut trials = targets::trials();
+    trials.extend(refusals::trials());
+    #[cfg(target_arch = "x86_64")]
+    trials.extend(breakpoints::trials().into_iter().chain(ended::trials()));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A way to ask about a process: the words before its PID.
+type Way = &'static [&'static str];
+
+const DUMP: Way = &["dump", "--pid"];
+const RECORD: Way = &["record", "--output", "/dev/null", "--duration", "0.2", "--pid"];
+const NONBLOCKING: Way =
+    &["record", "--nonblocking", "--output", "/dev/null", "--duration", "0.2", "--pid"];
+
+/// A trial for each way, `name::dump`, in which a process is asked about.
+fn each(
+    ways: &[Way],
+    name: &str,
+    test: impl Fn(Way) -> Result<(), Failed> + Clone + Send + 'static,
+) -> Vec<Trial> {
+    ways.iter()
+        .map(|&way| {
+            let nonblocking = if way.contains(&"--nonblocking") { " nonblocking" } else { "" };
+            let test = test.clone();
+            Trial::test(format!("{name}::{}{nonblocking}", way[0]), move || test(way))
+        })
+        .collect()
+}
+
+fn ask(way: Way, pid: i32) -> Command {
+    let mut command = leakspy_command();
+    command.args(way).arg(pid.to_string());
+    command
+}
+
+/// Gives the message, if it is one line of at most two sentences and the status is 1.
+#[track_caller]
+fn message(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let text = String::from_utf8(output.stderr.clone()).expect("UTF-8");
+    let line = text.strip_suffix(".\n").unwrap_or_else(|| panic!("it does not end so: {text:?}"));
+    assert!(line.starts_with("leakspy: ") && !line.contains('\n'), "{text:?}");
+    assert!(line.matches(". ").count() <= 1, "more than two sentences: {text:?}");
+    text
+}
+
+#[track_caller]
+fn assert_says(text: &str, pieces: &[&str]) {
+    for piece in pieces {
+        assert!(text.contains(piece), "{piece:?} is not in {text:?}");
+    }
+}
