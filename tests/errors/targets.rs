@@ -12,14 +12,12 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::support::{Health, Interpreter, Linkage, Recording, interpreters, older_pythons};
-use crate::{DUMP, NONBLOCKING, RECORD, Way, ask, assert_says, each, message};
-
-const ALL: [Way; 3] = [DUMP, RECORD, NONBLOCKING];
+use crate::{WAYS, Way, ask, assert_says, each, message};
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = each(&ALL, "no_such_process", no_such_process);
-    trials.extend(each(&ALL, "zombie", zombie));
-    trials.extend(each(&ALL, "not_a_python", not_a_python));
+    let mut trials = each(&WAYS, "no_such_process", no_such_process);
+    trials.extend(each(&WAYS, "zombie", zombie));
+    trials.extend(each(&WAYS, "not_a_python", not_a_python));
     for (version, path) in older_pythons() {
         let Some(path) = path else {
             let name = format!("too_old::{version} is not on this machine");
@@ -27,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
             continue;
         };
         let python = path.clone();
-        trials.extend(each(&ALL, &format!("too_old::{version}"), move |way| {
+        trials.extend(each(&WAYS, &format!("too_old::{version}"), move |way| {
             too_old(way, version, &python)
         }));
         let name = format!("too_old::{version}::command");
@@ -36,7 +34,7 @@ pub fn trials() -> Vec<Trial> {
     let newest = interpreters().iter().rev().find(|it| it.linkage == Linkage::Static);
     match newest.filter(|it| it.version[1] >= 13) {
         Some(interpreter) => {
-            trials.extend(each(&ALL, "too_new", move |way| too_new(way, interpreter)));
+            trials.extend(each(&WAYS, "too_new", move |way| too_new(way, interpreter)));
         }
         None => {
             let name = "too_new::no static 3.13 or later is on this machine";
