@@ -7,11 +7,13 @@ use anyhow::Context;
 
 use super::{Args, nothing_recorded};
 use crate::cli::signals::{Signals, TICK};
-use crate::cli::{family, output, say};
+use crate::cli::{advice, family, output, say};
 use crate::heap::{Analysis, RootNames};
 use crate::profile::live::live;
+use crate::profile::traced::TracedError;
 use crate::profile::{Profile, process_root};
 use crate::python::Python;
+use crate::python::tracemalloc::Traces;
 use crate::render::{Heading, Pauses, View};
 use crate::target::Process;
 
@@ -90,14 +92,26 @@ fn look_at_one(args: &Args, pid: i32) -> anyhow::Result<Moment> {
         ));
     }
     let names = RootNames::of(&heap, &python);
+    let traces = if args.born { births(&heap, &python, pid) } else { None };
     Ok(Moment {
         at,
         pid,
         command,
         python: python.version.to_string(),
-        profile: live(&heap, &names),
+        profile: live(&heap, &names, traces.as_ref()),
         pauses: vec![heap.capture.facts.paused],
     })
+}
+
+/// Where objects were allocated, if tracemalloc was on; if not, that is said.
+fn births(heap: &Analysis<'_>, python: &Python, pid: i32) -> Option<Traces> {
+    let error = match python.traces(&heap.capture) {
+        Ok(Some(traces)) => return Some(traces),
+        Ok(None) => TracedError::Off { pid }.into(),
+        Err(error) => anyhow::Error::from(error),
+    };
+    say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
+    None
 }
 
 impl Moment {
