@@ -21,6 +21,8 @@ use crate::target::Process;
 struct Moment {
     at: Instant,
     pid: i32,
+    /// When the process started: [`Process::started`].
+    started: u64,
     command: String,
     python: String,
     profile: Profile,
@@ -43,11 +45,10 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Resu
     while !is_over() && process.is_alive() {
         thread::sleep(TICK.min(duration.saturating_sub(first.at.elapsed())));
     }
-    let second = look(args, pid);
-    match second {
-        Ok(second) if process.is_alive() => write(args, second, Some(first)),
-        Err(error) if process.is_alive() => Err(error),
+    match look(args, pid) {
         // Another process may have its PID by now.
+        Ok(second) if second.started == first.started => write(args, second, Some(first)),
+        Err(error) if process.is_alive() => Err(error),
         _ => {
             say("It ended before its objects could be looked at again; these are the first.");
             write(args, first, None)
@@ -96,6 +97,7 @@ fn look_at_one(args: &Args, pid: i32) -> anyhow::Result<Moment> {
     Ok(Moment {
         at,
         pid,
+        started: process.started(),
         command,
         python: python.version.to_string(),
         profile: live(&heap, &names, traces.as_ref()),
@@ -120,6 +122,7 @@ impl Moment {
         Moment {
             at: self.at,
             pid: self.pid,
+            started: self.started,
             command: self.command.clone(),
             python: self.python.clone(),
             profile: Profile::new(),
