@@ -3,27 +3,36 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter::successors;
 
 use leakspy::heap::{
-    Amount, Capture, CaptureOptions, Discovery, Dominators, Flow, Graph, Inconsistencies, Retained,
-    RootKind,
+    Amount, Analysis, Capture, CaptureOptions, Count, Discovery, Dominators, Flow, Graph, Grouping,
+    Inconsistencies, Retained, RootKind, Tally, groups,
 };
 use leakspy::memory::Memory;
 use leakspy::python::Python;
 use leakspy::python::gc::{Generation, HEAD_SIZE};
 use leakspy::target::Process;
-use libtest_mimic::{Arguments, Failed};
-use support::{Interpreter, Target, cases};
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::{Interpreter, Target, cases, cases_with_numpy, interpreters};
 
-/// Captures of a heap that changes, for each interpreter.
-const CAPTURES: usize = 100;
+/// Captures of a heap that changes, of all interpreters together, and every how many of them all objects
+/// are looked at.
+const CAPTURES: usize = 1000;
+const WHOLE: usize = 20;
 /// Threads that work on a capture.
 const THREADS: usize = 2;
 
 fn main() {
     let mut trials = cases("heap_tracked", tracked_objects_are_those_of_the_collector);
     trials.extend(cases("heap_graph", the_graph_is_that_of_the_target));
-    trials.extend(cases("heap_retained", retained_sizes_are_what_would_go));
+    trials.extend(cases("heap_retained", |one| retained_sizes_are_what_would_go(one, 5000)));
+    if let Some(newest) = interpreters().last() {
+        trials.push(Trial::test(format!("heap_retained_50000::{}", newest.name), || {
+            retained_sizes_are_what_would_go(newest, 50_000)
+        }));
+    }
+    trials.extend(cases_with_numpy("heap_numpy", data_is_counted_and_not_copied));
     trials.extend(cases("heap_busy", every_capture_is_consistent));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -108,6 +117,20 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     for node in graph.objects() {
         *counts.entry(name(node)).or_default() += 1;
     }
+    let tally = Tally::of(&capture, &python, THREADS, true)?;
+    assert_eq!(tally.inconsistencies, Inconsistencies::default());
+    let mut sums: HashMap<u64, Count> = HashMap::new();
+    for node in graph.objects() {
+        let sum = sums.entry(graph.kind(node).expect("it has a type").address).or_default();
+        sum.objects += 1;
+        sum.shallow += graph.shallow(node) + graph.header(node);
+        sum.external += graph.external(node);
+    }
+    for (kind, count) in tally.by_type() {
+        let expected = sums.remove(&kind.address).unwrap_or_default();
+        assert_eq!(count, expected, "{}", kind.name);
+    }
+    assert!(sums.is_empty(), "{sums:?}");
     for (class, count) in made {
         assert_eq!(counts.get(&format!("__main__.{class}")), Some(&count), "{class}");
     }
@@ -130,9 +153,12 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
 }
 
 /// What an object retains is what cannot be reached any more when it is taken out of the graph.
-fn retained_sizes_are_what_would_go(interpreter: &'static Interpreter) -> Result<(), Failed> {
+fn retained_sizes_are_what_would_go(
+    interpreter: &'static Interpreter,
+    objects: u32,
+) -> Result<(), Failed> {
     const SAMPLES: usize = 50;
-    let target = Target::start(interpreter, "heap_of", &["5000"]);
+    let target = Target::start(interpreter, "heap_of", &[&objects.to_string()]);
     let process = Process::open(target.pid())?;
     let python = Python::attach(&process)?;
     let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
@@ -141,6 +167,7 @@ fn retained_sizes_are_what_would_go(interpreter: &'static Interpreter) -> Result
     let dominators = Dominators::of(search);
     let retained = Retained::of(&graph, &dominators);
     let all = retained.amount(&graph, 0);
+    assert!(all.objects > objects);
     // The largest, and some of all sizes.
     let mut nodes: Vec<u32> = (1..graph.first_leaf()).collect();
     nodes.sort_by_key(|&node| std::cmp::Reverse(retained.amount(&graph, node).bytes));
@@ -152,7 +179,27 @@ fn retained_sizes_are_what_would_go(interpreter: &'static Interpreter) -> Result
             Amount { bytes: all.bytes - rest.bytes, objects: all.objects - rest.objects };
         assert_eq!(own, expected, "node {node}");
     }
+    retained_by_type_is_not_counted_twice(&Analysis { capture, graph, dominators, retained });
     Ok(())
+}
+
+/// What a type retains are its objects that no other of the type dominates.
+fn retained_by_type_is_not_counted_twice(heap: &Analysis) {
+    let Analysis { graph, dominators, .. } = heap;
+    let mut expected: HashMap<&str, u64> = HashMap::new();
+    for node in graph.objects() {
+        let name = |node| graph.kind(node).map_or("", |kind| kind.name.as_str());
+        let mut above = successors(dominators.immediate(node), |&node| dominators.immediate(node));
+        let sum = expected.entry(name(node)).or_default();
+        if above.all(|above| name(above) != name(node)) {
+            *sum += heap.amount(node).bytes;
+        }
+    }
+    let table = groups(heap, Grouping::Type);
+    assert_eq!(table.len(), expected.len());
+    for group in table {
+        assert_eq!(group.retained, expected.get(&*group.name).copied(), "{}", group.name);
+    }
 }
 
 /// The objects that can be reached from the root of all without passing a node.
@@ -192,7 +239,7 @@ fn every_capture_is_consistent(interpreter: &'static Interpreter) -> Result<(), 
     let mut target = Target::start(interpreter, "heap_of", &["2000", "busy"]);
     let process = Process::open(target.pid())?;
     let python = Python::attach(&process)?;
-    for number in 0..CAPTURES {
+    for number in 0..CAPTURES.div_ceil(interpreters().len()) {
         let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
         let (_, tracked) = tracked(&python, &capture)?;
         let mut distinct = tracked.clone();
@@ -209,7 +256,43 @@ fn every_capture_is_consistent(interpreter: &'static Interpreter) -> Result<(), 
             disagreeing += python.for_each_block(&capture, &arena, |_| {});
         }
         assert!(disagreeing <= 1, "capture {number}: {disagreeing} pools");
+        if number % WHOLE == 0 {
+            whole_graph_is_consistent(&python, &capture)?;
+        }
     }
+    target.assert_healthy();
+    Ok(())
+}
+
+/// All objects can be read, all references lead to objects, and all of it is reached and adds up.
+fn whole_graph_is_consistent(python: &Python, capture: &Capture) -> Result<(), Failed> {
+    let discovery = Discovery::of(capture, python, THREADS, true)?;
+    let (graph, search) = Graph::of(capture, discovery, THREADS);
+    assert_eq!(graph.inconsistencies(), Inconsistencies::default());
+    let dominators = Dominators::of(search);
+    let retained = Retained::of(&graph, &dominators);
+    assert!(graph.objects().all(|node| dominators.reaches(node)));
+    let all = sum(graph.objects().map(|node| Amount { bytes: graph.size(node), objects: 1 }));
+    assert_eq!(retained.amount(&graph, 0), all);
+    Ok(())
+}
+
+/// Data of numpy counts in full, and is hardly copied.
+fn data_is_counted_and_not_copied(interpreter: &Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "numpy_heap", &[]);
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let without = Capture::take(&process, &python, &CaptureOptions::default())?.facts;
+    let owned = target.ask("grow").as_u64().expect("a number");
+    assert!(owned >= 1_000_000_000);
+    let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
+    let facts = capture.facts;
+    assert!(facts.copied < without.copied * 12 / 10, "{facts:?} and {without:?}");
+    assert!(facts.left_out > owned * 99 / 100, "{facts:?}");
+    let tally = Tally::of(&capture, &python, THREADS, true)?;
+    let arrays = tally.by_type().find(|(kind, _)| kind.name == "numpy.ndarray");
+    let found = arrays.map_or(0, |(_, count)| count.external);
+    assert!(found.abs_diff(owned) < owned / 100, "{found} of {owned}");
     target.assert_healthy();
     Ok(())
 }

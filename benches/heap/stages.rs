@@ -5,7 +5,10 @@ use std::fs;
 use std::ops::Range;
 use std::time::Instant;
 
-use leakspy::heap::{Capture, CaptureOptions, Discovery, Dominators, Flow, Graph, Retained, Tally};
+use leakspy::heap::{
+    Analysis, Capture, CaptureOptions, Discovery, Dominators, Graph, Grouping, Retained, Tally,
+    groups,
+};
 use leakspy::python::Python;
 use leakspy::target::Process;
 use nix::time::{ClockId, clock_gettime};
@@ -39,18 +42,20 @@ pub struct Run {
     graph: Spent,
     dominators: Spent,
     retained: Spent,
+    table: Spent,
     tally: Spent,
 }
 
 impl Run {
     /// All stages and sums, by name.
-    pub fn stages(&self) -> [(&'static str, Spent); 8] {
+    pub fn stages(&self) -> [(&'static str, Spent); 9] {
         [
             ("capture", self.capture),
             ("discovery", self.discovery),
             ("graph", self.graph),
             ("dominators", self.dominators),
             ("retained sizes", self.retained),
+            ("table by type", self.table),
             ("the whole", self.whole()),
             ("tally", self.tally),
             ("by type alone", self.quick()),
@@ -60,7 +65,7 @@ impl Run {
     /// Everything, down to retained sizes.
     pub fn whole(&self) -> Spent {
         let stages = [self.capture, self.discovery, self.graph, self.dominators, self.retained];
-        stages.into_iter().fold(Spent::default(), Spent::and)
+        stages.into_iter().fold(self.table, Spent::and)
     }
 
     /// A capture, and its objects counted by type.
@@ -121,10 +126,14 @@ fn one(process: &Process, python: &Python, threads: usize) -> Result<Run, Box<dy
     run.dominators = laps.lap();
     let retained = Retained::of(&graph, &dominators);
     run.retained = laps.lap();
-    let whole = retained.amount(&graph, 0);
-    assert_eq!(whole.objects, graph.end() - graph.objects().start);
-    drop((graph, dominators, retained));
+    let heap = Analysis { capture, graph, dominators, retained };
+    let table = groups(&heap, Grouping::Type);
+    run.table = laps.lap();
     run.peak = memory("VmHWM:")?.saturating_sub(before);
+    let whole = heap.total();
+    assert_eq!(table.iter().map(|group| group.count).sum::<u64>(), u64::from(whole.objects));
+    let capture = heap.capture;
+    drop((heap.graph, heap.dominators, heap.retained));
     laps.lap();
     let tally = Tally::of(&capture, python, threads, true)?;
     run.tally = laps.lap();

@@ -6,6 +6,7 @@ use std::thread;
 
 use rustc_hash::FxHashMap;
 
+use super::capture::fetch;
 use super::census::Census;
 use super::ledger::{Facts, Ledger, Span, UnusualFacts};
 
@@ -91,6 +92,14 @@ impl Assembly {
         let span = self.index(container).and_then(|index| self.spans.get(index));
         let Span { start, end } = span.copied().unwrap_or_default();
         self.targets.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// Says that [`references`](Self::references) will soon be asked for.
+    #[inline]
+    pub fn prefetch_references(&self, container: u32) {
+        if let Some(span) = self.index(container).and_then(|index| self.spans.get(index)) {
+            fetch(span);
+        }
     }
 
     #[inline]

@@ -332,6 +332,45 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// What the root did not lead to is connected later: nodes to a new child of the root, then leaves.
+        #[test]
+        fn a_search_can_go_on(mut graph in graphs()) {
+            let child = graph.first_leaf();
+            graph.successors.push(Vec::new());
+            graph.end += 1;
+            for next in graph.successors.iter_mut().flatten() {
+                // What were leaves have moved by one.
+                *next += u32::from(*next >= child);
+            }
+            let mut search = Search::of(&graph);
+            let mut connect = |graph: &mut Lists, from: u32, to: u32| {
+                graph.successors[from as usize].push(to);
+                search.add_edge(graph, from, to);
+            };
+            let unreached = |graph: &Lists, nodes: std::ops::Range<u32>| -> Vec<u32> {
+                let reached = graph.reached_without(None);
+                nodes.filter(|node| !reached.contains(node)).collect()
+            };
+            connect(&mut graph, 0, child);
+            for node in unreached(&graph, 0..child) {
+                connect(&mut graph, child, node);
+            }
+            let leaves = child + 1..graph.end;
+            for leaf in unreached(&graph, leaves) {
+                connect(&mut graph, child, leaf);
+            }
+            prop_assert!((0..graph.end).all(|node| search.reaches(node)));
+            let dominators = Dominators::of(search);
+            let expected = graph.brute_force();
+            for node in 0..graph.end {
+                prop_assert_eq!(dominators.immediate(node), expected[node as usize], "node {}", node);
+            }
+        }
+    }
+
     /// A linked list with a fan at its end, to all of which the root leads as well: where a walk up the
     /// list for each of the fan would take 10 to the 11 steps.
     #[test]

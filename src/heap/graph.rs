@@ -188,6 +188,11 @@ impl Flow for Graph {
             None => self.objects.references(node),
         }
     }
+
+    #[inline]
+    fn prefetch(&self, node: u32) {
+        self.objects.prefetch_references(node);
+    }
 }
 
 /// The numbers of the objects that come with the program's files, in order.

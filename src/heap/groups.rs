@@ -1,14 +1,16 @@
 //! Objects in groups: by type, by module of the type, by size, by generation of the collector.
 
 use std::fmt;
+use std::panic::resume_unwind;
+use std::thread;
 
 use rustc_hash::FxHashMap;
 
 use super::analysis::Analysis;
 use super::graph::Graph;
+use super::group_sets::{EMPTY, GroupSets};
 use super::search::Flow;
 use super::tally::Tally;
-use super::tree::DominatorTree;
 use crate::python::gc::Generation;
 
 /// What makes a group.
@@ -171,25 +173,12 @@ fn size_class_name(class: u32) -> String {
 pub fn groups(heap: &Analysis<'_>, by: Grouping) -> Vec<Group> {
     let graph = &heap.graph;
     let membership = Membership::new(graph, by);
-    let mut groups: Vec<Group> = membership
-        .names
-        .iter()
-        .map(|name| Group { name: name.clone(), tracked: Some(0), ..Group::default() })
-        .collect();
-    for node in graph.objects() {
-        if let Some(group) = groups.get_mut(membership.of(node)) {
-            group.count += 1;
-            let (size, external) = (graph.size(node), graph.external(node));
-            group.shallow = group.shallow.saturating_add(size.saturating_sub(external));
-            group.external = group.external.saturating_add(external);
-        }
-    }
-    for &node in graph.tracked().iter().flatten() {
-        if let Some(group) = groups.get_mut(membership.of(node)) {
-            *group.tracked.get_or_insert_default() += 1;
-        }
-    }
-    for (group, retained) in groups.iter_mut().zip(retained(heap, &membership)) {
+    let (mut groups, retained) = thread::scope(|scope| {
+        let retained = scope.spawn(|| retained(heap, &membership));
+        let groups = members(graph, &membership);
+        (groups, retained.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    for (group, retained) in groups.iter_mut().zip(retained) {
         group.retained = Some(retained);
     }
     groups.retain(|group| group.count > 0);
@@ -215,9 +204,32 @@ pub fn counted(tally: &Tally, by: Grouping) -> Vec<Group> {
     groups
 }
 
+/// The members of each group, counted.
+fn members(graph: &Graph, membership: &Membership<'_>) -> Vec<Group> {
+    let mut groups: Vec<Group> = membership
+        .names
+        .iter()
+        .map(|name| Group { name: name.clone(), tracked: Some(0), ..Group::default() })
+        .collect();
+    for node in graph.objects() {
+        if let Some(group) = groups.get_mut(membership.of(node)) {
+            group.count += 1;
+            let (size, external) = (graph.size(node), graph.external(node));
+            group.shallow = group.shallow.saturating_add(size.saturating_sub(external));
+            group.external = group.external.saturating_add(external);
+        }
+    }
+    for &node in graph.tracked().iter().flatten() {
+        if let Some(group) = groups.get_mut(membership.of(node)) {
+            *group.tracked.get_or_insert_default() += 1;
+        }
+    }
+    groups
+}
+
 /// What each group retains: the sum over those of its objects that none of the others dominates.
 fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
-    let graph = &heap.graph;
+    let Analysis { graph, dominators, .. } = heap;
     let (first, first_leaf) = (graph.objects().start, graph.first_leaf());
     let mut sums = vec![0_u64; membership.names.len()];
     let mut add = |group: usize, node: u32| {
@@ -225,37 +237,34 @@ fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
             *sum = sum.saturating_add(heap.amount(node).bytes);
         }
     };
-    let nests = |node| node < first_leaf || membership.can_nest(node);
-    let tree = DominatorTree::of(graph, &heap.dominators, nests);
-    for node in (first_leaf..graph.end()).filter(|&node| !nests(node)) {
-        add(membership.of(node), node);
-    }
-    // How many of the nodes from the root down to the current one are in each group.
-    let mut above = vec![0_u32; membership.names.len()];
-    // The nodes from the root down, each with how many of its children have been seen.
-    let mut path = vec![(0_u32, 0_usize)];
-    while let Some((node, seen)) = path.last_mut() {
-        let Some(&child) = tree.children(*node).get(*seen) else {
-            if *node >= first
-                && let Some(count) = above.get_mut(membership.of(*node))
-            {
-                *count -= 1;
+    let mut sets = GroupSets::new();
+    // The groups from the root down to each node that is no leaf.
+    let mut above = vec![EMPTY; first_leaf as usize];
+    let set_of = |above: &[u32], node: u32| above.get(node as usize).copied().unwrap_or(EMPTY);
+    for &node in dominators.order() {
+        let Some(dominator) = dominators.immediate(node) else { continue };
+        let mut set = set_of(&above, dominator);
+        if node >= first {
+            let group = membership.of(node);
+            let with = sets.with(set, group);
+            if with != set {
+                add(group, node);
             }
-            path.pop();
-            continue;
-        };
-        *seen += 1;
-        if child >= first {
-            let group = membership.of(child);
-            if let Some(count) = above.get_mut(group) {
-                if *count == 0 {
-                    add(group, child);
-                }
-                *count += u32::from(child < first_leaf);
-            }
+            set = with;
         }
-        if child < first_leaf {
-            path.push((child, 0));
+        if let Some(place) = above.get_mut(node as usize) {
+            *place = set;
+        }
+    }
+    for node in first_leaf..graph.end() {
+        let group = membership.of(node);
+        let is_nested = membership.can_nest(node)
+            && dominators.immediate(node).is_some_and(|dominator| {
+                let set = set_of(&above, dominator);
+                sets.with(set, group) == set
+            });
+        if !is_nested {
+            add(group, node);
         }
     }
     sums

@@ -10,6 +10,7 @@ pub mod discovery;
 pub mod dominators;
 pub mod economy;
 pub mod graph;
+mod group_sets;
 pub mod groups;
 pub mod largest;
 mod ledger;

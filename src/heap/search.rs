@@ -8,6 +8,13 @@
 //!
 //! Nothing recurses. The graph may get more edges from its root while the search goes on.
 
+use std::slice;
+
+use super::capture::fetch;
+
+/// So many successors of a node are fetched ahead.
+const AHEAD: usize = 16;
+
 /// What stands for no node.
 pub const NONE: u32 = u32::MAX;
 
@@ -22,6 +29,11 @@ pub trait Flow {
     /// The nodes that a node leads to; there may be equal ones. Only nodes before the first leaf are
     /// asked for.
     fn successors(&self, node: u32) -> &[u32];
+
+    /// Says that the successors of a node will soon be asked for.
+    fn prefetch(&self, node: u32) {
+        let _ = node;
+    }
 }
 
 /// A depth-first search.
@@ -91,17 +103,36 @@ impl Search {
 
     /// Searches from a node that has not been reached, found from another (by number).
     fn go<'a>(&mut self, graph: &'a impl Flow, node: u32, parent: u32) {
-        let mut path: Vec<(u32, std::slice::Iter<'a, u32>)> = Vec::new();
-        path.push((self.visit(node, parent), graph.successors(node).iter()));
+        let mut path: Vec<(u32, slice::Iter<'a, u32>)> = Vec::new();
+        path.push((self.visit(node, parent), self.successors(graph, node)));
         while let Some((from, rest)) = path.last_mut() {
             let from = *from;
             match rest.find(|&&to| self.is_fresh(from, to)) {
-                Some(&to) => path.push((self.visit(to, from), graph.successors(to).iter())),
+                Some(&to) => path.push((self.visit(to, from), self.successors(graph, to))),
                 None => {
                     path.pop();
                 }
             }
         }
+    }
+
+    /// What a node leads to, where the search will soon look at the first.
+    fn successors<'a>(&self, graph: &'a impl Flow, node: u32) -> slice::Iter<'a, u32> {
+        let successors = graph.successors(node);
+        for &next in successors.iter().take(AHEAD) {
+            match self.number.get(next as usize) {
+                Some(number) => {
+                    fetch(number);
+                    graph.prefetch(next);
+                }
+                None => {
+                    if let Some(first) = self.leaves.get(next as usize - self.number.len()) {
+                        fetch(first);
+                    }
+                }
+            }
+        }
+        successors.iter()
     }
 
     /// Numbers a node.
