@@ -10,7 +10,7 @@ use nix::sys::ptrace;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, geteuid};
 
-use crate::support::{Refusal, Target, refuse};
+use crate::support::{Refusal, Target, place_program, refuse};
 use crate::{STACKS, WAYS, Way, ask, assert_says, each, message, start};
 
 /// The user and group called nobody.
@@ -76,7 +76,7 @@ fn another_users_process_is_told_from_all_else(way: Way) -> Result<(), Failed> {
     let place = tempfile::tempdir()?;
     fs::set_permissions(place.path(), Permissions::from_mode(0o755))?;
     let program = place.path().join("leakspy");
-    fs::copy(env!("CARGO_BIN_EXE_leakspy"), &program)?;
+    place_program(&fs::read(env!("CARGO_BIN_EXE_leakspy"))?, &program)?;
     let mut command = Command::new(&program);
     command.args(way.words).arg(target.pid().to_string()).uid(NOBODY).gid(NOBODY);
     let text = message(&command.output()?);

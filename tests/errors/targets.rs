@@ -11,7 +11,9 @@ use libtest_mimic::{Failed, Trial};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use crate::support::{Health, Interpreter, Linkage, Recording, interpreters, older_pythons};
+use crate::support::{
+    Health, Interpreter, Linkage, Recording, interpreters, older_pythons, place_program,
+};
 use crate::{WAYS, Way, ask, assert_says, each, message};
 
 pub fn trials() -> Vec<Trial> {
@@ -149,7 +151,6 @@ fn too_new(way: Way, interpreter: &'static Interpreter) -> Result<(), Failed> {
     let folder = interpreter.scratch();
     let own = interpreter.outside(&interpreter.executable);
     let program = folder.path().join("python3");
-    fs::copy(&own, &program)?;
     let mut bytes = fs::read(&own)?;
     let version: u32 = 0x0363_00f0;
     for (symbol, offset, old_size) in [("Py_Version", 0, 8), ("_PyRuntime", 8, 8)] {
@@ -158,7 +159,7 @@ fn too_new(way: Way, interpreter: &'static Interpreter) -> Result<(), Failed> {
         assert_eq!(published[2..4], [interpreter.version[1] as u8, 3], "{symbol}");
         published[..4].copy_from_slice(&version.to_le_bytes());
     }
-    fs::write(&program, bytes)?;
+    place_program(&bytes, &program)?;
 
     let own_argv = interpreter.argv();
     let inside: PathBuf = interpreter.inside(&program);
