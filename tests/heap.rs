@@ -239,6 +239,7 @@ fn every_capture_is_consistent(interpreter: &'static Interpreter) -> Result<(), 
     let mut target = Target::start(interpreter, "heap_of", &["2000", "busy"]);
     let process = Process::open(target.pid())?;
     let python = Python::attach(&process)?;
+    let (mut whole, mut perfect) = (0, 0);
     for number in 0..CAPTURES.div_ceil(interpreters().len()) {
         let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
         let (_, tracked) = tracked(&python, &capture)?;
@@ -257,24 +258,28 @@ fn every_capture_is_consistent(interpreter: &'static Interpreter) -> Result<(), 
         }
         assert!(disagreeing <= 1, "capture {number}: {disagreeing} pools");
         if number % WHOLE == 0 {
-            whole_graph_is_consistent(&python, &capture)?;
+            whole += 1;
+            perfect += u32::from(is_whole_graph_perfect(&python, &capture)?);
         }
     }
+    assert!(2 * perfect > whole, "{perfect} of {whole} graphs are perfect");
     target.assert_healthy();
     Ok(())
 }
 
-/// All objects can be read, all references lead to objects, and all of it is reached and adds up.
-fn whole_graph_is_consistent(python: &Python, capture: &Capture) -> Result<(), Failed> {
+/// All objects can be read but for one that is just being made, and all of it is reached and adds up. Says
+/// whether all references lead to objects as well: what is just being made can have many that do not.
+fn is_whole_graph_perfect(python: &Python, capture: &Capture) -> Result<bool, Failed> {
     let discovery = Discovery::of(capture, python, THREADS, true)?;
     let (graph, search) = Graph::of(capture, discovery, THREADS);
-    assert_eq!(graph.inconsistencies(), Inconsistencies::default());
+    let found = graph.inconsistencies();
+    assert!(found.open_lists == 0 && found.unreadable <= 1, "{found:?}");
     let dominators = Dominators::of(search);
     let retained = Retained::of(&graph, &dominators);
     assert!(graph.objects().all(|node| dominators.reaches(node)));
     let all = sum(graph.objects().map(|node| Amount { bytes: graph.size(node), objects: 1 }));
     assert_eq!(retained.amount(&graph, 0), all);
-    Ok(())
+    Ok(found == Inconsistencies::default())
 }
 
 /// Data of numpy counts in full, and is hardly copied.

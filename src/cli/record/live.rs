@@ -87,7 +87,8 @@ fn look_at_one(args: &Args, pid: i32) -> anyhow::Result<Moment> {
     let command = process.command()?;
     let heap = Analysis::of(&process, &python, &args.capture_options())?;
     let found = heap.graph.inconsistencies().count();
-    if found > 0 {
+    // In a pause it is an object that was just being made.
+    if found > 0 && args.nonblocking {
         say(format_args!(
             "References or objects that did not fit together in process {pid}: {found}."
         ));
