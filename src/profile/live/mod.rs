@@ -74,7 +74,7 @@ impl<'a> Grower<'a> {
         Grower {
             heap,
             names,
-            tree: DominatorTree::of(graph, &heap.dominators, |_| true),
+            tree: DominatorTree::of(graph, &heap.dominators),
             paths: ShortestPaths::of(graph),
             decoder: graph.decoder().clone(),
             branches: Branches::default(),
