@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::capture::fetch;
 use super::census::Census;
 use super::ledger::{Facts, Ledger, Span, UnusualFacts};
+use super::room::filled;
 
 /// Containers whose references are numbered at a time.
 const BATCH: usize = 1 << 14;
@@ -41,8 +42,8 @@ impl Assembly {
         let place = |slot| census.number(slot).map(|number| (number - first) as usize);
         let mut all = Assembly {
             first,
-            facts: vec![Facts::UNUSUAL; (census.end() - first) as usize],
-            spans: vec![Span::default(); (census.first_leaf() - first) as usize],
+            facts: filled(Facts::UNUSUAL, (census.end() - first) as usize),
+            spans: filled(Span::default(), (census.first_leaf() - first) as usize),
             ..Assembly::default()
         };
         let mut references: Vec<_> = ledgers
@@ -56,6 +57,7 @@ impl Assembly {
                 }
             }
         });
+        all.unusual.reserve(ledgers.iter().map(|ledger| ledger.unusual.len()).sum());
         for (ledger, (spans, mut targets)) in ledgers.into_iter().zip(references) {
             let before = all.targets.len() as u32;
             match before {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::capture::fetch;
+use super::room::{collected, room_for};
 
 /// Slots of one entry.
 const ENTRY: u32 = u64::BITS;
@@ -29,7 +30,7 @@ impl Marks {
     /// No object yet, among so many slots.
     pub fn new(slots: usize) -> Marks {
         let entries = slots.div_ceil(ENTRY as usize);
-        Marks { entries: (0..entries).map(|_| Mark::default()).collect() }
+        Marks { entries: collected((0..entries).map(|_| Mark::default())) }
     }
 
     /// Says that there is an object, and gives whether that is new.
@@ -80,8 +81,7 @@ impl Marks {
 
     /// Numbers the objects, from `first` on.
     pub fn number(self, first: u32) -> Census {
-        let mut census =
-            Census { entries: Vec::with_capacity(self.entries.len()), ..Census::default() };
+        let mut census = Census { entries: room_for(self.entries.len()), ..Census::default() };
         let mut containers = 0;
         for mark in self.entries {
             let objects = mark.objects.into_inner();

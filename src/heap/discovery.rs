@@ -54,7 +54,7 @@ impl Discovery {
         strict: bool,
     ) -> Result<Discovery, GcError> {
         let threads = threads.max(1);
-        let ledgers = (0..threads).map(|_| Ledger::one_of(threads)).collect();
+        let ledgers = (0..threads).map(|_| Ledger::one_of(threads, capture.slots())).collect();
         let traced = trace(capture, python, ledgers, strict)?;
         let Traced { marks, decoder, roots, tracked, notes, inconsistencies } = traced;
         let census = marks.number(1 + roots.len() as u32);

@@ -12,6 +12,7 @@
 
 use std::mem;
 
+use super::room::{collected, filled, room_for};
 use super::search::{NONE, Search};
 
 /// The dominator tree.
@@ -35,7 +36,7 @@ impl Dominators {
         drop((parent, semi));
         let leaves = leaf_dominators(leaves, shared, &tree);
         let node = |number: u32| order.get(number as usize).copied().unwrap_or(NONE);
-        let mut immediate = Vec::with_capacity(nodes + leaves.len());
+        let mut immediate = room_for(nodes + leaves.len());
         immediate.resize(nodes, NONE);
         for (&vertex, link) in order.iter().zip(&tree.links) {
             if let Some(immediate) = immediate.get_mut(vertex as usize) {
@@ -102,7 +103,7 @@ struct Predecessors {
 impl Predecessors {
     /// Sorts the edges among so many nodes.
     fn new(nodes: usize, edges: Vec<[u32; 2]>) -> Predecessors {
-        let mut starts = vec![0; nodes + 1];
+        let mut starts = filled(0, nodes + 1);
         for [_, to] in &edges {
             starts[*to as usize] += 1;
         }
@@ -110,7 +111,7 @@ impl Predecessors {
         for start in &mut starts {
             sum += mem::replace(start, sum);
         }
-        let mut from = vec![0; edges.len()];
+        let mut from = filled(0, edges.len());
         // Afterwards each start has become the start of the next.
         for [node, to] in edges {
             let start = &mut starts[to as usize];
@@ -145,8 +146,11 @@ struct Shortened {
 
 impl Forest {
     fn new(parent: &[u32]) -> Forest {
-        let trees = (0..).zip(parent).map(|(best, &ancestor)| Shortened { ancestor, best });
-        Forest { trees: trees.collect(), path: Vec::new() }
+        let trees = parent
+            .iter()
+            .enumerate()
+            .map(|(best, &ancestor)| Shortened { ancestor, best: best as u32 });
+        Forest { trees: collected(trees), path: Vec::new() }
     }
 
     /// The least semidominator on the way up from `node` to what has not been worked on: numbers up to
@@ -184,7 +188,7 @@ struct Link {
 impl Tree {
     /// The dominator tree over the numbers.
     fn of(parent: &[u32], semi: &[u32]) -> Tree {
-        let mut tree = Tree { links: Vec::with_capacity(parent.len()) };
+        let mut tree = Tree { links: room_for(parent.len()) };
         tree.links.extend(parent.first().map(|_| Link::default()));
         for (&parent, &semi) in parent.iter().zip(semi).skip(1) {
             let dominator = tree.ancestor_up_to(parent, semi);

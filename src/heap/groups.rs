@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::analysis::Analysis;
 use super::graph::Graph;
 use super::group_sets::{EMPTY, GroupSets};
+use super::room::filled;
 use super::search::Flow;
 use super::tally::Tally;
 use crate::python::gc::Generation;
@@ -239,7 +240,7 @@ fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
     };
     let mut sets = GroupSets::new();
     // The groups from the root down to each node that is no leaf.
-    let mut above = vec![EMPTY; first_leaf as usize];
+    let mut above = filled(EMPTY, first_leaf as usize);
     let set_of = |above: &[u32], node: u32| above.get(node as usize).copied().unwrap_or(EMPTY);
     for &node in dominators.order() {
         let Some(dominator) = dominators.immediate(node) else { continue };

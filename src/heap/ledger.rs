@@ -1,6 +1,7 @@
 //! What one thread notes of the objects that it finds, in the order in which it finds them: that order
 //! differs from run to run. Objects are called by their slots, because numbers are given when all are found.
 
+use super::room::room_for;
 use super::tracing::{Notes, UNKNOWN};
 use crate::python::objects::{Shape, TypeId};
 
@@ -8,7 +9,7 @@ use crate::python::objects::{Shape, TypeId};
 const UNUSUAL: u16 = u16::MAX;
 
 /// Objects and what they refer to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
     /// Objects that refer to others.
     pub containers: Vec<Entry>,
@@ -81,9 +82,19 @@ impl UnusualFacts {
 }
 
 impl Ledger {
-    /// One of so many, which together can be numbered with 32 bits.
-    pub fn one_of(ledgers: usize) -> Ledger {
-        Ledger { most_targets: u32::MAX as usize / ledgers.max(1), ..Ledger::default() }
+    /// One of so many, which together can be numbered with 32 bits, for a capture of so many slots.
+    pub fn one_of(ledgers: usize, slots: usize) -> Ledger {
+        // More than most heaps need: it costs only what is used, and to grow costs a copy.
+        let ledgers = ledgers.max(1);
+        let containers = slots / 16 / ledgers;
+        Ledger {
+            containers: room_for(containers),
+            leaves: room_for(2 * containers),
+            spans: room_for(containers),
+            targets: room_for(5 * containers),
+            unusual: Vec::new(),
+            most_targets: u32::MAX as usize / ledgers,
+        }
     }
 }
 

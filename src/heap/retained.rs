@@ -5,6 +5,7 @@
 
 use super::dominators::Dominators;
 use super::graph::Graph;
+use super::room::room_for;
 use super::search::Flow;
 
 /// Bytes and objects.
@@ -28,7 +29,7 @@ impl Retained {
     pub fn of(graph: &Graph, dominators: &Dominators) -> Retained {
         let own = |node| Amount { bytes: graph.size(node), objects: 1 };
         let (first, first_leaf) = (graph.objects().start, graph.first_leaf());
-        let mut retained = Retained { amounts: Vec::with_capacity(first_leaf as usize) };
+        let mut retained = Retained { amounts: room_for(first_leaf as usize) };
         retained.amounts.resize(first as usize, Amount::default());
         retained.amounts.extend((first..first_leaf).map(own));
         for leaf in first_leaf..graph.end() {

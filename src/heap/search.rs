@@ -11,6 +11,7 @@
 use std::slice;
 
 use super::capture::fetch;
+use super::room::{filled, room_for};
 
 /// So many successors of a node are fetched ahead.
 const AHEAD: usize = 16;
@@ -63,12 +64,12 @@ impl Search {
         let first_leaf = graph.first_leaf();
         let leaves = graph.end().saturating_sub(first_leaf);
         let mut search = Search {
-            number: vec![NONE; first_leaf as usize],
-            order: Vec::with_capacity(first_leaf as usize),
-            parent: Vec::with_capacity(first_leaf as usize),
-            semi: Vec::with_capacity(first_leaf as usize),
+            number: filled(NONE, first_leaf as usize),
+            order: room_for(first_leaf as usize),
+            parent: room_for(first_leaf as usize),
+            semi: room_for(first_leaf as usize),
             crossings: Vec::new(),
-            leaves: vec![NONE; leaves as usize],
+            leaves: filled(NONE, leaves as usize),
             shared: Vec::new(),
             branch: 0,
         };
