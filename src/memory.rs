@@ -35,6 +35,13 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Whether it can come of something that changed while it was read, and is gone the next time.
+    pub fn may_pass(self) -> bool {
+        matches!(self, ReadError::Unmapped { .. } | ReadError::Implausible { .. })
+    }
+}
+
 /// A source of bytes by address.
 pub trait Memory {
     /// Fills `buffer` with the bytes at `address`, all of them or an error.

@@ -14,8 +14,9 @@ type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 fn main() {
     let mut trials = cases("heap_figures", figures_are_those_of_the_target);
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
         ("heap_groups", every_grouping_adds_up),
+        ("heap_quick", counting_alone_counts_the_same),
         ("heap_table", the_table_says_what_is_in_the_json),
         ("heap_diff", what_changed_is_told),
         ("heap_largest", the_largest_objects_have_a_path),
@@ -114,6 +115,31 @@ fn every_grouping_adds_up(interpreter: &'static Interpreter) -> Result<(), Faile
         };
         assert!(groups.iter().any(|group| group["group"] == name), "{name} in {groups:?}");
     }
+    Ok(())
+}
+
+fn counting_alone_counts_the_same(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "holders", &["global"]);
+    target.wait_until_still();
+    let whole = heap_json(target.pid(), &["--by", "module"])?;
+    let quick = heap_json(target.pid(), &["--by", "module", "--quick"])?;
+    for list in ["types", "groups"] {
+        let rows = |document: &Value| -> Vec<Value> {
+            let mut rows = document[list].as_array().expect("an array").clone();
+            for row in &mut rows {
+                row["retained"] = Value::Null;
+                row["tracked_count"] = Value::Null;
+            }
+            rows
+        };
+        assert_eq!(rows(&quick), rows(&whole), "{list}");
+        assert!(
+            quick[list].as_array().expect("an array").iter().all(|row| row["retained"].is_null())
+        );
+    }
+    let pid = target.pid().to_string();
+    let refused = leakspy(["heap", "--pid", &pid, "--quick", "--by", "size"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     Ok(())
 }
 

@@ -28,6 +28,7 @@ fn main() {
         trials.extend(cases(&format!("live_{place}"), test));
     }
     trials.extend(cases("live_growth", what_grew_is_told));
+    trials.extend(cases("live_born", objects_are_shown_where_they_were_allocated));
     let some = interpreters().last().expect("an interpreter");
     trials.push(Trial::test("live_ended", move || a_target_that_ends_has_been_seen_once(some)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -107,6 +108,43 @@ fn the_widest_path_names_the_holder(
     assert!(profile["pause_s"]["total"].as_f64() > Some(0.0));
     assert_eq!(profile["duration_s"], 0.0);
     target.assert_healthy();
+    Ok(())
+}
+
+/// Where tracemalloc is on, all rows and what they own were allocated by two lines; where it is off, that
+/// is said and the rest is shown.
+fn objects_are_shown_where_they_were_allocated(
+    interpreter: &'static Interpreter,
+) -> Result<(), Failed> {
+    let options = ["-X", "tracemalloc"];
+    let mut target = Target::start_with(interpreter, "holders", &["global"], &options);
+    let rows = target.ask("rows").as_u64().expect("a number");
+    let pid = target.pid().to_string();
+    let record = ["record", "--pid", &pid, "--born", "--format", "json", "--output", "-"];
+    let profile: Value = serde_json::from_slice(&leakspy(record).stdout)?;
+    assert_documented("`leakspy record --format json`", &profile);
+    let mut born = HashMap::new();
+    for stack in profile["stacks"].as_array().expect("an array") {
+        let path = stack["path"].as_array().expect("an array");
+        let last = path.last().and_then(Value::as_str).unwrap_or_default();
+        if last.ends_with(" __main__.Row") || last == "__main__.Row" {
+            let place = stack["allocation"].as_str().expect("a place").to_owned();
+            *born.entry(place).or_insert(0) += stack["objects"].as_u64().expect("a number");
+        }
+    }
+    assert!(born.keys().all(|place| place.starts_with("allocated at holders.py:")), "{born:?}");
+    // Up to 3.10 each has a dict, which is not shown by itself.
+    let each = if interpreter.version[1] <= 10 { 2 } else { 1 };
+    assert_eq!(born.values().sum::<u64>(), each * rows);
+
+    let off = Target::start(interpreter, "holders", &["global"]);
+    let pid = off.pid().to_string();
+    let output = leakspy(["record", "--pid", &pid, "--born", "--format", "json", "--output", "-"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr)?;
+    assert!(said.contains("tracemalloc is off") && said.contains("-X tracemalloc=25"), "{said}");
+    let profile: Value = serde_json::from_slice(&output.stdout)?;
+    assert!(sum(&profile, "objects") > rows);
     Ok(())
 }
 

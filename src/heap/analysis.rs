@@ -4,12 +4,13 @@ use std::num::NonZero;
 use std::thread;
 
 use super::capture::Capture;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Inconsistencies};
 use super::dominators::Dominators;
 use super::graph::Graph;
 use super::retained::{Amount, Retained};
 use super::taking::{CaptureError, CaptureOptions};
 use super::tally::Tally;
+use crate::memory::ReadError;
 use crate::python::Python;
 use crate::python::gc::GcError;
 use crate::target::Process;
@@ -51,6 +52,7 @@ impl<'a> Analysis<'a> {
         let (graph, search) = Graph::of(&capture, discovery, threads);
         let dominators = Dominators::of(search);
         let retained = Retained::of(&graph, &dominators);
+        check_alive(process, graph.inconsistencies())?;
         Ok(Analysis { capture, graph, dominators, retained })
     }
 
@@ -74,7 +76,17 @@ impl Tally {
     ) -> Result<(Capture<'a>, Tally), HeapError> {
         let capture = Capture::take(process, python, options)?;
         let tally = Tally::of(&capture, python, processors(), options.pausing)?;
+        check_alive(process, tally.inconsistencies)?;
         Ok((capture, tally))
+    }
+}
+
+/// Whether what does not fit together can be laid to the process's end: the names of types in its program
+/// files are not captured but read when they are needed.
+fn check_alive(process: &Process, found: Inconsistencies) -> Result<(), HeapError> {
+    match found.count() > 0 && !process.is_alive() {
+        true => Err(CaptureError::from(ReadError::Ended).into()),
+        false => Ok(()),
     }
 }
 

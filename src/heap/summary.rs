@@ -27,7 +27,7 @@ pub struct Summary {
     pub copied: u64,
     /// Its resident set, in bytes.
     pub rss: u64,
-    /// References and objects that did not fit together: none where the process stood still.
+    /// References and objects that did not fit together: hardly any where the process stood still.
     pub inconsistencies: u64,
     /// Its objects by type, the type with most bytes first.
     pub types: Vec<Group>,

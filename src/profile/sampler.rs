@@ -22,6 +22,7 @@ use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
 use super::outbox::Outbox;
+use crate::memory::ReadError;
 use crate::python::{Python, RawStack, ThreadState};
 use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::{Event, Tracees};
@@ -40,6 +41,8 @@ const WHILE_FULL: Duration = Duration::from_millis(10);
 /// How long the threads of a target may be unreadable, in nanoseconds, and how often they are tried.
 const UNREADABLE: u64 = 1_000_000_000;
 const WHILE_UNREADABLE: Duration = Duration::from_millis(5);
+/// How often their list is read at once if it leads to nowhere.
+const TRIES: usize = 20;
 
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
@@ -378,6 +381,18 @@ impl Sampler {
     }
 }
 
+/// The threads of a target that nobody holds still. While they come and go their list can lead to
+/// nowhere, and is read again.
+fn thread_states(process: &Process, python: &Python) -> Result<Vec<ThreadState>, ReadError> {
+    let mut tries = 1;
+    loop {
+        match python.thread_states(process) {
+            Err(error) if error.may_pass() && tries < TRIES => tries += 1,
+            states => return states,
+        }
+    }
+}
+
 /// Traces the Python threads that are not traced yet, and notes which is which.
 fn take_up_threads(
     process: &Process,
@@ -386,7 +401,7 @@ fn take_up_threads(
     by_tid: &mut FxHashMap<i32, ThreadState>,
 ) -> Result<Vec<ThreadState>, End> {
     let states =
-        python.thread_states(process).map_err(|error| End::Failed { why: error.to_string() })?;
+        thread_states(process, python).map_err(|error| End::Failed { why: error.to_string() })?;
     let ids = ThreadIds::read(process).map_err(|_| End::TargetEnded)?;
     by_tid.clear();
     for &state in &states {

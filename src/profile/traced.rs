@@ -17,7 +17,7 @@ use crate::python::{Frame, Python, PythonError, Version};
 use crate::target::{Process, ProcessError};
 
 /// How often a process is captured whose tables were just being changed.
-const TRIES: usize = 10;
+const TRIES: usize = 5;
 /// What stands below a stack whose outermost frames tracemalloc has not kept.
 const CUT: &str = "(outer frames not kept by tracemalloc)";
 

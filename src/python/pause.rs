@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::Python;
+use super::threads::ThreadState;
 use crate::memory::ReadError;
 use crate::target::{Pause, PauseError, Process, ProcessError, ThreadIds};
 
@@ -62,11 +63,12 @@ impl Python {
     /// Pauses Python: stops as few threads as it takes for its memory not to change.
     pub fn pause(&self, process: &Process) -> Result<PythonPause, PythonPauseError> {
         for _ in 0..TRIES {
-            let holders = self.gil_holders(process)?;
+            let Some(holders) = if_whole(self.gil_holders(process))? else { continue };
             if holders.is_empty() {
                 break;
             }
-            let Some(tids) = self.tids_of(process, &holders)? else { break };
+            let Some(threads) = if_whole(self.thread_states(process))? else { continue };
+            let Some(tids) = tids_of(process, &threads, &holders)? else { break };
             let pause = Pause::new(process, &tids)?;
             if self.gil_holders(process)? == holders {
                 return Ok(PythonPause { pause, holders, all: false });
@@ -81,8 +83,8 @@ impl Python {
         let mut pause = Pause::new(process, &[])?;
         let mut known: Vec<i32> = Vec::new();
         for attempt in 0..TRIES {
-            // While threads come and go their list can be torn; once they stand still it is not.
-            let Ok(threads) = self.thread_states(process) else { continue };
+            // Once they stand still it is whole.
+            let Some(threads) = if_whole(self.thread_states(process))? else { continue };
             let numbers: Vec<i32> = threads.iter().filter_map(|thread| thread.native_id).collect();
             let fresh = numbers.iter().any(|number| !known.contains(number));
             if fresh {
@@ -108,19 +110,27 @@ impl Python {
         }
         Err(PythonPauseError::Restless)
     }
+}
 
-    /// Our numbers of the threads with these states; `None` if one of them is not known.
-    fn tids_of(
-        &self,
-        process: &Process,
-        states: &[u64],
-    ) -> Result<Option<Vec<i32>>, PythonPauseError> {
-        let threads = self.thread_states(process)?;
-        let ids = ThreadIds::read(process)?;
-        let tid_of = |state: &u64| {
-            let thread = threads.iter().find(|thread| thread.address == *state)?;
-            ids.outer(thread.native_id?)
-        };
-        Ok(states.iter().map(tid_of).collect())
+/// While threads come and go their list can be torn, and lead to where nothing is: `None`, and it is
+/// to be read again.
+fn if_whole<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+    match read {
+        Err(error) if error.may_pass() => Ok(None),
+        read => read.map(Some),
     }
+}
+
+/// Our numbers of the threads with these states; `None` if one of them is not known.
+fn tids_of(
+    process: &Process,
+    threads: &[ThreadState],
+    states: &[u64],
+) -> Result<Option<Vec<i32>>, ProcessError> {
+    let ids = ThreadIds::read(process)?;
+    let tid_of = |state: &u64| {
+        let thread = threads.iter().find(|thread| thread.address == *state)?;
+        ids.outer(thread.native_id?)
+    };
+    Ok(states.iter().map(tid_of).collect())
 }

@@ -53,7 +53,8 @@ pub struct ThreadSnapshot {
     pub stack: Stack,
 }
 
-/// How often threads are looked at that stand in the middle of entering a function.
+/// How often threads are looked at that stand in the middle of entering a function, or whose list
+/// changes under our eyes.
 const TRIES: usize = 5;
 
 impl Python {
@@ -61,12 +62,18 @@ impl Python {
     ///
     /// A pause can fall on the few instructions in which the interpreter links a new frame (up to
     /// 3.12 the link is not yet written for a moment). Such a stack is not complete, and the snapshot is
-    /// taken again.
+    /// taken again; and so it is where the list of threads leads to nowhere, as it can without a pause.
     pub fn snapshot(&self, process: &Process, pausing: bool) -> Result<Snapshot, SnapshotError> {
         let mut paused = Duration::ZERO;
         let mut tries = 1;
         loop {
-            let mut snapshot = self.try_snapshot(process, pausing)?;
+            let mut snapshot = match self.try_snapshot(process, pausing) {
+                Err(SnapshotError::Read(error)) if error.may_pass() && tries < TRIES => {
+                    tries += 1;
+                    continue;
+                }
+                snapshot => snapshot?,
+            };
             paused += snapshot.pause;
             snapshot.pause = paused;
             if tries == TRIES || snapshot.threads.iter().all(|thread| thread.stack.complete) {

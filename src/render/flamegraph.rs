@@ -18,11 +18,15 @@ use crate::profile::{By, Profile};
 /// The largest sum of widths drawn one to one: a browser's numbers have 53 bits.
 const LARGEST_TOTAL: f64 = (1_u64 << 53) as f64;
 
+/// Live objects lie in thousands of places, most of them tiny: those below this many percent are left out.
+const NARROWEST_LIVE: f64 = 0.05;
+
 /// How many characters fit into the title between inferno's two buttons, at the width of 1200
 /// pixels that a viewer without scripts shows.
 const TITLE_CHARACTERS: usize = 96;
 
-/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out. Where
+/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out, of live objects
+/// those narrower than five hundredths. Where
 /// nothing weighs anything, the picture says so.
 pub fn write(
     profile: &Profile,
@@ -69,6 +73,9 @@ pub fn write(
     options.bgcolors = Some(BackgroundColor::Grey);
     options.text_truncate_direction = TextTruncateDirection::Right;
     options.pretty_xml = true;
+    if heading.view == View::Live {
+        options.min_width = NARROWEST_LIVE;
+    }
     from_lines(&mut options, lines.iter().map(String::as_str), out)?;
     Ok(())
 }

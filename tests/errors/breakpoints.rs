@@ -3,11 +3,11 @@
 use libtest_mimic::{Failed, Trial};
 
 use crate::support::{Refusal, Target, interpreters, refuse};
-use crate::{RECORD, Way, ask, assert_says, each, message};
+use crate::{ALLOC, Way, ask, assert_says, each, message};
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = each(&[RECORD], "no_registers", no_registers_are_told_with_the_way_out);
-    trials.extend(each(&[RECORD], "no_perf_events", registers_are_used_instead));
+    let mut trials = each(&[ALLOC], "no_registers", no_registers_are_told_with_the_way_out);
+    trials.extend(each(&[ALLOC], "no_perf_events", registers_are_used_instead));
     trials
 }
 

@@ -10,20 +10,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::support::{Target, interpreters};
-use crate::{DUMP, NONBLOCKING, RECORD, Way, ask, each};
+use crate::{WAYS, Way, ask, each, start};
 
 pub fn trials() -> Vec<Trial> {
-    each(&[DUMP, RECORD, NONBLOCKING], "ended", an_end_at_any_moment_is_told_so)
+    each(&WAYS, "ended", an_end_at_any_moment_is_told_so)
 }
 
 /// The target is killed just before leakspy reads its memory for the first time, for the second, …:
 /// leakspy runs under our hand, from one system call to the next.
 fn an_end_at_any_moment_is_told_so(way: Way) -> Result<(), Failed> {
-    let interpreter = interpreters().first().ok_or("no interpreter")?;
     let mut told = 0;
     for moment in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233] {
-        let mut target = Target::start(interpreter, "stacks", &[]);
+        let mut target = start();
         target.wait_until_still();
         let folder = tempfile::tempdir()?;
         let [stdout, stderr] = ["stdout", "stderr"].map(|name| folder.path().join(name));

@@ -18,7 +18,7 @@ mod targets;
 use std::process::{Command, Output};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use support::leakspy_command;
+use support::{Target, interpreters, leakspy_command};
 
 fn main() {
     let mut trials = targets::trials();
@@ -28,13 +28,31 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// A way to ask about a process: the words before its PID.
-type Way = &'static [&'static str];
+/// A way to ask about a process.
+#[derive(Clone, Copy)]
+struct Way {
+    name: &'static str,
+    /// The words before its PID.
+    words: &'static [&'static str],
+}
 
-const DUMP: Way = &["dump", "--pid"];
-const RECORD: Way = &["record", "--output", "/dev/null", "--duration", "0.2", "--pid"];
-const NONBLOCKING: Way =
-    &["record", "--nonblocking", "--output", "/dev/null", "--duration", "0.2", "--pid"];
+const DUMP: Way = Way { name: "dump", words: &["dump", "--pid"] };
+const HEAP: Way = Way { name: "heap", words: &["heap", "--pid"] };
+const LIVE: Way = Way { name: "live", words: &["record", "--output", "/dev/null", "--pid"] };
+const TRACED: Way = Way {
+    name: "traced",
+    words: &["record", "--view", "traced", "--output", "/dev/null", "--pid"],
+};
+const ALLOC: Way = Way {
+    name: "alloc",
+    words: &["record", "--view", "alloc", "-o", "/dev/null", "-d", "0.2", "--pid"],
+};
+const STACKS: Way = Way {
+    name: "alloc without pauses",
+    words: &["record", "--view=alloc", "--nonblocking", "-o", "/dev/null", "-d", "0.2", "--pid"],
+};
+/// All of them, those that trace the process first.
+const WAYS: [Way; 6] = [DUMP, HEAP, LIVE, TRACED, ALLOC, STACKS];
 
 /// A trial for each way, `name::dump`, in which a process is asked about.
 fn each(
@@ -44,16 +62,21 @@ fn each(
 ) -> Vec<Trial> {
     ways.iter()
         .map(|&way| {
-            let nonblocking = if way.contains(&"--nonblocking") { " nonblocking" } else { "" };
             let test = test.clone();
-            Trial::test(format!("{name}::{}{nonblocking}", way[0]), move || test(way))
+            Trial::test(format!("{name}::{}", way.name), move || test(way))
         })
         .collect()
 }
 
+/// A target in which tracemalloc is on, for the view that needs it.
+fn start() -> Target {
+    let interpreter = interpreters().first().expect("an interpreter");
+    Target::start_with(interpreter, "stacks", &[], &["-X", "tracemalloc"])
+}
+
 fn ask(way: Way, pid: i32) -> Command {
     let mut command = leakspy_command();
-    command.args(way).arg(pid.to_string());
+    command.args(way.words).arg(pid.to_string());
     command
 }
 

@@ -10,35 +10,27 @@ use nix::sys::ptrace;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, geteuid};
 
-use crate::support::{Interpreter, Refusal, Target, interpreters, refuse};
-use crate::{DUMP, NONBLOCKING, RECORD, Way, ask, assert_says, each, message};
+use crate::support::{Refusal, Target, place_program, refuse};
+use crate::{STACKS, WAYS, Way, ask, assert_says, each, message, start};
 
-const ALL: [Way; 3] = [DUMP, RECORD, NONBLOCKING];
 /// The user and group called nobody.
 const NOBODY: u32 = 65534;
 /// `CAP_SYS_PTRACE` (linux/capability.h).
 const SYS_PTRACE: i32 = 19;
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = each(&[DUMP, RECORD], "traced", another_tracer_is_named);
-    trials.extend(each(&[NONBLOCKING], "traced", what_needs_no_tracing_is_not_in_the_way));
+    let tracing = &WAYS[..5];
+    let mut trials = each(tracing, "already_traced", another_tracer_is_named);
+    trials.extend(each(&[STACKS], "already_traced", what_needs_no_tracing_is_not_in_the_way));
     let as_root = [
-        each(&ALL, "another_user", another_users_process_is_told_from_all_else),
-        each(&ALL, "without_capability", a_container_without_the_capability_is_told_so),
-        each(&[DUMP, RECORD], "filtered", a_filter_is_not_taken_for_a_lack_of_rights),
+        each(&WAYS, "another_user", another_users_process_is_told_from_all_else),
+        each(&WAYS, "without_capability", a_container_without_the_capability_is_told_so),
+        each(tracing, "filtered", a_filter_is_not_taken_for_a_lack_of_rights),
     ];
     let is_root = geteuid().is_root();
     // Only root can become somebody else, or give something up, to try it.
     trials.extend(as_root.into_iter().flatten().map(|trial| trial.with_ignored_flag(!is_root)));
     trials
-}
-
-fn start() -> Target {
-    Target::start(interpreter(), "stacks", &[])
-}
-
-fn interpreter() -> &'static Interpreter {
-    interpreters().first().expect("an interpreter")
 }
 
 /// Runs with this process as the tracer of the target, and then lets that go.
@@ -84,9 +76,9 @@ fn another_users_process_is_told_from_all_else(way: Way) -> Result<(), Failed> {
     let place = tempfile::tempdir()?;
     fs::set_permissions(place.path(), Permissions::from_mode(0o755))?;
     let program = place.path().join("leakspy");
-    fs::copy(env!("CARGO_BIN_EXE_leakspy"), &program)?;
+    place_program(&fs::read(env!("CARGO_BIN_EXE_leakspy"))?, &program)?;
     let mut command = Command::new(&program);
-    command.args(way).arg(target.pid().to_string()).uid(NOBODY).gid(NOBODY);
+    command.args(way.words).arg(target.pid().to_string()).uid(NOBODY).gid(NOBODY);
     let text = message(&command.output()?);
     // In a container that root may not trace in either, that is what has to change first.
     let told = text.contains("belongs to the user root") || text.contains("SYS_PTRACE");

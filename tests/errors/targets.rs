@@ -11,15 +11,15 @@ use libtest_mimic::{Failed, Trial};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use crate::support::{Health, Interpreter, Linkage, Recording, interpreters, older_pythons};
-use crate::{DUMP, NONBLOCKING, RECORD, Way, ask, assert_says, each, message};
-
-const ALL: [Way; 3] = [DUMP, RECORD, NONBLOCKING];
+use crate::support::{
+    Health, Interpreter, Linkage, Recording, interpreters, older_pythons, place_program,
+};
+use crate::{WAYS, Way, ask, assert_says, each, message};
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = each(&ALL, "no_such_process", no_such_process);
-    trials.extend(each(&ALL, "zombie", zombie));
-    trials.extend(each(&ALL, "not_a_python", not_a_python));
+    let mut trials = each(&WAYS, "no_such_process", no_such_process);
+    trials.extend(each(&WAYS, "zombie", zombie));
+    trials.extend(each(&WAYS, "not_a_python", not_a_python));
     for (version, path) in older_pythons() {
         let Some(path) = path else {
             let name = format!("too_old::{version} is not on this machine");
@@ -27,7 +27,7 @@ pub fn trials() -> Vec<Trial> {
             continue;
         };
         let python = path.clone();
-        trials.extend(each(&ALL, &format!("too_old::{version}"), move |way| {
+        trials.extend(each(&WAYS, &format!("too_old::{version}"), move |way| {
             too_old(way, version, &python)
         }));
         let name = format!("too_old::{version}::command");
@@ -36,7 +36,7 @@ pub fn trials() -> Vec<Trial> {
     let newest = interpreters().iter().rev().find(|it| it.linkage == Linkage::Static);
     match newest.filter(|it| it.version[1] >= 13) {
         Some(interpreter) => {
-            trials.extend(each(&ALL, "too_new", move |way| too_new(way, interpreter)));
+            trials.extend(each(&WAYS, "too_new", move |way| too_new(way, interpreter)));
         }
         None => {
             let name = "too_new::no static 3.13 or later is on this machine";
@@ -151,7 +151,6 @@ fn too_new(way: Way, interpreter: &'static Interpreter) -> Result<(), Failed> {
     let folder = interpreter.scratch();
     let own = interpreter.outside(&interpreter.executable);
     let program = folder.path().join("python3");
-    fs::copy(&own, &program)?;
     let mut bytes = fs::read(&own)?;
     let version: u32 = 0x0363_00f0;
     for (symbol, offset, old_size) in [("Py_Version", 0, 8), ("_PyRuntime", 8, 8)] {
@@ -160,7 +159,7 @@ fn too_new(way: Way, interpreter: &'static Interpreter) -> Result<(), Failed> {
         assert_eq!(published[2..4], [interpreter.version[1] as u8, 3], "{symbol}");
         published[..4].copy_from_slice(&version.to_le_bytes());
     }
-    fs::write(&program, bytes)?;
+    place_program(&bytes, &program)?;
 
     let own_argv = interpreter.argv();
     let inside: PathBuf = interpreter.inside(&program);

@@ -7,11 +7,13 @@ use anyhow::Context;
 
 use super::{Args, nothing_recorded};
 use crate::cli::signals::{Signals, TICK};
-use crate::cli::{family, output, say};
+use crate::cli::{advice, family, output, say};
 use crate::heap::{Analysis, RootNames};
 use crate::profile::live::live;
+use crate::profile::traced::TracedError;
 use crate::profile::{Profile, process_root};
 use crate::python::Python;
+use crate::python::tracemalloc::Traces;
 use crate::render::{Heading, Pauses, View};
 use crate::target::Process;
 
@@ -19,6 +21,8 @@ use crate::target::Process;
 struct Moment {
     at: Instant,
     pid: i32,
+    /// When the process started: [`Process::started`].
+    started: u64,
     command: String,
     python: String,
     profile: Profile,
@@ -41,11 +45,10 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Resu
     while !is_over() && process.is_alive() {
         thread::sleep(TICK.min(duration.saturating_sub(first.at.elapsed())));
     }
-    let second = look(args, pid);
-    match second {
-        Ok(second) if process.is_alive() => write(args, second, Some(first)),
-        Err(error) if process.is_alive() => Err(error),
+    match look(args, pid) {
         // Another process may have its PID by now.
+        Ok(second) if second.started == first.started => write(args, second, Some(first)),
+        Err(error) if process.is_alive() => Err(error),
         _ => {
             say("It ended before its objects could be looked at again; these are the first.");
             write(args, first, None)
@@ -84,20 +87,34 @@ fn look_at_one(args: &Args, pid: i32) -> anyhow::Result<Moment> {
     let command = process.command()?;
     let heap = Analysis::of(&process, &python, &args.capture_options())?;
     let found = heap.graph.inconsistencies().count();
-    if found > 0 {
+    // In a pause it is an object that was just being made.
+    if found > 0 && args.nonblocking {
         say(format_args!(
             "References or objects that did not fit together in process {pid}: {found}."
         ));
     }
     let names = RootNames::of(&heap, &python);
+    let traces = if args.born { births(&heap, &python, pid) } else { None };
     Ok(Moment {
         at,
         pid,
+        started: process.started(),
         command,
         python: python.version.to_string(),
-        profile: live(&heap, &names),
+        profile: live(&heap, &names, traces.as_ref()),
         pauses: vec![heap.capture.facts.paused],
     })
+}
+
+/// Where objects were allocated, if tracemalloc was on; if not, that is said.
+fn births(heap: &Analysis<'_>, python: &Python, pid: i32) -> Option<Traces> {
+    let error = match python.traces(&heap.capture) {
+        Ok(Some(traces)) => return Some(traces),
+        Ok(None) => TracedError::Off { pid }.into(),
+        Err(error) => anyhow::Error::from(error),
+    };
+    say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
+    None
 }
 
 impl Moment {
@@ -106,6 +123,7 @@ impl Moment {
         Moment {
             at: self.at,
             pid: self.pid,
+            started: self.started,
             command: self.command.clone(),
             python: self.python.clone(),
             profile: Profile::new(),

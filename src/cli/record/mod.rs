@@ -76,6 +76,9 @@ pub struct Args {
     /// for live the parts do not fit together exactly.
     #[arg(long)]
     pub nonblocking: bool,
+    /// Show where each object was allocated too, as far as tracemalloc is on in the process (live).
+    #[arg(long)]
+    pub born: bool,
     /// How much memory leakspy may use, such as 2GiB (live) [default: half of what is available].
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<ByteSize>,

@@ -39,6 +39,8 @@ pub enum Part {
     Frame(Frame),
     /// Objects, and how they are held.
     Holder(Arc<str>),
+    /// Where objects were allocated.
+    Birth(Arc<str>),
 }
 
 #[derive(Debug)]
@@ -72,8 +74,17 @@ impl Branches {
         self.push(parent, part, 0)
     }
 
-    /// The branch with this name on another, or where what has that name belongs instead.
+    /// The branch with the name of a holder on another, or where what has that name belongs instead.
     pub fn child(&mut self, parent: Branch, name: &Arc<str>) -> Branch {
+        self.named(parent, name, Part::Holder)
+    }
+
+    /// The same with where objects were allocated.
+    pub fn birth(&mut self, parent: Branch, place: &Arc<str>) -> Branch {
+        self.named(parent, place, Part::Birth)
+    }
+
+    fn named(&mut self, parent: Branch, name: &Arc<str>, part: fn(Arc<str>) -> Part) -> Branch {
         let key = (parent, Arc::clone(name));
         if let Some(known) = self.by_name.get(&key) {
             return *known;
@@ -86,7 +97,7 @@ impl Branches {
                     && self.nodes.len() < MOST =>
             {
                 let depth = node.depth + 1;
-                self.push(parent, Part::Holder(Arc::clone(name)), depth)
+                self.push(parent, part(Arc::clone(name)), depth)
             }
             // It is not remembered: of these names there may be any number.
             _ => return parent,
@@ -152,6 +163,7 @@ impl Branches {
                     Part::Root(words) => stack.roots.push(Arc::clone(words)),
                     Part::Frame(frame) => stack.frames.push(frame.clone()),
                     Part::Holder(words) => stack.path.push(Arc::clone(words)),
+                    Part::Birth(place) => stack.leaf = Some(Arc::clone(place)),
                 }
             }
             stack.roots.reverse();

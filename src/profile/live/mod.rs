@@ -7,18 +7,21 @@
 //! What several objects hold has none of them as its dominator; it stands beside them, under words that
 //! say so and one of its paths.
 
+mod births;
 mod branches;
 mod names;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::births::Births;
 use self::branches::{Branch, Branches, Part, TOP};
-use self::names::{Context, Naming, Place};
+use self::names::{CELL, Context, Naming, Place};
 use super::Profile;
 use crate::heap::{
     Analysis, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
 };
 use crate::python::objects::{Decoder, Role};
+use crate::python::tracemalloc::Traces;
 
 /// What is held from several places, without one of them alone keeping it alive.
 const SHARED: &str = "held from several places";
@@ -27,9 +30,15 @@ const SMALLEST_SHARE: u64 = 500;
 /// A frame whose function cannot be read.
 const UNNAMED_FRAME: &str = "frame";
 
-/// The live objects of a heap as stacks: a root, frames, and a path of objects. Weights are exact.
-pub fn live(heap: &Analysis<'_>, names: &RootNames) -> Profile {
+/// The live objects of a heap as stacks: a root, frames, and a path of objects. Weights are exact. With the
+/// `traces` of tracemalloc each also says where the objects were allocated.
+pub fn live<'a>(
+    heap: &'a Analysis<'a>,
+    names: &'a RootNames,
+    traces: Option<&'a Traces>,
+) -> Profile {
     let mut grower = Grower::new(heap, names);
+    grower.births = traces.map(Births::of);
     grower.plant_roots();
     grower.grow();
     grower.branches.into_profile()
@@ -52,6 +61,8 @@ struct Grower<'a> {
     naming: Naming,
     /// What is at least so large is named by itself: bytes and objects.
     heavy: (u64, u64),
+    /// Where objects were allocated, if that is known.
+    births: Option<Births<'a>>,
     /// Nodes whose children are to be placed.
     rest: Vec<(u32, Branch, Context)>,
 }
@@ -63,7 +74,7 @@ impl<'a> Grower<'a> {
         Grower {
             heap,
             names,
-            tree: DominatorTree::of(graph, &heap.dominators, |_| true),
+            tree: DominatorTree::of(graph, &heap.dominators),
             paths: ShortestPaths::of(graph),
             decoder: graph.decoder().clone(),
             branches: Branches::default(),
@@ -72,6 +83,7 @@ impl<'a> Grower<'a> {
             direct: direct(graph),
             naming: Naming::default(),
             heavy: (total.bytes / SMALLEST_SHARE, u64::from(total.objects) / SMALLEST_SHARE),
+            births: None,
             rest: vec![(0, TOP, Context::Plain)],
         }
     }
@@ -184,9 +196,15 @@ impl<'a> Grower<'a> {
         } else if node > 0 && graph.root(node).is_some() && self.is_direct(node, child) {
             (self.of_kind(child, branch), Context::Plain)
         } else {
-            (self.shared(node, child, branch), Context::Plain)
+            self.shared(node, child, branch)
         };
-        self.branches.add(branch, graph.size(child));
+        let address = graph.address(&self.heap.capture, child);
+        let block = address.map(|address| address.wrapping_sub(graph.header(child)));
+        let own = match (&mut self.births, block) {
+            (Some(births), Some(block)) => self.branches.birth(branch, &births.place(block)),
+            _ => branch,
+        };
+        self.branches.add(own, graph.size(child));
         if child < graph.first_leaf() {
             self.rest.push((child, branch, context));
         }
@@ -225,15 +243,18 @@ impl<'a> Grower<'a> {
     }
 
     /// A place for what its dominator does not refer to: beside those that hold it.
-    fn shared(&mut self, node: u32, child: u32, branch: Branch) -> Branch {
+    fn shared(&mut self, node: u32, child: u32, branch: Branch) -> (Branch, Context) {
         let mut branch = self.branches.child(branch, &SHARED.into());
         if self.is_heavy(child) {
             let nodes = self.paths.between(node, child);
             for word in self.naming.lineage(self.heap, self.names, &nodes) {
                 branch = self.branches.child(branch, &word);
             }
+            if self.heap.graph.kind(child).is_some_and(|kind| kind.name == CELL) {
+                return (branch, Context::Cell);
+            }
         }
-        self.of_kind(child, branch)
+        (self.of_kind(child, branch), Context::Plain)
     }
 
     fn is_heavy(&self, node: u32) -> bool {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, Capture, Lineage, RootNames};
+use crate::python::Frame;
 use crate::python::objects::{Decoder, Kind, Link, Role};
 
 /// What an object that only the interpreter needs makes of those that it refers to.
@@ -48,6 +49,8 @@ pub struct Naming {
     together: FxHashMap<(Arc<str>, u64), Arc<str>>,
 }
 
+/// The name of the type of cells.
+pub const CELL: &str = "cell";
 /// The name of what has no type that could be read.
 const UNREADABLE: &str = "(unreadable)";
 /// What stands for any index, any key, any place in an object of unknown type.
@@ -70,7 +73,7 @@ impl Naming {
     ) -> Place {
         let name = kind.map_or("", |kind| kind.name.as_str());
         let after = match name {
-            "cell" => Context::Cell,
+            CELL => Context::Cell,
             _ => Context::Plain,
         };
         match (context, role) {
@@ -108,11 +111,17 @@ impl Naming {
         }
     }
 
-    /// The words of a whole path.
+    /// The words of a path from a root, or from an object inside.
     pub fn lineage(&self, heap: &Analysis<'_>, names: &RootNames, nodes: &[u32]) -> Vec<Arc<str>> {
         let lineage = Lineage::of(heap, names, nodes);
-        let root = Some(lineage.root).filter(|root| !root.is_empty());
-        let frame = lineage.frame.map(|frame| frame.to_string());
+        // A root that has its own branch is not named again.
+        let is_inside = nodes.first().is_some_and(|&first| first > 0);
+        let root = Some(lineage.root).filter(|root| !is_inside && !root.is_empty());
+        let frame = lineage.frame.map(|frame| {
+            let file = frame.file.rsplit('/').next().unwrap_or_default();
+            let frame = Frame { file: file.into(), ..frame.clone() };
+            frame.to_string()
+        });
         root.into_iter().chain(frame).chain(lineage.path).map(Arc::from).collect()
     }
 

@@ -95,7 +95,7 @@ impl Decoder {
     /// The type at this address, or an error where there is none.
     #[inline]
     pub fn type_at<M: Memory>(&mut self, memory: &M, address: u64) -> Result<TypeId, ReadError> {
-        let place = (address / 16 ^ address / 4096) as usize % RECENT;
+        let place = ((address / 16) ^ (address / 4096)) as usize % RECENT;
         if let Some(&(recent, id)) = self.recent.get(place)
             && recent == address
             && address != 0

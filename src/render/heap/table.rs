@@ -70,7 +70,8 @@ fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
     )?;
     write!(out, "It stood still for {}, ", time(summary.pause))?;
     writeln!(out, "while {} were copied.", HumanBytes(summary.copied))?;
-    if summary.inconsistencies > 0 {
+    // In a pause it is an object that was just being made.
+    if summary.inconsistencies > 0 && summary.pause.is_zero() {
         writeln!(
             out,
             "{} references or objects changed while they were read and did not fit together.",

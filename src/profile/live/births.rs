@@ -1,0 +1,38 @@
+//! Where objects were allocated, as tracemalloc has kept it.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::python::tracemalloc::{TracebackId, Traces};
+
+/// Where an object was allocated that tracemalloc does not know.
+const UNKNOWN: &str = "allocated before tracemalloc saw it";
+
+/// The places at which blocks were allocated.
+pub struct Births<'a> {
+    traces: &'a Traces,
+    places: FxHashMap<TracebackId, Arc<str>>,
+    unknown: Arc<str>,
+}
+
+impl<'a> Births<'a> {
+    /// With what tracemalloc knows.
+    pub fn of(traces: &'a Traces) -> Births<'a> {
+        Births { traces, places: FxHashMap::default(), unknown: UNKNOWN.into() }
+    }
+
+    /// Where a block was allocated, in words.
+    pub fn place(&mut self, block: u64) -> Arc<str> {
+        let Some(trace) = self.traces.trace_of(block) else { return Arc::clone(&self.unknown) };
+        let place = self.places.entry(trace.traceback).or_insert_with(|| {
+            let innermost = self.traces.traceback(trace.traceback).frames().next();
+            let place = innermost.and_then(|frame| {
+                let file = frame.file.rsplit('/').next().unwrap_or_default();
+                Some(format!("allocated at {file}:{}", frame.line?).into())
+            });
+            place.unwrap_or_else(|| Arc::clone(&self.unknown))
+        });
+        Arc::clone(place)
+    }
+}
