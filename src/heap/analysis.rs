@@ -7,6 +7,7 @@ use super::capture::Capture;
 use super::discovery::{Discovery, Inconsistencies};
 use super::dominators::Dominators;
 use super::graph::Graph;
+use super::politeness::politely;
 use super::retained::{Amount, Retained};
 use super::taking::{CaptureError, CaptureOptions};
 use super::tally::Tally;
@@ -47,13 +48,15 @@ impl<'a> Analysis<'a> {
         options: &CaptureOptions,
     ) -> Result<Analysis<'a>, HeapError> {
         let capture = Capture::take(process, python, options)?;
-        let threads = processors();
-        let discovery = Discovery::of(&capture, python, threads, options.pausing)?;
-        let (graph, search) = Graph::of(&capture, discovery, threads);
-        let dominators = Dominators::of(search);
-        let retained = Retained::of(&graph, &dominators);
-        check_alive(process, graph.inconsistencies())?;
-        Ok(Analysis { capture, graph, dominators, retained })
+        politely(|| {
+            let threads = processors();
+            let discovery = Discovery::of(&capture, python, threads, options.pausing)?;
+            let (graph, search) = Graph::of(&capture, discovery, threads);
+            let dominators = Dominators::of(search);
+            let retained = Retained::of(&graph, &dominators);
+            check_alive(process, graph.inconsistencies())?;
+            Ok(Analysis { capture, graph, dominators, retained })
+        })
     }
 
     /// What a node retains: [`Retained::amount`].
@@ -75,7 +78,7 @@ impl Tally {
         options: &CaptureOptions,
     ) -> Result<(Capture<'a>, Tally), HeapError> {
         let capture = Capture::take(process, python, options)?;
-        let tally = Tally::of(&capture, python, processors(), options.pausing)?;
+        let tally = politely(|| Tally::of(&capture, python, processors(), options.pausing))?;
         check_alive(process, tally.inconsistencies)?;
         Ok((capture, tally))
     }

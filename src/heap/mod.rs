@@ -15,6 +15,7 @@ pub mod largest;
 mod ledger;
 mod orphans;
 pub mod paths;
+mod politeness;
 pub mod regions;
 pub mod retained;
 mod room;
