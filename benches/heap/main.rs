@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use common::statistics::median;
-use peers::{PEERS, Peer};
+use peers::Peer;
 use stages::{Run, Spent};
 use support::{Interpreter, Target};
 
@@ -40,9 +40,6 @@ struct Options {
     /// Runs of each peer
     #[arg(long, default_value_t = 1)]
     peers: usize,
-    /// TEMP
-    #[arg(long)]
-    pid: Option<i32>,
     /// Given by `cargo bench`, without meaning here
     #[arg(long, hide = true)]
     bench: bool,
@@ -51,15 +48,6 @@ struct Options {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     leakspy::heap::give_memory_back();
-    if let Some(pid) = options.pid {
-        for run in stages::run(pid, options.runs, options.threads)? {
-            for (name, spent) in run.stages() {
-                println!("{name}\t{:.1}\t{:.1}", 1e3 * spent.time, 1e3 * spent.cpu);
-            }
-            println!("peak\t{:.1}\t0", run.peak as f64 / 1e6);
-        }
-        return Ok(());
-    }
     let python = common::python(options.python.as_deref())?;
     println!("{}, medians of {} runs, {} threads", python.name, options.runs, options.threads);
     for &objects in &options.objects {
@@ -77,47 +65,35 @@ fn measure(python: &Interpreter, objects: u64, options: &Options) -> Result<(), 
     Ok(())
 }
 
-fn print(runs: &[Run], peers: &[(Peer, f64)]) {
+fn print(runs: &[Run], peers: &[(Peer, Spent)]) {
     let Some(run) = runs.last() else { return };
-    let of = |value: fn(&Run) -> f64| median(&runs.iter().map(value).collect::<Vec<_>>());
-    let mb = |bytes: u64| bytes as f64 / 1e6;
-    println!("\n{} objects, {:.0} MB resident", run.objects, mb(run.rss));
-    println!(
-        "  {:.0} MB copied: {:.2} of the occupied memory that can hold objects",
-        mb(run.copied),
-        run.copied as f64 / run.occupied as f64
-    );
-    println!(
-        "  {:.0} MB taken at most: {:.2} of the resident",
-        of(|run| run.peak as f64) / 1e6,
-        of(|run| run.peak as f64 / run.rss as f64)
-    );
-    let pause = of(|run| run.pause);
-    println!(
-        "  {:.1} ms pause: {:.2} of a bare copy",
-        1e3 * pause,
-        of(|run| run.pause / run.floor)
-    );
-    println!("  {:<22}{:>9}{:>9}", "", "ms", "CPU ms");
+    let of = |value: &dyn Fn(&Run) -> f64| median(&runs.iter().map(value).collect::<Vec<_>>());
+    println!("\n{} objects, {:.0} MB resident", run.objects, run.rss as f64 / 1e6);
+    let row = |name: &str, value: f64, unit: &str, part: f64, whole: &str| {
+        println!("  {name:<16}{value:>8.1} {unit}, {part:.2} of {whole}");
+    };
+    let (copied, peak) = (of(&|run| run.copied as f64), of(&|run| run.peak as f64));
+    let holding = "the memory that can hold objects";
+    row("copied", copied / 1e6, "MB", copied / run.occupied as f64, holding);
+    row("taken at most", peak / 1e6, "MB", peak / run.rss as f64, "the resident");
+    let of_copy = of(&|run| run.pause / run.floor);
+    row("pause", 1e3 * of(&|run| run.pause), "ms", of_copy, "a bare copy");
+
+    println!("  {:<16}{:>8}{:>8}", "", "ms", "CPU ms");
+    let table_row = |name: &str, spent: Spent| {
+        print!("  {name:<16}{:>8.0}{:>8.0}", 1e3 * spent.time, 1e3 * spent.cpu);
+    };
     for (index, (name, _)) in run.stages().into_iter().enumerate() {
-        let spent = |which: fn(Spent) -> f64| {
-            let of_each = runs.iter().filter_map(|run| run.stages().into_iter().nth(index));
-            1e3 * median(&of_each.map(|(_, spent)| which(spent)).collect::<Vec<_>>())
-        };
-        println!("  {name:<22}{:>9.0}{:>9.0}", spent(|spent| spent.time), spent(|spent| spent.cpu));
+        let spent = |run: &Run| run.stages().get(index).map_or(Spent::default(), |stage| stage.1);
+        let time = of(&|run| spent(run).time);
+        table_row(name, Spent { time, cpu: of(&|run| spent(run).cpu) });
+        println!();
     }
-    for (peer, seconds) in peers {
-        let own = of(match peer.is_quick {
-            true => |run| run.quick().time,
-            false => |run| run.whole().time,
-        });
-        println!(
-            "  {:<22}{:>9.0}         {} takes {:.2} of it",
-            peer.title,
-            1e3 * seconds,
-            if peer.is_quick { "by type alone" } else { "the whole" },
-            own / seconds
-        );
+    for (peer, spent) in peers {
+        let own = |run: &Run| if peer.is_quick { run.quick() } else { run.whole() };
+        table_row(peer.title, *spent);
+        let name = if peer.is_quick { stages::QUICK } else { stages::WHOLE };
+        let (time, cpu) = (of(&|run| own(run).time), of(&|run| own(run).cpu));
+        println!("   {name}: {:.2} and {:.2} of it", time / spent.time, cpu / spent.cpu);
     }
-    let _ = PEERS;
 }

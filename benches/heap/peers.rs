@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use crate::common::statistics::median;
+use crate::stages::Spent;
 use crate::support::{Interpreter, Target};
 
 /// What such a program is asked for.
@@ -17,26 +18,29 @@ pub struct Peer {
 }
 
 /// All of them.
-pub const PEERS: [Peer; 3] = [
+const PEERS: [Peer; 3] = [
     Peer { question: "guppy3", title: "guppy3", is_quick: false },
     Peer { question: "pympler", title: "pympler", is_quick: false },
     Peer { question: "objgraph", title: "objgraph", is_quick: true },
 ];
 
-/// Runs each on a heap of its own, of so many objects, and gives the median of its times in seconds.
+/// Runs each on a heap of its own, of so many objects, and gives the medians of what it takes.
 pub fn run(
     python: &Interpreter,
     objects: u64,
     runs: usize,
-) -> Result<Vec<(Peer, f64)>, Box<dyn Error>> {
-    let mut times = Vec::new();
+) -> Result<Vec<(Peer, Spent)>, Box<dyn Error>> {
+    let mut taken = Vec::new();
     for peer in PEERS.into_iter().filter(|_| runs > 0) {
         let mut target = Target::start(python, "heap_peers", &[&objects.to_string()]);
-        let answers = (0..runs).map(|_| target.ask(peer.question).as_f64());
-        match answers.collect::<Option<Vec<f64>>>() {
-            Some(answers) => times.push((peer, median(&answers))),
-            None => println!("{} is not there: see benches/install-peers", peer.title),
+        let answers = (0..runs).map(|_| serde_json::from_value(target.ask(peer.question)));
+        let answers: Vec<Option<(f64, f64)>> = answers.collect::<Result<_, _>>()?;
+        let (times, cpu): (Vec<f64>, Vec<f64>) = answers.into_iter().flatten().unzip();
+        if times.is_empty() {
+            println!("{} is not there: see benches/install-peers", peer.title);
+        } else {
+            taken.push((peer, Spent { time: median(&times), cpu: median(&cpu) }));
         }
     }
-    Ok(times)
+    Ok(taken)
 }

@@ -15,6 +15,10 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::floor::bare_copy;
 
+/// Names of the two sums.
+pub const WHOLE: &str = "the whole";
+pub const QUICK: &str = "by type alone";
+
 /// Time spent, in seconds.
 #[derive(Default, Clone, Copy)]
 pub struct Spent {
@@ -56,9 +60,9 @@ impl Run {
             ("dominators", self.dominators),
             ("retained sizes", self.retained),
             ("table by type", self.table),
-            ("the whole", self.whole()),
+            (WHOLE, self.whole()),
             ("tally", self.tally),
-            ("by type alone", self.quick()),
+            (QUICK, self.quick()),
         ]
     }
 

@@ -27,8 +27,9 @@ pub struct Dominators {
 impl Dominators {
     /// Computes the dominators of all nodes that a search has reached.
     pub fn of(search: Search) -> Dominators {
-        let nodes = search.nodes();
-        let Search { order, parent, semi, crossings, leaves, shared, .. } = search;
+        let Search { number, order, parent, semi, crossings, leaves, shared, .. } = search;
+        let nodes = number.len();
+        drop(number);
         let predecessors = Predecessors::new(order.len(), crossings);
         let semi = semidominators(&parent, semi, &predecessors);
         drop(predecessors);

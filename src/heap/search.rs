@@ -41,7 +41,7 @@ pub trait Flow {
 #[derive(Debug, Clone)]
 pub struct Search {
     /// The number of each node that is no leaf.
-    number: Vec<u32>,
+    pub(super) number: Vec<u32>,
     /// The nodes by their numbers.
     pub(super) order: Vec<u32>,
     /// By number, the number of the node from which each was found.
@@ -95,11 +95,6 @@ impl Search {
         let node = node as usize;
         let found = self.number.get(node).or_else(|| self.leaves.get(node - self.number.len()));
         found.is_some_and(|&found| found != NONE)
-    }
-
-    /// How many nodes there are that are no leaves.
-    pub(super) fn nodes(&self) -> usize {
-        self.number.len()
     }
 
     /// Searches from a node that has not been reached, found from another (by number).
