@@ -9,7 +9,7 @@ use super::{Args, nothing_recorded};
 use crate::cli::signals::{Signals, TICK};
 use crate::cli::{advice, family, output, say};
 use crate::heap::{Analysis, RootNames};
-use crate::profile::live::live;
+use crate::profile::live::{Heavy, live};
 use crate::profile::traced::TracedError;
 use crate::profile::{Profile, process_root};
 use crate::python::Python;
@@ -26,6 +26,8 @@ struct Moment {
     command: String,
     python: String,
     profile: Profile,
+    /// What was named by itself.
+    heavy: Heavy,
     /// How long each process stood still.
     pauses: Vec<Duration>,
 }
@@ -36,7 +38,7 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Resu
     if args.target.pid.is_none() {
         wait_for_python(process, signals)?;
     }
-    let first = look(args, pid)?;
+    let first = look(args, pid, None)?;
     let Some(duration) = args.duration else {
         return write(args, first, None);
     };
@@ -45,7 +47,7 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Resu
     while !is_over() && process.is_alive() {
         thread::sleep(TICK.min(duration.saturating_sub(first.at.elapsed())));
     }
-    match look(args, pid) {
+    match look(args, pid, Some(&first)) {
         // Another process may have its PID by now.
         Ok(second) if second.started == first.started => write(args, second, Some(first)),
         Err(error) if process.is_alive() => Err(error),
@@ -66,10 +68,11 @@ fn wait_for_python(process: &Process, signals: &Signals) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks at all objects now.
-fn look(args: &Args, pid: i32) -> anyhow::Result<Moment> {
+/// Looks at all objects now; names as many of them by themselves as an earlier look did.
+fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Result<Moment> {
     let at = Instant::now();
-    let (first, others) = family::each(pid, args.subprocesses, |pid| look_at_one(args, pid))?;
+    let (first, others) =
+        family::each(pid, args.subprocesses, |pid| look_at_one(args, pid, earlier))?;
     if !args.subprocesses {
         return Ok(first);
     }
@@ -81,7 +84,7 @@ fn look(args: &Args, pid: i32) -> anyhow::Result<Moment> {
     Ok(all)
 }
 
-fn look_at_one(args: &Args, pid: i32) -> anyhow::Result<Moment> {
+fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Result<Moment> {
     let at = Instant::now();
     let (process, python) = family::attach(pid)?;
     let command = process.command()?;
@@ -94,6 +97,7 @@ fn look_at_one(args: &Args, pid: i32) -> anyhow::Result<Moment> {
         ));
     }
     let names = RootNames::of(&heap, &python);
+    let heavy = earlier.map_or_else(|| Heavy::of(&heap), |first| first.heavy);
     let traces = if args.born { births(&heap, &python, pid) } else { None };
     Ok(Moment {
         at,
@@ -101,7 +105,8 @@ fn look_at_one(args: &Args, pid: i32) -> anyhow::Result<Moment> {
         started: process.started(),
         command,
         python: python.version.to_string(),
-        profile: live(&heap, &names, traces.as_ref()),
+        profile: live(&heap, &names, traces.as_ref(), heavy),
+        heavy,
         pauses: vec![heap.capture.facts.paused],
     })
 }
@@ -124,6 +129,7 @@ impl Moment {
             at: self.at,
             pid: self.pid,
             started: self.started,
+            heavy: self.heavy,
             command: self.command.clone(),
             python: self.python.clone(),
             profile: Profile::new(),

@@ -30,14 +30,33 @@ const SMALLEST_SHARE: u64 = 500;
 /// A frame whose function cannot be read.
 const UNNAMED_FRAME: &str = "frame";
 
+/// What is larger than this is named by itself. Two pictures that are to be compared need the same, or what
+/// is named in one of them only would seem to have come or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heavy {
+    bytes: u64,
+    objects: u64,
+}
+
+impl Heavy {
+    /// What is heavy in a heap.
+    pub fn of(heap: &Analysis<'_>) -> Heavy {
+        let total = heap.total();
+        let objects = u64::from(total.objects) / SMALLEST_SHARE;
+        Heavy { bytes: total.bytes / SMALLEST_SHARE, objects }
+    }
+}
+
 /// The live objects of a heap as stacks: a root, frames, and a path of objects. Weights are exact. With the
 /// `traces` of tracemalloc each also says where the objects were allocated.
 pub fn live<'a>(
     heap: &'a Analysis<'a>,
     names: &'a RootNames,
     traces: Option<&'a Traces>,
+    heavy: Heavy,
 ) -> Profile {
     let mut grower = Grower::new(heap, names);
+    grower.heavy = heavy;
     grower.births = traces.map(Births::of);
     grower.plant_roots();
     grower.grow();
@@ -59,8 +78,7 @@ struct Grower<'a> {
     /// What roots refer to themselves: pairs of root and object.
     direct: FxHashSet<(u32, u32)>,
     naming: Naming,
-    /// What is at least so large is named by itself: bytes and objects.
-    heavy: (u64, u64),
+    heavy: Heavy,
     /// Where objects were allocated, if that is known.
     births: Option<Births<'a>>,
     /// Nodes whose children are to be placed.
@@ -70,7 +88,6 @@ struct Grower<'a> {
 impl<'a> Grower<'a> {
     fn new(heap: &'a Analysis<'a>, names: &'a RootNames) -> Grower<'a> {
         let graph = &heap.graph;
-        let total = heap.total();
         Grower {
             heap,
             names,
@@ -82,7 +99,7 @@ impl<'a> Grower<'a> {
             stands_for: stands_for(heap),
             direct: direct(graph),
             naming: Naming::default(),
-            heavy: (total.bytes / SMALLEST_SHARE, u64::from(total.objects) / SMALLEST_SHARE),
+            heavy: Heavy::of(heap),
             births: None,
             rest: vec![(0, TOP, Context::Plain)],
         }
@@ -259,7 +276,7 @@ impl<'a> Grower<'a> {
 
     fn is_heavy(&self, node: u32) -> bool {
         let amount = self.heap.amount(node);
-        amount.bytes > self.heavy.0 || u64::from(amount.objects) > self.heavy.1
+        amount.bytes > self.heavy.bytes || u64::from(amount.objects) > self.heavy.objects
     }
 
     /// A branch with the name of an object's type.
