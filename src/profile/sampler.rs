@@ -57,10 +57,18 @@ pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -
                 Err(Trouble::End(end)) => end,
             }
         }
+        Err(End::Failed { .. }) if has_ended(request) => End::TargetEnded,
         Err(end) => end,
     };
     reports.post(&Message::Ended(end))?;
     reports.send_all()
+}
+
+/// Whether the target has ended, or is just ending: then it does not matter what could not be read.
+fn has_ended(request: &Request) -> bool {
+    let Ok(process) = Process::open(request.pid) else { return true };
+    let has_memory = process.address_space().is_ok_and(|memory| !memory.is_gone());
+    process.started() != request.started || !has_memory
 }
 
 /// Why sampling cannot go on.

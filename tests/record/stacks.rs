@@ -106,16 +106,25 @@ fn threads_and_children_are_kept_apart(interpreter: &'static Interpreter) -> Res
 fn a_command_is_recorded_from_its_start(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("profile.json");
-    let script = "import time\nwhile time.process_time() < 1: pass\nprint('done')\nexit(3)";
+    let script = "\
+import time
+input()
+until = time.process_time() + 1
+while time.process_time() < until: pass
+print('done')
+exit(3)";
     let options = ["--nonblocking", "--format", "json", "--output"].map(Into::into);
     let command = interpreter.argv().into_iter().chain(["-c", script].map(Into::into));
     let words = options.into_iter().chain([file.clone().into(), "--".into()]).chain(command);
-    let recorded = Recording::start(words).end();
+    let mut recording = Recording::start(words);
+    recording.wait_until_begun();
+    recording.tell("work");
+    let recorded = recording.end();
     assert_eq!((recorded.status.code(), &*recorded.stdout), (Some(3), "done\n"), "{recorded:?}");
     let stdout = fs::read_to_string(&file)?;
     let profile = stacks_only(&Recorded { stdout, ..recorded })?;
     let first = list(&profile["stacks"]).first().ok_or("no stacks")?;
-    assert_eq!(first["stack"][0], json!({"function": "<module>", "file": "<string>", "line": 2}));
+    assert_eq!(first["stack"][0], json!({"function": "<module>", "file": "<string>", "line": 4}));
     Ok(())
 }
 

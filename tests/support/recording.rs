@@ -1,7 +1,7 @@
 //! A running `leakspy record`: started, listened to, and seen to its end.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
@@ -49,7 +49,7 @@ impl Recording {
     fn spawn(command: &mut Command) -> Recording {
         let mut child = command
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -98,6 +98,12 @@ impl Recording {
             let taken = stdout.read_line(&mut self.output).expect("its output is UTF-8");
             assert!(taken > 0, "it ended before it said {line}: {}", self.output);
         }
+    }
+
+    /// Writes a line for its command to read.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("stdin is piped");
+        writeln!(stdin, "{line}").expect("its command reads");
     }
 
     /// Sends it a signal.

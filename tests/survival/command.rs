@@ -10,10 +10,12 @@ use tempfile::TempDir;
 
 use crate::support::{Interpreter, Recorded, Recording, cases};
 
-/// Allocates for half a second of its own time.
+/// Waits for a line, and allocates for half a second of its own time.
 const WORK: &str = "\
 import time
-while time.process_time() < 0.5:
+input()
+until = time.process_time() + 0.5
+while time.process_time() < until:
     str(time.process_time()) + '!'
 ";
 /// Says that it has come so far, and allocates until it is interrupted.
@@ -78,7 +80,10 @@ fn output_and_exit_status_are_its_own(interpreter: &'static Interpreter) -> Resu
     ];
     for (ending, status) in endings {
         let script = format!("print('before')\n{WORK}print('after', flush=True)\n{ending}\n");
-        let (recorded, profile) = Command::python(interpreter, &script).end()?;
+        let mut command = Command::python(interpreter, &script);
+        command.recording.wait_until_begun();
+        command.recording.tell("work");
+        let (recorded, profile) = command.end()?;
         assert_eq!(recorded.status.code(), Some(status), "{ending}: {recorded:?}");
         assert_eq!(recorded.stdout, "before\nafter\n", "{ending}");
         assert_sampled(profile.as_ref(), &recorded);
