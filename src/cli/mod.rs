@@ -20,6 +20,7 @@ pub mod facts;
 pub mod family;
 pub mod guardian;
 pub mod heap;
+pub mod hunt;
 pub mod obstacle;
 pub mod output;
 pub mod progress;
@@ -39,6 +40,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  leakspy hunt --pid 1234                   say what leaks, what holds it and which line feeds it
   leakspy record --pid 1234 --duration 30   record for 30 seconds, draw a flamegraph
   leakspy record -o start.svg -- python app.py
                                             record a program from its start
@@ -48,6 +50,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(record::Args),
+    Hunt(hunt::Args),
     Heap(heap::Args),
     Diff(diff::Args),
     Dump(dump::Args),
@@ -62,6 +65,7 @@ impl Cli {
         give_memory_back();
         let (result, pid) = match &self.command {
             Command::Record(args) => (record::run(args), args.target.pid),
+            Command::Hunt(args) => (hunt::run(args), args.target.pid),
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),

@@ -110,6 +110,7 @@ fn nothing(heading: &Heading) -> String {
         View::Allocated => "allocated nothing that was sampled",
         View::Stacks => "was never seen to run Python",
         View::Live => "had no objects",
+        View::Fed => "has no leak that was seen being fed",
         View::Traced => {
             return format!(
                 "tracemalloc has seen nothing allocated in process {pid} that is alive."

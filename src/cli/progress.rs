@@ -1,6 +1,6 @@
-//! The line that says how a recording goes.
+//! The line that says how a recording, or a hunt, goes.
 //!
-//! On a terminal it is one line that changes; elsewhere it is said once that recording has begun,
+//! On a terminal it is one line that changes; elsewhere it is said once that it has begun,
 //! and no more, so that a log stays a log.
 
 use std::cell::Cell;
@@ -11,7 +11,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::say;
 
-/// The progress of a recording.
+/// The progress of what goes on for a while.
 pub struct Progress {
     bar: ProgressBar,
     terminal: bool,
@@ -27,21 +27,31 @@ impl Progress {
         Progress { bar, terminal, begun: Cell::new(false) }
     }
 
-    /// Shows how far it is.
+    /// Shows how far a recording is.
     pub fn show(&self, elapsed: Duration, processes: usize, samples: u64, mean_pause: Duration) {
-        if !self.begun.replace(true) && !self.terminal {
-            say("Recording; Ctrl-C to stop and write the result.");
-        }
         let processes = match processes {
             0 | 1 => String::new(),
             several => format!("{several} processes, "),
         };
-        self.bar.set_message(format!(
-            "Recording {:.1} s, {processes}{} samples, mean pause {} µs. Ctrl-C to stop.",
-            elapsed.as_secs_f64(),
-            HumanCount(samples),
-            mean_pause.as_micros()
-        ));
+        self.tell("Recording; Ctrl-C to stop and write the result.", || {
+            format!(
+                "Recording {:.1} s, {processes}{} samples, mean pause {} µs. Ctrl-C to stop.",
+                elapsed.as_secs_f64(),
+                HumanCount(samples),
+                mean_pause.as_micros()
+            )
+        });
+    }
+
+    /// Shows how far it is by a `line`; where there is no terminal, says `once` that it has begun.
+    pub fn tell(&self, once: &str, line: impl FnOnce() -> String) {
+        if !self.terminal {
+            if !self.begun.replace(true) {
+                say(once);
+            }
+            return;
+        }
+        self.bar.set_message(line());
         self.bar.tick();
     }
 

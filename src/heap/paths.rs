@@ -45,6 +45,11 @@ impl ShortestPaths {
         ShortestPaths { parents }
     }
 
+    /// The node before this one on a shortest path to it; `None` where no path is known.
+    pub fn parent(&self, node: u32) -> Option<u32> {
+        self.parents.get(node as usize).copied().filter(|&parent| parent != NONE)
+    }
+
     /// The nodes from one that dominates a node (the root of all, for instance) to that node, both
     /// included; nothing where no path is known.
     pub fn between(&self, from: u32, to: u32) -> Vec<u32> {

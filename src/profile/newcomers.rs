@@ -37,9 +37,15 @@ struct Newcomer {
 impl Newcomers {
     /// Nobody is waited for; `process` is known and is no newcomer.
     pub fn beside(process: &Process) -> Newcomers {
+        let known = FxHashSet::from_iter([(process.pid(), process.started())]);
+        Newcomers { known, ..Newcomers::none() }
+    }
+
+    /// Nobody is waited for, and nobody known.
+    pub fn none() -> Newcomers {
         Newcomers {
             waiting: Vec::new(),
-            known: FxHashSet::from_iter([(process.pid(), process.started())]),
+            known: FxHashSet::default(),
             looked_around: Instant::now(),
         }
     }

@@ -105,6 +105,8 @@ fn title(heading: &Heading, by: By) -> String {
         (View::Allocated, By::Objects) => "Objects allocated by",
         (View::Live, By::Bytes) => "Bytes of live objects of",
         (View::Live, By::Objects) => "Live objects of",
+        (View::Fed, By::Bytes) => "Bytes that piled up in",
+        (View::Fed, By::Objects) => "Objects that piled up in",
         (View::Traced, By::Bytes) => "Bytes that tracemalloc traces in",
         (View::Traced, By::Objects) => "Blocks that tracemalloc traces in",
     };
@@ -140,6 +142,10 @@ fn subtitle(total: f64, heading: &Heading, by: By) -> String {
         }
         View::Stacks => format!(
             "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
+        ),
+        View::Fed => format!(
+            "A frame is as wide as what it and its callees put where it stays: {all} in all, shared out \
+             by {samples} inserts that were seen"
         ),
         View::Traced => format!(
             "A frame is as wide as the blocks that it and its callees allocated and that are alive: \

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::Paths;
 use crate::profile::Stack;
-use crate::python::Frame;
+use crate::python::{Frame, Origin};
 
 /// What stands in place of frames where no Python function was running.
 pub const NO_FRAME: &str = "(no Python frame)";
@@ -47,13 +47,10 @@ pub fn of_stack(stack: &Stack, paths: Paths) -> Vec<Label> {
     if stack.frames.is_empty() && stack.path.is_empty() {
         labels.push(Label { text: NO_FRAME.into(), kind: Kind::Root });
     }
-    labels.extend(
-        stack
-            .frames
-            .iter()
-            .rev()
-            .map(|frame| Label { text: of_frame(frame, paths), kind: origin(&frame.file).0 }),
-    );
+    labels.extend(stack.frames.iter().rev().map(|frame| Label {
+        text: of_frame(frame, paths),
+        kind: kind(Origin::of(&frame.file).0),
+    }));
     labels.extend(stack.path.iter().map(|part| Label { text: escape(part), kind: Kind::Holder }));
     labels
         .extend(stack.leaf.iter().map(|leaf| Label { text: escape(leaf), kind: Kind::Allocation }));
@@ -87,8 +84,8 @@ pub fn path(file: &str, paths: Paths) -> &str {
 /// The part of a file's path by which a reader knows it: for a package or the standard library what
 /// follows their directory, otherwise the file and the directory it is in.
 pub fn short(file: &str) -> &str {
-    match origin(file) {
-        (Kind::Program, _) => {
+    match Origin::of(file) {
+        (Origin::Program, _) => {
             let directory = file.rmatch_indices('/').nth(1);
             directory.and_then(|(slash, _)| file.get(slash + 1..)).unwrap_or(file)
         }
@@ -96,24 +93,12 @@ pub fn short(file: &str) -> &str {
     }
 }
 
-/// Whose code a file is, and its path inside of that.
-fn origin(file: &str) -> (Kind, &str) {
-    for directory in ["/site-packages/", "/dist-packages/"] {
-        if let Some((_, inside)) = file.rsplit_once(directory) {
-            return (Kind::Package, inside);
-        }
+fn kind(origin: Origin) -> Kind {
+    match origin {
+        Origin::Program => Kind::Program,
+        Origin::Package => Kind::Package,
+        Origin::Library => Kind::Library,
     }
-    if file.starts_with("<frozen ") {
-        return (Kind::Library, file);
-    }
-    for directory in ["/lib/python3.", "/lib64/python3."] {
-        if let Some((_, rest)) = file.split_once(directory)
-            && let Some((_, inside)) = rest.split_once('/')
-        {
-            return (Kind::Library, inside);
-        }
-    }
-    (Kind::Program, file)
 }
 
 /// `text` in one line of characters that every form can carry.

@@ -14,6 +14,7 @@ pub mod dump;
 pub mod flamegraph;
 pub mod folded;
 pub mod heap;
+pub mod hunt;
 pub mod json;
 pub mod labels;
 pub mod places;
@@ -109,6 +110,9 @@ pub enum View {
     /// The stacks seen at the instants of sampling, without memory. A weight's `objects` counts
     /// samples, its `bytes` nothing.
     Stacks,
+    /// What stacks have put where it piles up, during a hunt: growth that was measured, shared out among
+    /// the stacks that were seen to insert.
+    Fed,
 }
 
 impl View {
@@ -119,13 +123,14 @@ impl View {
             View::Live => "live",
             View::Traced => "traced",
             View::Stacks => "stacks",
+            View::Fed => "fed",
         }
     }
 
     /// What is really weighed when a person asks for `by`: stack samples have no bytes.
     pub fn measure(self, by: By) -> By {
         match self {
-            View::Allocated | View::Live | View::Traced => by,
+            View::Allocated | View::Live | View::Traced | View::Fed => by,
             View::Stacks => By::Objects,
         }
     }
@@ -134,7 +139,7 @@ impl View {
     pub fn unit(self, by: By) -> &'static str {
         match self {
             View::Traced if by == By::Objects => "blocks",
-            View::Allocated | View::Live | View::Traced => by.unit(),
+            View::Allocated | View::Live | View::Traced | View::Fed => by.unit(),
             View::Stacks => "samples",
         }
     }

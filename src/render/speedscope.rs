@@ -74,7 +74,7 @@ pub fn write(
         }
     };
     let measures: &[By] = match heading.view {
-        View::Allocated | View::Live | View::Traced => &[By::Bytes, By::Objects],
+        View::Allocated | View::Live | View::Traced | View::Fed => &[By::Bytes, By::Objects],
         View::Stacks => &[By::Objects],
     };
     let front = heading.view.measure(style.by);

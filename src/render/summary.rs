@@ -29,7 +29,7 @@ pub fn write(
     match heading.view {
         View::Live => return write_live(profile, heading, style, out),
         View::Traced => traced(total, heading, out)?,
-        View::Allocated | View::Stacks => sampled(total, heading, out)?,
+        View::Allocated | View::Stacks | View::Fed => sampled(total, heading, out)?,
     }
 
     if total.by(by) > 0.0 {

@@ -91,10 +91,10 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Target {
-    /// The process to record.
+    /// The process to look at.
     #[arg(short, long, value_name = "PID", value_parser = value_parser!(i32).range(1..))]
     pub pid: Option<i32>,
-    /// A command to start and record from its beginning; its exit status becomes ours.
+    /// A command to start and observe from its beginning; its exit status becomes ours.
     #[arg(last = true, value_name = "COMMAND", num_args = 1..)]
     pub command: Vec<OsString>,
 }
@@ -234,7 +234,7 @@ impl Breakpoints {
 }
 
 /// A length of time above zero, in seconds that may have a fraction.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_string())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),

@@ -198,6 +198,8 @@ pub enum Gil {
 pub struct Gc {
     /// Where it is.
     pub place: GcPlace,
+    /// `enabled`, an `int`, from the start of the collector's state.
+    pub enabled: usize,
     /// Three list heads (`_gc_next`, `_gc_prev`), 24 bytes apart, youngest first; from the start of
     /// the collector's state.
     pub generations: usize,

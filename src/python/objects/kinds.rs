@@ -264,6 +264,11 @@ impl Kind {
         self.body == Body::Type
     }
 
+    /// Whether each of its objects has a reference to it, so that its reference count tells of them.
+    pub fn counts_instances(&self) -> bool {
+        self.own_type != OwnType::No
+    }
+
     /// Whether its objects never refer to others: numbers, strings and the like.
     #[inline]
     pub fn is_leaf(&self) -> bool {

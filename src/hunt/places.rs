@@ -1,0 +1,172 @@
+//! Where growth concentrates: the few places in a heap that explain most of what is new.
+//!
+//! Holders are leaves of a tree of paths, each with what was attached to it. From its root one descends
+//! to where the growth is: to the one holder that has most of it, to an object below which many small
+//! holders share it (a thousand lists in one dict), or to the first link of a chain.
+
+use std::collections::BinaryHeap;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::growth::{Growth, Holding};
+use crate::heap::{Analysis, ShortestPaths};
+
+/// New objects that hang from each other at least so deep are a chain.
+const CHAIN: u32 = 24;
+/// So many small holders below an object are one place.
+const MANY: usize = 8;
+/// Fewer new objects than this are not worth a place.
+const FEWEST: u32 = 3;
+/// No more places than this are looked at.
+const MOST: usize = 64;
+
+/// How growth is spread at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One object holds all that is new.
+    One,
+    /// Many objects below it hold some of it each.
+    Spread,
+    /// What is new hangs from what was new before.
+    Chain,
+}
+
+/// A place where a heap has grown.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The object, or root.
+    pub node: u32,
+    /// How the growth is spread there.
+    pub shape: Shape,
+    /// The holders: the object itself, or those below it.
+    pub holders: Vec<u32>,
+    /// What was attached to all of them.
+    pub holding: Holding,
+}
+
+/// The places where a heap has grown.
+pub fn places(heap: &Analysis<'_>, paths: &ShortestPaths, growth: &Growth) -> Vec<Place> {
+    let tree = Tree::of(paths, growth);
+    let wide: FxHashSet<u32> = heap
+        .graph
+        .roots()
+        .iter()
+        .flat_map(|root| &root.objects)
+        .filter_map(|&object| heap.graph.node(&heap.capture, object))
+        .collect();
+    let first = heap.graph.objects().start;
+    let mut found = Vec::new();
+    // Where most has grown comes first.
+    let mut rest = BinaryHeap::from([(tree.total(0), 0)]);
+    while let Some((total, node)) = rest.pop() {
+        if total < FEWEST || found.len() >= MOST {
+            break;
+        }
+        let own = growth.holdings.get(&node);
+        let proven = own.map_or(0, Holding::proven);
+        let place = |shape, holders: Vec<u32>| {
+            let mut holding = Holding::default();
+            for holder in holders.iter().filter_map(|holder| growth.holdings.get(holder)) {
+                holding.merge(holder);
+            }
+            Place { node, shape, holders, holding }
+        };
+        if own.is_some_and(|own| own.deepest >= CHAIN && is_chain(own)) {
+            found.push(place(Shape::Chain, tree.below(node, growth)));
+            continue;
+        }
+        let children = tree.children(node);
+        let is_one = 2 * proven >= total;
+        if is_one && children.len() >= MANY {
+            found.push(place(Shape::One, tree.below(node, growth)));
+            continue;
+        } else if is_one {
+            found.push(place(Shape::One, vec![node]));
+        } else if node >= first && !wide.contains(&node) && are_alike(heap, &tree, children, total)
+        {
+            found.push(place(Shape::Spread, tree.below(node, growth)));
+            continue;
+        }
+        rest.extend(children.iter().map(|&child| (tree.total(child), child)));
+    }
+    found
+}
+
+/// Whether what is new hangs from each other rather than from the holder.
+fn is_chain(holding: &Holding) -> bool {
+    let items: u32 = holding.items.values().map(|items| items.count).sum();
+    items.saturating_mul(CHAIN / 2) <= holding.proven()
+}
+
+/// Whether objects are many, of one type, and none has most of what all have grown by.
+fn are_alike(heap: &Analysis<'_>, tree: &Tree, children: &[u32], total: u32) -> bool {
+    let mut by_kind: FxHashMap<_, u32> = FxHashMap::default();
+    for &child in children {
+        *by_kind.entry(heap.graph.kind_id(child)).or_default() += tree.total(child);
+    }
+    let most = by_kind.values().copied().max().unwrap_or_default();
+    let largest = children.iter().map(|&child| tree.total(child)).max().unwrap_or_default();
+    children.len() >= MANY && 2 * largest < total && 10 * most >= 7 * total
+}
+
+/// The shortest paths to all holders.
+struct Tree {
+    children: FxHashMap<u32, Vec<u32>>,
+    /// New objects at or below each node that were seen at least twice.
+    totals: FxHashMap<u32, u32>,
+}
+
+impl Tree {
+    fn of(paths: &ShortestPaths, growth: &Growth) -> Tree {
+        let mut tree = Tree { children: FxHashMap::default(), totals: FxHashMap::default() };
+        let mut order = Vec::new();
+        for &holder in growth.holdings.keys() {
+            let (mut node, start) = (holder, order.len());
+            while !tree.totals.contains_key(&node) {
+                tree.totals.insert(node, growth.holdings.get(&node).map_or(0, Holding::proven));
+                order.push(node);
+                let Some(parent) = paths.parent(node).filter(|_| node != 0) else { break };
+                tree.children.entry(parent).or_default().push(node);
+                node = parent;
+            }
+            // Above each node stands what was there before, or what follows it in this stretch.
+            if let Some(stretch) = order.get_mut(start..) {
+                stretch.reverse();
+            }
+        }
+        // A stretch may hang from the middle of an earlier one, never from a later: so from the end on,
+        // every node is done before its parent.
+        for node in order.into_iter().rev() {
+            let total = tree.total(node);
+            if let Some(parent) = paths.parent(node).filter(|_| node != 0)
+                && let Some(sum) = tree.totals.get_mut(&parent)
+            {
+                *sum = sum.saturating_add(total);
+            }
+        }
+        tree
+    }
+
+    fn total(&self, node: u32) -> u32 {
+        self.totals.get(&node).copied().unwrap_or_default()
+    }
+
+    fn children(&self, node: u32) -> &[u32] {
+        self.children.get(&node).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The holders at and below a node, those with most first.
+    fn below(&self, node: u32, growth: &Growth) -> Vec<u32> {
+        let mut holders = Vec::new();
+        let mut rest = vec![node];
+        while let Some(node) = rest.pop() {
+            if growth.holdings.contains_key(&node) {
+                holders.push(node);
+            }
+            rest.extend(self.children(node));
+        }
+        let proven = |holder: &u32| growth.holdings.get(holder).map_or(0, Holding::proven);
+        holders.sort_by_key(|holder| (std::cmp::Reverse(proven(holder)), *holder));
+        holders
+    }
+}

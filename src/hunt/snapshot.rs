@@ -1,0 +1,231 @@
+//! What is kept of a heap to be compared with later ones: which objects there were, and how much each
+//! held. A few bytes per object, so that several heaps can be kept beside each other.
+
+use std::time::Duration;
+
+use crate::heap::{Amount, Analysis, Flow, RootKind};
+use crate::python::objects::Kind;
+
+/// Types whose objects refer to nothing and change their size: all else that has no references is as
+/// large as it was made.
+const RESIZABLE: [&str; 4] = ["bytearray", "array.array", "_io.BytesIO", "_io.StringIO"];
+
+/// A heap as it was at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// When, since the hunt began.
+    pub at: Duration,
+    /// What there was in all.
+    pub totals: Totals,
+    /// The addresses of the types, by the numbers that the columns have.
+    kinds: Vec<u64>,
+    containers: Column,
+    leaves: Column,
+    /// What each container refers to and retains.
+    held: Vec<Held>,
+    /// Objects that refer to nothing and may grow.
+    resizable: Vec<Resizable>,
+}
+
+/// Sums over a heap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All objects, and the bytes that go with them.
+    pub heap: Amount,
+    /// What only native code holds.
+    pub native: Amount,
+    /// What nobody holds.
+    pub garbage: Amount,
+    /// Threads that run Python.
+    pub threads: u32,
+    /// The resident set, in bytes.
+    pub rss: u64,
+    /// For how long the target stood still for it.
+    pub paused: Duration,
+}
+
+/// How much a container holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Its references.
+    pub references: u32,
+    /// The objects that it retains.
+    pub objects: u32,
+    /// The bytes that it retains.
+    pub bytes: u64,
+}
+
+/// An object without references that may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resizable {
+    /// Its address.
+    pub address: u64,
+    /// The address of its type.
+    pub kind: u64,
+    /// All bytes that go with it.
+    pub bytes: u64,
+}
+
+/// Objects in the order of their addresses.
+#[derive(Debug, Default)]
+struct Column {
+    addresses: Vec<u64>,
+    kinds: Vec<u32>,
+}
+
+impl Snapshot {
+    /// What is to be kept of a heap that was captured at this time after the hunt began.
+    pub fn of(heap: &Analysis<'_>, at: Duration) -> Snapshot {
+        let graph = &heap.graph;
+        let kinds: Vec<u64> = graph.kinds().iter().map(|kind| kind.address).collect();
+        let first = graph.objects().start;
+        let leaves = Column::of(heap, graph.first_leaf()..graph.end());
+        let is_resizable: Vec<bool> = graph.kinds().iter().map(is_resizable).collect();
+        let resizable = (graph.first_leaf()..).zip(leaves.iter()).filter_map(|(node, object)| {
+            let (address, kind) = object;
+            let kind = kind as usize;
+            let grows = is_resizable.get(kind).copied().unwrap_or_default();
+            let kind = grows.then(|| kinds.get(kind).copied()).flatten()?;
+            Some(Resizable { address, kind, bytes: graph.size(node) })
+        });
+        let held = (first..graph.first_leaf()).map(|node| {
+            let Amount { bytes, objects } = heap.amount(node);
+            Held { references: graph.successors(node).len() as u32, objects, bytes }
+        });
+        Snapshot {
+            at,
+            totals: Totals::of(heap),
+            containers: Column::of(heap, first..graph.first_leaf()),
+            held: held.collect(),
+            resizable: resizable.collect(),
+            leaves,
+            kinds,
+        }
+    }
+
+    /// How much the container at this address holds, if there is one of this type.
+    pub fn held(&self, address: u64, kind: u64) -> Option<Held> {
+        let index = self.containers.find(address)?;
+        let same = self.kind_at(&self.containers, index) == Some(kind);
+        same.then(|| self.held.get(index).copied()).flatten()
+    }
+
+    /// The containers that have more references than in an earlier snapshot: their places, and how many
+    /// more.
+    pub fn grown_since<'a>(
+        &'a self,
+        before: &'a Snapshot,
+    ) -> impl Iterator<Item = (usize, u32)> + 'a {
+        let mut rest = before.containers.iter().zip(&before.held).peekable();
+        (0..).zip(self.containers.iter().zip(&self.held)).filter_map(move |(index, now)| {
+            let ((address, kind), held) = now;
+            while rest.next_if(|((other, _), _)| *other < address).is_some() {}
+            let ((other, other_kind), other_held) = *rest.peek()?;
+            let kind = self.kinds.get(kind as usize);
+            let is_same =
+                other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
+            let more = held.references.saturating_sub(other_held.references);
+            (is_same && more > 0).then_some((index, more))
+        })
+    }
+
+    /// The objects that may grow without references.
+    pub fn resizable(&self) -> &[Resizable] {
+        &self.resizable
+    }
+
+    /// The same of one object.
+    pub fn resizable_at(&self, address: u64, kind: u64) -> Option<Resizable> {
+        let index = self.resizable.binary_search_by_key(&address, |it| it.address).ok()?;
+        self.resizable.get(index).copied().filter(|it| it.kind == kind)
+    }
+
+    /// For each object of a later heap, containers first: since which of the snapshots it has been there
+    /// all the time, by number. The last of them is that of the heap itself.
+    pub fn births(snapshots: &[Snapshot]) -> Vec<u8> {
+        let Some((last, earlier)) = snapshots.split_last() else { return Vec::new() };
+        let count = last.containers.addresses.len() + last.leaves.addresses.len();
+        let mut births = vec![earlier.len() as u8; count];
+        let (containers, leaves) = births.split_at_mut(last.containers.addresses.len());
+        for (number, before) in earlier.iter().enumerate().rev() {
+            last.mark(&last.containers, before, &before.containers, containers, number as u8);
+            last.mark(&last.leaves, before, &before.leaves, leaves, number as u8);
+        }
+        births
+    }
+
+    /// Says of the objects of a column which have been there since the snapshot numbered `number`, if they
+    /// have been since the one that follows it.
+    fn mark(
+        &self,
+        own: &Column,
+        before: &Snapshot,
+        theirs: &Column,
+        births: &mut [u8],
+        number: u8,
+    ) {
+        let mut rest = theirs.iter().peekable();
+        for ((address, kind), birth) in own.iter().zip(births) {
+            while rest.next_if(|other| other.0 < address).is_some() {}
+            let Some(&(other, other_kind)) = rest.peek() else { return };
+            let kind = self.kinds.get(kind as usize);
+            let is_same =
+                other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
+            if is_same && *birth == number + 1 {
+                *birth = number;
+            }
+        }
+    }
+
+    fn kind_at(&self, column: &Column, index: usize) -> Option<u64> {
+        self.kinds.get(*column.kinds.get(index)? as usize).copied()
+    }
+}
+
+impl Column {
+    fn of(heap: &Analysis<'_>, nodes: std::ops::Range<u32>) -> Column {
+        let graph = &heap.graph;
+        let mut column = Column::default();
+        column.addresses.reserve_exact(nodes.len());
+        column.kinds.reserve_exact(nodes.len());
+        for node in nodes {
+            // Every object has an address; the order of nodes is that of addresses.
+            column.addresses.push(graph.address(&heap.capture, node).unwrap_or_default());
+            column.kinds.push(graph.kind_id(node).map_or(u32::MAX, |kind| kind.0));
+        }
+        column
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        self.addresses.iter().copied().zip(self.kinds.iter().copied())
+    }
+
+    fn find(&self, address: u64) -> Option<usize> {
+        self.addresses.binary_search(&address).ok()
+    }
+}
+
+impl Totals {
+    fn of(heap: &Analysis<'_>) -> Totals {
+        let facts = heap.capture.facts;
+        let mut totals = Totals {
+            heap: heap.total(),
+            rss: facts.rss,
+            paused: facts.paused,
+            ..Totals::default()
+        };
+        for (node, root) in (1_u32..).zip(heap.graph.roots()) {
+            match root.kind {
+                RootKind::Native => totals.native = heap.amount(node),
+                RootKind::Garbage => totals.garbage = heap.amount(node),
+                RootKind::Thread { .. } => totals.threads += 1,
+                _ => {}
+            }
+        }
+        totals
+    }
+}
+
+fn is_resizable(kind: &Kind) -> bool {
+    RESIZABLE.contains(&&*kind.name)
+}

@@ -1,0 +1,128 @@
+//! Whether a quantity grows, steadily: what tells a leak from a cache that is filled, a queue that is
+//! drained, or a load that came once.
+
+use std::time::Duration;
+
+/// A quantity at several moments, in order.
+pub type Series = Vec<(Duration, f64)>;
+
+/// In each interval it must have grown by at least so much of what it grew on average, give or take the
+/// scatter of a count.
+const LEAST_SHARE: f64 = 0.5;
+/// What it loses again meanwhile must stay below so much of what it gains.
+const MOST_LOST: f64 = 0.3;
+/// A series with more points is looked at in so many parts.
+const PARTS: usize = 10;
+
+/// A steady growth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trend {
+    /// From the first to the last moment.
+    pub net: f64,
+    /// On average.
+    pub per_second: f64,
+    /// One minus the chance that what goes up and down at random would have gone up so consistently.
+    pub confidence: f64,
+}
+
+/// The growth of a quantity between few moments, if it has been steady: it has grown in each interval,
+/// and at no time much slower than at others.
+pub fn trend(series: &[(Duration, f64)]) -> Option<Trend> {
+    let ([first, .., last], intervals) = (series, series.windows(2)) else { return None };
+    let time = last.0.checked_sub(first.0)?.as_secs_f64();
+    let net = last.1 - first.1;
+    let per_second = net / time;
+    if !per_second.is_finite() || per_second <= 0.0 {
+        return None;
+    }
+    for interval in intervals.clone() {
+        let [before, after] = interval else { continue };
+        let grown = after.1 - before.1;
+        let expected = per_second * (after.0.saturating_sub(before.0)).as_secs_f64();
+        if grown <= 0.0 || grown + 2.0 * grown.sqrt() < LEAST_SHARE * expected {
+            return None;
+        }
+    }
+    let confidence = 1.0 - 0.5_f64.powi(intervals.len() as i32);
+    Some(Trend { net, per_second, confidence })
+}
+
+/// How sure the growth of a quantity is that was looked at many times; `None`: it came and went.
+pub fn confidence(series: &[(Duration, f64)]) -> Option<f64> {
+    let [first, .., last] = series else { return None };
+    let gained = last.1 - first.1;
+    let mut highest = first.1;
+    let mut lost: f64 = 0.0;
+    for &(_, value) in series {
+        highest = highest.max(value);
+        lost = lost.max(highest - value);
+    }
+    if gained <= 0.0 || lost > MOST_LOST * gained {
+        return None;
+    }
+    let parts = PARTS.min(series.len() - 1);
+    let at = |part: usize| series.get(part * (series.len() - 1) / parts).map(|point| point.1);
+    let grown = (0..parts).filter(|&part| at(part + 1) > at(part)).count();
+    Some(1.0 - chance_of_heads(parts as u32, grown as u32))
+}
+
+/// The chance that so many tosses of a coin give so many heads or more.
+fn chance_of_heads(tosses: u32, heads: u32) -> f64 {
+    let mut ways = 1.0;
+    let mut sum = 0.0;
+    for found in 0..=tosses {
+        if found >= heads {
+            sum += ways;
+        }
+        ways *= f64::from(tosses - found) / f64::from(found + 1);
+    }
+    sum * 0.5_f64.powi(tosses as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(values: &[f64]) -> Series {
+        (0..).map(Duration::from_secs).zip(values.iter().copied()).collect()
+    }
+
+    #[test]
+    fn what_grows_by_as_much_each_time_is_steady() {
+        let trend = trend(&series(&[100.0, 120.0, 139.0, 160.0])).expect("steady");
+        assert_eq!((trend.net, trend.per_second, trend.confidence), (60.0, 20.0, 0.875));
+        assert!(super::trend(&series(&[0.0, 1.0, 4.0, 6.0])).is_some(), "small counts scatter");
+    }
+
+    #[test]
+    fn what_slows_down_or_falls_is_not() {
+        for values in [
+            &[0.0, 1000.0, 1500.0, 1600.0][..],
+            &[0.0, 1000.0, 1000.0, 1000.0],
+            &[0.0, 50.0, 20.0, 90.0],
+            &[5.0, 5.0, 5.0],
+            &[9.0, 5.0, 1.0],
+            &[1.0],
+            &[],
+        ] {
+            assert_eq!(trend(&series(values)), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_saw_tooth_is_not_a_growth() {
+        let rising: Vec<f64> = (0..100).map(f64::from).collect();
+        assert!(confidence(&series(&rising)).is_some_and(|sure| sure > 0.999));
+        let saw: Vec<f64> = (0..100).map(|n| f64::from(n % 40)).collect();
+        assert_eq!(confidence(&series(&saw)), None);
+        assert_eq!(confidence(&series(&[7.0; 50])), None);
+    }
+
+    #[test]
+    fn heads_are_as_likely_as_tails() {
+        assert_eq!(chance_of_heads(3, 3), 0.125);
+        assert_eq!(chance_of_heads(3, 0), 1.0);
+        assert_eq!(chance_of_heads(10, 0), 1.0);
+        assert!((chance_of_heads(10, 9) - 11.0 / 1024.0).abs() < 1e-12);
+    }
+}
