@@ -7,6 +7,7 @@
 //! - [`python`]: CPython in memory: finding it, its threads, frames and allocators.
 //! - [`heap`]: a copy of a process's memory, taken in one pause, and the graph of its objects.
 //! - [`profile`]: stacks with weights.
+//! - [`hunt`]: who makes memory grow.
 //! - [`render`]: a profile as a picture or a file.
 //! - [`cli`]: the command line. Only this layer prints, exits and knows a person.
 //!
@@ -42,6 +43,7 @@
 
 pub mod cli;
 pub mod heap;
+pub mod hunt;
 pub mod memory;
 pub mod profile;
 pub mod python;
