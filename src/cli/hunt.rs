@@ -64,7 +64,8 @@ pub struct Args {
 impl Args {
     fn options(&self, duration: Duration) -> Options {
         let max_memory = self.max_memory.map(|size| size.as_u64());
-        Options { duration, capture: CaptureOptions { pausing: true, max_memory } }
+        let capture = CaptureOptions { pausing: true, max_memory };
+        Options { duration, capture, way: self.breakpoints.way() }
     }
 }
 

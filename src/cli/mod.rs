@@ -54,9 +54,9 @@ enum Command {
     Heap(heap::Args),
     Diff(diff::Args),
     Dump(dump::Args),
-    /// Sample a process on behalf of another leakspy.
+    /// Sample or watch a process on behalf of another leakspy.
     #[command(hide = true)]
-    Guardian,
+    Guardian(guardian::Args),
 }
 
 impl Cli {
@@ -69,7 +69,7 @@ impl Cli {
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
-            Command::Guardian => (guardian::run(), None),
+            Command::Guardian(args) => (guardian::run(args), None),
         };
         match result {
             Ok(status) => status,

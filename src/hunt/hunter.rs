@@ -6,14 +6,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::finding::Finding;
+use super::feeders::{Outcome, WatchError, WatchOptions, Watched, Watching};
+use super::finding::{Feeder, Finding};
 use super::native::native;
 use super::snapshot::Snapshot;
 use super::suspects::{Key, Suspect, suspects};
 use super::trend::{Series, confidence};
 use super::verdict::{SCHEMA, Standstill, Verdict};
+use super::words::{Meaning, Word, growth_word};
 use crate::heap::{Analysis, CaptureOptions, HeapError};
-use crate::python::Python;
+use crate::memory::Memory;
+use crate::python::{Origin, Python};
+use crate::target::breakpoint::Way;
 use crate::target::{Process, ProcessError};
 
 /// When the heap is looked at, as parts of the time.
@@ -48,6 +52,8 @@ pub struct Options {
     pub duration: Duration,
     /// How its heap is captured.
     pub capture: CaptureOptions,
+    /// How breakpoints are set; `None`: the first way that works.
+    pub way: Option<Way>,
 }
 
 /// How far a hunt is.
@@ -61,6 +67,15 @@ pub enum Phase {
     Over,
 }
 
+/// A suspect being watched.
+#[derive(Debug)]
+struct Trail {
+    key: Key,
+    words: Vec<Word>,
+    /// The sum of the sizes of what holds it, read many times.
+    sizes: Series,
+}
+
 /// A hunt that goes on.
 #[derive(Debug)]
 pub struct Hunter {
@@ -71,7 +86,11 @@ pub struct Hunter {
     began: Instant,
     snapshots: Vec<Snapshot>,
     suspects: Vec<Suspect>,
-    sizes: Vec<(Key, Series)>,
+    /// What is watched, in the order of the findings of the watch.
+    watched: Vec<Trail>,
+    watching: Option<Watching>,
+    outcome: Option<Outcome>,
+    trouble: Option<WatchError>,
     resident: Series,
     last_read: Option<Instant>,
     /// How long it took to look at the heap.
@@ -96,7 +115,10 @@ impl Hunter {
             began: Instant::now(),
             snapshots: Vec::new(),
             suspects: Vec::new(),
-            sizes: Vec::new(),
+            watched: Vec::new(),
+            watching: None,
+            outcome: None,
+            trouble: None,
             resident: Vec::new(),
             last_read: None,
             effort: Duration::ZERO,
@@ -145,8 +167,24 @@ impl Hunter {
             self.last_read = Some(Instant::now());
             self.read();
         }
-        std::thread::sleep(tick.min(left).min(READ_EVERY));
+        let rest = tick.min(left).min(READ_EVERY);
+        match &mut self.watching {
+            Some(watching) => {
+                if let Err(error) = watching.step(rest) {
+                    self.trouble = Some(error);
+                    self.watching = None;
+                } else if watching.is_settled() || watching.has_ended() {
+                    self.stop_watching();
+                }
+            }
+            None => std::thread::sleep(rest),
+        }
         Ok(())
+    }
+
+    /// Why nobody could be watched, if so.
+    pub fn trouble(&self) -> Option<&WatchError> {
+        self.trouble.as_ref()
     }
 
     /// Comes to an end now, with what is known.
@@ -166,7 +204,8 @@ impl Hunter {
             return Err(HuntError::TooShort);
         }
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();
-        let pauses = self.snapshots.iter().map(|it| it.totals.paused.as_secs_f64());
+        let watch = self.outcome.as_ref().map(|outcome| outcome.pauses).unwrap_or_default();
+        let pauses = self.snapshots.iter().map(|it| it.totals.paused);
         let mut findings: Vec<Finding> =
             self.suspects.iter().filter_map(|it| self.told(it)).collect();
         let has_threads = self.suspects.iter().any(|it| it.key == Key::Threads && it.is_steady);
@@ -183,7 +222,10 @@ impl Hunter {
             duration_s: last.at.as_secs_f64(),
             captures: self.snapshots.len() as u32,
             complete: self.complete,
-            pause_s: Standstill { max: pauses.clone().fold(0.0, f64::max), total: pauses.sum() },
+            pause_s: Standstill {
+                max: pauses.clone().max().unwrap_or_default().max(watch.max).as_secs_f64(),
+                total: (pauses.sum::<Duration>() + watch.total).as_secs_f64(),
+            },
             objects: last.totals.heap.objects.into(),
             bytes: last.totals.heap.bytes,
             rss_bytes: last.totals.rss,
@@ -198,10 +240,15 @@ impl Hunter {
         if !suspect.is_steady {
             return None;
         }
-        if let Some((_, sizes)) = self.sizes.iter().find(|(key, _)| *key == suspect.key)
-            && sizes.len() > 1
+        let trail = self.watched.iter().position(|trail| trail.key == suspect.key);
+        if let Some(trail) = trail.and_then(|index| self.watched.get(index))
+            && trail.sizes.len() > 1
         {
-            finding.confidence = confidence(sizes)?.max(finding.confidence);
+            finding.confidence = confidence(&trail.sizes)?.max(finding.confidence);
+        }
+        let outcome = self.outcome.as_ref();
+        if let Some(fed) = trail.zip(outcome).and_then(|(index, it)| it.findings.get(index)) {
+            finding.feeders = fed.feeders.iter().map(feeder).collect();
         }
         Some(finding)
     }
@@ -215,6 +262,7 @@ impl Hunter {
 
     /// Looks at the heap.
     fn look(&mut self) -> Result<(), HuntError> {
+        self.stop_watching();
         let begun = Instant::now();
         let at = self.began.elapsed();
         let heap = match Analysis::of(&self.process, &self.python, &self.options.capture) {
@@ -227,13 +275,53 @@ impl Hunter {
             self.suspects = suspects(&heap, &self.python, &self.snapshots);
             self.suspects.truncate(MOST);
         }
-        drop(heap);
         self.effort = begun.elapsed();
         if self.snapshots.len() == LOOKS.len() {
             self.complete = true;
             return self.end();
         }
+        if self.snapshots.len() == FEWEST_LOOKS {
+            self.watched = self.suspects.iter().map(|it| self.trail(it, &heap)).collect();
+
+            drop(heap);
+            self.watch();
+        }
         Ok(())
+    }
+
+    /// What to watch of a suspect.
+    fn trail(&self, suspect: &Suspect, heap: &Analysis<'_>) -> Trail {
+        let mut decoder = heap.graph.decoder().clone();
+        let mut word =
+            |&object: &u64| growth_word(&heap.capture, &self.python, &mut decoder, object);
+        let words = suspect.watch.iter().filter_map(&mut word).collect();
+        Trail { key: suspect.key, words, sizes: Vec::new() }
+    }
+
+    /// Begins to watch.
+    fn watch(&mut self) {
+        let watched: Vec<Watched> =
+            self.watched.iter().map(|trail| Watched { words: trail.words.clone() }).collect();
+        if watched.iter().all(|watched| watched.words.is_empty()) {
+            return;
+        }
+        let options = WatchOptions { way: self.options.way, ..WatchOptions::default() };
+        match Watching::start(&self.process, &self.python, &watched, &options) {
+            Ok(watching) => self.watching = Some(watching),
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    /// Lets the target go, and keeps what was seen.
+    fn stop_watching(&mut self) {
+        let Some(mut watching) = self.watching.take() else { return };
+        watching.stop();
+        while !watching.has_ended() && self.trouble.is_none() {
+            if let Err(error) = watching.step(READ_EVERY) {
+                self.trouble = Some(error);
+            }
+        }
+        self.outcome = Some(watching.finish());
     }
 
     /// Reads what costs the target nothing.
@@ -242,10 +330,35 @@ impl Hunter {
         if let Ok(bytes) = self.process.resident_bytes() {
             self.resident.push((now, bytes as f64));
         }
+        for trail in &mut self.watched {
+            let mut sum = 0.0;
+            for word in trail.words.iter().filter(|word| word.meaning == Meaning::Size) {
+                match self.process.u64(word.address) {
+                    Ok(size) => sum += size as f64,
+                    // What cannot be read any more has gone.
+                    Err(_) => continue,
+                }
+            }
+            if trail.words.iter().any(|word| word.meaning == Meaning::Size) {
+                trail.sizes.push((now, sum));
+            }
+        }
     }
 
     fn end(&mut self) -> Result<(), HuntError> {
+        self.stop_watching();
         self.is_over = true;
         Ok(())
+    }
+}
+
+/// A stack that was seen, and the frame in it that belongs to the program's own code.
+fn feeder(seen: &super::feeders::Feeder) -> Feeder {
+    let is_own = |file: &str| Origin::of(file).0 == Origin::Program;
+    Feeder {
+        share: seen.share,
+        hits: seen.hits,
+        own: seen.stack.iter().find(|frame| is_own(&frame.file)).cloned(),
+        stack: seen.stack.clone(),
     }
 }

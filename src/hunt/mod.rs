@@ -2,19 +2,29 @@
 //!
 //! Several captures of the heap, some seconds apart, tell what is new and stays
 //! ([`snapshot`], [`growth`]), where it is attached ([`places`]) and whether that goes on steadily
-//! ([`trend`], [`suspects`]). While the hunt lasts, a write watchpoint on the one word that changes when a
-//! holder grows shows every stack that feeds it.
+//! ([`trend`], [`suspects`]).
+//!
+//! Of an object that grows, one [word](words) changes at every growth. A process of its own
+//! [watches](watch) such words and [tells](messages) of each change with the stack that made it, and
+//! [feeders] are what becomes of that. The [`hunter`] leads through it all, to the [`verdict`].
 
 pub mod collector;
+pub mod feeders;
 pub mod finding;
 pub mod growth;
 mod hints;
 pub mod hunter;
+pub mod messages;
 mod names;
 mod native;
+mod newborn;
 pub mod places;
 pub mod snapshot;
 pub mod suspects;
+mod tally;
 mod threads;
 pub mod trend;
+mod turns;
 pub mod verdict;
+pub mod watch;
+pub mod words;

@@ -48,15 +48,6 @@ pub enum Key {
     Threads,
 }
 
-/// An object that changes when the growth goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watch {
-    /// Its size does.
-    Size(u64),
-    /// The references to it do: it is the type, or the code, of what piles up.
-    References(u64),
-}
-
 /// What seems to leak.
 #[derive(Debug, Clone)]
 pub struct Suspect {
@@ -64,8 +55,9 @@ pub struct Suspect {
     pub key: Key,
     /// What is known of it; nobody knows yet who feeds it.
     pub finding: Finding,
-    /// What to watch in order to learn that.
-    pub watch: Vec<Watch>,
+    /// The objects whose [growth words](super::words) tell that: holders, or the type or the code of what
+    /// piles up.
+    pub watch: Vec<u64>,
     /// Whether it has grown in every interval, at about the same pace. If not it may be worth watching,
     /// but is nothing to tell of.
     pub is_steady: bool,
@@ -296,26 +288,26 @@ impl Judge<'_> {
     }
 
     /// What to watch.
-    fn watch(&self, kind: LeakKind, place: &Place, grown: TypeId) -> Vec<Watch> {
+    fn watch(&self, kind: LeakKind, place: &Place, grown: TypeId) -> Vec<u64> {
         let graph = &self.heap.graph;
         let of_type = || {
             let kind = graph.kinds().get(grown.0 as usize).filter(|kind| kind.counts_instances());
-            kind.map(|kind| Watch::References(kind.address))
+            kind.map(|kind| kind.address)
         };
         match kind {
             LeakKind::Container | LeakKind::Spread => {
                 let holders = place.holders.iter().chain([&place.node]);
-                let mut sizes: Vec<Watch> = Vec::new();
+                let mut sizes: Vec<u64> = Vec::new();
                 for (address, _) in holders.filter_map(|&node| self.identity(node)) {
-                    if !sizes.contains(&Watch::Size(address)) && sizes.len() < SAMPLE {
-                        sizes.push(Watch::Size(address));
+                    if !sizes.contains(&address) && sizes.len() < SAMPLE {
+                        sizes.push(address);
                     }
                 }
                 sizes
             }
             LeakKind::Tasks => {
                 let examples = place.holding.examples.iter();
-                let mut code: Vec<Watch> =
+                let mut code: Vec<u64> =
                     examples.filter_map(|&node| self.code_below(node)).collect();
                 code.dedup();
                 code
@@ -328,12 +320,12 @@ impl Judge<'_> {
     }
 
     /// The code that a coroutine or generator at or below this node runs.
-    fn code_below(&self, node: u32) -> Option<Watch> {
+    fn code_below(&self, node: u32) -> Option<u64> {
         let graph = &self.heap.graph;
         let name = |node| graph.kind(node).map(|kind| &*kind.name);
         let running = nearest(graph, node, |node| name(node).is_some_and(waits))?;
         let code = nearest(graph, running, |node| name(node) == Some("code"))?;
-        self.identity(code).map(|(address, _)| Watch::References(address))
+        self.identity(code).map(|(address, _)| address)
     }
 
     /// Containers that grow though nothing new hangs from them: what they hold hangs from others as
@@ -432,7 +424,7 @@ impl Judge<'_> {
             hint,
             feeders: Vec::new(),
         };
-        let (key, watch) = (Key::Object(address), vec![Watch::Size(address)]);
+        let (key, watch) = (Key::Object(address), vec![address]);
         Some(Suspect { key, finding, watch, is_steady: rise.is_steady })
     }
 
@@ -472,7 +464,7 @@ impl Judge<'_> {
             hint,
             feeders: Vec::new(),
         };
-        let (key, watch) = (Key::Object(now.address), vec![Watch::Size(now.address)]);
+        let (key, watch) = (Key::Object(now.address), vec![now.address]);
         Some(Suspect { key, finding, watch, is_steady: rise.is_steady })
     }
 
@@ -504,7 +496,7 @@ impl Judge<'_> {
             feeders: Vec::new(),
         };
         let started = threads::started(&self.heap.capture, self.python, &self.heap.graph);
-        let watch = started.map(Watch::Size).into_iter().collect();
+        let watch = started.into_iter().collect();
         Some(Suspect { key: Key::Threads, finding, watch, is_steady: rise.is_steady })
     }
 

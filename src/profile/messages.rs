@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::python::RawFrame;
+use crate::python::traced::TraceError;
 use crate::target::breakpoint::Way;
 
 /// What the guardian is to do.
@@ -60,6 +61,17 @@ pub enum End {
         /// What.
         why: String,
     },
+}
+
+impl From<TraceError> for End {
+    fn from(error: TraceError) -> End {
+        match error {
+            TraceError::Ended => End::TargetEnded,
+            TraceError::Replaced => End::Replaced,
+            TraceError::Denied { tid } => End::Denied { tid },
+            TraceError::Failed { why } => End::Failed { why },
+        }
+    }
 }
 
 /// A look at the target: a while in which its allocations were counted. Times are in nanoseconds.

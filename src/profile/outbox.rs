@@ -10,8 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-use super::messages::Message;
+use serde::Serialize;
 
 /// How much may be kept, in bytes: some dozen looks.
 const MUCH: usize = 1 << 20;
@@ -31,7 +30,7 @@ impl Outbox {
     }
 
     /// Sends a message, now or later. An error means that nobody listens any more.
-    pub fn post(&mut self, message: &Message) -> io::Result<()> {
+    pub fn post(&mut self, message: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.kept, message)?;
         self.kept.push(b'\n');
         self.send()
@@ -75,7 +74,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::profile::messages::End;
+    use crate::profile::messages::{End, Message};
 
     fn message() -> Message {
         Message::Ended(End::Failed { why: "x".repeat(1000) })

@@ -4,6 +4,7 @@
 //! arrives, while its code objects are still there.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -117,7 +118,9 @@ impl Recorder {
         let python = Python::attach(&process)?;
         let command = process.command()?;
         let pid = process.pid();
-        let mut guardian = guardian::spawn().map_err(RecordError::Guardian)?;
+        let program = Path::new(guardian::THIS_PROGRAM);
+        let mut guardian =
+            guardian::spawn(program, guardian::Work::Sample).map_err(RecordError::Guardian)?;
         let (Some(mut control), Some(reports)) = (guardian.stdin.take(), guardian.stdout.take())
         else {
             return Err(RecordError::Guardian(io::ErrorKind::BrokenPipe.into()));

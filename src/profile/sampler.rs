@@ -10,28 +10,22 @@
 //! and let go of first.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
 use super::outbox::Outbox;
-use crate::memory::ReadError;
-use crate::python::{Python, RawStack, ThreadState};
+use crate::python::RawStack;
+use crate::python::traced::{TraceError, TracedPython, has_ended};
+use crate::target::Process;
 use crate::target::breakpoint::{Breakpoints, Way};
-use crate::target::tracees::{Event, Tracees};
+use crate::target::tracees::Event;
 use crate::target::waits::Waits;
-use crate::target::{AddressSpace, Process, ThreadIds};
-
-/// How often threads are looked for that have blocked the signal of a hit, in nanoseconds: what they
-/// allocate until then is not seen.
-const UNBLOCK_EVERY: u64 = 1_000_000_000;
 
 /// How often it is checked between looks that the target is still there, in nanoseconds.
 const CHECK_EVERY: u64 = 100_000_000;
@@ -41,8 +35,6 @@ const WHILE_FULL: Duration = Duration::from_millis(10);
 /// How long the threads of a target may be unreadable, in nanoseconds, and how often they are tried.
 const UNREADABLE: u64 = 1_000_000_000;
 const WHILE_UNREADABLE: Duration = Duration::from_millis(5);
-/// How often their list is read at once if it leads to nowhere.
-const TRIES: usize = 20;
 
 /// Serves one request: samples until `control` is closed or readable, and reports to `reports`.
 /// An error means that nobody listens any more.
@@ -57,18 +49,11 @@ pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -
                 Err(Trouble::End(end)) => end,
             }
         }
-        Err(End::Failed { .. }) if has_ended(request) => End::TargetEnded,
+        Err(End::Failed { .. }) if has_ended(request.pid, request.started) => End::TargetEnded,
         Err(end) => end,
     };
     reports.post(&Message::Ended(end))?;
     reports.send_all()
-}
-
-/// Whether the target has ended, or is just ending: then it does not matter what could not be read.
-fn has_ended(request: &Request) -> bool {
-    let Ok(process) = Process::open(request.pid) else { return true };
-    let has_memory = process.address_space().is_ok_and(|memory| !memory.is_gone());
-    process.started() != request.started || !has_memory
 }
 
 /// Why sampling cannot go on.
@@ -85,17 +70,16 @@ impl From<io::Error> for Trouble {
     }
 }
 
+impl From<TraceError> for Trouble {
+    fn from(error: TraceError) -> Trouble {
+        Trouble::End(error.into())
+    }
+}
+
 struct Sampler {
-    process: Process,
-    program: AddressSpace,
-    python: Python,
+    target: TracedPython,
     calls: Calls,
-    tracees: Tracees,
     breakpoints: Breakpoints,
-    states: FxHashMap<i32, ThreadState>,
-    last_states: Vec<ThreadState>,
-    /// When threads that block our signal were last looked for.
-    traps_unblocked: u64,
     planner: Planner,
     random: fastrand::Rng,
     costs: Costs,
@@ -107,35 +91,21 @@ struct Sampler {
 impl Sampler {
     fn attach(request: &Request) -> Result<Sampler, End> {
         let failed = |error: &dyn std::fmt::Display| End::Failed { why: error.to_string() };
-        let process = Process::open(request.pid).map_err(|_| End::TargetEnded)?;
-        if process.started() != request.started {
-            return Err(End::TargetEnded);
-        }
-        let program = process.address_space().map_err(|error| failed(&error))?;
-        let python = Python::attach(&process).map_err(|error| failed(&error))?;
+        let mut target = TracedPython::open(request.pid, request.started)?;
         let same = Process::open(request.pid).map_err(|_| End::TargetEnded)?;
-        let calls = Calls::choose(&python, same).map_err(|error| failed(&error))?;
-        let mut tracees = Tracees::new().map_err(|error| failed(&error))?;
-        let mut states = FxHashMap::default();
-        let last_states = take_up_threads(&process, &python, &mut tracees, &mut states)?;
-        tracees.unblock_traps(&process).map_err(|error| failed(&error))?;
-        let first = *states.keys().next().ok_or(End::TargetEnded)?;
-        let breakpoints = Breakpoints::prepare(request.way, &calls.spots(), &mut tracees, first)
+        let calls = Calls::choose(&target.python, same).map_err(|error| failed(&error))?;
+        let first = target.begin()?;
+        let spots = calls.spots();
+        let breakpoints = Breakpoints::prepare(request.way, &spots, &mut target.tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
         let costs = match breakpoints.way() {
             Way::Perf => Costs::measured().map_err(|error| failed(&error))?,
             Way::Ptrace => Costs::unknown(),
         };
         Ok(Sampler {
-            process,
-            program,
-            python,
+            target,
             calls,
-            tracees,
             breakpoints,
-            states,
-            last_states,
-            traps_unblocked: now(),
             planner: Planner::new(request.rate, costs.of_counted_hit()),
             random: fastrand::Rng::new(),
             costs,
@@ -175,10 +145,10 @@ impl Sampler {
             if self.wait(control, until.min(now().saturating_add(CHECK_EVERY)))? {
                 return Ok(true);
             }
-            while let Some(event) = self.tracees.next_event()? {
+            while let Some(event) = self.target.tracees.next_event()? {
                 self.between_looks(event)?;
             }
-            self.check_program()?;
+            self.target.check_program()?;
         }
         Ok(false)
     }
@@ -188,43 +158,19 @@ impl Sampler {
     fn check_target(&mut self, control: BorrowedFd<'_>) -> Result<(), Trouble> {
         let until = now().saturating_add(UNREADABLE);
         loop {
-            self.check_program()?;
-            match self.check_threads() {
-                Err(trouble) if now() > until => return Err(trouble),
+            self.target.check_program()?;
+            match self.target.check_threads() {
+                Err(error) if now() > until => return Err(error.into()),
                 Err(_) if !self.idle(control, WHILE_UNREADABLE)? => {}
                 _ => return Ok(()),
             }
         }
     }
 
-    fn check_threads(&mut self) -> Result<(), Trouble> {
-        if now().saturating_sub(self.traps_unblocked) > UNBLOCK_EVERY {
-            self.traps_unblocked = now();
-            self.tracees.unblock_traps(&self.process)?;
-        }
-        if self.python.thread_states(&self.process).is_ok_and(|now| now == self.last_states) {
-            return Ok(());
-        }
-        let Sampler { process, python, tracees, states, .. } = self;
-        self.last_states =
-            take_up_threads(process, python, tracees, states).map_err(Trouble::End)?;
-        Ok(())
-    }
-
-    /// Whether the target still runs the program that it ran in the beginning. A thread that is not
-    /// traced can replace it, and nothing else tells us.
-    fn check_program(&self) -> Result<(), Trouble> {
-        match self.program.is_gone() {
-            false => Ok(()),
-            true if self.process.is_alive() => Err(Trouble::End(End::Replaced)),
-            true => Err(Trouble::End(End::TargetEnded)),
-        }
-    }
-
     /// A hit outside any look was on its way when the last one ended.
     fn between_looks(&mut self, event: Event) -> Result<(), Trouble> {
         match event {
-            Event::Hit { tid } => Ok(self.tracees.resume(tid)?),
+            Event::Hit { tid } | Event::Began { tid } => Ok(self.target.tracees.resume(tid)?),
             Event::Ended { tid } => {
                 self.forget(tid);
                 Ok(())
@@ -235,7 +181,7 @@ impl Sampler {
 
     fn forget(&mut self, tid: i32) {
         self.breakpoints.forget(tid);
-        self.states.remove(&tid);
+        self.target.forget(tid);
     }
 
     /// Arms, takes samples, and disarms again.
@@ -249,34 +195,34 @@ impl Sampler {
         // The first hit tells how long a gap the look began in.
         let in_burst = plan.stands_for.is_some() && plan.chance < 1.0;
         self.awaited.clear();
-        let threads = self.tracees.threads();
+        let threads = self.target.tracees.threads();
         // What each way does not tell of when threads had no processor.
         let waits = self.breakpoints.way() == Way::Ptrace;
-        let waits = waits.then(|| Waits::until_now(&self.process, &threads));
+        let waits = waits.then(|| Waits::until_now(&self.target.process, &threads));
         if waits.is_none() && in_burst {
-            let is_ready = |tid: &i32| self.process.thread_state(*tid) == Some('R');
+            let is_ready = |tid: &i32| self.target.process.thread_state(*tid) == Some('R');
             open.ready = threads.iter().copied().filter(is_ready).collect();
         }
         let begun = now();
         for &tid in &threads {
             let mut skip =
                 || if in_burst { 0 } else { hits_to_pass(&mut self.random, plan.chance) };
-            if self.breakpoints.arm(&mut self.tracees, tid, &mut skip)? && in_burst {
+            if self.breakpoints.arm(&mut self.target.tracees, tid, &mut skip)? && in_burst {
                 self.awaited.extend((0..spots.len()).map(|spot| (tid, spot)));
             }
         }
         open.opened = u64::midpoint(begun, now());
         let result = self.until_over(&mut open, control);
         let closing = now();
-        self.breakpoints.disarm(&mut self.tracees)?;
+        self.breakpoints.disarm(&mut self.target.tracees)?;
         let closed = u64::midpoint(closing, now());
         result?;
         // Hits that came before the end belong to the look.
-        while let Some(event) = self.tracees.next_event()? {
+        while let Some(event) = self.target.tracees.next_event()? {
             self.during_look(event, &mut open)?;
         }
         if let Some(before) = waits {
-            open.waited = Waits::until_now(&self.process, &threads).since(&before);
+            open.waited = Waits::until_now(&self.target.process, &threads).since(&before);
         }
         let hits = self.hits_since(&open);
         let interruptions = self.breakpoints.interruptions();
@@ -288,10 +234,10 @@ impl Sampler {
     fn until_over(&mut self, open: &mut Open, control: BorrowedFd<'_>) -> Result<(), Trouble> {
         let until = open.opened.saturating_add(open.plan.longest.as_nanos() as u64);
         while now() < until && open.taken.len() < open.plan.samples as usize {
-            if self.wait(control, until)? || self.tracees.threads().is_empty() {
+            if self.wait(control, until)? || self.target.tracees.threads().is_empty() {
                 break;
             }
-            while let Some(event) = self.tracees.next_event()? {
+            while let Some(event) = self.target.tracees.next_event()? {
                 self.during_look(event, open)?;
             }
         }
@@ -318,7 +264,7 @@ impl Sampler {
         // Where the kernel cannot let hits pass, it is done here, and each is a stop.
         let passes = !self.breakpoints.can_skip() && self.random.f64() >= open.plan.chance;
         let sample = if passes { None } else { self.look_at(tid, open.plan.chance) };
-        let resumed = self.tracees.resume(tid);
+        let resumed = self.target.tracees.resume(tid);
         let done = now();
         if let Some(before) = open.stops.iter().rev().find(|stop| stop.tid == tid) {
             self.costs.note_round(seen.saturating_sub(before.resumed));
@@ -337,12 +283,13 @@ impl Sampler {
     }
 
     fn look_at(&mut self, tid: i32, chance: f64) -> Option<(Asked, Sample)> {
-        let asked = self.calls.asked(&self.python, &self.process, &self.breakpoints, tid)?;
+        let asked =
+            self.calls.asked(&self.target.python, &self.target.process, &self.breakpoints, tid)?;
         let pass = hits_to_pass(&mut self.random, chance);
         // A thread whose skip could not be set is stopped by its next hit, which costs a little.
         let _ = self.breakpoints.skip(tid, asked.spot, pass);
-        let state = self.states.get(&tid)?;
-        self.python.copy_stack(&self.process, state.address, &mut self.stack).ok()?;
+        let state = self.target.state(tid)?;
+        self.target.python.copy_stack(&self.target.process, state.address, &mut self.stack).ok()?;
         let sample = Sample {
             tid,
             pthread: state.pthread,
@@ -361,74 +308,10 @@ impl Sampler {
     /// Sleeps until something happens in the target, `until` is reached, or there is word from whom
     /// we work for: then it is true.
     fn wait(&self, control: BorrowedFd<'_>, until: u64) -> io::Result<bool> {
-        let left = Duration::from_nanos(until.saturating_sub(now()));
-        let mut news = [
-            PollFd::new(control, PollFlags::POLLIN),
-            PollFd::new(self.tracees.as_fd(), PollFlags::POLLIN),
-        ];
-        match ppoll(&mut news, Some(TimeSpec::from(left)), None) {
-            Ok(_) => Ok(news[0].revents().is_some_and(|events| !events.is_empty())),
-            Err(nix::errno::Errno::EINTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.target.wait(control, Duration::from_nanos(until.saturating_sub(now())))
     }
 
-    /// Disarms all and lets all go, whatever it takes: what stays armed dies of its next hit.
     fn let_go(&mut self) {
-        loop {
-            let disarmed = self.breakpoints.disarm(&mut self.tracees);
-            if !self.breakpoints.is_armed() || self.tracees.threads().is_empty() {
-                break;
-            }
-            if disarmed.is_err() && !self.process.is_alive() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.tracees.release();
+        self.target.let_go(&mut self.breakpoints);
     }
-}
-
-/// The threads of a target that nobody holds still. While they come and go their list can lead to
-/// nowhere, and is read again.
-fn thread_states(process: &Process, python: &Python) -> Result<Vec<ThreadState>, ReadError> {
-    let mut tries = 1;
-    loop {
-        match python.thread_states(process) {
-            Err(error) if error.may_pass() && tries < TRIES => tries += 1,
-            states => return states,
-        }
-    }
-}
-
-/// Traces the Python threads that are not traced yet, and notes which is which.
-fn take_up_threads(
-    process: &Process,
-    python: &Python,
-    tracees: &mut Tracees,
-    by_tid: &mut FxHashMap<i32, ThreadState>,
-) -> Result<Vec<ThreadState>, End> {
-    let states =
-        thread_states(process, python).map_err(|error| End::Failed { why: error.to_string() })?;
-    let ids = ThreadIds::read(process).map_err(|_| End::TargetEnded)?;
-    by_tid.clear();
-    for &state in &states {
-        let Some(tid) = state.native_id.and_then(|inner| ids.outer(inner)) else { continue };
-        if !tracees.contains(tid) {
-            match tracees.seize(tid) {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                    // A thread that is just ending is refused too.
-                    if process.thread_state(tid).is_none_or(|state| matches!(state, 'Z' | 'X')) {
-                        continue;
-                    }
-                    return Err(End::Denied { tid });
-                }
-                Err(error) => return Err(End::Failed { why: error.to_string() }),
-            }
-        }
-        by_tid.insert(tid, state);
-    }
-    Ok(states)
 }

@@ -26,6 +26,7 @@ pub mod pymalloc;
 pub mod snapshot;
 pub mod stack;
 pub mod threads;
+pub mod traced;
 pub mod tracemalloc;
 pub mod validate;
 pub mod version;

@@ -6,10 +6,10 @@
 //! its own, deaf to the signals that end programs, and the last that the kernel would choose to kill.
 //! It learns of our end, however it comes, by its end of a pipe, disarms, lets go, and ends.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -17,12 +17,37 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 /// The hidden subcommand under which this program is a guardian.
 pub const SUBCOMMAND: &str = "guardian";
 
-/// Starts this program anew as a guardian, with pipes to its standard input and output. Closing its
-/// input ends it.
-pub fn spawn() -> io::Result<Child> {
-    Command::new("/proc/self/exe")
+/// What a guardian does: the argument of the subcommand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Samples allocations.
+    Sample,
+    /// Watches words being written.
+    Watch,
+}
+
+impl Work {
+    /// All there is.
+    pub const ALL: [Work; 2] = [Work::Sample, Work::Watch];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Work::Sample => "sample",
+            Work::Watch => "watch",
+        }
+    }
+}
+
+/// The program that runs now.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Starts `program`, which is leakspy, anew as a guardian, with pipes to its standard input and
+/// output. Closing its input ends it.
+pub fn spawn(program: &Path, work: Work) -> io::Result<Child> {
+    Command::new(program)
         .arg0("leakspy-guardian")
-        .arg(OsStr::new(SUBCOMMAND))
+        .args([SUBCOMMAND, work.name()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

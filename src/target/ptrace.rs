@@ -54,6 +54,13 @@ pub fn seize(tid: i32) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACEEXEC as u64).map(drop)
 }
 
+/// Likewise, and the threads that it begins are traced from their first instruction on: each stops
+/// there with `PTRACE_EVENT_STOP`.
+pub fn seize_with_new_threads(tid: i32) -> io::Result<()> {
+    let options = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_TRACECLONE;
+    request(libc::PTRACE_SEIZE, tid, 0, options as u64).map(drop)
+}
+
 /// Asks a thread to stop; a wait will report it with `PTRACE_EVENT_STOP`.
 pub fn interrupt(tid: i32) -> io::Result<()> {
     request(libc::PTRACE_INTERRUPT, tid, 0, 0).map(drop)

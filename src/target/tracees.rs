@@ -43,6 +43,12 @@ pub enum Event {
         /// The thread.
         tid: i32,
     },
+    /// It has just begun, traced since its first instruction, and stands still until
+    /// [`Tracees::resume`]. Only where [new threads are followed](Tracees::follow_new_threads).
+    Began {
+        /// The thread.
+        tid: i32,
+    },
     /// It ended.
     Ended {
         /// The thread.
@@ -70,6 +76,7 @@ pub struct Tracees {
     masks: FxHashMap<i32, u64>,
     waiting: VecDeque<Event>,
     children: SignalFd,
+    follows_new_threads: bool,
 }
 
 impl Tracees {
@@ -86,13 +93,22 @@ impl Tracees {
             masks: FxHashMap::default(),
             waiting: VecDeque::new(),
             children,
+            follows_new_threads: false,
         })
+    }
+
+    /// Threads that are begun by those seized from now on are traced as well.
+    pub fn follow_new_threads(&mut self) {
+        self.follows_new_threads = true;
     }
 
     /// Begins to trace a thread without stopping it. `Ok(false)`: it has ended.
     pub fn seize(&mut self, tid: i32) -> io::Result<bool> {
         let reaper = Reaper::start(self.threads())?;
-        let result = ptrace::seize(tid);
+        let result = match self.follows_new_threads {
+            true => ptrace::seize_with_new_threads(tid),
+            false => ptrace::seize(tid),
+        };
         for tid in reaper.finish() {
             self.note_end(tid);
         }
@@ -173,6 +189,7 @@ impl Tracees {
                     if let Some(event) = self.take(tid, status) {
                         match event {
                             Event::Hit { tid } => self.resume(tid)?,
+                            Event::Began { tid } => return Ok(self.contains(tid)),
                             other => self.waiting.push_back(other),
                         }
                     }
@@ -215,6 +232,32 @@ impl Tracees {
             let _ = self.release_thread(tid);
         }
         self.threads.clear();
+        if self.follows_new_threads {
+            self.release_new_threads();
+        }
+    }
+
+    /// Lets go of threads that had just been begun: they are traced, but have not said so yet. No other
+    /// can come, for those who could begin it are traced no more.
+    fn release_new_threads(&mut self) {
+        let deadline = Instant::now() + STOP_WITHIN;
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            match ptrace::wait(None, false) {
+                Ok(Some((tid, Status::Stopped { signal, event }))) => {
+                    let deliver = if event == 0 && !is_ours(tid, signal) { signal } else { 0 };
+                    // It fails only if the thread is being killed.
+                    let _ = ptrace::detach(tid, deliver);
+                }
+                Ok(Some((_, Status::Ended))) => {}
+                Ok(None) => {
+                    if self.wait_for_news(left).is_err() {
+                        return;
+                    }
+                }
+                // Nobody is traced any more.
+                Err(_) => return,
+            }
+        }
     }
 
     /// Lets hits stop the traced threads of `process` that block SIGTRAP. A thread blocks and unblocks
@@ -299,8 +342,11 @@ impl Tracees {
             self.threads.remove(&tid);
             return Some(Event::Ended { tid });
         };
-        self.threads.insert(tid, State::Stopped);
+        let is_new = self.threads.insert(tid, State::Stopped).is_none();
         match event {
+            libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP && is_new => {
+                return Some(Event::Began { tid });
+            }
             0 if is_ours(tid, signal) => return Some(Event::Hit { tid }),
             0 => self.go_on(tid, signal),
             libc::PTRACE_EVENT_EXEC => {

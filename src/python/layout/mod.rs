@@ -218,9 +218,12 @@ pub enum GcPlace {
     Interpreter(usize),
 }
 
-/// `PyObject` and `PyVarObject`.
+/// `PyObject` and `PyVarObject`. They begin with `ob_refcnt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Object {
+    /// How many of its bytes count references: all 8 up to 3.11, the lower 4 from 3.12 on. An object
+    /// whose 4 bytes are a negative number is immortal, and its references are not counted.
+    pub reference_count: u8,
     /// `ob_type`.
     pub kind: usize,
     /// `ob_size`, of objects that have one.

@@ -46,6 +46,8 @@ pub struct List {
 /// `PySetObject`, whose table has entries of {key, hash}.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Set {
+    /// `used`: how many elements there are.
+    pub used: usize,
     /// `mask`: one less than the size of the table.
     pub mask: usize,
     /// `table`: the pointer to it.

@@ -24,6 +24,7 @@ pub const LAYOUT: Layout = Layout {
         data_stack: Some(DataStack { chunk: 232, top: 240, previous: 0, size: 8 }),
         ..v3_11::LAYOUT.thread
     },
+    object: Object { reference_count: 4, ..v3_11::LAYOUT.object },
     gil: Gil::Interpreter { pointer: 384, last_holder: 8, locked: 16 },
     gc: Gc { place: GcPlace::Interpreter(112), ..v3_11::LAYOUT.gc },
     frames: Frames::Interpreter(InterpreterFrame {

@@ -61,7 +61,7 @@ pub const LAYOUT: Layout = Layout {
             cache: [160, 172],
         },
     },
-    object: Object { kind: 8, size: 16 },
+    object: Object { reference_count: 8, kind: 8, size: 16 },
     types: Type {
         name: 24,
         basic_size: 32,
@@ -115,7 +115,7 @@ pub const LAYOUT: Layout = Layout {
     objects: Objects {
         tuple_items: 24,
         list: List { items: 24, allocated: 32 },
-        set: Set { mask: 32, table: 40, small_table: 64 },
+        set: Set { used: 24, mask: 32, table: 40, small_table: 64 },
         ordered_dict: OrderedDict { first: 48, fast_nodes_size: 72, next: 16, node_size: 32 },
         deque: Deque {
             left_block: 24,

@@ -19,7 +19,7 @@ const INLINE_VALUES: u64 = 1 << 2;
 const MANAGED_WEAKREF: u64 = 1 << 3;
 const MANAGED_DICT: u64 = 1 << 4;
 pub(super) const HEAP_TYPE: u64 = 1 << 9;
-const HAVE_GC: u64 = 1 << 14;
+pub(super) const HAVE_GC: u64 = 1 << 14;
 
 /// Bytes of the collector's header before an object, and of what may be before that.
 const GC_HEAD: u64 = 16;

@@ -18,6 +18,7 @@ mod context;
 mod decoder;
 mod edges;
 mod frames;
+mod growth;
 pub(crate) mod keys;
 mod kinds;
 mod links;
@@ -31,6 +32,7 @@ mod visit;
 
 pub use decoder::{Decoder, Shape};
 pub use edges::{Edges, Role};
+pub use growth::Growth;
 pub use kinds::{Kind, TypeId};
 pub use links::Link;
 pub use paths::Step;

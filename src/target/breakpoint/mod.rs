@@ -142,7 +142,8 @@ impl Breakpoints {
         }
     }
 
-    /// From now on waits at `spots`, which must be as many as before. Only while nothing is armed.
+    /// From now on waits at `spots`, which must not be more than those prepared. Only while nothing is
+    /// armed.
     pub fn aim(&mut self, spots: &[Spot]) {
         match self {
             Breakpoints::Perf(perf) => perf.aim(spots),

@@ -55,6 +55,8 @@ impl Counter {
 #[derive(Debug)]
 pub struct PerfBreakpoints {
     spots: Vec<Spot>,
+    /// The spots that each thread has events for: as many as are waited for, or more.
+    prepared: Vec<Spot>,
     threads: FxHashMap<i32, ThreadEvents>,
     /// Hits of threads that have ended since.
     hits_before: u64,
@@ -82,7 +84,12 @@ impl PerfBreakpoints {
         for (number, &spot) in spots.iter().enumerate() {
             drop(Event::open(number, spot, tid)?);
         }
-        Ok(PerfBreakpoints { spots: spots.to_vec(), threads: FxHashMap::default(), hits_before: 0 })
+        Ok(PerfBreakpoints {
+            spots: spots.to_vec(),
+            prepared: spots.to_vec(),
+            threads: FxHashMap::default(),
+            hits_before: 0,
+        })
     }
 
     /// Changes the spots.
@@ -94,7 +101,7 @@ impl PerfBreakpoints {
     /// Arms a thread; it is not stopped for it. `Ok(false)`: it has ended.
     pub fn arm(&mut self, tid: i32, skip: &mut dyn FnMut() -> u64) -> io::Result<bool> {
         if !self.threads.contains_key(&tid) {
-            match ThreadEvents::open(&self.spots, tid) {
+            match ThreadEvents::open(&self.prepared, tid) {
                 Ok(events) => self.threads.insert(tid, events),
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
                 Err(error) => return Err(error),
@@ -107,7 +114,8 @@ impl PerfBreakpoints {
                 event.set_period(skip().saturating_add(1))?;
             }
             thread.armed = true;
-            thread.events.iter().try_for_each(|event| enable(&event.descriptor))?;
+            let mut aimed = thread.events.iter().take(self.spots.len());
+            aimed.try_for_each(|event| enable(&event.descriptor))?;
         }
         Ok(true)
     }

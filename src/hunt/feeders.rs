@@ -1,0 +1,376 @@
+//! The stacks that feed what grows: a guardian watches words, and here its hits become stacks with
+//! names, added up for each finding.
+//!
+//! What a hit says is raw; functions, files and lines are read from the target as soon as it arrives,
+//! while its code objects are still there. Instances of a class come and go where they are made for a
+//! moment only, so each is looked at again after a while: those that stay count.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashSet;
+
+use super::messages::{Hit, Limits, Message, News, Request};
+use super::tally::Tally;
+use super::words::Word;
+use crate::memory::Memory;
+use crate::profile::messages::End;
+use crate::profile::recording::Pauses;
+use crate::python::objects::type_of;
+use crate::python::{CodeCache, Frame, Python, RawStack};
+use crate::target::breakpoint::Way;
+use crate::target::{Process, ProcessError, guardian};
+
+/// When an instance is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What grows: the word of its holder, or those of a sample of holders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// The words. One can belong to several findings, and is watched once.
+    pub words: Vec<Word>,
+}
+
+/// How words are watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchOptions {
+    /// How to set breakpoints; `None`: the first way that works.
+    pub way: Option<Way>,
+    /// How much the target can bear.
+    pub limits: Limits,
+    /// The leakspy that is started as guardian.
+    pub guardian: PathBuf,
+}
+
+impl Default for WatchOptions {
+    /// In any way, a thousand stops a second at most, in a hundredth of the time; the guardian is the
+    /// program that runs now.
+    fn default() -> WatchOptions {
+        WatchOptions {
+            way: None,
+            limits: Limits { stops_per_s: 1000.0, standstill: 0.01 },
+            guardian: guardian::THIS_PROGRAM.into(),
+        }
+    }
+}
+
+/// Why words cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The process cannot be observed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The guardian could not be started or reached.
+    #[error("cannot start the process that watches: {0}")]
+    Guardian(#[source] io::Error),
+    /// A thread may not be traced.
+    #[error("tracing thread {tid} is not permitted")]
+    Denied {
+        /// The thread.
+        tid: i32,
+    },
+    /// No hardware breakpoints are to be had.
+    #[error("{why}")]
+    NoBreakpoints {
+        /// What the kernel said.
+        why: String,
+    },
+    /// Watching failed in another way.
+    #[error("watching failed: {why}")]
+    Failed {
+        /// How.
+        why: String,
+    },
+}
+
+/// Words being watched.
+#[derive(Debug)]
+pub struct Watching {
+    process: Process,
+    python: Python,
+    words: Vec<Word>,
+    /// For each word, the findings that it belongs to.
+    findings: Vec<Vec<usize>>,
+    tallies: Vec<Tally>,
+    gone: FxHashSet<usize>,
+    guardian: Child,
+    control: Option<ChildStdin>,
+    receiver: Receiver<Message>,
+    way: Option<Way>,
+    end: Option<End>,
+    begun: Instant,
+    code: CodeCache,
+    raw: RawStack,
+    stops: u64,
+    still: u64,
+    longest: u64,
+}
+
+/// What watching came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// For each of those watched, in their order, what feeds it.
+    pub findings: Vec<Fed>,
+    /// The way in which breakpoints were set; `None` if it never came to that.
+    pub way: Option<Way>,
+    /// How often a thread was stopped.
+    pub stops: u64,
+    /// For how long threads stood still.
+    pub pauses: Pauses,
+}
+
+/// What feeds one finding.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fed {
+    /// How many growths were seen.
+    pub hits: u64,
+    /// The stacks that made them, that with the largest share first.
+    pub feeders: Vec<Feeder>,
+}
+
+/// A stack that makes something grow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feeder {
+    /// The frames, innermost first.
+    pub stack: Vec<Frame>,
+    /// Whether all frames are there.
+    pub complete: bool,
+    /// How many growths it made.
+    pub hits: u64,
+    /// By how much, all together.
+    pub grown: u64,
+    /// How many of the instances that it made were still there a second later, of those looked at;
+    /// `None` where no instances are made.
+    pub kept: Option<u64>,
+    /// Its part of the growth, from 0 to 1; of the instances that were kept, if any were.
+    pub share: f64,
+}
+
+impl Watching {
+    /// Begins to watch. Each of those watched is a finding, known by its place from now on.
+    pub fn start(
+        process: &Process,
+        python: &Python,
+        watched: &[Watched],
+        options: &WatchOptions,
+    ) -> Result<Watching, WatchError> {
+        let (pid, started) = (process.pid(), process.started());
+        let process = Process::open(pid)?;
+        let (words, findings) = distinct(watched);
+        let mut guardian = guardian::spawn(&options.guardian, guardian::Work::Watch)
+            .map_err(WatchError::Guardian)?;
+        let (Some(mut control), Some(reports)) = (guardian.stdin.take(), guardian.stdout.take())
+        else {
+            return Err(WatchError::Guardian(io::ErrorKind::BrokenPipe.into()));
+        };
+        let request = Request {
+            pid,
+            started,
+            way: options.way,
+            words: words.clone(),
+            limits: options.limits,
+        };
+        let mut line = serde_json::to_vec(&request).map_err(|e| WatchError::Guardian(e.into()))?;
+        line.push(b'\n');
+        control.write_all(&line).map_err(WatchError::Guardian)?;
+        let (sender, receiver) = channel();
+        thread::spawn(move || pass_on(reports, &sender));
+        Ok(Watching {
+            process,
+            python: python.clone(),
+            words,
+            findings,
+            tallies: watched.iter().map(|_| Tally::default()).collect(),
+            gone: FxHashSet::default(),
+            guardian,
+            control: Some(control),
+            receiver,
+            way: None,
+            end: None,
+            begun: Instant::now(),
+            code: CodeCache::new(),
+            raw: RawStack::default(),
+            stops: 0,
+            still: 0,
+            longest: 0,
+        })
+    }
+
+    /// Waits for news, but no longer than `timeout`, and takes them in. That they are
+    /// [all](Watching::has_ended) is no error, but that there cannot be any is.
+    pub fn step(&mut self, timeout: Duration) -> Result<(), WatchError> {
+        let until = Instant::now() + timeout;
+        while !self.has_ended() {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.receiver.recv_timeout(left) {
+                Ok(message) => self.take(message)?,
+                Err(RecvTimeoutError::Timeout) => break,
+                // Its last word was the end.
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let before = self.begun.elapsed().saturating_sub(LOOK_AGAIN);
+        self.look_again(before);
+        Ok(())
+    }
+
+    /// Whether watching has begun: until then nothing can be seen.
+    pub fn has_begun(&self) -> bool {
+        self.way.is_some()
+    }
+
+    /// How many growths of a finding were seen so far.
+    pub fn hits(&self, finding: usize) -> u64 {
+        self.tallies.get(finding).map_or(0, Tally::hits)
+    }
+
+    /// Whether the stacks repeat for every finding, or nothing more is to come: no need to go on.
+    pub fn is_settled(&self) -> bool {
+        (0..self.tallies.len()).all(|finding| self.has_settled(finding))
+    }
+
+    /// Whether the stacks repeat for one finding, or all that it holds has gone.
+    pub fn has_settled(&self, finding: usize) -> bool {
+        let mut words = self.findings.iter().enumerate().filter(|(_, of)| of.contains(&finding));
+        words.all(|(word, _)| self.gone.contains(&word))
+            || self.tallies.get(finding).is_none_or(Tally::is_settled)
+    }
+
+    /// Whether nothing more will come: the guardian was asked to end, or the target has.
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Asks the guardian to let the process go. Go on with [`Watching::step`] until it has.
+    pub fn stop(&mut self) {
+        self.control = None;
+    }
+
+    /// What it came to.
+    pub fn finish(mut self) -> Outcome {
+        self.stop();
+        // Where nothing has lasted long enough, what is there now is the best that is known.
+        if self.begun.elapsed() < LOOK_AGAIN * 2 {
+            self.look_again(Duration::MAX);
+        }
+        let mean = self.still.checked_div(self.stops).unwrap_or_default();
+        Outcome {
+            way: self.way,
+            stops: self.stops,
+            pauses: Pauses {
+                mean: Duration::from_nanos(mean),
+                max: Duration::from_nanos(self.longest),
+                total: Duration::from_nanos(self.still),
+            },
+            findings: self.tallies.drain(..).map(Tally::into_fed).collect(),
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), WatchError> {
+        match message {
+            Message::Started { way } => self.way = Some(way),
+            Message::News(news) => self.take_news(news),
+            Message::Ended(end) => {
+                self.control = None;
+                self.end = Some(end.clone());
+                // It has said its last word; waiting only collects it.
+                let _ = self.guardian.wait();
+                match end {
+                    End::Asked | End::TargetEnded | End::Replaced => {}
+                    End::Denied { tid } => return Err(WatchError::Denied { tid }),
+                    End::NoBreakpoints { why } => return Err(WatchError::NoBreakpoints { why }),
+                    End::Failed { why } => return Err(WatchError::Failed { why }),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_news(&mut self, news: News) {
+        self.stops += news.stops;
+        self.still += news.still;
+        self.longest = self.longest.max(news.longest);
+        self.gone.extend(news.gone);
+        for hit in news.hits {
+            self.take_hit(hit);
+        }
+    }
+
+    fn take_hit(&mut self, hit: Hit) {
+        let Hit { word, before, after, instance, frames, complete } = hit;
+        self.raw.frames = frames;
+        self.raw.complete = complete;
+        let stack = self.code.resolve_stack(&self.process, &self.python, &self.raw);
+        let instance = instance.map(|instance| (instance, self.begun.elapsed()));
+        for &finding in self.findings.get(word).into_iter().flatten() {
+            if let Some(tally) = self.tallies.get_mut(finding) {
+                tally.add(stack.clone(), after.saturating_sub(before), instance);
+            }
+        }
+    }
+
+    fn look_again(&mut self, before: Duration) {
+        let Watching { process, python, words, findings, tallies, .. } = self;
+        for (finding, tally) in tallies.iter_mut().enumerate() {
+            let of = |number: &usize| findings.get(*number).is_some_and(|it| it.contains(&finding));
+            let classes: Vec<_> = (0..words.len())
+                .filter(of)
+                .filter_map(|number| words.get(number))
+                .map(|word| word.object)
+                .collect();
+            tally.look_again(before, |instance| {
+                let references = process.u32(instance).unwrap_or_default();
+                let class = type_of(process, &python.layout, instance);
+                references != 0 && class.is_ok_and(|class| classes.contains(&class))
+            });
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.control = None;
+        // Its last word is not waited for, but that it has let go is.
+        let _ = self.guardian.wait();
+    }
+}
+
+/// The words of all findings, each once, and the findings that each belongs to.
+fn distinct(watched: &[Watched]) -> (Vec<Word>, Vec<Vec<usize>>) {
+    let mut words: Vec<Word> = Vec::new();
+    let mut findings: Vec<Vec<usize>> = Vec::new();
+    for (finding, watched) in watched.iter().enumerate() {
+        for word in &watched.words {
+            let known = words.iter().position(|other| other.address == word.address);
+            let number = known.unwrap_or(words.len());
+            if known.is_none() {
+                words.push(*word);
+                findings.push(Vec::new());
+            }
+            if let Some(of) = findings.get_mut(number)
+                && !of.contains(&finding)
+            {
+                of.push(finding);
+            }
+        }
+    }
+    (words, findings)
+}
+
+/// Passes on what the guardian says, until its last word.
+fn pass_on(reports: ChildStdout, sender: &Sender<Message>) {
+    for line in BufReader::new(reports).lines() {
+        let Ok(message) = line.and_then(|line| Ok(serde_json::from_str(&line)?)) else { break };
+        let is_last = matches!(message, Message::Ended(_));
+        if sender.send(message).is_err() || is_last {
+            return;
+        }
+    }
+    let why = "the process that watches ended before its time".into();
+    // Nobody waits for it any more if this fails.
+    let _ = sender.send(Message::Ended(End::Failed { why }));
+}

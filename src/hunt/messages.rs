@@ -1,0 +1,82 @@
+//! What leakspy and the guardian that watches say to each other: one line of JSON each.
+//!
+//! The guardian is asked once, by a [`Request`], and then reports until it has ended. What it reports
+//! is raw: addresses, not names.
+
+use serde::{Deserialize, Serialize};
+
+use super::words::Word;
+use crate::profile::messages::End;
+use crate::python::RawFrame;
+use crate::target::breakpoint::Way;
+
+/// What the guardian is to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The process to watch.
+    pub pid: i32,
+    /// When that process started, in clock ticks since boot: another process with its PID is not
+    /// to be touched.
+    pub started: u64,
+    /// How to set breakpoints; `None`: the first way that works.
+    pub way: Option<Way>,
+    /// The words to watch.
+    pub words: Vec<Word>,
+    /// How much the target can bear.
+    pub limits: Limits,
+}
+
+/// How much watching may cost the target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// How often a thread may be stopped in a second, in the long run.
+    pub stops_per_s: f64,
+    /// For how much of the time a thread may stand still, in the long run: 0.01 is a hundredth.
+    pub standstill: f64,
+}
+
+/// What the guardian reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// It has attached and watches from now on.
+    Started {
+        /// The way in which breakpoints are set.
+        way: Way,
+    },
+    /// It has seen something.
+    News(News),
+    /// Nothing of the guardian's is left in the target.
+    Ended(End),
+}
+
+/// What was seen since the last report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct News {
+    /// The growths, in order.
+    pub hits: Vec<Hit>,
+    /// Words whose object is no more, by their places in the request. They are not watched any longer.
+    pub gone: Vec<usize>,
+    /// How often a thread was stopped.
+    pub stops: u64,
+    /// For how long, in nanoseconds, all stops together.
+    pub still: u64,
+    /// For how long at most, in nanoseconds.
+    pub longest: u64,
+}
+
+/// One growth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// Which word, by its place in the request.
+    pub word: usize,
+    /// Its value before.
+    pub before: u64,
+    /// Its value after.
+    pub after: u64,
+    /// The new instance, if the word counts those.
+    pub instance: Option<u64>,
+    /// The Python stack, innermost first.
+    pub frames: Vec<RawFrame>,
+    /// Whether the stack is there to its outermost frame.
+    pub complete: bool,
+}

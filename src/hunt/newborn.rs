@@ -1,0 +1,59 @@
+//! Whether a thread that has just added a reference to a class did so because it makes an instance.
+//!
+//! Python code that only names a class adds a reference too, for a moment. But whoever makes an
+//! instance has it in hand at that moment: some register holds the address of an object whose type is
+//! the class, that nobody refers to yet but its maker, and that the collector has not been told of:
+//! `_PyObject_Init` and `PyObject_Init` set `ob_type`, then count the reference to it, then set
+//! `ob_refcnt` to 1, and whoever called them hands the object to the collector after that
+//! (`PyType_GenericAlloc`, Objects/typeobject.c, 3.8 to 3.15). An older object in a register, whose
+//! class is asked for, is known to the collector or has other references.
+
+use super::words::GC_HEAD;
+use crate::memory::{Memory, ReadError, u32_at, u64_at};
+use crate::python::layout::Layout;
+use crate::target::ptrace::Registers;
+
+/// Pointers below this are none.
+const LOWEST: u64 = 4096;
+/// Addresses of user space are below this (x86-64 with 4-level page tables, and aarch64).
+const HIGHEST: u64 = 1 << 47;
+
+/// The new instance of `class` that a thread with these registers is making, if it is.
+pub fn newborn<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    registers: &Registers,
+    class: u64,
+    are_gc: bool,
+) -> Option<u64> {
+    let mut seen = [0; crate::target::ptrace::GENERAL];
+    for (number, &value) in registers.general.iter().enumerate() {
+        let is_address = value % 8 == 0 && (LOWEST..HIGHEST).contains(&value) && value != class;
+        let near_stack = value.wrapping_sub(registers.stack) < 1 << 16;
+        if !is_address || near_stack || seen.iter().take(number).any(|&other| other == value) {
+            continue;
+        }
+        if let Some(place) = seen.get_mut(number) {
+            *place = value;
+        }
+        if is_newborn(memory, layout, value, class, are_gc) == Ok(true) {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn is_newborn<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+    class: u64,
+    are_gc: bool,
+) -> Result<bool, ReadError> {
+    let bytes = memory.array::<32>(object.wrapping_sub(GC_HEAD))?;
+    let head = GC_HEAD as usize;
+    let is_one = u64_at(&bytes, head + layout.object.kind) == Some(class);
+    let references = u32_at(&bytes, head);
+    let is_tracked = are_gc && u64_at(&bytes, 0) != Some(0);
+    Ok(is_one && matches!(references, Some(0 | 1)) && !is_tracked)
+}

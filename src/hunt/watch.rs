@@ -1,0 +1,456 @@
+//! The guardian's work: watching the words that change when something grows.
+//!
+//! A write breakpoint on each word that has its [turn](super::turns) stops whoever writes it, just
+//! behind the instruction. The word is read and compared with what it was; if it has grown, the Python
+//! stack is copied, and the thread goes on. Names and lines are left to whoever reads the
+//! [`Message`]s.
+//!
+//! A thread that writes to an object holds the GIL, so while it stands no other word changes, and what
+//! is read of a word after it was armed is what the next hit is to be compared with.
+//!
+//! It ends when it is asked to or when nobody listens any more; either way every thread is disarmed
+//! and let go of first.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use super::messages::{Hit, Message, News, Request};
+use super::newborn::newborn;
+use super::turns::{Outcome, Turn, Turns};
+use super::words::{GC_HEAD, Meaning, Word};
+use crate::memory::{Memory, ReadError, u64_at};
+use crate::profile::messages::End;
+use crate::profile::outbox::Outbox;
+use crate::python::traced::{TraceError, TracedPython, has_ended};
+use crate::python::{RawStack, at};
+use crate::target::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot};
+use crate::target::ptrace;
+use crate::target::tracees::Event;
+
+/// How often news are sent, and how often it is checked that the target is still there.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
+/// How often room for reports is looked for when there is none.
+const WHILE_FULL: Duration = Duration::from_millis(10);
+/// How long the threads of a target may be unreadable.
+const UNREADABLE: Duration = Duration::from_secs(1);
+/// What a thread stands still beside the time that we take, as measured here: until we wake up.
+const WAKING: Duration = Duration::from_micros(15);
+
+/// Serves one request: watches until `control` is closed or readable, and reports to `reports`. An
+/// error means that nobody listens any more.
+pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -> io::Result<()> {
+    let end = match Watcher::attach(request) {
+        Ok(mut watcher) => {
+            let end = watcher.run(control, reports);
+            watcher.target.let_go(&mut watcher.breakpoints);
+            match end {
+                Ok(end) => end,
+                Err(Trouble::NobodyListens(error)) => return Err(error),
+                Err(Trouble::End(End::Failed { .. }))
+                    if has_ended(request.pid, request.started) =>
+                {
+                    End::TargetEnded
+                }
+                Err(Trouble::End(end)) => end,
+            }
+        }
+        Err(End::Failed { .. }) if has_ended(request.pid, request.started) => End::TargetEnded,
+        Err(end) => end,
+    };
+    reports.post(&Message::Ended(end))?;
+    reports.send_all()
+}
+
+/// Why watching cannot go on.
+enum Trouble {
+    /// The reports cannot be delivered.
+    NobodyListens(io::Error),
+    /// Anything else.
+    End(End),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble::End(End::Failed { why: error.to_string() })
+    }
+}
+
+impl From<TraceError> for Trouble {
+    fn from(error: TraceError) -> Trouble {
+        Trouble::End(error.into())
+    }
+}
+
+struct Watcher {
+    target: TracedPython,
+    breakpoints: Breakpoints,
+    words: Vec<Word>,
+    turns: Turns,
+    news: News,
+    random: fastrand::Rng,
+    stack: RawStack,
+    checked: Instant,
+    readable: Instant,
+}
+
+/// A turn that goes on.
+struct Open {
+    turn: Turn,
+    /// The value that each of its words had last; `None` before it is known.
+    values: Vec<Option<u64>>,
+    /// How often each was stopped at.
+    stops: Vec<u64>,
+    outcome: Outcome,
+    /// How long threads stood still to be armed before it began.
+    arming: Duration,
+    begun: Instant,
+}
+
+impl Watcher {
+    fn attach(request: &Request) -> Result<Watcher, End> {
+        let mut target = TracedPython::open(request.pid, request.started)?;
+        target.tracees.follow_new_threads();
+        let first = target.begin()?;
+        let spots: Vec<_> = request.words.iter().map(spot).take(MOST_SPOTS).collect();
+        let breakpoints = Breakpoints::prepare(request.way, &spots, &mut target.tracees, first)
+            .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
+        Ok(Watcher {
+            target,
+            breakpoints,
+            words: request.words.clone(),
+            turns: Turns::new(request.words.len(), spots.len(), request.limits),
+            news: News::default(),
+            random: fastrand::Rng::new(),
+            stack: RawStack::default(),
+            checked: Instant::now(),
+            readable: Instant::now(),
+        })
+    }
+
+    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
+        let started = Message::Started { way: self.breakpoints.way() };
+        reports.post(&started).map_err(Trouble::NobodyListens)?;
+        let mut open: Option<Open> = None;
+        loop {
+            let next = self.turns.next();
+            let debt = self.turns.debt();
+            let rest = debt.mul_f64(0.5 + self.random.f64());
+            let goes_on = open.as_ref().is_some_and(|open| {
+                debt.is_zero() && next.as_ref().is_some_and(|next| next.words == open.turn.words)
+            });
+            if !goes_on {
+                self.close(open.take())?;
+            }
+            if self.report(control, reports)?
+                || self.rest(control, reports, rest, next.is_none())?
+            {
+                return Ok(End::Asked);
+            }
+            let Some(turn) = next else { continue };
+            let mut this = match open.take() {
+                Some(before) => before.again(turn),
+                None => self.open(turn)?,
+            };
+            let result = self.until_over(&mut this, control, reports);
+            self.turns.observe(&this.turn, &this.stops, this.outcome);
+            self.turns.earn(this.begun.elapsed());
+            open = Some(this);
+            if result? {
+                self.close(open.take())?;
+                self.send(reports)?;
+                return Ok(End::Asked);
+            }
+        }
+    }
+
+    /// Between turns, until so much time has passed: only passes on what happens in the target. True if
+    /// we are asked to end.
+    fn rest(
+        &mut self,
+        control: BorrowedFd<'_>,
+        reports: &mut Outbox,
+        duration: Duration,
+        for_ever: bool,
+    ) -> Result<bool, Trouble> {
+        let begun = Instant::now();
+        loop {
+            let left = duration.saturating_sub(begun.elapsed());
+            let left = if for_ever { CHECK_EVERY } else { left };
+            if left.is_zero() {
+                self.turns.earn(begun.elapsed());
+                return Ok(false);
+            }
+            if self.target.wait(control, left.min(CHECK_EVERY))? {
+                return Ok(true);
+            }
+            while let Some(event) = self.target.tracees.next_event()? {
+                self.between_turns(event)?;
+            }
+            self.check_sometimes(reports)?;
+        }
+    }
+
+    /// Sends the news, and rests while there is no room for them. True if we are asked to end.
+    fn report(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<bool, Trouble> {
+        while reports.is_full() {
+            if self.rest(control, reports, WHILE_FULL, false)? {
+                return Ok(true);
+            }
+            reports.send().map_err(Trouble::NobodyListens)?;
+        }
+        Ok(false)
+    }
+
+    fn send(&mut self, reports: &mut Outbox) -> Result<(), Trouble> {
+        if self.news == News::default() {
+            return Ok(());
+        }
+        let news = std::mem::take(&mut self.news);
+        reports.post(&Message::News(news)).map_err(Trouble::NobodyListens)
+    }
+
+    /// Sends the news and looks after the target, if that was long ago. True if it was.
+    fn check_sometimes(&mut self, reports: &mut Outbox) -> Result<bool, Trouble> {
+        if self.checked.elapsed() < CHECK_EVERY {
+            return Ok(false);
+        }
+        self.checked = Instant::now();
+        self.send(reports)?;
+        self.target.check_program()?;
+        match self.target.check_threads() {
+            Ok(()) => self.readable = Instant::now(),
+            Err(error) if self.readable.elapsed() > UNREADABLE => return Err(error.into()),
+            // While it ends or replaces its program little can be read.
+            Err(_) => self.target.check_program()?,
+        }
+        Ok(true)
+    }
+
+    /// What happens while nothing is armed. A hit was on its way when the last turn ended.
+    fn between_turns(&mut self, event: Event) -> Result<(), Trouble> {
+        match event {
+            Event::Hit { tid } | Event::Began { tid } => Ok(self.target.tracees.resume(tid)?),
+            Event::Ended { tid } => {
+                self.breakpoints.forget(tid);
+                self.target.forget(tid);
+                Ok(())
+            }
+            Event::Replaced => Err(Trouble::End(End::Replaced)),
+        }
+    }
+
+    /// Arms all threads.
+    fn open(&mut self, turn: Turn) -> Result<Open, Trouble> {
+        let words = turn.words.iter().filter_map(|&number| self.words.get(number));
+        let spots: Vec<_> = words.map(spot).collect();
+        self.breakpoints.aim(&spots);
+        let count = turn.words.len();
+        let begun = Instant::now();
+        let mut open = Open {
+            turn,
+            values: vec![None; count],
+            stops: vec![0; count],
+            outcome: Outcome::default(),
+            arming: Duration::ZERO,
+            begun,
+        };
+        self.arm_all(&mut open)?;
+        for place in 0..count {
+            let number = open.turn.words.get(place).copied();
+            let value = number.and_then(|number| self.value(number));
+            if let (None, Some(number)) = (value, number) {
+                self.drop_word(number);
+            }
+            if let Some(last) = open.values.get_mut(place) {
+                *last = value;
+            }
+        }
+        open.arming = open.outcome.still;
+        open.begun = Instant::now();
+        Ok(open)
+    }
+
+    /// Arms the threads that are not armed yet.
+    fn arm_all(&mut self, open: &mut Open) -> Result<(), Trouble> {
+        for tid in self.target.tracees.threads() {
+            self.arm(tid, open)?;
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
+        let begun = Instant::now();
+        self.breakpoints.arm(&mut self.target.tracees, tid, &mut || 0)?;
+        if !self.breakpoints.can_skip() {
+            let stopped = begun.elapsed();
+            // The other stop is that which disarms.
+            open.outcome.stops += 2;
+            open.outcome.still += stopped * 2;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, open: Option<Open>) -> Result<(), Trouble> {
+        let Some(mut open) = open else { return Ok(()) };
+        loop {
+            self.breakpoints.disarm(&mut self.target.tracees)?;
+            // Hits that came before the end belong to the turn.
+            while let Some(event) = self.target.tracees.next_event()? {
+                self.during_turn(event, &mut open)?;
+            }
+            if !self.breakpoints.is_armed() {
+                return Ok(());
+            }
+            // A thread that sleeps in the kernel is still armed for these words.
+            self.target.check_program()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Takes hits until the turn is over. True if we are asked to end.
+    fn until_over(
+        &mut self,
+        open: &mut Open,
+        control: BorrowedFd<'_>,
+        reports: &mut Outbox,
+    ) -> Result<bool, Trouble> {
+        loop {
+            let still = open.outcome.still.saturating_sub(open.arming);
+            open.outcome.lasted = open.begun.elapsed().saturating_sub(still);
+            let left = open.turn.length.saturating_sub(open.outcome.lasted);
+            if left.is_zero() || open.outcome.stops >= open.turn.most_stops {
+                return Ok(false);
+            }
+            if self.target.wait(control, left.min(CHECK_EVERY))? {
+                return Ok(true);
+            }
+            while let Some(event) = self.target.tracees.next_event()? {
+                self.during_turn(event, open)?;
+            }
+            if self.check_sometimes(reports)? {
+                self.arm_all(open)?;
+            }
+        }
+    }
+
+    fn during_turn(&mut self, event: Event, open: &mut Open) -> Result<(), Trouble> {
+        match event {
+            Event::Hit { tid } => self.take_hit(tid, open),
+            Event::Began { tid } => {
+                // It stands already, so this is no stop of its own.
+                let armed = self.breakpoints.arm(&mut self.target.tracees, tid, &mut || 0);
+                self.target.tracees.resume(tid)?;
+                armed?;
+                Ok(())
+            }
+            other => self.between_turns(other),
+        }
+    }
+
+    /// Looks at a thread that has just written a word, and lets it go on.
+    fn take_hit(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
+        let seen = Instant::now();
+        let spot = self.breakpoints.spot_of(tid).ok();
+        let hit = spot.and_then(|spot| self.look_at(tid, spot, open));
+        let resumed = self.target.tracees.resume(tid);
+        let stopped = seen.elapsed() + WAKING;
+        open.outcome.stops += 1;
+        open.outcome.still += stopped;
+        if let Some(stops) = spot.and_then(|spot| open.stops.get_mut(spot)) {
+            *stops += 1;
+        }
+        let nanoseconds = stopped.as_nanos() as u64;
+        self.news.stops += 1;
+        self.news.still += nanoseconds;
+        self.news.longest = self.news.longest.max(nanoseconds);
+        self.news.hits.extend(hit);
+        Ok(resumed?)
+    }
+
+    fn look_at(&mut self, tid: i32, spot: usize, open: &mut Open) -> Option<Hit> {
+        let number = *open.turn.words.get(spot)?;
+        let word = *self.words.get(number)?;
+        let last = open.values.get_mut(spot)?;
+        let Some(after) = self.value(number) else {
+            self.drop_word(number);
+            return None;
+        };
+        let before = last.replace(after)?;
+        if after <= before {
+            return None;
+        }
+        let instance = match word.meaning {
+            Meaning::Size | Meaning::Calls => None,
+            Meaning::Instances { are_gc } => {
+                let registers = ptrace::registers(tid).ok()?;
+                let TracedPython { process, python, .. } = &self.target;
+                Some(newborn(process, &python.layout, &registers, word.object, are_gc)?)
+            }
+        };
+        self.target.copy_stack(tid, &mut self.stack).ok()?;
+        Some(Hit {
+            word: number,
+            before,
+            after,
+            instance,
+            frames: self.stack.frames.clone(),
+            complete: self.stack.complete,
+        })
+    }
+
+    /// The value of a word; `None` if its object is no more.
+    fn value(&self, number: usize) -> Option<u64> {
+        let word = self.words.get(number)?;
+        value(&self.target.process, self.target.python.layout.object.kind, word).ok()?
+    }
+
+    fn drop_word(&mut self, number: usize) {
+        if !self.news.gone.contains(&number) {
+            self.turns.drop_word(number);
+            self.news.gone.push(number);
+        }
+    }
+}
+
+impl Open {
+    /// The same words have the next turn.
+    fn again(self, turn: Turn) -> Open {
+        let stops = vec![0; turn.words.len()];
+        let (outcome, arming) = (Outcome::default(), Duration::ZERO);
+        Open { turn, stops, outcome, arming, begun: Instant::now(), ..self }
+    }
+}
+
+/// Where a word is watched.
+fn spot(word: &Word) -> Spot {
+    Spot { address: word.address, kind: Kind::Write { length: word.length } }
+}
+
+/// The value of a word; `None` if its object is another by now.
+fn value<M: Memory>(memory: &M, kind_at: usize, word: &Word) -> Result<Option<u64>, ReadError> {
+    /// The words of nearly all objects are within so many bytes from the collector's header.
+    const SPAN: usize = 96;
+    let start = match word.is_tracked {
+        true => word.object.wrapping_sub(GC_HEAD),
+        false => word.object,
+    };
+    let kind = at(word.object, kind_at).wrapping_sub(start) as usize;
+    let place = word.address.wrapping_sub(start) as usize;
+    let end = place.max(kind).saturating_add(8);
+    let is_near = end <= SPAN;
+    let mut buffer = [0; SPAN];
+    // Nothing behind the word is read: it may be the last of all memory.
+    let bytes = &mut buffer[..if is_near { end } else { kind.saturating_add(8).min(SPAN) }];
+    memory.read(start, bytes)?;
+    let is_one = u64_at(bytes, kind) == Some(word.kind);
+    let is_tracked = !word.is_tracked || u64_at(bytes, 0) != Some(0);
+    if !is_one || !is_tracked {
+        return Ok(None);
+    }
+    let value = match u64_at(bytes, place).filter(|_| is_near) {
+        Some(value) => value,
+        None => memory.u64(word.address)?,
+    };
+    Ok(Some(if word.length == 4 { value & u64::from(u32::MAX) } else { value }))
+}

@@ -1,0 +1,73 @@
+//! What changes in an object, or in one that it stands for, when it grows.
+
+use super::decoder::Decoder;
+use super::kinds::{Body, HEAP_TYPE, Kind};
+use super::values::type_of;
+use crate::memory::Memory;
+use crate::python::at;
+use crate::python::layout::Layout;
+
+/// What grows, by its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// How many things an object holds: a word of 8 bytes at this offset in it.
+    Size {
+        /// The object, which may be the one asked for or one that it alone has.
+        object: u64,
+        /// The word.
+        offset: usize,
+    },
+    /// How many instances there are of a class: they refer to it.
+    Instances {
+        /// The class, a heap type. (Static types are not counted.)
+        class: u64,
+        /// Whether the collector knows its instances.
+        are_gc: bool,
+    },
+    /// How many calls of a function have begun and not ended: they refer to its code.
+    Calls {
+        /// The code object.
+        code: u64,
+    },
+}
+
+impl Decoder {
+    /// What changes when this object grows; `None` for one that does not grow, or not in one word.
+    pub fn growth<M: Memory>(&mut self, memory: &M, object: u64) -> Option<Growth> {
+        let kind = type_of(memory, self.layout(), object).ok()?;
+        let id = self.type_at(memory, kind).ok()?;
+        let (kind, layout) = (self.kind(id)?, self.layout());
+        let size = |offset| Some(Growth::Size { object, offset });
+        match kind.body {
+            Body::Dict | Body::OrderedDict => size(layout.dict.used),
+            Body::Set => size(layout.objects.set.used),
+            Body::List | Body::Deque | Body::ByteArray | Body::NumberArray => {
+                size(layout.object.size)
+            }
+            Body::Queue => size(layout.objects.queue?.length),
+            Body::LruCache => {
+                let cache = memory.u64(at(object, kind.field("cache")?)).ok()?;
+                Some(Growth::Size { object: cache, offset: layout.dict.used })
+            }
+            Body::Code => Some(Growth::Calls { code: object }),
+            Body::Type => instances(memory, layout, object),
+            _ => {
+                let code = memory.u64(at(object, kind.field("__code__")?)).ok()?;
+                Some(Growth::Calls { code })
+            }
+        }
+    }
+}
+
+fn instances<M: Memory>(memory: &M, layout: &Layout, class: u64) -> Option<Growth> {
+    let flags = memory.u64(at(class, layout.types.flags)).ok()?;
+    let are_gc = flags & super::kinds::HAVE_GC != 0;
+    (flags & HEAP_TYPE != 0).then_some(Growth::Instances { class, are_gc })
+}
+
+impl Kind {
+    /// Where a field is that the type, or one of its bases written in C, has at a fixed place.
+    fn field(&self, name: &str) -> Option<usize> {
+        self.fields.iter().find(|field| field.name == name).map(|field| field.offset)
+    }
+}
