@@ -15,6 +15,8 @@ use crate::heap::{Analysis, ShortestPaths};
 const CHAIN: u32 = 24;
 /// So many small holders below an object are one place.
 const MANY: usize = 8;
+/// They must have one part in so many of all that is new there.
+const SPREAD: u32 = 3;
 /// Fewer new objects than this are not worth a place.
 const FEWEST: u32 = 3;
 /// No more places than this are looked at.
@@ -76,16 +78,18 @@ pub fn places(heap: &Analysis<'_>, paths: &ShortestPaths, growth: &Growth) -> Ve
             continue;
         }
         let children = tree.children(node);
+        let below = total - proven.min(total);
+        let is_object = node >= first && !wide.contains(&node);
+        let is_spread =
+            is_object && SPREAD * below >= total && are_alike(heap, &tree, children, below);
         let is_one = 2 * proven >= total;
-        if is_one && children.len() >= MANY {
-            found.push(place(Shape::One, tree.below(node, growth)));
+        if is_spread || is_one && children.len() >= MANY {
+            let shape = if is_spread { Shape::Spread } else { Shape::One };
+            found.push(place(shape, tree.below(node, growth)));
             continue;
-        } else if is_one {
+        }
+        if is_one {
             found.push(place(Shape::One, vec![node]));
-        } else if node >= first && !wide.contains(&node) && are_alike(heap, &tree, children, total)
-        {
-            found.push(place(Shape::Spread, tree.below(node, growth)));
-            continue;
         }
         rest.extend(children.iter().map(|&child| (tree.total(child), child)));
     }
