@@ -50,7 +50,7 @@ pub struct Feeder {
     /// The stack, innermost frame first.
     pub stack: Vec<Frame>,
     /// The innermost frame that is neither of the standard library nor of an installed package.
-    pub own: Option<Frame>,
+    pub own_frame: Option<Frame>,
 }
 
 /// A leak.

@@ -12,7 +12,7 @@ use super::native::native;
 use super::snapshot::Snapshot;
 use super::suspects::{Key, Suspect, suspects};
 use super::trend::{Series, confidence};
-use super::verdict::{SCHEMA, Standstill, Verdict};
+use super::verdict::{Standstill, Verdict};
 use super::words::{Meaning, Word, growth_word};
 use crate::heap::{Analysis, CaptureOptions, HeapError};
 use crate::memory::Memory;
@@ -215,7 +215,6 @@ impl Hunter {
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
         findings.truncate(MOST);
         Ok(Verdict {
-            schema: SCHEMA,
             pid: self.process.pid(),
             command: self.command.clone(),
             python: self.python.version.to_string(),
@@ -358,7 +357,7 @@ fn feeder(seen: &super::feeders::Feeder) -> Feeder {
     Feeder {
         share: seen.share,
         hits: seen.hits,
-        own: seen.stack.iter().find(|frame| is_own(&frame.file)).cloned(),
+        own_frame: seen.stack.iter().find(|frame| is_own(&frame.file)).cloned(),
         stack: seen.stack.clone(),
     }
 }

@@ -4,9 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 
-/// The version of the interface.
-pub const SCHEMA: u32 = 1;
-
 /// For how long the target stood still, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standstill {
@@ -19,8 +16,6 @@ pub struct Standstill {
 /// What leaks in a process, or that nothing does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The version of this form.
-    pub schema: u32,
     /// The process.
     pub pid: i32,
     /// Its command line.

@@ -16,10 +16,13 @@ use crate::profile::{Profile, Stack, Weight};
 const STACKS: usize = 3;
 const FRAMES: usize = 6;
 const HOUR: f64 = 3600.0;
+/// The version of the JSON.
+const SCHEMA: u32 = 1;
 
 /// A verdict, and those of the children where they were asked for.
 #[derive(Serialize)]
 struct Report<'a> {
+    schema: u32,
     #[serde(flatten)]
     verdict: &'a Verdict,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +35,7 @@ pub fn write_json(
     subprocesses: Option<&[Verdict]>,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
-    serde_json::to_writer_pretty(&mut *out, &Report { verdict, subprocesses })?;
+    serde_json::to_writer_pretty(&mut *out, &Report { schema: SCHEMA, verdict, subprocesses })?;
     Ok(writeln!(out)?)
 }
 
@@ -127,7 +130,7 @@ fn headline(finding: &Finding) -> String {
         LeakKind::Threads => format!("threads pile up that run {name}"),
         LeakKind::Native => "native memory grows".into(),
     };
-    let own = finding.feeders.first().and_then(|feeder| feeder.own.as_ref());
+    let own = finding.feeders.first().and_then(|feeder| feeder.own_frame.as_ref());
     match own {
         Some(frame) => format!("{what}: {}", of_frame(frame, Paths::Short)),
         None => what,
@@ -140,7 +143,7 @@ fn write_feeder(feeder: &Feeder, out: &mut impl Write) -> Result<(), RenderError
             0 => format!("   fed by    {:5.1} %  ", 100.0 * feeder.share),
             _ => format!("{:23}", ""),
         };
-        let own = if feeder.own.as_ref() == Some(frame) { "  ←" } else { "" };
+        let own = if feeder.own_frame.as_ref() == Some(frame) { "  ←" } else { "" };
         writeln!(out, "{start}{}{own}", of_frame(frame, Paths::Short))?;
     }
     match feeder.stack.len().checked_sub(FRAMES) {

@@ -46,6 +46,11 @@ impl Recording {
         Recording::spawn(leakspy_command().arg("record").args(arguments))
     }
 
+    /// Starts any command of leakspy's that goes on for a while.
+    pub fn start_command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
+        Recording::spawn(leakspy_command().args(arguments))
+    }
+
     fn spawn(command: &mut Command) -> Recording {
         let mut child = command
             .process_group(0)

@@ -1,0 +1,191 @@
+//! `leakspy hunt`: each kind of leak is found by its holder and the line that feeds it, and what only seems
+//! to leak is not.
+
+mod support;
+
+use std::process::{Output, Stdio};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use support::{
+    Interpreter, Recording, Target, assert_documented, cases, interpreters, leakspy,
+    leakspy_command,
+};
+
+/// Ways to leak that can go on side by side without one hiding another.
+const TOGETHER: [&str; 4] = [
+    "dict,set,deque,bytearray,ordered,array,attribute,list",
+    "spread,chain,lru_cache,traceback,tasks,generators,loggers,mock",
+    "garbage",
+    "refcount,threads",
+];
+/// What a person might take for a leak.
+const NO_LEAKS: [&str; 7] =
+    ["bounded", "lru_bound", "drained", "warm_up", "one_load", "churn", "batches"];
+
+type Test = fn(&'static Interpreter) -> Result<(), Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for ways in TOGETHER {
+        let name = format!("hunt_{}", ways.split(',').next().unwrap_or_default());
+        trials.extend(cases(&name, move |interpreter| all_are_found(interpreter, ways)));
+    }
+    let some = interpreters().last().expect("an interpreter");
+    for way in NO_LEAKS {
+        let name = format!("hunt_no_leak_{way}::{}", some.name);
+        trials.push(Trial::test(name, move || nothing_is_found(some, way)));
+    }
+    let others: [(&str, Test); 4] = [
+        ("hunt_native", native_memory_is_told_apart),
+        ("hunt_text", the_verdict_says_what_is_in_the_json),
+        ("hunt_command", a_command_is_hunted_and_fails_on_leaks),
+        ("hunt_short", a_hunt_that_is_too_short_says_so),
+    ];
+    for (name, test) in others {
+        trials.push(Trial::test(format!("{name}::{}", some.name), move || test(some)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn hunt(pid: i32, options: &[&str]) -> Output {
+    let pid = pid.to_string();
+    leakspy(["hunt", "--pid", &pid].iter().chain(options))
+}
+
+fn verdict(pid: i32, seconds: &str) -> Result<Value, Failed> {
+    let output = hunt(pid, &["--json", "--duration", seconds]);
+    assert!(output.status.success(), "{output:?}");
+    let document = serde_json::from_slice(&output.stdout)?;
+    assert_documented("`leakspy hunt --json`", &document);
+    Ok(document)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The finding that is this truth, if there is one.
+fn finding<'a>(document: &'a Value, truth: &Value) -> Option<&'a Value> {
+    list(&document["findings"]).iter().find(|finding| {
+        let grown = text(&finding["type"]).rsplit('.').next();
+        finding["kind"] == truth["kind"]
+            && grown == Some(text(&truth["type"]))
+            && text(&finding["holder"]["name"]).contains(text(&truth["holder"]))
+    })
+}
+
+fn all_are_found(interpreter: &'static Interpreter, ways: &str) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "leaks", &[ways]);
+    let document = verdict(target.pid(), "10")?;
+    let truths = target.ask("truth");
+    for truth in list(&truths) {
+        let Some(finding) = finding(&document, truth) else {
+            return Err(format!("{truth} is not in {document:#}").into());
+        };
+        let feeder = &finding["feeders"][0];
+        let frames = list(&feeder["stack"]).iter().chain([&feeder["own_frame"]]);
+        let is_right = |frame: &Value| {
+            frame["line"] == truth["line"] && text(&frame["file"]).ends_with("leaks.py")
+        };
+        assert!(frames.clone().any(is_right), "{truth}: {finding:#}");
+        assert!(is_right(&feeder["own_frame"]), "{truth}: {finding:#}");
+        assert!(feeder["share"].as_f64() > Some(0.9), "{truth}: {finding:#}");
+    }
+    // What holds the same things as well may be told beside them, but nothing that does not grow.
+    assert!(list(&document["findings"]).len() <= list(&truths).len(), "{document:#}");
+    target.assert_healthy();
+    Ok(())
+}
+
+fn nothing_is_found(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "leaks", &[way]);
+    let document = verdict(target.pid(), "8")?;
+    assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
+    target.assert_healthy();
+    Ok(())
+}
+
+fn native_memory_is_told_apart(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "leaks", &["native"]);
+    let document = verdict(target.pid(), "8")?;
+    let findings = list(&document["findings"]);
+    assert_eq!(findings.len(), 1, "{document:#}");
+    assert_eq!(findings[0]["kind"], "native");
+    // It asks for 20,000 bytes about a hundred times a second, at most.
+    let rate = findings[0]["bytes_per_s"].as_f64().unwrap_or_default();
+    assert!((500_000.0..=2_200_000.0).contains(&rate), "{document:#}");
+    target.assert_healthy();
+    Ok(())
+}
+
+fn the_verdict_says_what_is_in_the_json(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "leaks", &["dict"]);
+    let folder = tempfile::tempdir()?;
+    let picture = folder.path().join("fed.svg");
+    let output =
+        hunt(target.pid(), &["-d", "8", "--fail-on-leak", "-o", picture.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8(output.stdout)?;
+    let line = target.ask("truth")[0]["line"].clone();
+    for words in [
+        "__main__.Session objects pile up in __main__.CACHE: in_dict",
+        &format!("leaks.py:{line})  ←"),
+        "module __main__ › CACHE",
+        "a dict at module level without bound",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    let drawn = std::fs::read_to_string(&picture)?;
+    assert!(drawn.contains("__main__.CACHE") && drawn.contains("in_dict"), "{drawn}");
+    target.assert_healthy();
+    Ok(())
+}
+
+/// Runs a script under the hunt; standard input is closed.
+fn run_under_hunt(interpreter: &Interpreter, options: &[&str], script: &str) -> Output {
+    let mut command = leakspy_command();
+    command.arg("hunt").args(options).arg("--").args(interpreter.argv()).args(["-c", script]);
+    command.stdin(Stdio::null()).output().expect("the built leakspy starts")
+}
+
+fn a_command_is_hunted_and_fails_on_leaks(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let script = "\
+import time
+kept = []
+until = time.monotonic() + 12
+while time.monotonic() < until:
+    kept.append(bytearray(100))
+    time.sleep(0.01)
+raise SystemExit(5)
+";
+    let output = run_under_hunt(interpreter, &["-d", "8", "--fail-on-leak"], script);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8(output.stdout)?;
+    assert!(
+        said.contains("bytearray objects pile up in __main__.kept: <module> (<string>:5)"),
+        "{said}"
+    );
+    let output = run_under_hunt(interpreter, &["-d", "1"], "raise SystemExit(5)");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    Ok(())
+}
+
+fn a_hunt_that_is_too_short_says_so(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "leaks", &["churn"]);
+    let pid = target.pid().to_string();
+    let mut hunting = Recording::start_command(["hunt", "--pid", &pid]);
+    hunting.wait_until_said("Hunting;");
+    hunting.signal(Signal::SIGINT);
+    let recorded = hunting.end();
+    assert_eq!(recorded.status.code(), Some(1), "{recorded:?}");
+    assert!(recorded.said.contains("three times"), "{recorded:?}");
+    target.assert_healthy();
+    Ok(())
+}
