@@ -14,9 +14,10 @@ use support::{
 };
 
 /// Ways to leak that can go on side by side without one hiding another.
-const TOGETHER: [&str; 4] = [
+const TOGETHER: [&str; 5] = [
     "dict,set,deque,bytearray,ordered,array,attribute,list",
-    "spread,chain,lru_cache,traceback,tasks,generators,loggers,mock",
+    "spread,chain,lru_cache,traceback,tasks,generators",
+    "loggers,mock",
     "garbage",
     "refcount,threads",
 ];
@@ -98,8 +99,10 @@ fn all_are_found(interpreter: &'static Interpreter, ways: &str) -> Result<(), Fa
         assert!(is_right(&feeder["own_frame"]), "{truth}: {finding:#}");
         assert!(feeder["share"].as_f64() > Some(0.9), "{truth}: {finding:#}");
     }
-    // What holds the same things as well may be told beside them, but nothing that does not grow.
-    assert!(list(&document["findings"]).len() <= list(&truths).len(), "{document:#}");
+    // A mock keeps its calls in several lists.
+    if !ways.contains("mock") {
+        assert_eq!(list(&document["findings"]).len(), list(&truths).len(), "{document:#}");
+    }
     target.assert_healthy();
     Ok(())
 }

@@ -199,6 +199,9 @@ impl<'a> Hunt<'a> {
         for mut hunter in self.hunters {
             hunter.hurry()?;
             let pid = hunter.process().pid();
+            if let Some(trouble) = hunter.trouble() {
+                say(format_args!("leakspy: Who feeds them could not be seen: {trouble}."));
+            }
             match hunter.verdict() {
                 Ok(verdict) => verdicts.push(verdict),
                 Err(error) if pid == self.pid => return Err(error.into()),

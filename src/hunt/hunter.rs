@@ -28,6 +28,8 @@ const FEWEST_LOOKS: usize = 3;
 const READ_EVERY: Duration = Duration::from_millis(50);
 /// Of the time, so much at most is kept for what remains to be done after the last look.
 const MOST_RESERVED: f64 = 0.3;
+/// So much of the time suspects are watched at least, even if the heap is so large that it gets late.
+const LEAST_WATCHED: f64 = 0.25;
 /// No more suspects than this are watched, and findings told.
 const MOST: usize = 10;
 
@@ -89,6 +91,7 @@ pub struct Hunter {
     /// What is watched, in the order of the findings of the watch.
     watched: Vec<Trail>,
     watching: Option<Watching>,
+    watched_since: Option<Duration>,
     outcome: Option<Outcome>,
     trouble: Option<WatchError>,
     resident: Series,
@@ -117,6 +120,7 @@ impl Hunter {
             suspects: Vec::new(),
             watched: Vec::new(),
             watching: None,
+            watched_since: None,
             outcome: None,
             trouble: None,
             resident: Vec::new(),
@@ -240,7 +244,9 @@ impl Hunter {
             return None;
         }
         let trail = self.watched.iter().position(|trail| trail.key == suspect.key);
+        // Where threads are started they are only for a moment.
         if let Some(trail) = trail.and_then(|index| self.watched.get(index))
+            && suspect.key != Key::Threads
             && trail.sizes.len() > 1
         {
             finding.confidence = confidence(&trail.sizes)?.max(finding.confidence);
@@ -255,8 +261,13 @@ impl Hunter {
     /// When the heap is to be looked at next, since the hunt began.
     fn next_look(&self) -> Duration {
         let Some(&part) = LOOKS.get(self.snapshots.len()) else { return Duration::MAX };
-        let reserved = self.effort.min(self.options.duration.mul_f64(MOST_RESERVED));
-        self.options.duration.saturating_sub(reserved).mul_f64(part)
+        let duration = self.options.duration;
+        let reserved = self.effort.min(duration.mul_f64(MOST_RESERVED));
+        let due = duration.saturating_sub(reserved).mul_f64(part);
+        match self.watched_since {
+            Some(since) => due.max(since + duration.mul_f64(LEAST_WATCHED)),
+            None => due,
+        }
     }
 
     /// Looks at the heap.
@@ -283,6 +294,7 @@ impl Hunter {
             self.watched = self.suspects.iter().map(|it| self.trail(it, &heap)).collect();
 
             drop(heap);
+            self.watched_since = Some(self.began.elapsed());
             self.watch();
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::heap::{Amount, Analysis, Flow, RootKind};
 use crate::python::objects::Kind;
 
-/// Types whose objects refer to nothing and change their size: all else that has no references is as
-/// large as it was made.
+/// Types whose objects refer to nothing but perhaps their type, and change their size: all else that has no
+/// references is as large as it was made.
 const RESIZABLE: [&str; 4] = ["bytearray", "array.array", "_io.BytesIO", "_io.StringIO"];
 
 /// A heap as it was at one moment.
@@ -81,13 +81,17 @@ impl Snapshot {
         let first = graph.objects().start;
         let leaves = Column::of(heap, graph.first_leaf()..graph.end());
         let is_resizable: Vec<bool> = graph.kinds().iter().map(is_resizable).collect();
-        let resizable = (graph.first_leaf()..).zip(leaves.iter()).filter_map(|(node, object)| {
-            let (address, kind) = object;
+        let containers = Column::of(heap, first..graph.first_leaf());
+        // From 3.10 on an array refers to its type, and is a container.
+        let numbered = (first..).zip(containers.iter().chain(leaves.iter()));
+        let resizable = numbered.filter_map(|(node, (address, kind))| {
             let kind = kind as usize;
             let grows = is_resizable.get(kind).copied().unwrap_or_default();
             let kind = grows.then(|| kinds.get(kind).copied()).flatten()?;
             Some(Resizable { address, kind, bytes: graph.size(node) })
         });
+        let mut resizable: Vec<Resizable> = resizable.collect();
+        resizable.sort_unstable_by_key(|it| it.address);
         let held = (first..graph.first_leaf()).map(|node| {
             let Amount { bytes, objects } = heap.amount(node);
             Held { references: graph.successors(node).len() as u32, objects, bytes }
@@ -95,9 +99,9 @@ impl Snapshot {
         Snapshot {
             at,
             totals: Totals::of(heap),
-            containers: Column::of(heap, first..graph.first_leaf()),
             held: held.collect(),
-            resizable: resizable.collect(),
+            resizable,
+            containers,
             leaves,
             kinds,
         }

@@ -31,6 +31,8 @@ const SAMPLE: usize = 12;
 const MOST_CONTAINERS: usize = 256;
 /// So many of a container's newest references tell what grows in it.
 const NEWEST: usize = 16;
+/// Types whose objects are only there for what is in them.
+const WRAPPERS: [&str; 3] = ["tuple", "list", "functools._HashedSeq"];
 /// What of all bytes garbage may take before the collector, if it is on, is to look for it, as CPython has
 /// it (`long_lived_pending < long_lived_total / 4`, Modules/gcmodule.c, 3.8 to 3.13).
 const PENDING_SHARE: f64 = 0.25;
@@ -246,9 +248,23 @@ impl Judge<'_> {
             }
             _ => {
                 let bytes = |id: &TypeId| holding.items.get(id).map_or(0, |items| items.bytes);
-                holding.items.keys().copied().max_by_key(|id| (bytes(id), id.0))
+                let most = holding.items.keys().copied().max_by_key(|id| (bytes(id), id.0))?;
+                Some(self.wrapped(most, holding).unwrap_or(most))
             }
         }
+    }
+
+    /// What is really kept where items are only wrapped around it: the arguments of a cached call in a
+    /// tuple, what is in the collections of a spread.
+    fn wrapped(&self, item: TypeId, holding: &Holding) -> Option<TypeId> {
+        let kind = |id: TypeId| self.heap.graph.kinds().get(id.0 as usize);
+        if !WRAPPERS.contains(&&*kind(item)?.name) {
+            return None;
+        }
+        let items = holding.items.get(&item)?.count;
+        let own = |id: &TypeId| kind(*id).is_some_and(|kind| kind.module != "builtins");
+        let inside = holding.kinds.iter().filter(|(id, count)| own(id) && **count >= items);
+        inside.max_by_key(|(id, count)| (**count, id.0)).map(|(id, _)| *id)
     }
 
     /// How many of that type are new.
@@ -256,7 +272,7 @@ impl Judge<'_> {
         let all = holding.kinds.get(&grown).copied().unwrap_or_default();
         let items = holding.items.get(&grown).map_or(0, |items| items.count);
         f64::from(match kind {
-            LeakKind::Container | LeakKind::Spread if items > 0 => items,
+            LeakKind::Container if items > 0 => items,
             _ => all,
         })
     }
