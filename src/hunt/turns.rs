@@ -99,7 +99,9 @@ impl Turns {
         self.still -= outcome.still.as_secs_f64();
         for (&word, &stops) in turn.words.iter().zip(stops) {
             let place = self.queue.iter().position(|entry| entry.word == word);
-            let Some(mut entry) = place.and_then(|place| self.queue.remove(place)) else { continue };
+            let Some(mut entry) = place.and_then(|place| self.queue.remove(place)) else {
+                continue;
+            };
             let fitting = outcome.lasted.mul_f64(WANTED / stops.max(1) as f64);
             // What was seen in a moment says little about longer ones.
             entry.length = fitting.min(entry.length.saturating_mul(4)).clamp(SHORTEST, LONGEST);

@@ -119,8 +119,8 @@ impl Recorder {
         let command = process.command()?;
         let pid = process.pid();
         let program = Path::new(guardian::THIS_PROGRAM);
-        let mut guardian = guardian::spawn(program, guardian::Work::Sample)
-            .map_err(RecordError::Guardian)?;
+        let mut guardian =
+            guardian::spawn(program, guardian::Work::Sample).map_err(RecordError::Guardian)?;
         let (Some(mut control), Some(reports)) = (guardian.stdin.take(), guardian.stdout.take())
         else {
             return Err(RecordError::Guardian(io::ErrorKind::BrokenPipe.into()));

@@ -283,7 +283,8 @@ impl Sampler {
     }
 
     fn look_at(&mut self, tid: i32, chance: f64) -> Option<(Asked, Sample)> {
-        let asked = self.calls.asked(&self.target.python, &self.target.process, &self.breakpoints, tid)?;
+        let asked =
+            self.calls.asked(&self.target.python, &self.target.process, &self.breakpoints, tid)?;
         let pass = hits_to_pass(&mut self.random, chance);
         // A thread whose skip could not be set is stopped by its next hit, which costs a little.
         let _ = self.breakpoints.skip(tid, asked.spot, pass);
