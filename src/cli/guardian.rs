@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::hunt::watch;
 use crate::profile::outbox::Outbox;
 use crate::profile::sampler;
-use crate::target::guardian::{Work, become_guardian};
+use crate::target::guardian::{Work, become_guardian, go_first};
 
 /// What is to be done.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Work::Sample => {
             sampler::serve(&request()?, control.as_fd(), &mut Outbox::new(reports)?)?;
         }
-        Work::Watch => watch::serve(&request()?, control.as_fd(), &mut Outbox::new(reports)?)?,
+        Work::Watch => {
+            go_first();
+            watch::serve(&request()?, control.as_fd(), &mut Outbox::new(reports)?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

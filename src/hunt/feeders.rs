@@ -15,12 +15,11 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashSet;
 
 use super::messages::{Hit, Limits, Message, News, Request};
+use super::newborn::is_instance;
 use super::tally::Tally;
 use super::words::Word;
-use crate::memory::Memory;
 use crate::profile::messages::End;
 use crate::profile::recording::Pauses;
-use crate::python::objects::type_of;
 use crate::python::{CodeCache, Frame, Python, RawStack};
 use crate::target::breakpoint::Way;
 use crate::target::{Process, ProcessError, guardian};
@@ -305,10 +304,10 @@ impl Watching {
         self.raw.frames = frames;
         self.raw.complete = complete;
         let stack = self.code.resolve_stack(&self.process, &self.python, &self.raw);
-        let instance = instance.map(|instance| (instance, self.begun.elapsed()));
+        let made = self.begun.elapsed();
         for &finding in self.findings.get(word).into_iter().flatten() {
             if let Some(tally) = self.tallies.get_mut(finding) {
-                tally.add(stack.clone(), after.saturating_sub(before), instance);
+                tally.add(stack.clone(), after.saturating_sub(before), instance, made);
             }
         }
     }
@@ -322,10 +321,8 @@ impl Watching {
                 .filter_map(|number| words.get(number))
                 .map(|word| word.object)
                 .collect();
-            tally.look_again(before, |instance| {
-                let references = process.u32(instance).unwrap_or_default();
-                let class = type_of(process, &python.layout, instance);
-                references != 0 && class.is_ok_and(|class| classes.contains(&class))
+            tally.look_again(before, |address| {
+                classes.iter().any(|&class| is_instance(process, &python.layout, address, class))
             });
         }
     }

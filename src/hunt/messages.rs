@@ -74,9 +74,19 @@ pub struct Hit {
     /// Its value after.
     pub after: u64,
     /// The new instance, if the word counts those.
-    pub instance: Option<u64>,
+    pub instance: Option<Instance>,
     /// The Python stack, innermost first.
     pub frames: Vec<RawFrame>,
     /// Whether the stack is there to its outermost frame.
     pub complete: bool,
+}
+
+/// An instance that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its address.
+    pub address: u64,
+    /// Whether it was still there when its class was watched no more. Until then it would have been
+    /// seen that another took its place; after that one can do so unseen.
+    pub is_there: bool,
 }

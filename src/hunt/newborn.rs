@@ -11,6 +11,7 @@
 use super::words::GC_HEAD;
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
 use crate::python::layout::Layout;
+use crate::python::objects::type_of;
 use crate::target::ptrace::Registers;
 
 /// Pointers below this are none.
@@ -56,4 +57,12 @@ fn is_newborn<M: Memory>(
     let references = u32_at(&bytes, head);
     let is_tracked = are_gc && u64_at(&bytes, 0) != Some(0);
     Ok(is_one && matches!(references, Some(0 | 1)) && !is_tracked)
+}
+
+/// Whether an instance of `class` is at this address. Where it was freed its type is still to be read,
+/// and in place of its references there is nothing, or the address of the next free block.
+pub fn is_instance<M: Memory>(memory: &M, layout: &Layout, object: u64, class: u64) -> bool {
+    const MOST_REFERENCES: u64 = 1 << 31;
+    let references = memory.u64(object).unwrap_or_default();
+    type_of(memory, layout, object) == Ok(class) && (1..MOST_REFERENCES).contains(&references)
 }

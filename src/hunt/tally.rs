@@ -1,11 +1,13 @@
 //! The growths of one finding, added up by the stacks that made them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
 use super::feeders::{Fed, Feeder};
-use crate::python::Stack;
+use super::messages::Instance;
+use crate::python::{Frame, Stack};
 
 /// With fewer hits nothing is known.
 const LEAST: u64 = 20;
@@ -19,7 +21,7 @@ const MOST_WAITING: usize = 100_000;
 /// What has fed a finding so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    numbers: FxHashMap<(Vec<crate::python::Frame>, bool), usize>,
+    numbers: FxHashMap<(Vec<Frame>, bool), usize>,
     counts: Vec<Count>,
     hits: u64,
     /// Instances that have yet to show that they stay, the oldest first.
@@ -38,15 +40,15 @@ struct Count {
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     serial: u64,
-    instance: u64,
+    address: u64,
     stack: usize,
     /// When it was made, in the caller's time.
-    made: std::time::Duration,
+    made: Duration,
 }
 
 impl Tally {
-    /// Adds a growth by so much. `instance` is the new one, made at that time, where there is one.
-    pub fn add(&mut self, stack: Stack, grown: u64, instance: Option<(u64, std::time::Duration)>) {
+    /// Adds a growth by so much at a time, by a new instance where there is one.
+    pub fn add(&mut self, stack: Stack, grown: u64, instance: Option<Instance>, made: Duration) {
         self.hits += 1;
         let next = self.counts.len();
         if next >= MOST_STACKS {
@@ -59,25 +61,25 @@ impl Tally {
         let Some(count) = self.counts.get_mut(number) else { return };
         count.hits += 1;
         count.grown = count.grown.saturating_add(grown);
-        if let Some((instance, made)) = instance
-            && self.waiting.len() < MOST_WAITING
-        {
-            count.kept.get_or_insert(0);
-            self.latest.insert(instance, self.hits);
-            self.waiting.push_back(Waiting { serial: self.hits, instance, stack: number, made });
+        let Some(Instance { address, is_there }) = instance else { return };
+        count.kept.get_or_insert(0);
+        self.latest.remove(&address);
+        if is_there && self.waiting.len() < MOST_WAITING {
+            self.latest.insert(address, self.hits);
+            self.waiting.push_back(Waiting { serial: self.hits, address, stack: number, made });
         }
     }
 
     /// Looks again at the instances made before a time. Those count as kept that `is_there` finds, and
     /// whose place has not been taken by another meanwhile.
-    pub fn look_again(&mut self, before: std::time::Duration, is_there: impl Fn(u64) -> bool) {
+    pub fn look_again(&mut self, before: Duration, is_there: impl Fn(u64) -> bool) {
         while let Some(waiting) = self.waiting.front().copied().filter(|it| it.made <= before) {
             self.waiting.pop_front();
-            if self.latest.get(&waiting.instance) != Some(&waiting.serial) {
+            if self.latest.get(&waiting.address) != Some(&waiting.serial) {
                 continue;
             }
-            self.latest.remove(&waiting.instance);
-            if is_there(waiting.instance)
+            self.latest.remove(&waiting.address);
+            if is_there(waiting.address)
                 && let Some(count) = self.counts.get_mut(waiting.stack)
             {
                 *count.kept.get_or_insert(0) += 1;
@@ -128,10 +130,9 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::python::Frame;
+
+    const NOW: Duration = Duration::ZERO;
 
     fn stack(line: u32) -> Stack {
         let frame = Frame { function: "f".into(), file: "a.py".into(), line: Some(line) };
@@ -145,9 +146,9 @@ mod tests {
     #[test]
     fn equal_stacks_are_one_and_shares_are_of_the_growth() {
         let mut tally = Tally::default();
-        tally.add(stack(1), 1, None);
-        tally.add(stack(2), 6, None);
-        tally.add(stack(1), 1, None);
+        tally.add(stack(1), 1, None, NOW);
+        tally.add(stack(2), 6, None, NOW);
+        tally.add(stack(1), 1, None, NOW);
         assert_eq!(tally.hits(), 3);
         assert_eq!(lines(&tally.into_fed()), [(Some(2), 1, 0.75), (Some(1), 2, 0.25)]);
     }
@@ -155,9 +156,9 @@ mod tests {
     #[test]
     fn it_is_settled_when_stacks_repeat() {
         let mut tally = Tally::default();
-        (0..100).for_each(|line| tally.add(stack(line), 1, None));
+        (0..100).for_each(|line| tally.add(stack(line), 1, None, NOW));
         assert!(!tally.is_settled());
-        (0..96).for_each(|line| tally.add(stack(line), 1, None));
+        (0..96).for_each(|line| tally.add(stack(line), 1, None, NOW));
         assert!(tally.is_settled());
     }
 
@@ -165,12 +166,14 @@ mod tests {
     fn instances_that_go_again_have_no_share() {
         let mut tally = Tally::default();
         let at = Duration::from_secs;
-        tally.add(stack(1), 1, Some((0x10, at(1))));
+        let made = |address| Some(Instance { address, is_there: true });
+        tally.add(stack(1), 1, made(0x10), at(1));
         // The first has gone: another is in its place.
-        tally.add(stack(2), 1, Some((0x10, at(2))));
-        tally.add(stack(1), 1, Some((0x20, at(2))));
-        tally.add(stack(1), 1, Some((0x30, at(9))));
-        tally.look_again(at(3), |instance| instance == 0x10);
-        assert_eq!(lines(&tally.into_fed()), [(Some(2), 1, 1.0), (Some(1), 3, 0.0)]);
+        tally.add(stack(2), 1, made(0x10), at(2));
+        tally.add(stack(1), 1, made(0x20), at(2));
+        tally.add(stack(1), 1, made(0x30), at(9));
+        tally.add(stack(1), 1, Some(Instance { address: 0x40, is_there: false }), at(2));
+        tally.look_again(at(3), |address| address == 0x10);
+        assert_eq!(lines(&tally.into_fed()), [(Some(2), 1, 1.0), (Some(1), 4, 0.0)]);
     }
 }

@@ -15,8 +15,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::messages::{Hit, Message, News, Request};
-use super::newborn::newborn;
+use rustc_hash::FxHashSet;
+
+use super::messages::{Hit, Instance, Message, News, Request};
+use super::newborn::{is_instance, newborn};
 use super::turns::{Outcome, Turn, Turns};
 use super::words::{GC_HEAD, Meaning, Word};
 use crate::memory::{Memory, ReadError, u64_at};
@@ -34,8 +36,8 @@ const CHECK_EVERY: Duration = Duration::from_millis(50);
 const WHILE_FULL: Duration = Duration::from_millis(10);
 /// How long the threads of a target may be unreadable.
 const UNREADABLE: Duration = Duration::from_secs(1);
-/// What a thread stands still beside the time that we take, as measured here: until we wake up.
-const WAKING: Duration = Duration::from_micros(15);
+/// How long a thread stands still before we wake up and after we have let it go, until the kernel tells.
+const WAKING: Duration = Duration::from_micros(20);
 
 /// Serves one request: watches until `control` is closed or readable, and reports to `reports`. An
 /// error means that nobody listens any more.
@@ -92,6 +94,8 @@ struct Watcher {
     stack: RawStack,
     checked: Instant,
     readable: Instant,
+    /// How long a thread stands still beside the time that we take.
+    waking: Duration,
 }
 
 /// A turn that goes on.
@@ -101,6 +105,10 @@ struct Open {
     values: Vec<Option<u64>>,
     /// How often each was stopped at.
     stops: Vec<u64>,
+    /// What was seen.
+    hits: Vec<Hit>,
+    /// How long we took for that.
+    taken: Duration,
     outcome: Outcome,
     /// How long threads stood still to be armed before it began.
     arming: Duration,
@@ -125,6 +133,7 @@ impl Watcher {
             stack: RawStack::default(),
             checked: Instant::now(),
             readable: Instant::now(),
+            waking: WAKING,
         })
     }
 
@@ -153,6 +162,8 @@ impl Watcher {
                 None => self.open(turn)?,
             };
             let result = self.until_over(&mut this, control, reports);
+            self.learn_waking(&this);
+            self.take_over_hits(&mut this);
             self.turns.observe(&this.turn, &this.stops, this.outcome);
             self.turns.earn(this.begun.elapsed());
             open = Some(this);
@@ -251,6 +262,8 @@ impl Watcher {
             turn,
             values: vec![None; count],
             stops: vec![0; count],
+            hits: Vec::new(),
+            taken: Duration::ZERO,
             outcome: Outcome::default(),
             arming: Duration::ZERO,
             begun,
@@ -287,6 +300,8 @@ impl Watcher {
             // The other stop is that which disarms.
             open.outcome.stops += 2;
             open.outcome.still += stopped * 2;
+            self.note_stop(stopped);
+            self.note_stop(stopped);
         }
         Ok(())
     }
@@ -300,6 +315,7 @@ impl Watcher {
                 self.during_turn(event, &mut open)?;
             }
             if !self.breakpoints.is_armed() {
+                self.take_over_hits(&mut open);
                 return Ok(());
             }
             // A thread that sleeps in the kernel is still armed for these words.
@@ -354,18 +370,54 @@ impl Watcher {
         let spot = self.breakpoints.spot_of(tid).ok();
         let hit = spot.and_then(|spot| self.look_at(tid, spot, open));
         let resumed = self.target.tracees.resume(tid);
-        let stopped = seen.elapsed() + WAKING;
+        let taken = seen.elapsed();
+        open.taken += taken;
+        let stopped = taken + self.waking;
         open.outcome.stops += 1;
         open.outcome.still += stopped;
         if let Some(stops) = spot.and_then(|spot| open.stops.get_mut(spot)) {
             *stops += 1;
         }
+        self.note_stop(stopped);
+        open.hits.extend(hit);
+        Ok(resumed?)
+    }
+
+    /// What was seen in a turn is news at its end, while it is still armed: an instance whose place was
+    /// taken by another is known not to have stayed.
+    fn take_over_hits(&mut self, open: &mut Open) {
+        let mut later = FxHashSet::default();
+        let first = self.news.hits.len();
+        for mut hit in open.hits.drain(..).rev() {
+            if let (Some(instance), Some(word)) = (&mut hit.instance, self.words.get(hit.word)) {
+                let TracedPython { process, python, .. } = &self.target;
+                instance.is_there = later.insert(instance.address)
+                    && is_instance(process, &python.layout, instance.address, word.object);
+            }
+            self.news.hits.push(hit);
+        }
+        self.news.hits[first..].reverse();
+    }
+
+    fn note_stop(&mut self, stopped: Duration) {
         let nanoseconds = stopped.as_nanos() as u64;
         self.news.stops += 1;
         self.news.still += nanoseconds;
         self.news.longest = self.news.longest.max(nanoseconds);
-        self.news.hits.extend(hit);
-        Ok(resumed?)
+    }
+
+    /// Compares the stops of a turn with what the kernel says of them, where it does.
+    fn learn_waking(&mut self, open: &Open) {
+        let Some(seen) = self.breakpoints.interruptions() else { return };
+        let known = seen.stops.iter().filter(|stop| stop.to != u64::MAX);
+        let lengths: Vec<_> = known.map(|stop| stop.to.saturating_sub(stop.from)).collect();
+        let stops: u64 = open.stops.iter().sum();
+        if lengths.is_empty() || stops == 0 {
+            return;
+        }
+        let mean = Duration::from_nanos(lengths.iter().sum::<u64>() / lengths.len() as u64);
+        let waking = mean.saturating_sub(open.taken.div_f64(stops as f64));
+        self.waking = (self.waking * 7 + waking) / 8;
     }
 
     fn look_at(&mut self, tid: i32, spot: usize, open: &mut Open) -> Option<Hit> {
@@ -385,7 +437,8 @@ impl Watcher {
             Meaning::Instances { are_gc } => {
                 let registers = ptrace::registers(tid).ok()?;
                 let TracedPython { process, python, .. } = &self.target;
-                Some(newborn(process, &python.layout, &registers, word.object, are_gc)?)
+                let address = newborn(process, &python.layout, &registers, word.object, are_gc)?;
+                Some(Instance { address, is_there: true })
             }
         };
         self.target.copy_stack(tid, &mut self.stack).ok()?;
@@ -417,8 +470,9 @@ impl Open {
     /// The same words have the next turn.
     fn again(self, turn: Turn) -> Open {
         let stops = vec![0; turn.words.len()];
-        let (outcome, arming) = (Outcome::default(), Duration::ZERO);
-        Open { turn, stops, outcome, arming, begun: Instant::now(), ..self }
+        let none = Duration::ZERO;
+        let outcome = Outcome::default();
+        Open { turn, stops, taken: none, outcome, arming: none, begun: Instant::now(), ..self }
     }
 }
 

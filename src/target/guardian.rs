@@ -77,3 +77,11 @@ pub fn become_guardian() {
     // SAFETY: prctl with integer arguments.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1u64) };
 }
+
+/// Lets the calling process, a guardian, have a processor before others: while it waits for one, a
+/// thread of the target may stand still for it. Needs privilege; without it nothing changes.
+pub fn go_first() {
+    const BEFORE_MOST: libc::c_int = -15;
+    // SAFETY: a system call with integer arguments.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BEFORE_MOST) };
+}

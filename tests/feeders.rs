@@ -1,0 +1,237 @@
+//! Who feeds what grows, as leakspy finds it out by watching, against what the fixture says of itself.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use leakspy::hunt::feeders::{Fed, Outcome, WatchOptions, Watched, Watching};
+use leakspy::hunt::words::growth_word;
+use leakspy::python::Python;
+use leakspy::python::objects::Decoder;
+use leakspy::target::Process;
+use leakspy::target::breakpoint::Way;
+use libtest_mimic::{Arguments, Failed};
+use serde_json::Value;
+use support::{Interpreter, Target, cases, wait_until};
+
+/// Set in the environment of a process that only watches, until it is killed.
+const WATCHER: &str = "LEAKSPY_TEST_WATCHER";
+/// For how long is watched at most.
+const AT_MOST: Duration = Duration::from_secs(10);
+/// How often a process that watches is killed, and when the last time is.
+const KILLS: usize = 10;
+const LAST_MOMENT: Duration = Duration::from_millis(300);
+/// A process has less memory than this.
+const EXTENT: u64 = 1 << 40;
+const WAYS: [(&str, Way); 2] = [("perf", Way::Perf), ("ptrace", Way::Ptrace)];
+
+fn main() {
+    if let Ok(request) = std::env::var(WATCHER) {
+        return watch_until_killed(&request);
+    }
+    let mut arguments = Arguments::from_args();
+    // A target and the process that watches it are two busy processors.
+    arguments.test_threads = Some(2);
+    let mut trials = Vec::new();
+    for (name, way) in WAYS {
+        trials.extend(cases(&format!("fed_{name}"), move |interpreter| fed(interpreter, way)));
+        trials.extend(cases(&format!("fast_{name}"), move |interpreter| fast(interpreter, way)));
+        trials.extend(cases(&format!("killed_{name}"), move |it| killed(it, way, name)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Every kind of holder, under churn and fed by new threads as well.
+fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "feeders", &[]);
+    let holders = target.ask("holders");
+    let holders = holders.as_object().ok_or("no holders")?;
+    let addresses: Vec<_> = holders.values().map(|it| address(it)).collect();
+    let outcome = watch(&target, &addresses, way, |watching| watching.is_settled())?;
+    target.assert_healthy();
+    assert_eq!(outcome.way, Some(way));
+
+    let mut report = String::new();
+    let mut by_new_threads = 0;
+    for ((name, holder), fed) in holders.iter().zip(&outcome.findings) {
+        let expected = (holder["file"].as_str(), holder["line"].as_u64());
+        let share: f64 = fed
+            .feeders
+            .iter()
+            .filter(|feeder| {
+                let innermost = feeder.stack.first();
+                innermost.is_some_and(|it| (Some(&*it.file), it.line.map(u64::from)) == expected)
+            })
+            .map(|feeder| feeder.share)
+            .sum();
+        by_new_threads += fed
+            .feeders
+            .iter()
+            .filter(|it| it.stack.iter().any(|it| it.function.contains("in_a_new_thread")))
+            .map(|feeder| feeder.hits)
+            .sum::<u64>();
+        if share < 0.95 || fed.hits < 10 {
+            report += &format!("{name}: {share:.3} of {} at {expected:?}\n{}", fed.hits, told(fed));
+        }
+    }
+    println!("{} {way:?}: {} stops, {:?}", interpreter.name, outcome.stops, outcome.pauses);
+    assert!(by_new_threads > 0, "threads that began meanwhile were not seen");
+    if report.is_empty() { Ok(()) } else { Err(report.into()) }
+}
+
+/// A list that grows as fast as Python can make it: two lines of which one is run three times as often
+/// are seen three times as often, and the target stands still for no more than was allowed.
+fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "feeders", &["fast"]);
+    let holders = target.ask("holders");
+    let list = address(&holders["list"]);
+    let begun = Instant::now();
+    let outcome = watch(&target, &[list], way, |watching| watching.hits(0) >= 300)?;
+    let lasted = begun.elapsed();
+    target.assert_healthy();
+    let fed = outcome.findings.first().ok_or("no finding")?;
+    let mut by_line = BTreeMap::new();
+    for feeder in &fed.feeders {
+        let line = feeder.stack.first().and_then(|frame| frame.line);
+        *by_line.entry(line).or_insert(0) += feeder.hits;
+    }
+    // 300 hits, a quarter each: four standard deviations.
+    let quarter = |hits: u64| (hits as f64 / fed.hits as f64 - 0.25).abs() < 0.1;
+    assert!(by_line.len() == 4 && by_line.values().all(|&hits| quarter(hits)), "{by_line:?}");
+    // Two seconds may have been saved up.
+    let allowed = (lasted + Duration::from_secs(2)).mul_f64(0.011) + Duration::from_millis(5);
+    let still = outcome.pauses.total;
+    println!("{} {way:?}: {still:?} of {lasted:?}", interpreter.name);
+    assert!(still < allowed, "{still:?} of {lasted:?}");
+    Ok(())
+}
+
+/// Whoever watches is killed, at random moments: the target lives on, and nobody holds it.
+fn killed(interpreter: &'static Interpreter, way: Way, name: &str) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "feeders", &[]);
+    let holders = target.ask("holders");
+    let holders = holders.as_object().ok_or("no holders")?;
+    let addresses: Vec<_> = holders.values().map(|it| address(it)).collect();
+    let request = serde_json::to_string(&(target.pid(), way, addresses))?;
+    for moment in 0..KILLS {
+        let delay = LAST_MOMENT.mul_f64(fastrand::f64());
+        let mut child = Command::new(std::env::current_exe()?)
+            .env(WATCHER, &request)
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut said = BufReader::new(child.stdout.take().ok_or("stdout is piped")?);
+        // Half of the moments are counted from the start, for what attaching does.
+        if moment % 2 == 0 {
+            let mut line = String::new();
+            said.read_line(&mut line)?;
+            assert_eq!(line, "WATCHING\n", "{name}: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(delay);
+        child.kill()?;
+        // Its guardian has inherited the pipe: the end of that is the end of both.
+        let mut errors = String::new();
+        let mut stderr = child.stderr.take().ok_or("stderr is piped")?;
+        stderr.read_to_string(&mut errors)?;
+        child.wait()?;
+        assert_eq!(errors, "", "moment {moment}, {delay:?}");
+        target.assert_healthy();
+        let before = target.ask("fed").as_u64();
+        wait_until("it goes on", || target.ask("fed").as_u64() > before);
+    }
+    assert_registers_are_clear(&target);
+    Ok(())
+}
+
+/// Watches these objects until it is enough, or it has lasted long enough.
+fn watch(
+    target: &Target,
+    addresses: &[u64],
+    way: Way,
+    is_enough: impl Fn(&Watching) -> bool,
+) -> Result<Outcome, Failed> {
+    let mut watching = start(target.pid(), addresses, way)?;
+    let begun = Instant::now();
+    while begun.elapsed() < AT_MOST && !watching.has_ended() && !is_enough(&watching) {
+        watching.step(Duration::from_millis(50))?;
+    }
+    // Instances that have just been made are to show whether they stay.
+    watching.step(Duration::from_millis(1100))?;
+    watching.stop();
+    while !watching.has_ended() {
+        watching.step(Duration::from_secs(1))?;
+    }
+    Ok(watching.finish())
+}
+
+fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
+    let process = Process::open(pid)?;
+    let python = Python::attach(&process)?;
+    let mut decoder = Decoder::new(&process, &python, EXTENT);
+    let mut word = |&address: &u64| {
+        let word = growth_word(&process, &python, &mut decoder, address);
+        Watched { words: vec![word.expect("each of them grows in one word")] }
+    };
+    let watched: Vec<_> = addresses.iter().map(&mut word).collect();
+    let guardian = env!("CARGO_BIN_EXE_leakspy").into();
+    let options = WatchOptions { way: Some(way), guardian, ..WatchOptions::default() };
+    Ok(Watching::start(&process, &python, &watched, &options)?)
+}
+
+/// What a process does that is to be killed.
+fn watch_until_killed(request: &str) {
+    let (pid, way, addresses): (i32, Way, Vec<u64>) =
+        serde_json::from_str(request).expect("the request of a test");
+    let mut watching = start(pid, &addresses, way).expect("it is there");
+    let mut told = false;
+    loop {
+        watching.step(Duration::from_millis(10)).expect("it can be watched");
+        if watching.has_begun() && !told {
+            told = true;
+            println!("WATCHING");
+            std::io::stdout().flush().expect("the test reads it");
+        }
+    }
+}
+
+fn address(holder: &Value) -> u64 {
+    holder["address"].as_u64().expect("an address")
+}
+
+fn told(fed: &Fed) -> String {
+    let mut text = String::new();
+    for feeder in fed.feeders.iter().take(5) {
+        let innermost = feeder.stack.first().map(ToString::to_string).unwrap_or_default();
+        let (share, hits, kept) = (feeder.share, feeder.hits, feeder.kept);
+        text += &format!("    {share:.3} ({hits} hits, {kept:?} kept) {innermost}\n");
+    }
+    text
+}
+
+/// Looks at the registers themselves: only ptrace's own, for perf events have others.
+#[cfg(target_arch = "x86_64")]
+fn assert_registers_are_clear(target: &Target) {
+    use leakspy::target::ptrace;
+    const CONTROL: usize = 7;
+    for thread in target.health().threads {
+        let tid = thread.tid;
+        // A thread that has just ended is as good.
+        if ptrace::seize(tid).is_err() || ptrace::interrupt(tid).is_err() {
+            continue;
+        }
+        let stopped = ptrace::wait(Some(tid), true).expect("it is traced");
+        if matches!(stopped, Some((_, ptrace::Status::Stopped { .. }))) {
+            let control = ptrace::debug_register(tid, CONTROL).expect("it is stopped");
+            assert_eq!(control, 0, "{tid}");
+            ptrace::detach(tid, 0).expect("it is stopped");
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn assert_registers_are_clear(_: &Target) {}
