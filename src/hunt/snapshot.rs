@@ -62,7 +62,7 @@ pub struct Resizable {
     pub address: u64,
     /// The address of its type.
     pub kind: u64,
-    /// All bytes that go with it.
+    /// The bytes that it retains.
     pub bytes: u64,
 }
 
@@ -88,7 +88,8 @@ impl Snapshot {
             let kind = kind as usize;
             let grows = is_resizable.get(kind).copied().unwrap_or_default();
             let kind = grows.then(|| kinds.get(kind).copied()).flatten()?;
-            Some(Resizable { address, kind, bytes: graph.size(node) })
+            // From 3.15 on the bytes of a bytearray are an object of their own.
+            Some(Resizable { address, kind, bytes: heap.amount(node).bytes })
         });
         let mut resizable: Vec<Resizable> = resizable.collect();
         resizable.sort_unstable_by_key(|it| it.address);

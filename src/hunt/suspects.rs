@@ -191,7 +191,7 @@ impl Judge<'_> {
         let per_second = |amount: f64| amount / seconds.as_secs_f64();
         let count = self.count(kind, grown, &place.holding);
         let bytes = proven.iter().map(|cohort| cohort.bytes).sum::<u64>() as f64;
-        let above = self.paths.between(0, self.start(kind, place));
+        let above = self.paths.between(0, self.start(kind, place, grown));
         let holder = holder(self.heap, &self.names, &above, &self.pattern(place));
         let grown_kind = self.heap.graph.kinds().get(grown.0 as usize)?;
         let circumstances = Circumstances {
@@ -278,20 +278,26 @@ impl Judge<'_> {
     }
 
     /// The object by which a place is told: of a chain its first link.
-    fn start(&self, kind: LeakKind, place: &Place) -> u32 {
-        let mut node = place.node;
-        let linked = |node: u32| {
-            let id = self.heap.graph.kind_id(node)?;
-            place.holding.kinds.contains_key(&id).then_some(())
-        };
-        while kind == LeakKind::Chain
-            && let Some(parent) = self.paths.parent(node)
-            && linked(node).is_some()
-            && linked(parent).is_some()
-        {
-            node = parent;
+    fn start(&self, kind: LeakKind, place: &Place, grown: TypeId) -> u32 {
+        if kind != LeakKind::Chain {
+            return place.node;
         }
-        node
+        // Between two links there can be other objects, such as the dict of an instance.
+        let is_part = |node: u32| {
+            let kind = self.heap.graph.kind_id(node);
+            kind.is_some_and(|kind| place.holding.kinds.contains_key(&kind))
+        };
+        let (mut node, mut first) = (place.node, place.node);
+        while is_part(node) {
+            if self.heap.graph.kind_id(node) == Some(grown) {
+                first = node;
+            }
+            match self.paths.parent(node) {
+                Some(parent) if parent != node => node = parent,
+                _ => break,
+            }
+        }
+        first
     }
 
     /// The way from a place to one of its holders, without what tells that from the others.
