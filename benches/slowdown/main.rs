@@ -11,6 +11,10 @@
 //! What a look at a large heap costs, with the rest of the machine quiet:
 //!
 //!     cargo bench --bench slowdown -- --tools nothing,heap --window 10 --objects 5000000 --idle-threads 0 --pairs 10
+//!
+//! What a whole hunt costs a busy program with three slow leaks:
+//!
+//!     cargo bench --bench slowdown -- --tools nothing,hunt --window 20 --leaks --idle-threads 0 --pairs 10
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -44,6 +48,9 @@ struct Options {
     /// Objects that the target has besides
     #[arg(long, default_value_t = 0)]
     objects: u64,
+    /// Whether the target leaks, in three slow ways
+    #[arg(long)]
+    leaks: bool,
     /// Tools to measure
     #[arg(long, value_delimiter = ',', value_enum, default_values_t = Tool::USUAL)]
     tools: Vec<Tool>,
@@ -69,7 +76,7 @@ fn main() -> Result<(), String> {
             "{:<24}{:>5}   {:<21}   {:<21}{:>13}{:>12}",
             "tool", "pairs", "per second", "per CPU second", "stood still", "mean pause"
         );
-        let start = || Busy::start(&python, idle, options.objects);
+        let start = || Busy::start(&python, idle, options.objects, options.leaks);
         let (injecting, observing) = able(&options.tools, &python);
         for series in rounds::run(&start(), &observing, options.pairs, window)? {
             print_row(&series);

@@ -41,14 +41,15 @@ pub struct Series {
 
 impl Busy {
     /// Starts the target.
-    pub fn start(python: &Interpreter, idle_threads: usize, objects: u64) -> Busy {
+    pub fn start(python: &Interpreter, idle_threads: usize, objects: u64, leaks: bool) -> Busy {
         let scratch = python.scratch();
         let path = scratch.path().join("counters");
         let inside = python.inside(&path);
         let idle = idle_threads.to_string();
         let objects = objects.to_string();
         let inside = inside.to_string_lossy();
-        let arguments = [&inside, "--idle-threads", &idle, "--objects", &objects];
+        let mut arguments = vec![&*inside, "--idle-threads", &idle, "--objects", &objects];
+        arguments.extend(leaks.then_some("--leaks"));
         let target = Target::start(python, "busy", &arguments);
         let counters = File::open(path).expect("the target has made its file");
         Busy { target, counters, scratch }
@@ -107,7 +108,7 @@ impl Series {
 /// Tries a tool on a target of its own: whether it works here, and leaves the target alive. The
 /// error is a sentence that says why it is left out.
 pub fn rehearse(tool: Tool, python: &Interpreter) -> Result<Tool, String> {
-    let busy = Busy::start(python, 0, 0);
+    let busy = Busy::start(python, 0, 0, false);
     busy.speed_under(tool, Duration::from_millis(500))?;
     let work = busy.work();
     sleep(Duration::from_millis(500));

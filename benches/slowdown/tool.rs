@@ -28,6 +28,8 @@ pub enum Tool {
     Leakspy,
     /// `leakspy heap` every ten seconds, for windows of ten seconds: there is one in each.
     Heap,
+    /// `leakspy hunt` for twenty seconds, for windows of twenty seconds and a target that leaks.
+    Hunt,
     /// `py-spy record`, 100 samples a second.
     PySpy,
     /// `memray attach`, which sees only what reaches the C library.
@@ -67,6 +69,7 @@ impl Tool {
             Tool::Nothing => "nothing",
             Tool::Leakspy => "leakspy record -r 100",
             Tool::Heap => "leakspy heap",
+            Tool::Hunt => "leakspy hunt -d 20",
             Tool::PySpy => "py-spy record -r 100",
             Tool::Memray => "memray attach",
             Tool::MemrayObjects => "memray attach, objects",
@@ -96,7 +99,7 @@ impl Tool {
         let pid = pid.to_string();
         let mut command = match self {
             Tool::Nothing => return Ok(None),
-            Tool::Leakspy => leakspy_command(),
+            Tool::Leakspy | Tool::Hunt => leakspy_command(),
             Tool::Heap => Command::new("sh"),
             Tool::PySpy => installed("py-spy")?,
             Tool::Memray | Tool::MemrayObjects => installed("memray")?,
@@ -107,6 +110,9 @@ impl Tool {
                 command.args([
                     "record", "--view", "alloc", "--pid", &pid, "-r", "100", "-f", "json", "-o",
                 ]);
+            }
+            Tool::Hunt => {
+                command.args(["hunt", "--duration", "20", "--pid", &pid, "-o"]);
             }
             Tool::Heap => {
                 // Said before the window begins, done a second later.

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::feeders::{Outcome, WatchError, WatchOptions, Watched, Watching};
-use super::finding::{Feeder, Finding};
+use super::finding::{Feeder, Finding, LeakKind};
 use super::native::native;
 use super::snapshot::Snapshot;
 use super::suspects::{Key, Suspect, suspects};
@@ -30,6 +30,8 @@ const READ_EVERY: Duration = Duration::from_millis(50);
 const MOST_RESERVED: f64 = 0.3;
 /// So much of the time suspects are watched at least, even if the heap is so large that it gets late.
 const LEAST_WATCHED: f64 = 0.25;
+/// What of the growth of the resident set strings and numbers must be that only native code holds.
+const CREDIBLE_SHARE: f64 = 0.2;
 /// No more suspects than this are watched, and findings told.
 const MOST: usize = 10;
 
@@ -216,6 +218,8 @@ impl Hunter {
         if !has_threads {
             findings.extend(native(&self.snapshots, &self.resident));
         }
+        let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
+        findings.retain(|finding| is_credible(finding, rss_bytes_per_s));
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
         findings.truncate(MOST);
         Ok(Verdict {
@@ -232,7 +236,7 @@ impl Hunter {
             objects: last.totals.heap.objects.into(),
             bytes: last.totals.heap.bytes,
             rss_bytes: last.totals.rss,
-            rss_bytes_per_s: (last.totals.rss as f64 - first.totals.rss as f64) / seconds,
+            rss_bytes_per_s,
             findings,
         })
     }
@@ -361,6 +365,15 @@ impl Hunter {
         self.is_over = true;
         Ok(())
     }
+}
+
+/// Whether a finding can be believed. References inside objects of unknown types are guessed from their
+/// words, and those behind pointers of their own are not seen: so a few strings or numbers that only native
+/// code seems to hold are no proof that it leaks, unless they are a good part of what grows.
+fn is_credible(finding: &Finding, rss_bytes_per_s: f64) -> bool {
+    let is_builtin = !finding.grown.contains('.');
+    let share = finding.bytes_per_s / rss_bytes_per_s.max(1.0);
+    finding.kind != LeakKind::Refcount || !is_builtin || share >= CREDIBLE_SHARE
 }
 
 /// A stack that was seen, and the frame in it that belongs to the program's own code.
