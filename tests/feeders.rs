@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use leakspy::hunt::feeders::{Fed, Outcome, WatchOptions, Watched, Watching};
+use leakspy::hunt::messages::Limits;
 use leakspy::hunt::words::growth_word;
 use leakspy::python::Python;
 use leakspy::python::objects::Decoder;
@@ -51,7 +52,9 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let holders = target.ask("holders");
     let holders = holders.as_object().ok_or("no holders")?;
     let addresses: Vec<_> = holders.values().map(|it| address(it)).collect();
-    let outcome = watch(&target, &addresses, way, |watching| watching.is_settled())?;
+    // With so many at once, and more stops than anybody should have to bear, it takes seconds.
+    let limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
+    let outcome = watch(&target, &addresses, way, limits, |watching| watching.is_settled())?;
     target.assert_healthy();
     assert_eq!(outcome.way, Some(way));
 
@@ -89,8 +92,9 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &["fast"]);
     let holders = target.ask("holders");
     let list = address(&holders["list"]);
+    let limits = WatchOptions::default().limits;
     let begun = Instant::now();
-    let outcome = watch(&target, &[list], way, |watching| watching.hits(0) >= 300)?;
+    let outcome = watch(&target, &[list], way, limits, |watching| watching.hits(0) >= 300)?;
     let lasted = begun.elapsed();
     target.assert_healthy();
     let fed = outcome.findings.first().ok_or("no finding")?;
@@ -153,9 +157,10 @@ fn watch(
     target: &Target,
     addresses: &[u64],
     way: Way,
+    limits: Limits,
     is_enough: impl Fn(&Watching) -> bool,
 ) -> Result<Outcome, Failed> {
-    let mut watching = start(target.pid(), addresses, way)?;
+    let mut watching = start(target.pid(), addresses, way, limits)?;
     let begun = Instant::now();
     while begun.elapsed() < AT_MOST && !watching.has_ended() && !is_enough(&watching) {
         watching.step(Duration::from_millis(50))?;
@@ -169,7 +174,7 @@ fn watch(
     Ok(watching.finish())
 }
 
-fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
+fn start(pid: i32, addresses: &[u64], way: Way, limits: Limits) -> Result<Watching, Failed> {
     let process = Process::open(pid)?;
     let python = Python::attach(&process)?;
     let mut decoder = Decoder::new(&process, &python, EXTENT);
@@ -179,7 +184,7 @@ fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
     };
     let watched: Vec<_> = addresses.iter().map(&mut word).collect();
     let guardian = env!("CARGO_BIN_EXE_leakspy").into();
-    let options = WatchOptions { way: Some(way), guardian, ..WatchOptions::default() };
+    let options = WatchOptions { way: Some(way), limits, guardian };
     Ok(Watching::start(&process, &python, &watched, &options)?)
 }
 
@@ -187,7 +192,8 @@ fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
 fn watch_until_killed(request: &str) {
     let (pid, way, addresses): (i32, Way, Vec<u64>) =
         serde_json::from_str(request).expect("the request of a test");
-    let mut watching = start(pid, &addresses, way).expect("it is there");
+    let limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
+    let mut watching = start(pid, &addresses, way, limits).expect("it is there");
     let mut told = false;
     loop {
         watching.step(Duration::from_millis(10)).expect("it can be watched");

@@ -2,14 +2,14 @@
 //!
 //! Python code that only names a class adds a reference too, for a moment. But whoever makes an
 //! instance has it in hand at that moment: some register holds the address of an object whose type is
-//! the class, that nobody refers to yet but its maker, and that the collector has not been told of:
-//! `_PyObject_Init` and `PyObject_Init` set `ob_type`, then count the reference to it, then set
-//! `ob_refcnt` to 1, and whoever called them hands the object to the collector after that
-//! (`PyType_GenericAlloc`, Objects/typeobject.c, 3.8 to 3.15). An older object in a register, whose
-//! class is asked for, is known to the collector or has other references.
+//! the class, and that the collector has not been told of. `_PyObject_Init` and `PyObject_Init` set
+//! `ob_type`, then count the reference to it, then set `ob_refcnt` to 1, and whoever called them hands
+//! the object to the collector after that (`PyType_GenericAlloc`, Objects/typeobject.c, 3.8 to 3.15).
+//! An older object in a register, whose class is asked for, is known to the collector. Objects of
+//! classes without cycles never are; of those, the new one has no other references.
 
 use super::words::GC_HEAD;
-use crate::memory::{Memory, ReadError, u32_at, u64_at};
+use crate::memory::{Memory, ReadError, u64_at};
 use crate::python::layout::Layout;
 use crate::python::objects::type_of;
 use crate::target::ptrace::Registers;
@@ -18,6 +18,8 @@ use crate::target::ptrace::Registers;
 const LOWEST: u64 = 4096;
 /// Addresses of user space are below this (x86-64 with 4-level page tables, and aarch64).
 const HIGHEST: u64 = 1 << 47;
+/// No instance has more references than this; an address is a larger number.
+const MOST_REFERENCES: u64 = 1 << 31;
 
 /// The new instance of `class` that a thread with these registers is making, if it is.
 pub fn newborn<M: Memory>(
@@ -54,15 +56,19 @@ fn is_newborn<M: Memory>(
     let bytes = memory.array::<32>(object.wrapping_sub(GC_HEAD))?;
     let head = GC_HEAD as usize;
     let is_one = u64_at(&bytes, head + layout.object.kind) == Some(class);
-    let references = u32_at(&bytes, head);
-    let is_tracked = are_gc && u64_at(&bytes, 0) != Some(0);
-    Ok(is_one && matches!(references, Some(0 | 1)) && !is_tracked)
+    // Up to 3.13 all of a new object is zero; from 3.14 on what its memory was used for before, perhaps
+    // the address of a free block, stands in place of its references.
+    let references = u64_at(&bytes, head).unwrap_or_default();
+    let is_new = match are_gc {
+        true => u64_at(&bytes, 0) == Some(0),
+        false => references <= 1 || references > MOST_REFERENCES,
+    };
+    Ok(is_one && is_new)
 }
 
 /// Whether an instance of `class` is at this address. Where it was freed its type is still to be read,
 /// and in place of its references there is nothing, or the address of the next free block.
 pub fn is_instance<M: Memory>(memory: &M, layout: &Layout, object: u64, class: u64) -> bool {
-    const MOST_REFERENCES: u64 = 1 << 31;
     let references = memory.u64(object).unwrap_or_default();
-    type_of(memory, layout, object) == Ok(class) && (1..MOST_REFERENCES).contains(&references)
+    type_of(memory, layout, object) == Ok(class) && (1..=MOST_REFERENCES).contains(&references)
 }

@@ -34,6 +34,8 @@ use crate::target::tracees::Event;
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// How often room for reports is looked for when there is none.
 const WHILE_FULL: Duration = Duration::from_millis(10);
+/// How long it takes at most until a thread that has hit a breakpoint stands still.
+const STOPPING: Duration = Duration::from_micros(100);
 /// How long the threads of a target may be unreadable.
 const UNREADABLE: Duration = Duration::from_secs(1);
 /// How long a thread stands still before we wake up and after we have let it go, until the kernel tells.
@@ -163,7 +165,7 @@ impl Watcher {
             };
             let result = self.until_over(&mut this, control, reports);
             self.learn_waking(&this);
-            self.take_over_hits(&mut this);
+            self.take_over_hits(&mut this)?;
             self.turns.observe(&this.turn, &this.stops, this.outcome);
             self.turns.earn(this.begun.elapsed());
             open = Some(this);
@@ -315,7 +317,9 @@ impl Watcher {
                 self.during_turn(event, &mut open)?;
             }
             if !self.breakpoints.is_armed() {
-                self.take_over_hits(&mut open);
+                while !open.hits.is_empty() {
+                    self.take_over_hits(&mut open)?;
+                }
                 return Ok(());
             }
             // A thread that sleeps in the kernel is still armed for these words.
@@ -385,18 +389,33 @@ impl Watcher {
 
     /// What was seen in a turn is news at its end, while it is still armed: an instance whose place was
     /// taken by another is known not to have stayed.
-    fn take_over_hits(&mut self, open: &mut Open) {
-        let mut later = FxHashSet::default();
-        let first = self.news.hits.len();
-        for mut hit in open.hits.drain(..).rev() {
-            if let (Some(instance), Some(word)) = (&mut hit.instance, self.words.get(hit.word)) {
-                let TracedPython { process, python, .. } = &self.target;
-                instance.is_there = later.insert(instance.address)
-                    && is_instance(process, &python.layout, instance.address, word.object);
+    fn take_over_hits(&mut self, open: &mut Open) -> Result<(), Trouble> {
+        let seen = open.hits.len();
+        let are_there: Vec<_> = open.hits.iter().map(|hit| self.is_there(hit)).collect();
+        if are_there.contains(&true) {
+            // Another instance may have been found, whose maker is about to be stopped.
+            std::thread::sleep(STOPPING);
+            while let Some(event) = self.target.tracees.next_event()? {
+                self.during_turn(event, open)?;
             }
-            self.news.hits.push(hit);
         }
-        self.news.hits[first..].reverse();
+        let mut made_later = FxHashSet::default();
+        for (number, hit) in open.hits.iter_mut().enumerate().rev() {
+            if let Some(instance) = &mut hit.instance {
+                let is_there = are_there.get(number).is_none_or(|is_there| *is_there);
+                instance.is_there = made_later.insert(instance.address) && is_there;
+            }
+        }
+        self.news.hits.extend(open.hits.drain(..seen));
+        Ok(())
+    }
+
+    fn is_there(&self, hit: &Hit) -> bool {
+        let Some((instance, word)) = hit.instance.zip(self.words.get(hit.word)) else {
+            return false;
+        };
+        let TracedPython { process, python, .. } = &self.target;
+        is_instance(process, &python.layout, instance.address, word.object)
     }
 
     fn note_stop(&mut self, stopped: Duration) {

@@ -105,12 +105,14 @@ impl TracedPython {
         })
     }
 
-    /// Traces the Python threads that are not traced yet, and lets hits stop them all. Gives one of
-    /// them.
+    /// Traces the Python threads that are not traced yet, and lets hits stop them all. Gives the oldest
+    /// of them, which is likely to live on.
     pub fn begin(&mut self) -> Result<i32, TraceError> {
         self.take_up_threads()?;
         self.tracees.unblock_traps(&self.process)?;
-        self.states.keys().next().copied().ok_or(TraceError::Ended)
+        let by_age = |state: &ThreadState| self.last_states.iter().position(|other| other == state);
+        let oldest = self.states.iter().max_by_key(|(_, state)| by_age(state));
+        oldest.map(|(&tid, _)| tid).ok_or(TraceError::Ended)
     }
 
     /// The state of a thread, if it is one of Python's.
