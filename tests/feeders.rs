@@ -51,7 +51,7 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &[]);
     let holders = target.ask("holders");
     let holders = holders.as_object().ok_or("no holders")?;
-    let addresses: Vec<_> = holders.values().map(|it| address(it)).collect();
+    let addresses: Vec<_> = holders.values().map(address).collect();
     // With so many at once, and more stops than anybody should have to bear, it takes seconds.
     let limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
     let outcome = watch(&target, &addresses, way, limits, |watching| watching.is_settled())?;
@@ -119,7 +119,7 @@ fn killed(interpreter: &'static Interpreter, way: Way, name: &str) -> Result<(),
     let mut target = Target::start(interpreter, "feeders", &[]);
     let holders = target.ask("holders");
     let holders = holders.as_object().ok_or("no holders")?;
-    let addresses: Vec<_> = holders.values().map(|it| address(it)).collect();
+    let addresses: Vec<_> = holders.values().map(address).collect();
     let request = serde_json::to_string(&(target.pid(), way, addresses))?;
     for moment in 0..KILLS {
         let delay = LAST_MOMENT.mul_f64(fastrand::f64());
