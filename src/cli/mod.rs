@@ -20,11 +20,13 @@ pub mod facts;
 pub mod family;
 pub mod guardian;
 pub mod heap;
+pub mod look;
 pub mod obstacle;
 pub mod output;
 pub mod progress;
 pub mod record;
 pub mod signals;
+pub mod why;
 
 /// Says where the memory of a running Python process is, from outside.
 ///
@@ -43,6 +45,7 @@ Examples:
   leakspy record -o start.svg -- python app.py
                                             record a program from its start
   leakspy heap --pid 1234                   print which types of objects take the memory
+  leakspy why --pid 1234 app.Session        print what keeps the objects of a type alive
   leakspy dump --pid 1234                   print what every thread is doing";
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +53,7 @@ enum Command {
     Record(record::Args),
     Heap(heap::Args),
     Diff(diff::Args),
+    Why(why::Args),
     Dump(dump::Args),
     /// Sample a process on behalf of another leakspy.
     #[command(hide = true)]
@@ -64,6 +68,7 @@ impl Cli {
             Command::Record(args) => (record::run(args), args.target.pid),
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
+            Command::Why(args) => (why::run(args), Some(args.look.pid)),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
             Command::Guardian => (guardian::run(), None),
         };

@@ -19,5 +19,6 @@ pub mod stacks;
 pub mod tally;
 pub mod thread_names;
 pub mod traced;
+pub mod why;
 
 pub use stacks::{By, Profile, Stack, Weight, process_root};

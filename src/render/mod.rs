@@ -19,6 +19,7 @@ pub mod labels;
 pub mod places;
 pub mod speedscope;
 pub mod summary;
+pub mod why;
 
 /// Why a form could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -59,6 +59,15 @@ impl fmt::Display for Link {
 }
 
 impl Link {
+    /// The same without the key, of which the type is left.
+    pub fn redacted(self) -> Link {
+        match self {
+            Link::Key(key) if key.starts_with('\'') => Link::KeyOf("str".to_owned()),
+            Link::Key(_) => Link::KeyOf("int".to_owned()),
+            other => other,
+        }
+    }
+
     /// Finds the words for a role.
     pub(super) fn of<M: Memory>(memory: &M, layout: &Layout, role: Role) -> Option<Link> {
         let text = |object| short_text(memory, layout, object);
