@@ -14,6 +14,7 @@ use crate::heap::give_memory_back;
 
 pub mod advice;
 pub mod command;
+pub mod cycles;
 pub mod diff;
 pub mod dump;
 pub mod facts;
@@ -25,7 +26,9 @@ pub mod obstacle;
 pub mod output;
 pub mod progress;
 pub mod record;
+pub mod show;
 pub mod signals;
+pub mod tree;
 pub mod why;
 
 /// Says where the memory of a running Python process is, from outside.
@@ -54,6 +57,9 @@ enum Command {
     Heap(heap::Args),
     Diff(diff::Args),
     Why(why::Args),
+    Tree(tree::Args),
+    Cycles(cycles::Args),
+    Show(show::Args),
     Dump(dump::Args),
     /// Sample a process on behalf of another leakspy.
     #[command(hide = true)]
@@ -68,6 +74,9 @@ impl Cli {
             Command::Record(args) => (record::run(args), args.target.pid),
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
+            Command::Tree(args) => (tree::run(args), Some(args.look.pid)),
+            Command::Show(args) => (show::run(args), Some(args.look.pid)),
+            Command::Cycles(args) => (cycles::run(args), Some(args.look.pid)),
             Command::Why(args) => (why::run(args), Some(args.look.pid)),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
             Command::Guardian => (guardian::run(), None),

@@ -6,6 +6,7 @@ pub mod buffers;
 pub mod capture;
 pub mod census;
 pub mod changes;
+pub mod components;
 pub mod discovery;
 pub mod dominators;
 pub mod graph;
@@ -34,6 +35,7 @@ pub mod tree;
 
 pub use analysis::{Analysis, HeapError};
 pub use capture::{Capture, Segments};
+pub use components::Components;
 pub use discovery::{Discovery, Inconsistencies};
 pub use dominators::Dominators;
 pub use graph::Graph;

@@ -97,7 +97,7 @@ impl Python {
     }
 
     /// The address of each collector's state.
-    fn gc_states<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
+    pub(super) fn gc_states<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         match self.layout.gc.place {
             GcPlace::Runtime(offset) => Ok(vec![at(self.runtime, offset)]),
             GcPlace::Interpreter(offset) => {

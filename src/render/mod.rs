@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
+pub mod cycles;
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;
@@ -17,8 +18,10 @@ pub mod heap;
 pub mod json;
 pub mod labels;
 pub mod places;
+pub mod show;
 pub mod speedscope;
 pub mod summary;
+pub mod tree;
 pub mod why;
 
 /// Why a form could not be written.

@@ -98,8 +98,12 @@ pub(in crate::render) struct Row {
 }
 
 /// Lines that go into a table, each with its branch drawn before it. Those that are too many become one
-/// that says so.
-pub(in crate::render) fn branches(rows: Vec<Row>, extent: Extent) -> Vec<(String, Vec<String>)> {
+/// that says so, with columns for what they weigh.
+pub(in crate::render) fn branches(
+    rows: Vec<Row>,
+    extent: Extent,
+    more_columns: impl Fn(u64) -> Vec<String>,
+) -> Vec<(String, Vec<String>)> {
     let mut kept: Vec<Row> = Vec::new();
     // How many lines have been seen at each depth below the current line of the depth before.
     let mut seen: Vec<(usize, usize, u64)> = Vec::new();
@@ -109,7 +113,7 @@ pub(in crate::render) fn branches(rows: Vec<Row>, extent: Extent) -> Vec<(String
             let depth = seen.len() - 1;
             if let Some((_, more @ 1.., weight)) = seen.pop() {
                 let text = format!("({} more)", HumanCount(more as u64));
-                let columns = vec![HumanCount(weight).to_string()];
+                let columns = more_columns(weight);
                 kept.push(Row { depth, text, columns, weight });
             }
         }
@@ -185,7 +189,8 @@ pub fn write(
     if let Some(column) = table.column_mut(0) {
         column.set_cell_alignment(CellAlignment::Left);
     }
-    for (text, columns) in branches(rows, extent) {
+    let more = |paths| vec![HumanCount(paths).to_string()];
+    for (text, columns) in branches(rows, extent, more) {
         table.add_row([text].into_iter().chain(columns));
     }
     write_table(&table, out)
@@ -332,7 +337,7 @@ mod tests {
             weight: 1,
         };
         let rows = depths.iter().enumerate().map(row).collect();
-        branches(rows, extent).into_iter().map(|(text, _)| text).collect()
+        branches(rows, extent, |_| Vec::new()).into_iter().map(|(text, _)| text).collect()
     }
 
     #[test]

@@ -182,7 +182,8 @@ pub(in crate::render) fn write_table(
     Ok(())
 }
 
-fn percent(part: u64, all: u64) -> String {
+/// A part of a whole.
+pub(in crate::render) fn percent(part: u64, all: u64) -> String {
     match all {
         0 => "0 %".to_owned(),
         all => format!("{:.1} %", 100.0 * part as f64 / all as f64),
