@@ -24,12 +24,14 @@ fn main() {
     let mut trials = cases("why_shapes", every_shape_has_the_path_that_the_target_finds);
     trials.extend(cases("cycles_garbage", garbage_is_what_the_target_then_collects));
     trials.extend(cases("cycles_collector", the_collector_is_as_it_says_itself));
+    trials.extend(cases("show", an_object_is_as_the_target_says));
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
         ("why_at_rest", the_answer_is_the_same_whatever_the_target_does),
         ("why_options", each_option_does_what_its_help_says),
         ("why_types", paths_of_many_objects_are_few_lines),
         ("why_refusals", what_is_not_there_is_said),
+        ("graph_command", pictures_show_what_is_there),
         ("tree_command", the_tree_has_every_object_once),
         ("cycles_command", the_table_says_what_is_in_the_json),
     ];
@@ -425,5 +427,89 @@ fn the_tree_has_every_object_once(interpreter: &'static Interpreter) -> Result<(
     let output = leakspy(["tree", "--depth", "3", "--pid", &pid]);
     let text = String::from_utf8(output.stdout)?;
     assert!(text.contains("module __main__") && text.contains("├ CACHE"), "{text}");
+    Ok(())
+}
+
+fn an_object_is_as_the_target_says(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "show", &[]);
+    let truth = target.ask("objects");
+    let pid = target.pid().to_string();
+    for (name, truth) in truth.as_object().expect("an object") {
+        let path = format!("__main__:{name}");
+        let output = leakspy(["show", "--json", "--values", "--pid", &pid, &path]);
+        assert!(output.status.success(), "{output:?}");
+        let document: Value = serde_json::from_slice(&output.stdout)?;
+        assert_documented("`leakspy show --json`", &document);
+        for key in ["address", "type"] {
+            assert_eq!(document[key], truth[key], "{name} {key}: {document}");
+        }
+        let size = |key: &str| document[key].as_u64().expect("a number");
+        assert_eq!(size("shallow"), truth["size"], "{name}: {document}");
+        if truth["value"].is_string() {
+            assert_eq!(document["value"], truth["value"], "{name}");
+        }
+        if truth["references"].is_u64() && document["immortal"] == false {
+            assert_eq!(document["references_counted"], truth["references"], "{name}: {document}");
+            assert_eq!(document["references_found"], truth["references"], "{name}: {document}");
+        }
+        if let Some(tracked) = truth["tracked"].as_bool() {
+            assert_eq!(document["generation"].is_string(), tracked, "{name}: {document}");
+        }
+    }
+    // Values are shown to whoever asked for them only.
+    for command in [&["show"][..], &["graph", "--format", "dot", "-o", "-"]] {
+        let subject = &["--pid", &pid, "__main__:SECRETS"];
+        let hidden = leakspy([command, subject].concat());
+        let redacted = leakspy([command, subject, &["--redact"]].concat());
+        let shown = leakspy([command, subject, &["--values"]].concat());
+        let [hidden, redacted, shown] =
+            [hidden, redacted, shown].map(|output| String::from_utf8(output.stdout).expect("text"));
+        let text = format!("{hidden}\n{redacted}");
+        assert!(!text.contains("hunter2") && !text.contains("kkkk"), "{text}");
+        assert!(shown.contains("hunter2"), "{shown}");
+        if command == ["show"] {
+            assert!(hidden.contains("['password']") && hidden.contains("[str]"), "{hidden}");
+        }
+        assert!(!redacted.contains("password"), "{redacted}");
+    }
+    let several = leakspy(["show", "--pid", &pid, "dict"]);
+    assert_eq!(several.status.code(), Some(1));
+    assert!(String::from_utf8(several.stderr)?.contains("objects of the type dict"));
+    target.assert_healthy();
+    Ok(())
+}
+
+fn pictures_show_what_is_there(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "cycles", &[]);
+    target.ask("hold 1");
+    let pid = target.pid().to_string();
+    let graph = |options: &[&str]| -> Result<String, Failed> {
+        let words = ["graph", "--pid", &pid, "-o", "-"];
+        let output = leakspy(words.iter().chain(options));
+        assert!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let dot = graph(&["Pair", "--format", "dot"])?;
+    assert!(dot.starts_with("digraph objects {") && dot.ends_with("}\n"), "{dot}");
+    assert_eq!(dot.matches("[label=\"__main__.Pair").count(), 4, "{dot}");
+    // Each is to the other what it is to it, and that is a cycle.
+    let others = dot.lines().filter(|line| line.contains("label=\".other\""));
+    let others: Vec<&str> = others.collect();
+    assert_eq!(others.len(), 4, "{dot}");
+    assert!(others.iter().all(|line| line.contains("#c0392b")), "{dot}");
+    assert!(dot.contains("module __main__"), "{dot}");
+
+    let svg = graph(&["Pair", "--most", "30", "--depth", "6"])?;
+    let xml = roxmltree::Document::parse(&svg)?;
+    let texts: Vec<&str> = xml.descendants().filter_map(|node| node.text()).collect();
+    assert_eq!(texts.iter().filter(|text| **text == "__main__.Pair").count(), 4, "{texts:?}");
+    assert!(texts.contains(&"module __main__"), "{texts:?}");
+
+    let chain = graph(&["__main__:ONCE[0].other", "--show", "chain", "--format", "dot"])?;
+    assert!(chain.contains("label=\"['ONCE']\""), "{chain}");
+    let without = graph(&["Pair", "--exclude", "list", "--format", "dot"])?;
+    assert!(!without.contains("label=\"list"), "{without}");
+    let highlighted = graph(&["Pair", "--highlight", "list", "--format", "dot"])?;
+    assert!(highlighted.contains("#f5cba7"), "{highlighted}");
     Ok(())
 }

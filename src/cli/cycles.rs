@@ -20,6 +20,9 @@ use crate::render::cycles::{write, write_json};
 pub struct Args {
     #[command(flatten)]
     pub look: LookArgs,
+    /// Print JSON (described in docs/json.md).
+    #[arg(short, long)]
+    pub json: bool,
     /// How many kinds of cycles are printed.
     #[arg(long, value_name = "N", default_value_t = 15)]
     pub top: usize,
@@ -31,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let found = cycles(heap, names, python)?;
         let uptime = uptime(args.look.pid);
         let mut out = BufWriter::new(io::stdout().lock());
-        match args.look.json {
+        match args.json {
             true => write_json(&found, look, uptime, &mut out)?,
             false => write(&found, look, uptime, args.top, &mut out)?,
         }

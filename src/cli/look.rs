@@ -16,9 +16,6 @@ pub struct LookArgs {
     /// The process to look at.
     #[arg(short, long, value_name = "PID", value_parser = value_parser!(i32).range(1..))]
     pub pid: i32,
-    /// Print JSON (described in docs/json.md).
-    #[arg(short, long)]
-    pub json: bool,
     /// Do not pause the process; how much did not fit together is said.
     #[arg(long)]
     pub nonblocking: bool,

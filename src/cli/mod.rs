@@ -19,6 +19,7 @@ pub mod diff;
 pub mod dump;
 pub mod facts;
 pub mod family;
+pub mod graph;
 pub mod guardian;
 pub mod heap;
 pub mod look;
@@ -60,6 +61,7 @@ enum Command {
     Tree(tree::Args),
     Cycles(cycles::Args),
     Show(show::Args),
+    Graph(graph::Args),
     Dump(dump::Args),
     /// Sample a process on behalf of another leakspy.
     #[command(hide = true)]
@@ -75,6 +77,7 @@ impl Cli {
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
             Command::Tree(args) => (tree::run(args), Some(args.look.pid)),
+            Command::Graph(args) => (graph::run(args), Some(args.look.pid)),
             Command::Show(args) => (show::run(args), Some(args.look.pid)),
             Command::Cycles(args) => (cycles::run(args), Some(args.look.pid)),
             Command::Why(args) => (why::run(args), Some(args.look.pid)),

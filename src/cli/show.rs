@@ -17,6 +17,9 @@ use crate::render::show::{write, write_json};
 pub struct Args {
     #[command(flatten)]
     pub look: LookArgs,
+    /// Print JSON (described in docs/json.md).
+    #[arg(short, long)]
+    pub json: bool,
     /// Which object: the one at an address (0x7f12…), or behind a path (app.cache:CACHE['key']).
     #[arg(value_name = "ADDRESS|PATH")]
     pub subject: String,
@@ -46,7 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let shown = show(heap, names, node, options);
         let mut out = BufWriter::new(io::stdout().lock());
-        match args.look.json {
+        match args.json {
             true => write_json(&shown, look, &mut out)?,
             false => write(&shown, look, &mut out)?,
         }

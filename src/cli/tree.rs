@@ -17,6 +17,9 @@ use crate::render::why::Extent;
 pub struct Args {
     #[command(flatten)]
     pub look: LookArgs,
+    /// Print JSON (described in docs/json.md).
+    #[arg(short, long)]
+    pub json: bool,
     /// How deep the tree is printed.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub depth: usize,
@@ -30,7 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.look.with_heap(|heap, names, _, look| {
         let lines = tree(&live(heap, names, None, Heavy::of(heap)));
         let mut out = BufWriter::new(io::stdout().lock());
-        if args.look.json {
+        if args.json {
             write_json(&lines, heap.total(), look, args.depth, &mut out)?;
         } else {
             let extent = Extent { breadth: args.breadth, depth: args.depth };

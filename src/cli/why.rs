@@ -19,6 +19,9 @@ use crate::render::why::{Extent, write, write_json};
 pub struct Args {
     #[command(flatten)]
     pub look: LookArgs,
+    /// Print JSON (described in docs/json.md).
+    #[arg(short, long)]
+    pub json: bool,
     /// Which objects: those of a type (app.Session, or Session), the one at an address (0x7f12…), or the
     /// one behind a path (app.cache:CACHE['key'].items).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
@@ -52,7 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.look.with_heap(|heap, names, _, look| {
         let found = why(heap, names, &subject.find(heap)?, &options);
         let mut out = BufWriter::new(io::stdout().lock());
-        if args.look.json {
+        if args.json {
             write_json(&found, look, &mut out)?;
         } else {
             write(&found, look, Extent { breadth: args.breadth, depth: args.depth }, &mut out)?;

@@ -12,6 +12,7 @@ pub mod live;
 pub mod messages;
 pub mod newcomers;
 pub mod outbox;
+pub mod picture;
 pub mod recorder;
 pub mod recording;
 pub mod sampler;

@@ -14,6 +14,7 @@ pub mod cycles;
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;
+pub mod graph;
 pub mod heap;
 pub mod json;
 pub mod labels;
