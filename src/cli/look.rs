@@ -8,7 +8,7 @@ use clap::value_parser;
 use super::family;
 use crate::heap::{Analysis, CaptureOptions, Owner, RootNames};
 use crate::python::Python;
-use crate::render::why::Look;
+use crate::render::look::Look;
 
 /// Which process is looked at, and how.
 #[derive(Debug, clap::Args)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use super::look::LookArgs;
 use crate::profile::live::{Heavy, live};
 use crate::profile::tree::tree;
+use crate::render::branches::Extent;
 use crate::render::tree::{write, write_json};
-use crate::render::why::Extent;
 
 /// Print the dominator tree of a heap: who keeps how much alive.
 ///
@@ -23,6 +23,9 @@ pub struct Args {
     /// How deep the tree is printed.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub depth: usize,
+    /// What has less of the whole is left out, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
+    pub least: f64,
     /// How many lines are printed below each.
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub breadth: usize,
@@ -36,7 +39,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if args.json {
             write_json(&lines, heap.total(), look, args.depth, &mut out)?;
         } else {
-            let extent = Extent { breadth: args.breadth, depth: args.depth };
+            let least = (heap.total().bytes as f64 * args.least.clamp(0.0, 100.0) / 100.0) as u64;
+            let extent = Extent { breadth: args.breadth, depth: args.depth, least };
             write(&lines, heap.total(), look, extent, &mut out)?;
         }
         out.flush()?;

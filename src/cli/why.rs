@@ -8,7 +8,8 @@ use clap::value_parser;
 use super::look::LookArgs;
 use crate::heap::Subject;
 use crate::profile::why::{Excluded, Options, why};
-use crate::render::why::{Extent, write, write_json};
+use crate::render::branches::Extent;
+use crate::render::why::{write, write_json};
 
 /// Print what keeps objects alive: the shortest paths that hold them.
 ///
@@ -58,7 +59,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if args.json {
             write_json(&found, look, &mut out)?;
         } else {
-            write(&found, look, Extent { breadth: args.breadth, depth: args.depth }, &mut out)?;
+            write(
+                &found,
+                look,
+                Extent { breadth: args.breadth, depth: args.depth, least: 0 },
+                &mut out,
+            )?;
         }
         out.flush()?;
         Ok(ExitCode::SUCCESS)

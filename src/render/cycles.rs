@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::heap::table::{table, write_table};
 use super::labels::printable;
-use super::why::{Head, Look};
+use super::look::{Head, Look};
 use super::{RenderError, time};
 use crate::profile::cycles::{Cycles, Fate, Pattern};
 use crate::python::collector::{Collections, Collector};

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
+pub mod branches;
 pub mod cycles;
 pub mod dump;
 pub mod flamegraph;
@@ -18,6 +19,7 @@ pub mod graph;
 pub mod heap;
 pub mod json;
 pub mod labels;
+pub mod look;
 pub mod places;
 pub mod show;
 pub mod speedscope;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::RenderError;
 use super::heap::table::{table, write_table};
 use super::labels::printable;
-use super::why::{Head, Look};
+use super::look::{Head, Look};
 use crate::profile::show::{Neighbour, Shown};
 
 /// Writes an object.
@@ -24,9 +24,9 @@ pub fn write(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), Ren
     writeln!(out, "size        {}{external}", HumanBytes(shown.shallow))?;
     writeln!(
         out,
-        "retains     {}, {} objects",
+        "retains     {}, {}",
         HumanBytes(shown.retained.bytes),
-        HumanCount(shown.retained.objects.into())
+        objects(shown.retained.objects.into())
     )?;
     writeln!(out, "references  {}", references(shown))?;
     let generation = match shown.generation {
@@ -45,10 +45,18 @@ pub fn write(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), Ren
         [("referred to by", &shown.referrers), ("refers to", &shown.referents)]
     {
         writeln!(out)?;
-        writeln!(out, "{title} {} objects", HumanCount(*count))?;
+        writeln!(out, "{title} {}", objects(*count))?;
         neighbour_table(*count, neighbours, out)?;
     }
     Ok(())
+}
+
+/// So many objects.
+fn objects(count: u64) -> String {
+    match count {
+        1 => "1 object".to_owned(),
+        count => format!("{} objects", HumanCount(count)),
+    }
 }
 
 /// What is known of its reference count.

@@ -5,9 +5,10 @@ use std::io::Write;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use super::branches::{Extent, Row, branches};
 use super::heap::table::{percent, table, write_table};
 use super::labels::{self, printable};
-use super::why::{Extent, Head, Look, Row, branches};
+use super::look::{Head, Look};
 use super::{Paths, RenderError};
 use crate::heap::Amount;
 use crate::profile::tree::{Line, Part};

@@ -22,8 +22,9 @@ use crate::heap::{
 use crate::python::Frame;
 use crate::python::objects::{Decoder, Role};
 
-/// What less than this part of all paths leads to is not named by its own key or index.
+/// If there are many paths, what less than this part of them leads to is not named by its own key or index.
 const SMALLEST_SHARE: u64 = 20;
+const MANY: u64 = 40;
 /// If several paths are wanted for each object, no more objects than this are looked at.
 const MOST_WITH_SEVERAL: usize = 1000;
 
@@ -70,9 +71,9 @@ pub struct Why {
     pub paths: u64,
     /// The places along the paths, each before those that it leads to.
     pub lines: Vec<Line>,
-    /// The path of the one that retains most: the addresses of all objects on it, those included that
-    /// only the interpreter needs.
-    pub example: Vec<u64>,
+    /// The path of the one that retains most: all objects on it, those included that only the interpreter
+    /// needs, each with its address and its type.
+    pub example: Vec<(u64, String)>,
 }
 
 /// A place that paths lead to.
@@ -135,7 +136,10 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
     let largest = asked.iter().copied().filter(|&node| shortest.reaches(node));
     let largest = largest.max_by_key(|&node| (heap.amount(node).bytes, std::cmp::Reverse(node)));
     let example = largest.map(|node| shortest.between(0, node)).unwrap_or_default();
-    let address = |&node: &u32| heap.graph.address(&heap.capture, node);
+    let object = |&node: &u32| {
+        let kind = heap.graph.kind(node).map(|kind| kind.name.clone());
+        Some((heap.graph.address(&heap.capture, node)?, kind.unwrap_or_default()))
+    };
 
     let mut walker = Walker::new(heap, names, trails, options);
     walker.walk();
@@ -148,7 +152,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
         unreached: unreached as u64,
         paths: trails.paths(),
         lines: places.into_lines(heap),
-        example: example.iter().filter_map(address).collect(),
+        example: example.iter().filter_map(object).collect(),
     }
 }
 
@@ -321,10 +325,14 @@ impl<'a> Walker<'a> {
             {
                 Some(Held::Hidden(Context::Plain))
             }
+            // The module object itself, on the way to its globals.
+            _ if before.context == Context::Globals && role == Some(Role::Field("__dict__")) => {
+                Some(Held::Hidden(Context::Globals))
+            }
             _ => role.map(|role| {
                 let object = graph.address(&heap.capture, parent).unwrap_or_default();
-                let heavy =
-                    self.trails.passing(step).saturating_mul(SMALLEST_SHARE) >= self.trails.paths();
+                let (passing, all) = (self.trails.passing(step), self.trails.paths());
+                let heavy = all <= MANY || passing.saturating_mul(SMALLEST_SHARE) >= all;
                 let Walker { naming, decoder, .. } = self;
                 naming.held(&heap.capture, decoder, before.context, object, role, kind, heavy)
             }),
