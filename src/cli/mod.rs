@@ -14,18 +14,24 @@ use crate::heap::give_memory_back;
 
 pub mod advice;
 pub mod command;
+pub mod cycles;
 pub mod diff;
 pub mod dump;
 pub mod facts;
 pub mod family;
+pub mod graph;
 pub mod guardian;
 pub mod heap;
 pub mod hunt;
+pub mod look;
 pub mod obstacle;
 pub mod output;
 pub mod progress;
 pub mod record;
+pub mod show;
 pub mod signals;
+pub mod tree;
+pub mod why;
 
 /// Says where the memory of a running Python process is, from outside.
 ///
@@ -45,6 +51,7 @@ Examples:
   leakspy record -o start.svg -- python app.py
                                             record a program from its start
   leakspy heap --pid 1234                   print which types of objects take the memory
+  leakspy why --pid 1234 app.Session        print what keeps the objects of a type alive
   leakspy dump --pid 1234                   print what every thread is doing";
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +60,11 @@ enum Command {
     Hunt(hunt::Args),
     Heap(heap::Args),
     Diff(diff::Args),
+    Why(why::Args),
+    Tree(tree::Args),
+    Cycles(cycles::Args),
+    Show(show::Args),
+    Graph(graph::Args),
     Dump(dump::Args),
     /// Sample or watch a process on behalf of another leakspy.
     #[command(hide = true)]
@@ -68,6 +80,11 @@ impl Cli {
             Command::Hunt(args) => (hunt::run(args), args.target.pid),
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
+            Command::Tree(args) => (tree::run(args), Some(args.look.pid)),
+            Command::Graph(args) => (graph::run(args), Some(args.look.pid)),
+            Command::Show(args) => (show::run(args), Some(args.look.pid)),
+            Command::Cycles(args) => (cycles::run(args), Some(args.look.pid)),
+            Command::Why(args) => (why::run(args), Some(args.look.pid)),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
             Command::Guardian(args) => (guardian::run(args), None),
         };

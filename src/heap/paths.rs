@@ -1,16 +1,24 @@
 //! Shortest paths from roots to objects: why they live, in the fewest steps.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use super::analysis::Analysis;
+use super::capture::fetch;
 use super::graph::Graph;
+use super::room::{filled, room_for};
 use super::root_names::{RootName, RootNames};
 use super::roots::{Root, RootKind};
 use super::search::{Flow, NONE};
 use crate::python::Frame;
 use crate::python::objects::Link;
+
+/// Paths with more steps than this have no [length](ShortestPaths::length).
+const LONGEST: u32 = 10_000;
+/// So many nodes ahead of the search, where a node leads to is fetched, and what is known of that.
+const FAR: usize = 16;
+const NEAR: usize = 6;
+/// Of so many of the nodes that it leads to.
+const MOST_AHEAD: usize = 16;
 
 /// From which node each was found first, in a search in breadth from the root of all.
 ///
@@ -24,30 +32,66 @@ pub struct ShortestPaths {
 impl ShortestPaths {
     /// Finds a shortest path to every object.
     pub fn of(graph: &Graph) -> ShortestPaths {
-        let mut parents = vec![NONE; graph.end() as usize];
-        let mut queue = VecDeque::from([0]);
+        ShortestPaths::through(graph, |_| true)
+    }
+
+    /// Finds a shortest path to every object among those paths that lead through nothing but what is
+    /// `allowed`; where they end does not matter.
+    pub fn through(graph: &impl Flow, allowed: impl Fn(u32) -> bool) -> ShortestPaths {
+        let mut parents = filled(NONE, graph.end() as usize);
+        let mut queue: Vec<u32> = room_for(graph.first_leaf() as usize);
+        queue.push(0);
         if let Some(root) = parents.first_mut() {
             *root = 0;
         }
-        while let Some(node) = queue.pop_front() {
-            if node >= graph.first_leaf() {
-                continue;
+        let mut next = 0;
+        while let Some(&node) = queue.get(next) {
+            next += 1;
+            if let Some(&later) = queue.get(next + FAR) {
+                graph.prefetch(later);
             }
-            for &next in graph.successors(node) {
-                if let Some(parent) = parents.get_mut(next as usize)
+            if let Some(&soon) = queue.get(next + NEAR) {
+                for &target in graph.successors(soon).iter().take(MOST_AHEAD) {
+                    if let Some(parent) = parents.get(target as usize) {
+                        fetch(parent);
+                    }
+                }
+            }
+            for &target in graph.successors(node) {
+                if let Some(parent) = parents.get_mut(target as usize)
                     && *parent == NONE
                 {
                     *parent = node;
-                    queue.push_back(next);
+                    if target < graph.first_leaf() && allowed(target) {
+                        queue.push(target);
+                    }
                 }
             }
         }
         ShortestPaths { parents }
     }
 
-    /// The node before this one on a shortest path to it; `None` where no path is known.
-    pub fn parent(&self, node: u32) -> Option<u32> {
-        self.parents.get(node as usize).copied().filter(|&parent| parent != NONE)
+    /// Whether there is a path to a node.
+    pub fn reaches(&self, node: u32) -> bool {
+        self.parents.get(node as usize).is_some_and(|&parent| parent != NONE)
+    }
+
+    /// How many steps the path to a node has; `None` where there is none, or an endless one for people.
+    pub fn length(&self, node: u32) -> Option<u32> {
+        let mut node = node;
+        for length in 0..LONGEST {
+            if node == 0 {
+                return Some(length);
+            }
+            node = self.before(node)?;
+        }
+        None
+    }
+
+    /// The node before this one on the path; `None` for the root of all and for what no path leads to.
+    pub fn before(&self, node: u32) -> Option<u32> {
+        let parent = self.parents.get(node as usize).copied()?;
+        (node != 0 && parent != NONE).then_some(parent)
     }
 
     /// The nodes from one that dominates a node (the root of all, for instance) to that node, both

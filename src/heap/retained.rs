@@ -3,6 +3,9 @@
 //! An object retains itself and all that it dominates. So the sizes of everything below the root of all
 //! add up to the whole heap.
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::analysis::Analysis;
 use super::dominators::Dominators;
 use super::graph::Graph;
 use super::room::room_for;
@@ -65,4 +68,37 @@ impl Retained {
             sum.objects = sum.objects.saturating_add(amount.objects);
         }
     }
+}
+
+/// What would go if these objects went: what each of them retains, nothing counted twice.
+pub fn retained_together(heap: &Analysis<'_>, nodes: &[u32]) -> Amount {
+    let members: FxHashSet<u32> = nodes.iter().copied().collect();
+    // Whether one of them is on the way from a node up to the root, the node included.
+    let mut known: FxHashMap<u32, bool> = FxHashMap::default();
+    let mut way = Vec::new();
+    let mut is_below = |node: u32| {
+        let mut next = heap.dominators.immediate(node);
+        let found = loop {
+            let Some(above) = next else { break false };
+            if members.contains(&above) {
+                break true;
+            }
+            if let Some(&known) = known.get(&above) {
+                break known;
+            }
+            way.push(above);
+            next = heap.dominators.immediate(above);
+        };
+        known.extend(way.drain(..).map(|above| (above, found)));
+        found
+    };
+    let mut sum = Amount::default();
+    for &node in &members {
+        if !is_below(node) {
+            let amount = heap.amount(node);
+            sum.bytes = sum.bytes.saturating_add(amount.bytes);
+            sum.objects = sum.objects.saturating_add(amount.objects);
+        }
+    }
+    sum
 }

@@ -1,6 +1,6 @@
 //! The settings of the cycle collector: whether it will ever free garbage.
 
-use crate::memory::{Memory, ReadError};
+use crate::heap::Analysis;
 use crate::python::Python;
 
 /// A first threshold above this makes collections so rare that they do not count. CPython's own is 700 up
@@ -23,10 +23,13 @@ impl Default for Collector {
 }
 
 impl Collector {
-    /// Reads the settings of the main interpreter.
-    pub fn read<M: Memory>(memory: &M, python: &Python) -> Result<Collector, ReadError> {
-        let (enabled, threshold) = python.gc_settings(memory)?;
-        Ok(Collector { enabled, threshold })
+    /// Those of the main interpreter; the usual ones where they cannot be read.
+    pub fn of(heap: &Analysis<'_>, python: &Python) -> Collector {
+        let states = python.collectors(&heap.capture, heap.graph.decoder()).unwrap_or_default();
+        let settings = states
+            .first()
+            .map(|state| Collector { enabled: state.enabled, threshold: state.thresholds[0] });
+        settings.unwrap_or_default()
     }
 
     /// Whether garbage will be found in due time.

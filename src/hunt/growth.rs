@@ -190,7 +190,7 @@ impl Attribution<'_> {
         let mut next = node;
         while self.birth(next) > 0 && self.known(next).is_none() {
             self.above.push(next);
-            next = self.paths.parent(next)?;
+            next = self.paths.before(next)?;
         }
         while let Some(node) = self.above.pop() {
             let place = self.below_parent(node)?;
@@ -204,7 +204,7 @@ impl Attribution<'_> {
     /// Where an object belongs, if that is known of its parent or the parent is old.
     fn below_parent(&self, node: u32) -> Option<Place> {
         let birth = self.birth(node);
-        let parent = self.paths.parent(node)?;
+        let parent = self.paths.before(node)?;
         let depth = 1 + self.known(parent).map_or(0, |place| place.depth);
         if self.birth(parent) < birth {
             return Some(Place { holder: parent, item: node, depth });

@@ -129,7 +129,7 @@ impl Tree {
             while !tree.totals.contains_key(&node) {
                 tree.totals.insert(node, growth.holdings.get(&node).map_or(0, Holding::proven));
                 order.push(node);
-                let Some(parent) = paths.parent(node).filter(|_| node != 0) else { break };
+                let Some(parent) = paths.before(node) else { break };
                 tree.children.entry(parent).or_default().push(node);
                 node = parent;
             }
@@ -142,7 +142,7 @@ impl Tree {
         // every node is done before its parent.
         for node in order.into_iter().rev() {
             let total = tree.total(node);
-            if let Some(parent) = paths.parent(node).filter(|_| node != 0)
+            if let Some(parent) = paths.before(node)
                 && let Some(sum) = tree.totals.get_mut(&parent)
             {
                 *sum = sum.saturating_add(total);

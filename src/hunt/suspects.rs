@@ -72,7 +72,7 @@ pub fn suspects(heap: &Analysis<'_>, python: &Python, snapshots: &[Snapshot]) ->
     let names = RootNames::of(heap, python);
     let births = Snapshot::births(snapshots);
     let growth = Growth::of(heap, &paths, &births, snapshots.len());
-    let collector = Collector::read(&heap.capture, python).unwrap_or_default();
+    let collector = Collector::of(heap, python);
     let judge = Judge { heap, python, snapshots, paths, names, growth, births, collector };
     judge.suspects()
 }
@@ -292,10 +292,8 @@ impl Judge<'_> {
             if self.heap.graph.kind_id(node) == Some(grown) {
                 first = node;
             }
-            match self.paths.parent(node) {
-                Some(parent) if parent != node => node = parent,
-                _ => break,
-            }
+            let Some(parent) = self.paths.before(node) else { break };
+            node = parent;
         }
         first
     }

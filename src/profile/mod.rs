@@ -7,17 +7,22 @@
 pub mod account;
 pub mod bursts;
 pub mod calls;
+pub mod cycles;
 pub mod live;
 pub mod messages;
 pub mod newcomers;
 pub mod outbox;
+pub mod picture;
 pub mod recorder;
 pub mod recording;
 pub mod sampler;
+pub mod show;
 pub mod stack_recorder;
 pub mod stacks;
 pub mod tally;
 pub mod thread_names;
 pub mod traced;
+pub mod tree;
+pub mod why;
 
 pub use stacks::{By, Profile, Stack, Weight, process_root};

@@ -8,7 +8,7 @@
 //! Lists are followed forwards only. During a collection the backward links hold counts, and the lowest
 //! two bits of both are marks.
 
-use super::layout::{Gc, GcPlace};
+use super::layout::GcPlace;
 use super::links::RingGuard;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
@@ -96,18 +96,8 @@ impl Python {
         Ok(false)
     }
 
-    /// Whether the first collector runs by itself (`gc.isenabled()`), and how many more allocations than
-    /// deallocations make it run (`gc.get_threshold()[0]`).
-    pub fn gc_settings<M: Memory>(&self, memory: &M) -> Result<(bool, i32), ReadError> {
-        let Gc { enabled, generations, .. } = self.layout.gc;
-        let state = self.gc_states(memory)?.first().copied().unwrap_or_default();
-        // `threshold` follows the two links of the youngest generation's head (`struct gc_generation`).
-        let threshold = memory.i32(at(state, generations + 16))?;
-        Ok((memory.i32(at(state, enabled))? != 0, threshold))
-    }
-
     /// The address of each collector's state.
-    fn gc_states<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
+    pub(super) fn gc_states<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         match self.layout.gc.place {
             GcPlace::Runtime(offset) => Ok(vec![at(self.runtime, offset)]),
             GcPlace::Interpreter(offset) => {

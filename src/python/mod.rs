@@ -10,6 +10,7 @@
 
 pub mod allocators;
 pub mod code;
+pub mod collector;
 pub mod debug_offsets;
 pub mod dicts;
 pub mod frame;

@@ -10,16 +10,23 @@ use std::time::Duration;
 pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
+pub mod branches;
+pub mod cycles;
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;
+pub mod graph;
 pub mod heap;
 pub mod hunt;
 pub mod json;
 pub mod labels;
+pub mod look;
 pub mod places;
+pub mod show;
 pub mod speedscope;
 pub mod summary;
+pub mod tree;
+pub mod why;
 
 /// Why a form could not be written.
 #[derive(Debug, thiserror::Error)]

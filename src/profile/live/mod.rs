@@ -9,7 +9,7 @@
 
 mod births;
 mod branches;
-mod names;
+pub(super) mod names;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 

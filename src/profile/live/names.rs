@@ -41,9 +41,24 @@ pub enum Place {
     Variable(Arc<str>, Context),
 }
 
+/// How an object is held, without its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// Only the interpreter needs it.
+    Hidden(Context),
+    /// As the contents of a cell.
+    Contents,
+    /// By these words.
+    Named(Arc<str>),
+    /// By a variable of this name.
+    Variable(Arc<str>, Context),
+}
+
 /// Names that have been made.
 #[derive(Debug, Default)]
 pub struct Naming {
+    indices: bool,
+    redact: bool,
     kinds: FxHashMap<u64, Arc<str>>,
     links: FxHashMap<(Context, Role), Arc<str>>,
     together: FxHashMap<(Arc<str>, u64), Arc<str>>,
@@ -58,6 +73,12 @@ const ANY: &str = "[…]";
 const ANY_FIELD: &str = "[?]";
 
 impl Naming {
+    /// With no name made yet: whether a heavy object in a sequence is named by its index, and whether
+    /// keys are kept back.
+    pub fn new(indices: bool, redact: bool) -> Naming {
+        Naming { indices, redact, ..Naming::default() }
+    }
+
     /// Finds the place of an object by its role to the one at `parent`. One that is not `heavy` is
     /// named like its siblings.
     #[expect(clippy::too_many_arguments, reason = "all of them make the name")]
@@ -71,32 +92,50 @@ impl Naming {
         kind: Option<&Kind>,
         heavy: bool,
     ) -> Place {
+        match self.held(capture, decoder, context, parent, role, kind, heavy) {
+            Held::Hidden(context) => Place::Hidden(context),
+            Held::Contents => Place::Named(self.kind(kind), Context::Plain),
+            Held::Named(link) => self.together(link, kind),
+            Held::Variable(link, context) => Place::Variable(link, context),
+        }
+    }
+
+    /// How an object is held, as [`place`](Self::place) has it.
+    #[expect(clippy::too_many_arguments, reason = "all of them make the name")]
+    pub fn held(
+        &mut self,
+        capture: &Capture<'_>,
+        decoder: &Decoder,
+        context: Context,
+        parent: u64,
+        role: Role,
+        kind: Option<&Kind>,
+        heavy: bool,
+    ) -> Held {
         let name = kind.map_or("", |kind| kind.name.as_str());
         let after = match name {
             CELL => Context::Cell,
             _ => Context::Plain,
         };
         match (context, role) {
-            (Context::Cell, Role::Field("cell_contents")) => {
-                Place::Named(self.kind(kind), Context::Plain)
-            }
-            (_, Role::Field("__dict__")) if name == "dict" => Place::Hidden(Context::Attributes),
-            (_, Role::Field("__closure__")) => Place::Hidden(Context::Closure(parent)),
-            (_, Role::Field("__defaults__")) => Place::Hidden(Context::Defaults(parent)),
-            (_, Role::Field("__kwdefaults__")) => Place::Hidden(Context::KeywordDefaults),
-            (_, Role::Field("gi_frame" | "cr_frame" | "ag_frame")) => Place::Hidden(Context::Plain),
+            (Context::Cell, Role::Field("cell_contents")) => Held::Contents,
+            (_, Role::Field("__dict__")) if name == "dict" => Held::Hidden(Context::Attributes),
+            (_, Role::Field("__closure__")) => Held::Hidden(Context::Closure(parent)),
+            (_, Role::Field("__defaults__")) => Held::Hidden(Context::Defaults(parent)),
+            (_, Role::Field("__kwdefaults__")) => Held::Hidden(Context::KeywordDefaults),
+            (_, Role::Field("gi_frame" | "cr_frame" | "ag_frame")) => Held::Hidden(Context::Plain),
             (Context::Globals | Context::KeywordDefaults, Role::Value(_))
             | (Context::Closure(_) | Context::Defaults(_), Role::Index(_))
             | (_, Role::Local(..)) => {
-                Place::Variable(self.link(capture, decoder, context, role), after)
+                Held::Variable(self.link(capture, decoder, context, role), after)
             }
             (Context::Attributes, Role::Value(_)) => {
-                self.named(capture, decoder, context, role, kind)
+                Held::Named(self.link(capture, decoder, context, role))
             }
-            (_, Role::Value(_)) if !heavy => self.together(ANY.into(), kind),
-            (_, Role::Index(_)) => self.together(ANY.into(), kind),
-            (_, Role::Unknown(_)) => self.together(ANY_FIELD.into(), kind),
-            _ => self.named(capture, decoder, Context::Plain, role, kind),
+            (_, Role::Value(_)) if !heavy => Held::Named(ANY.into()),
+            (_, Role::Index(_)) if !(heavy && self.indices) => Held::Named(ANY.into()),
+            (_, Role::Unknown(_)) => Held::Named(ANY_FIELD.into()),
+            _ => Held::Named(self.link(capture, decoder, Context::Plain, role)),
         }
     }
 
@@ -123,18 +162,6 @@ impl Naming {
             frame.to_string()
         });
         root.into_iter().chain(frame).chain(lineage.path).map(Arc::from).collect()
-    }
-
-    fn named(
-        &mut self,
-        capture: &Capture<'_>,
-        decoder: &Decoder,
-        context: Context,
-        role: Role,
-        kind: Option<&Kind>,
-    ) -> Place {
-        let link = self.link(capture, decoder, context, role);
-        self.together(link, kind)
     }
 
     /// A link and a type: `.rows list`.
@@ -179,7 +206,11 @@ impl Naming {
             (Context::Defaults(function), Role::Index(index)) => {
                 decoder.default_argument(capture, function, index).map(|link| link.to_string())
             }
-            _ => decoder.words(capture, role).map(|link| link.to_string()),
+            _ => {
+                let words = decoder.words(capture, role);
+                let shown = if self.redact { words.map(Link::redacted) } else { words };
+                shown.map(|link| link.to_string())
+            }
         };
         let words: Arc<str> = words.map_or(ANY.into(), Arc::from);
         self.links.insert((context, role), Arc::clone(&words));

@@ -198,8 +198,6 @@ pub enum Gil {
 pub struct Gc {
     /// Where it is.
     pub place: GcPlace,
-    /// `enabled`, an `int`, from the start of the collector's state.
-    pub enabled: usize,
     /// Three list heads (`_gc_next`, `_gc_prev`), 24 bytes apart, youngest first; from the start of
     /// the collector's state.
     pub generations: usize,
@@ -207,6 +205,23 @@ pub struct Gc {
     pub permanent: usize,
     /// `collecting`, an `int`, likewise.
     pub collecting: usize,
+    /// `enabled`, an `int`, likewise.
+    pub enabled: usize,
+    /// `debug`, an `int`, likewise.
+    pub debug: usize,
+    /// `garbage`, the list that is `gc.garbage`, likewise.
+    pub garbage: usize,
+    /// What came of the collections.
+    pub statistics: GcStatistics,
+}
+
+/// What the collector keeps of its collections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GcStatistics {
+    /// Sums for each generation, from this place in its state on (up to 3.14).
+    Sums(usize),
+    /// The last collections of each generation, to which there is a pointer at this place (3.15).
+    Rings(usize),
 }
 
 /// Where the collector's state begins.

@@ -24,10 +24,13 @@ pub const LAYOUT: Layout = Layout {
     thread: Thread { holds_gil: Some(36), ..v3_13::LAYOUT.thread },
     gc: Gc {
         place: GcPlace::Interpreter(7408),
-        enabled: 12,
         generations: 24,
         permanent: 96,
         collecting: 192,
+        enabled: 12,
+        debug: 16,
+        garbage: 200,
+        statistics: GcStatistics::Sums(120),
     },
     frames: Frames::Interpreter(InterpreterFrame {
         code: 0,

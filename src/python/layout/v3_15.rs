@@ -25,10 +25,13 @@ pub const LAYOUT: Layout = Layout {
     },
     gc: Gc {
         place: GcPlace::Interpreter(7400),
-        enabled: 0,
         generations: 8,
         permanent: 80,
         collecting: 112,
+        enabled: 0,
+        debug: 4,
+        garbage: 128,
+        statistics: GcStatistics::Rings(104),
     },
     types: Type {
         size: 424,

@@ -29,10 +29,13 @@ pub const LAYOUT: Layout = Layout {
     gil: Gil::Process { last_holder: 1160, locked: 1168 },
     gc: Gc {
         place: GcPlace::Runtime(344),
-        enabled: 12,
         generations: 24,
         permanent: 104,
         collecting: 200,
+        enabled: 12,
+        debug: 16,
+        garbage: 208,
+        statistics: GcStatistics::Sums(128),
     },
     frames: Frames::Objects(FrameObject {
         back: 24,

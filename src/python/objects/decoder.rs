@@ -224,6 +224,11 @@ impl Decoder {
         search.found
     }
 
+    /// Whether objects can be immortal: from 3.12 on, where integers have tags.
+    pub fn has_immortal_objects(&self) -> bool {
+        self.layout().int.tagged
+    }
+
     /// Where the interpreter keeps what.
     pub(super) fn layout(&self) -> &Layout {
         &self.context.layout

@@ -43,6 +43,8 @@ pub struct Kind {
     pub module: String,
     /// Whether its objects belong to the cycle collector (`Py_TPFLAGS_HAVE_GC`).
     pub is_gc: bool,
+    /// Whether it is a class of a Python program (its name is no C string of its own).
+    pub made_in_python: bool,
     /// How many bytes come before its objects, as in [`Shape::header`](super::Shape::header).
     pub header: u64,
     /// `tp_basicsize`, in bytes.
@@ -228,6 +230,7 @@ impl Kind {
             name,
             module,
             is_gc,
+            made_in_python: first.made_in_python,
             header: header(layout, first.flags),
             basic_size: first.basic_size,
             item_size: first.item_size,

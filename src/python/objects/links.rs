@@ -59,6 +59,23 @@ impl fmt::Display for Link {
 }
 
 impl Link {
+    /// The same without the key, of which the type is left.
+    pub fn redacted(self) -> Link {
+        match self {
+            Link::Key(key) if key.starts_with('\'') => Link::KeyOf("str".to_owned()),
+            Link::Key(_) => Link::KeyOf("int".to_owned()),
+            other => other,
+        }
+    }
+
+    /// The same for all keys and all indices.
+    pub fn pattern(self) -> Link {
+        match self {
+            Link::Key(_) | Link::KeyOf(_) | Link::Index(_) => Link::KeyOf("…".to_owned()),
+            other => other,
+        }
+    }
+
     /// Finds the words for a role.
     pub(super) fn of<M: Memory>(memory: &M, layout: &Layout, role: Role) -> Option<Link> {
         let text = |object| short_text(memory, layout, object);
@@ -105,7 +122,7 @@ fn key_link<M: Memory>(memory: &M, layout: &Layout, key: u64) -> Result<Link, Re
 }
 
 /// Text as Python's `repr` shows it, control characters escaped.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("'");
     for character in text.chars() {
         match character {

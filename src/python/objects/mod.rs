@@ -24,6 +24,7 @@ mod kinds;
 mod links;
 mod mappings;
 mod paths;
+mod previews;
 mod sequences;
 mod stack_frames;
 mod values;

@@ -109,12 +109,41 @@ pub fn small_int<M: Memory>(
     if digits > 2 {
         return Ok(None);
     }
+    from_digits(memory, layout, object, digits).map(Some)
+}
+
+/// An `int` in decimal, or about how large it is.
+pub(super) fn int_text<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+) -> Result<String, ReadError> {
+    let size = memory.u64(at(object, layout.int.size))?;
+    let (digits, is_negative) = match layout.int.tagged {
+        false => ((size as i64).unsigned_abs(), (size as i64) < 0),
+        true if size & 3 == 1 => (0, false),
+        true => (size >> 3, size & 3 == 2),
+    };
+    let sign = if is_negative { "-" } else { "" };
+    Ok(match digits {
+        0..=2 => format!("{sign}{}", from_digits(memory, layout, object, digits)?),
+        _ => format!("{sign}(an int of about {} bits)", digits.saturating_mul(30)),
+    })
+}
+
+/// The magnitude of an `int` of two digits or less.
+fn from_digits<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+    digits: u64,
+) -> Result<u64, ReadError> {
     let digit = |index: usize| memory.u32(at(object, layout.int.digits + 4 * index));
     let mut value = 0;
     for index in (0..digits as usize).rev() {
         value = value << 30 | u64::from(digit(index)? & 0x3fff_ffff);
     }
-    Ok(Some(value))
+    Ok(value)
 }
 
 /// The bytes at `object`, at least `least` of them and more where its page has more.

@@ -159,7 +159,7 @@ pub fn write_changes(
 }
 
 /// A table with these columns, of which so many are text and the others are numbers.
-fn table<const N: usize>(names: [&str; N], texts: usize) -> Table {
+pub(in crate::render) fn table<const N: usize>(names: [&str; N], texts: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(names);
@@ -171,14 +171,19 @@ fn table<const N: usize>(names: [&str; N], texts: usize) -> Table {
     table
 }
 
-fn write_table(table: &Table, out: &mut impl Write) -> Result<(), RenderError> {
+/// Writes the lines of a table, without blanks at their ends.
+pub(in crate::render) fn write_table(
+    table: &Table,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
 }
 
-fn percent(part: u64, all: u64) -> String {
+/// A part of a whole.
+pub(in crate::render) fn percent(part: u64, all: u64) -> String {
     match all {
         0 => "0 %".to_owned(),
         all => format!("{:.1} %", 100.0 * part as f64 / all as f64),

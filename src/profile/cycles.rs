@@ -1,0 +1,297 @@
+//! The cycles of a heap: which are garbage, which live by one thread only, and of what they are made.
+//!
+//! A cycle here is a strongly connected component: objects that all reach each other. Those with the same
+//! types, in the same numbers, are one [`Pattern`]: ten thousand pairs of a node and its parent are one line.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use crate::heap::{
+    Amount, Analysis, Components, Flow, RootKind, RootName, RootNames, retained_together,
+};
+use crate::memory::{Memory, ReadError};
+use crate::python::collector::Collector;
+use crate::python::objects::Kind;
+use crate::python::{Python, at};
+
+/// `PyTypeObject.tp_del` and `tp_finalize`, the same from 3.8 to 3.15.
+const TP_DEL: usize = 376;
+const TP_FINALIZE: usize = 392;
+/// What stands for no component, and for no object outside.
+const NONE: u32 = u32::MAX;
+
+/// What is to be told about cycles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cycles {
+    /// How many there are.
+    pub count: u64,
+    /// How many of them are garbage.
+    pub garbage_count: u64,
+    /// All that is garbage: the cycles, and what only they hold.
+    pub garbage: Amount,
+    /// Cycles of one kind together: garbage first, then those with most bytes.
+    pub patterns: Vec<Pattern>,
+    /// The collectors: one for each interpreter, or one for all.
+    pub collectors: Vec<Collector>,
+    /// The types of what is in `gc.garbage`, each with how many objects there are.
+    pub uncollectable: Vec<(String, u64)>,
+}
+
+/// What becomes of a cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// Nothing holds it: the next collection that looks at it frees it.
+    Garbage,
+    /// One object, or one root, outside holds it: without that it would be garbage.
+    OneEntry,
+    /// Several do.
+    Held,
+}
+
+/// Cycles of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// What becomes of them.
+    pub fate: Fate,
+    /// Their types, each with how many objects of it each has: most objects first.
+    pub types: Vec<(String, u64)>,
+    /// How many cycles there are.
+    pub count: u64,
+    /// How many objects are in them.
+    pub objects: u64,
+    /// Their own bytes, with those that they own elsewhere.
+    pub bytes: u64,
+    /// What would go if they went.
+    pub retained: u64,
+    /// The one that holds each: how, and its type or what the root is called.
+    pub entry: Option<String>,
+    /// Their types that have finalizers written in Python (`__del__`).
+    pub finalizers: Vec<String>,
+    /// Their types that cannot be collected because of an old finalizer (`tp_del`).
+    pub blocking: Vec<String>,
+    /// The address of an object in one of them.
+    pub address: u64,
+}
+
+/// Finds the cycles of a heap.
+///
+/// # Errors
+/// The collector's state cannot be read.
+pub fn cycles(
+    heap: &Analysis<'_>,
+    names: &RootNames,
+    python: &Python,
+) -> Result<Cycles, ReadError> {
+    let graph = &heap.graph;
+    let components = Components::of(graph, graph.objects().start);
+    let entries = entries(heap, &components);
+    let is_garbage = garbage_nodes(heap);
+    let finalizers: Vec<Finalizer> =
+        graph.kinds().iter().map(|kind| Finalizer::of(heap, kind)).collect();
+    let mut patterns: FxHashMap<Key, Pattern> = FxHashMap::default();
+    let mut garbage_count = 0;
+    for (nodes, &entry) in components.iter().zip(&entries) {
+        let Some(&first) = nodes.first() else { continue };
+        let fate = match entry {
+            _ if is_garbage.get(first as usize) == Some(&true) => Fate::Garbage,
+            Entry::One(..) => Fate::OneEntry,
+            _ => Fate::Held,
+        };
+        garbage_count += u64::from(fate == Fate::Garbage);
+        let holder = match (fate, entry) {
+            (Fate::OneEntry, Entry::One(from, to)) => Some(holder(heap, names, from, to)),
+            _ => None,
+        };
+        let mut kinds: BTreeMap<u32, u64> = BTreeMap::new();
+        for &node in nodes {
+            *kinds.entry(graph.kind_id(node).map_or(NONE, |id| id.0)).or_default() += 1;
+        }
+        let key = Key { fate, kinds: kinds.into_iter().collect(), holder };
+        let pattern = match patterns.get_mut(&key) {
+            Some(pattern) => pattern,
+            None => {
+                let pattern = Pattern::of(heap, &key, &finalizers, first);
+                patterns.entry(key).or_insert(pattern)
+            }
+        };
+        pattern.add(heap, nodes);
+    }
+    let mut patterns: Vec<Pattern> = patterns.into_values().collect();
+    patterns.sort_by(|a, b| {
+        let is_held = |pattern: &Pattern| pattern.fate != Fate::Garbage;
+        (is_held(a), b.retained, a.address).cmp(&(is_held(b), a.retained, b.address))
+    });
+    let collectors = python.collectors(&heap.capture, graph.decoder())?;
+    let garbage = node_of_garbage(heap).map(|node| heap.amount(node)).unwrap_or_default();
+    let uncollectable = types_of(heap, collectors.iter().flat_map(|one| &one.garbage).copied());
+    Ok(Cycles {
+        count: components.len() as u64,
+        garbage_count,
+        garbage,
+        patterns,
+        collectors,
+        uncollectable,
+    })
+}
+
+/// What cycles of one pattern have in common.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    fate: Fate,
+    kinds: Vec<(u32, u64)>,
+    holder: Option<String>,
+}
+
+impl Pattern {
+    fn of(heap: &Analysis<'_>, key: &Key, finalizers: &[Finalizer], node: u32) -> Pattern {
+        let kinds = heap.graph.kinds();
+        let name = |id: u32| kinds.get(id as usize).map_or("(unreadable)", |kind| &kind.name);
+        let mut types: Vec<(String, u64)> =
+            key.kinds.iter().map(|&(id, count)| (name(id).to_owned(), count)).collect();
+        types.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let with = |finalizer: Finalizer| {
+            let has = |id: &u32| finalizers.get(*id as usize) == Some(&finalizer);
+            let ids = key.kinds.iter().map(|(id, _)| *id).filter(has);
+            ids.map(|id| name(id).to_owned()).collect()
+        };
+        Pattern {
+            fate: key.fate,
+            types,
+            count: 0,
+            objects: 0,
+            bytes: 0,
+            retained: 0,
+            entry: key.holder.clone(),
+            finalizers: with(Finalizer::InPython),
+            blocking: with(Finalizer::Blocking),
+            address: heap.graph.address(&heap.capture, node).unwrap_or_default(),
+        }
+    }
+
+    fn add(&mut self, heap: &Analysis<'_>, nodes: &[u32]) {
+        self.count += 1;
+        self.objects += nodes.len() as u64;
+        let bytes = nodes.iter().map(|&node| heap.graph.size(node));
+        self.bytes = bytes.fold(self.bytes, u64::saturating_add);
+        self.retained = self.retained.saturating_add(retained_together(heap, nodes).bytes);
+    }
+}
+
+/// What leads into a component from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    Nobody,
+    /// This node, to that one.
+    One(u32, u32),
+    Several,
+}
+
+/// What leads into each component.
+fn entries(heap: &Analysis<'_>, components: &Components) -> Vec<Entry> {
+    let graph = &heap.graph;
+    let mut component = vec![NONE; graph.first_leaf() as usize];
+    for (number, nodes) in (0..).zip(components.iter()) {
+        for &node in nodes {
+            if let Some(place) = component.get_mut(node as usize) {
+                *place = number;
+            }
+        }
+    }
+    let of = |node: u32| component.get(node as usize).copied().unwrap_or(NONE);
+    let mut entries = vec![Entry::Nobody; components.len()];
+    for from in 1..graph.first_leaf() {
+        let own = of(from);
+        for &to in graph.successors(from) {
+            let number = of(to);
+            if number == NONE || number == own {
+                continue;
+            }
+            if let Some(entry) = entries.get_mut(number as usize) {
+                *entry = match *entry {
+                    Entry::Nobody => Entry::One(from, to),
+                    Entry::One(known, to) if known == from => Entry::One(known, to),
+                    _ => Entry::Several,
+                };
+            }
+        }
+    }
+    entries
+}
+
+fn node_of_garbage(heap: &Analysis<'_>) -> Option<u32> {
+    let mut roots = (1_u32..).zip(heap.graph.roots());
+    roots.find(|(_, root)| root.kind == RootKind::Garbage).map(|(node, _)| node)
+}
+
+/// For each node that is no leaf, whether it is garbage: only the root of garbage leads there.
+fn garbage_nodes(heap: &Analysis<'_>) -> Vec<bool> {
+    let mut is_garbage = vec![false; heap.graph.first_leaf() as usize];
+    let garbage = node_of_garbage(heap);
+    // Each stands behind its dominator.
+    for &node in heap.dominators.order() {
+        let dominator = heap.dominators.immediate(node).unwrap_or_default() as usize;
+        let is = garbage == Some(node) || is_garbage.get(dominator) == Some(&true);
+        if let Some(place) = is_garbage.get_mut(node as usize) {
+            *place = is;
+        }
+    }
+    is_garbage
+}
+
+/// The one that holds a cycle, in words: `[…] of list`, `module app`.
+fn holder(heap: &Analysis<'_>, names: &RootNames, from: u32, to: u32) -> String {
+    let graph = &heap.graph;
+    if let Some(root) = from.checked_sub(1).filter(|_| graph.root(from).is_some()) {
+        return match names.get(root) {
+            Some(RootName::Words(words)) => words.clone(),
+            Some(RootName::Frame { frame: Some(frame), .. }) => frame.to_string(),
+            _ => "frame".to_owned(),
+        };
+    }
+    let kind = graph.kind(from).map_or("(unreadable)", |kind| &kind.name);
+    let addresses = [from, to].map(|node| graph.address(&heap.capture, node).unwrap_or_default());
+    let mut decoder = graph.decoder().clone();
+    let link = decoder.link(&heap.capture, addresses[0], addresses[1]);
+    match link.map(|link| link.pattern()) {
+        Some(link) => format!("{kind} {link}"),
+        None => kind.to_owned(),
+    }
+}
+
+/// Objects by their types, most first.
+fn types_of(heap: &Analysis<'_>, objects: impl Iterator<Item = u64>) -> Vec<(String, u64)> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for object in objects {
+        let node = heap.graph.node(&heap.capture, object);
+        let kind = node.and_then(|node| heap.graph.kind(node));
+        *counts.entry(kind.map_or("(unreadable)", |kind| &kind.name)).or_default() += 1;
+    }
+    let mut types: Vec<_> = counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+    types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    types
+}
+
+/// What a type does when its objects go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finalizer {
+    /// Nothing that matters here.
+    Plain,
+    /// A method `__del__`.
+    InPython,
+    /// An old finalizer, for which the collector leaves cycles alone.
+    Blocking,
+}
+
+impl Finalizer {
+    fn of(heap: &Analysis<'_>, kind: &Kind) -> Finalizer {
+        let word = |offset| heap.capture.u64(at(kind.address, offset)).unwrap_or_default();
+        if word(TP_DEL) != 0 {
+            Finalizer::Blocking
+        } else if kind.made_in_python && word(TP_FINALIZE) != 0 {
+            Finalizer::InPython
+        } else {
+            Finalizer::Plain
+        }
+    }
+}

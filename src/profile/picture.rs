@@ -1,0 +1,334 @@
+//! A part of the object graph small enough to be drawn: some objects, and all references between them.
+//!
+//! From the objects that were asked for it goes along references, or against them, level by level, and takes
+//! so many neighbours of each. Against references the neighbours nearest to a root come first, along them
+//! those that retain most.
+
+use std::cmp::Reverse;
+
+use rustc_hash::FxHashMap;
+
+use crate::heap::{Analysis, Components, Flow, Referrers, RootName, RootNames, ShortestPaths};
+use crate::python::objects::Decoder;
+
+/// Where to go from the objects that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To those that refer to them.
+    Referrers,
+    /// To those that they refer to.
+    Referents,
+    /// Along a shortest path from a root.
+    Chain,
+}
+
+/// What is drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where to go.
+    pub direction: Direction,
+    /// How many steps.
+    pub depth: usize,
+    /// How many neighbours of each object.
+    pub breadth: usize,
+    /// How many objects in all.
+    pub most: usize,
+    /// Types that are left out, by name.
+    pub excluded: Vec<String>,
+    /// Types that are highlighted.
+    pub highlighted: Vec<String>,
+    /// Whether values are shown.
+    pub values: bool,
+    /// Whether keys of dicts are kept back.
+    pub redact: bool,
+}
+
+/// Objects and roots with the references between them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// The objects and roots.
+    pub nodes: Vec<Node>,
+    /// The references.
+    pub edges: Vec<Edge>,
+}
+
+/// An object, or a root.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The type, or what the root is called.
+    pub name: String,
+    /// The address; `None` for a root.
+    pub address: Option<u64>,
+    /// All bytes that go with it.
+    pub size: u64,
+    /// What it retains, in bytes.
+    pub retained: u64,
+    /// How many neighbours in the direction of the picture are not drawn.
+    pub more: u64,
+    /// Its value, shortened, if values were asked for.
+    pub value: Option<String>,
+    /// What it is drawn as.
+    pub role: NodeRole,
+    /// Whether it is in a cycle that is drawn.
+    pub in_cycle: bool,
+}
+
+/// What a node is drawn as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeRole {
+    /// A root.
+    Root,
+    /// An object that was asked for.
+    Asked,
+    /// An object of a type that is highlighted.
+    Highlighted,
+    /// Any other object.
+    Plain,
+}
+
+/// A reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// The index of the node that refers.
+    pub from: usize,
+    /// The index of the other.
+    pub to: usize,
+    /// How it refers to it; empty for a root.
+    pub label: String,
+    /// Whether it is part of a cycle that is drawn.
+    pub in_cycle: bool,
+}
+
+/// Chooses what is drawn around these objects.
+pub fn picture(
+    heap: &Analysis<'_>,
+    names: &RootNames,
+    asked: &[u32],
+    options: &Options,
+) -> Picture {
+    let mut chooser = Chooser::new(heap, options);
+    chooser.choose(asked);
+    let Chooser { nodes, more, .. } = chooser;
+    let numbers: FxHashMap<u32, usize> =
+        nodes.iter().enumerate().map(|(index, &node)| (node, index)).collect();
+    let small = Small::of(heap, &nodes, &numbers);
+    let mut component = vec![0; nodes.len()];
+    for (number, members) in (1_u32..).zip(Components::of(&small, 0).iter()) {
+        for &member in members {
+            if let Some(place) = component.get_mut(member as usize) {
+                *place = number;
+            }
+        }
+    }
+    let of = |index: usize| component.get(index).copied().unwrap_or_default();
+    let mut decoder = heap.graph.decoder().clone();
+    let mut edges = Vec::new();
+    for (from, list) in small.successors.iter().enumerate() {
+        for &to in list {
+            let to = to as usize;
+            let ends = nodes.get(from).zip(nodes.get(to));
+            let label =
+                ends.map(|(&from, &to)| label(heap, &mut decoder, from, to, options.redact));
+            let in_cycle = of(from) != 0 && of(from) == of(to);
+            edges.push(Edge { from, to, label: label.unwrap_or_default(), in_cycle });
+        }
+    }
+    let node = |(index, &node): (usize, &u32)| {
+        let more = more.get(index).copied().unwrap_or_default();
+        Node {
+            more,
+            in_cycle: of(index) != 0,
+            ..describe(heap, names, &mut decoder, node, asked, options)
+        }
+    };
+    let nodes = nodes.iter().enumerate().map(node).collect();
+    Picture { nodes, edges }
+}
+
+/// Takes objects, nearest first.
+struct Chooser<'a> {
+    heap: &'a Analysis<'a>,
+    options: &'a Options,
+    paths: ShortestPaths,
+    referrers: Option<Referrers>,
+    nodes: Vec<u32>,
+    /// How many neighbours of each were not taken.
+    more: Vec<u64>,
+}
+
+impl<'a> Chooser<'a> {
+    fn new(heap: &'a Analysis<'a>, options: &'a Options) -> Chooser<'a> {
+        let is_backwards = options.direction == Direction::Referrers;
+        Chooser {
+            heap,
+            options,
+            paths: ShortestPaths::of(&heap.graph),
+            referrers: is_backwards.then(|| Referrers::of(&heap.graph)),
+            nodes: Vec::new(),
+            more: Vec::new(),
+        }
+    }
+
+    fn choose(&mut self, asked: &[u32]) {
+        let mut first: Vec<u32> = asked.to_vec();
+        first.sort_by_key(|&node| (Reverse(self.heap.amount(node).bytes), node));
+        first.truncate(self.options.breadth.max(1));
+        if self.options.direction == Direction::Chain {
+            for node in first {
+                for step in self.paths.between(0, node).into_iter().skip(1) {
+                    self.take(step);
+                }
+            }
+            return;
+        }
+        for node in first {
+            self.take(node);
+        }
+        let (mut level, mut steps) = (0..self.nodes.len(), 0);
+        while !level.is_empty() && steps < self.options.depth {
+            for index in level.clone() {
+                self.take_neighbours(index);
+            }
+            level = level.end..self.nodes.len();
+            steps += 1;
+        }
+    }
+
+    /// Takes a node; `false` if there is no more room.
+    fn take(&mut self, node: u32) -> bool {
+        if self.nodes.contains(&node) {
+            return true;
+        }
+        if self.nodes.len() >= self.options.most {
+            return false;
+        }
+        self.nodes.push(node);
+        self.more.push(0);
+        true
+    }
+
+    fn take_neighbours(&mut self, index: usize) {
+        let Some(&node) = self.nodes.get(index) else { return };
+        let graph = &self.heap.graph;
+        let mut neighbours = match &self.referrers {
+            Some(referrers) => referrers.of_node(node).to_vec(),
+            None if node < graph.first_leaf() => graph.successors(node).to_vec(),
+            None => Vec::new(),
+        };
+        neighbours.sort_unstable();
+        neighbours.dedup();
+        neighbours.retain(|&neighbour| neighbour != 0 && !self.is_excluded(neighbour));
+        match self.options.direction {
+            Direction::Referrers => {
+                neighbours.sort_by_key(|&node| (self.paths.length(node).unwrap_or(u32::MAX), node))
+            }
+            _ => neighbours.sort_by_key(|&node| (Reverse(self.heap.amount(node).bytes), node)),
+        }
+        let mut left_out = 0;
+        for (number, &neighbour) in neighbours.iter().enumerate() {
+            let is_drawn = self.nodes.contains(&neighbour);
+            if !is_drawn && (number >= self.options.breadth || !self.take(neighbour)) {
+                left_out += 1;
+            }
+        }
+        if let Some(more) = self.more.get_mut(index) {
+            *more = left_out;
+        }
+    }
+
+    fn is_excluded(&self, node: u32) -> bool {
+        let kind = self.heap.graph.kind(node);
+        kind.is_some_and(|kind| self.options.excluded.contains(&kind.name))
+    }
+}
+
+/// The references among the nodes that were chosen.
+struct Small {
+    successors: Vec<Vec<u32>>,
+}
+
+impl Small {
+    fn of(heap: &Analysis<'_>, nodes: &[u32], numbers: &FxHashMap<u32, usize>) -> Small {
+        let successors = |&node: &u32| {
+            if node >= heap.graph.first_leaf() {
+                return Vec::new();
+            }
+            let all = heap.graph.successors(node).iter();
+            let mut found: Vec<u32> =
+                all.filter_map(|next| numbers.get(next).map(|&index| index as u32)).collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        };
+        Small { successors: nodes.iter().map(successors).collect() }
+    }
+}
+
+impl Flow for Small {
+    fn first_leaf(&self) -> u32 {
+        self.successors.len() as u32
+    }
+
+    fn end(&self) -> u32 {
+        self.successors.len() as u32
+    }
+
+    fn successors(&self, node: u32) -> &[u32] {
+        self.successors.get(node as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// How a node refers to another, in words.
+fn label(heap: &Analysis<'_>, decoder: &mut Decoder, from: u32, to: u32, redact: bool) -> String {
+    let graph = &heap.graph;
+    let addresses = (graph.address(&heap.capture, from)).zip(graph.address(&heap.capture, to));
+    let Some((parent, child)) = addresses else { return String::new() };
+    match decoder.link(&heap.capture, parent, child) {
+        Some(link) if redact => link.redacted().to_string(),
+        Some(link) => link.to_string(),
+        None => String::new(),
+    }
+}
+
+fn describe(
+    heap: &Analysis<'_>,
+    names: &RootNames,
+    decoder: &mut Decoder,
+    node: u32,
+    asked: &[u32],
+    options: &Options,
+) -> Node {
+    let graph = &heap.graph;
+    let mut found = Node {
+        name: String::new(),
+        address: None,
+        size: graph.size(node),
+        retained: heap.amount(node).bytes,
+        more: 0,
+        value: None,
+        role: NodeRole::Plain,
+        in_cycle: false,
+    };
+    if let Some(root) = node.checked_sub(1).filter(|_| graph.root(node).is_some()) {
+        found.role = NodeRole::Root;
+        found.size = 0;
+        found.name = match names.get(root) {
+            Some(RootName::Words(words)) => words.clone(),
+            Some(RootName::Frame { frame: Some(frame), .. }) => frame.to_string(),
+            _ => "frame".to_owned(),
+        };
+        return found;
+    }
+    found.name = graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default();
+    found.address = graph.address(&heap.capture, node);
+    if options.highlighted.contains(&found.name) {
+        found.role = NodeRole::Highlighted;
+    }
+    if asked.contains(&node) {
+        found.role = NodeRole::Asked;
+    }
+    if let (true, Some(address)) = (options.values, found.address) {
+        found.value = decoder.preview(&heap.capture, address);
+    }
+    found
+}

@@ -1,0 +1,210 @@
+//! One object: what it is, who refers to it, what it refers to, and whether its reference count is explained.
+
+use crate::heap::{Amount, Analysis, Flow, Referrers, RootKind, RootName, RootNames};
+use crate::memory::Memory;
+use crate::python::gc::Generation;
+use crate::python::objects::{Decoder, Role};
+
+/// From this reference count on (as a half word) an object is immortal (from 3.12 on).
+const IMMORTAL: u64 = 1 << 31;
+
+/// What is shown of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Its address.
+    pub address: u64,
+    /// The name of its type.
+    pub kind: String,
+    /// Its own size with what stands before it, as `sys.getsizeof` says, in bytes.
+    pub shallow: u64,
+    /// The bytes that it owns elsewhere.
+    pub external: u64,
+    /// What would go if it went, itself included.
+    pub retained: Amount,
+    /// Its reference count; `None` for one that is immortal.
+    pub references_counted: Option<u64>,
+    /// How many references to it there are in objects and frames.
+    pub references_found: u64,
+    /// The collector's list that it is in, if it is in one.
+    pub generation: Option<Generation>,
+    /// Whether nothing holds it.
+    pub is_garbage: bool,
+    /// Its value, shortened, if values were asked for.
+    pub value: Option<String>,
+    /// The roots that hold it themselves.
+    pub roots: Vec<String>,
+    /// Who refers to it: so many in all, and some of them.
+    pub referrers: (u64, Vec<Neighbour>),
+    /// What it refers to.
+    pub referents: (u64, Vec<Neighbour>),
+}
+
+/// An object that refers to another, or is referred to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbour {
+    /// How the one holds the other.
+    pub link: Option<String>,
+    /// The name of its type.
+    pub kind: String,
+    /// Its address.
+    pub address: u64,
+    /// What it retains.
+    pub retained: Amount,
+    /// Its value, shortened, if values were asked for.
+    pub value: Option<String>,
+}
+
+/// What is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// So many neighbours on either side.
+    pub most: usize,
+    /// Whether values are shown.
+    pub values: bool,
+    /// Whether keys of dicts are kept back.
+    pub redact: bool,
+}
+
+/// Says all about an object.
+pub fn show(heap: &Analysis<'_>, names: &RootNames, node: u32, options: Options) -> Shown {
+    let graph = &heap.graph;
+    let address = graph.address(&heap.capture, node).unwrap_or_default();
+    let mut looker = Looker { heap, decoder: graph.decoder().clone(), options };
+    let referrers = Referrers::of(graph);
+    let (mut found, mut roots, mut is_garbage) = (0, Vec::new(), false);
+    let mut holders = Vec::new();
+    for &referrer in referrers.of_node(node) {
+        match graph.root(referrer) {
+            None => {
+                found += 1;
+                holders.push(referrer);
+            }
+            Some(root) => {
+                is_garbage |= root.kind == RootKind::Garbage;
+                if let RootKind::Frame { frame, .. } = root.kind {
+                    found += looker.references_in_frame(frame, address);
+                }
+                roots.extend(root_name(names, referrer));
+            }
+        }
+    }
+    holders.dedup();
+    let mut referents =
+        if node < graph.first_leaf() { graph.successors(node).to_vec() } else { Vec::new() };
+    referents.sort_unstable();
+    referents.dedup();
+    let generations = Generation::ALL.into_iter().zip(graph.tracked());
+    let mut tracked = generations.filter(|(_, nodes)| nodes.contains(&node));
+    let kind = graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default();
+    let garbage = (1..).zip(graph.roots()).find(|(_, root)| root.kind == RootKind::Garbage);
+    let mut above = std::iter::successors(Some(node), |&node| heap.dominators.immediate(node));
+    is_garbage |= garbage.is_some_and(|(garbage, _)| above.any(|node| node == garbage));
+    Shown {
+        address,
+        kind,
+        shallow: graph.shallow(node).saturating_add(graph.header(node)),
+        external: graph.external(node),
+        retained: heap.amount(node),
+        references_counted: looker.count(address),
+        references_found: found,
+        generation: tracked.next().map(|(generation, _)| generation),
+        is_garbage,
+        value: looker.value(address),
+        roots,
+        referrers: (holders.len() as u64, looker.referrers(&holders, address)),
+        referents: (referents.len() as u64, looker.referents(&referents, address)),
+    }
+}
+
+/// What a root is called.
+fn root_name(names: &RootNames, root: u32) -> Option<String> {
+    match names.get(root.checked_sub(1)?)? {
+        RootName::Words(words) => Some(words.clone()),
+        RootName::Frame { frame: Some(frame), .. } => Some(frame.to_string()),
+        RootName::Frame { frame: None, .. } => Some("frame".to_owned()),
+    }
+}
+
+struct Looker<'a> {
+    heap: &'a Analysis<'a>,
+    decoder: Decoder,
+    options: Options,
+}
+
+impl Looker<'_> {
+    /// An object's reference count.
+    fn count(&self, address: u64) -> Option<u64> {
+        let capture = &self.heap.capture;
+        let count = capture.u64(address).ok()?;
+        match self.decoder.has_immortal_objects() {
+            false => Some(count),
+            true => Some(count & u64::from(u32::MAX)).filter(|&count| count < IMMORTAL),
+        }
+    }
+
+    /// How often a frame refers to an object.
+    fn references_in_frame(&self, frame: u64, address: u64) -> u64 {
+        let mut roles = Vec::new();
+        self.decoder.frame_roles(&self.heap.capture, frame, &mut roles);
+        roles.iter().filter(|(object, _)| *object == address).count() as u64
+    }
+
+    fn value(&mut self, address: u64) -> Option<String> {
+        if !self.options.values {
+            return None;
+        }
+        self.decoder.preview(&self.heap.capture, address)
+    }
+
+    /// Those that refer to an object, those that retain most first.
+    fn referrers(&mut self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
+        let link = |looker: &mut Self, other: u64| {
+            let link = looker.decoder.link(&looker.heap.capture, other, address)?;
+            Some(looker.words(link))
+        };
+        self.neighbours(nodes, link)
+    }
+
+    /// Those that an object refers to.
+    fn referents(&mut self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
+        let mut roles: Vec<(u64, Role)> = Vec::new();
+        self.decoder.roles(&self.heap.capture, address, &mut roles);
+        let link = |looker: &mut Self, other: u64| {
+            let mut best: Option<Role> = None;
+            for &(_, role) in roles.iter().filter(|(object, _)| *object == other) {
+                if best.is_none_or(|best| role.says_more_than(best)) {
+                    best = Some(role);
+                }
+            }
+            let link = looker.decoder.words(&looker.heap.capture, best?)?;
+            Some(looker.words(link))
+        };
+        self.neighbours(nodes, link)
+    }
+
+    fn words(&self, link: crate::python::objects::Link) -> String {
+        if self.options.redact { link.redacted().to_string() } else { link.to_string() }
+    }
+
+    fn neighbours(
+        &mut self,
+        nodes: &[u32],
+        link: impl Fn(&mut Self, u64) -> Option<String>,
+    ) -> Vec<Neighbour> {
+        let mut nodes = nodes.to_vec();
+        nodes.sort_by_key(|&node| (std::cmp::Reverse(self.heap.amount(node).bytes), node));
+        nodes.truncate(self.options.most);
+        let neighbour = |node: u32| {
+            let address = self.heap.graph.address(&self.heap.capture, node).unwrap_or_default();
+            let kind = self.heap.graph.kind(node);
+            Neighbour {
+                link: link(self, address),
+                kind: kind.map(|kind| kind.name.clone()).unwrap_or_default(),
+                address,
+                retained: self.heap.amount(node),
+                value: self.value(address),
+            }
+        };
+        nodes.into_iter().map(neighbour).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! The cycle collector's state: whether it is on, how often it ran and what came of it.
+//!
+//! Up to 3.14 it keeps three sums for each generation. 3.15 keeps the last collections one by one, each with
+//! its beginning and end by the monotonic clock (`struct gc_stats`: a ring of eleven for the young, two rings
+//! of three for the old, each with the place of the last).
+
+use std::time::Duration;
+
+use super::gc::Generation;
+use super::layout::GcStatistics;
+use super::objects::Decoder;
+use super::{Python, at};
+use crate::memory::{Memory, ReadError, u64_at};
+
+/// The collector's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collector {
+    /// `gc.isenabled()`.
+    pub enabled: bool,
+    /// `gc.get_debug()`.
+    pub debug: u32,
+    /// `gc.get_threshold()`.
+    pub thresholds: [i32; 3],
+    /// `gc.get_count()`.
+    pub counts: [i32; 3],
+    /// What came of the collections of each generation.
+    pub collections: [Collections; 3],
+    /// How many objects are frozen: `gc.get_freeze_count()`.
+    pub frozen: u64,
+    /// The addresses of what is in `gc.garbage`.
+    pub garbage: Vec<u64>,
+}
+
+/// What came of the collections of a generation, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collections {
+    /// How many there were.
+    pub count: u64,
+    /// Objects that they freed.
+    pub collected: u64,
+    /// Objects that they found unreachable and could not free.
+    pub uncollectable: u64,
+    /// The last one, where the interpreter keeps it (from 3.15 on).
+    pub last: Option<LastCollection>,
+}
+
+/// A collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastCollection {
+    /// When it ended, by the monotonic clock of the process.
+    pub ended: Duration,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// `struct gc_generation`: a list head of two words, then two `int`s.
+const GENERATION_SIZE: usize = 24;
+const THRESHOLD: usize = 16;
+const COUNT: usize = 20;
+/// `struct gc_generation_stats` up to 3.14: three words.
+const SUMS_SIZE: usize = 24;
+/// No more objects than this are read of `gc.garbage`.
+const MOST_GARBAGE: usize = 100_000;
+
+/// `struct gc_generation_stats` of 3.15, and where rings of them begin.
+mod ring {
+    pub const ITEM: usize = 64;
+    pub const STARTED: usize = 0;
+    pub const ENDED: usize = 8;
+    pub const SUMS: usize = 16;
+    /// Where the rings begin, and how many items each has; the place of the last follows as a byte.
+    pub const RINGS: [(usize, usize); 3] = [(0, 11), (712, 3), (912, 3)];
+}
+
+impl Python {
+    /// The states of the collectors: of all interpreters, or the only one where the process has one.
+    pub fn collectors<M: Memory>(
+        &self,
+        memory: &M,
+        decoder: &Decoder,
+    ) -> Result<Vec<Collector>, ReadError> {
+        let lists = self.gc_lists(memory)?;
+        let mut permanent = lists.iter().filter(|list| list.generation == Generation::Permanent);
+        let states = self.gc_states(memory)?;
+        let read = |state| {
+            // A list that does not close has been complained about elsewhere.
+            let frozen = permanent.next().and_then(|list| list.for_each(memory, |_| {}).ok());
+            self.collector(memory, decoder, state, frozen.unwrap_or_default())
+        };
+        states.into_iter().map(read).collect()
+    }
+
+    fn collector<M: Memory>(
+        &self,
+        memory: &M,
+        decoder: &Decoder,
+        state: u64,
+        frozen: u64,
+    ) -> Result<Collector, ReadError> {
+        let layout = &self.layout.gc;
+        let field = |generation: usize, field: usize| {
+            memory.i32(at(state, layout.generations + generation * GENERATION_SIZE + field))
+        };
+        let mut edges = Vec::new();
+        let list = memory.u64(at(state, layout.garbage))?;
+        if list != 0 {
+            decoder.clone().roles(memory, list, &mut edges);
+            edges.truncate(MOST_GARBAGE);
+        }
+        let statistics = |generation| self.statistics(memory, state, generation);
+        Ok(Collector {
+            enabled: memory.i32(at(state, layout.enabled))? != 0,
+            debug: memory.u32(at(state, layout.debug))?,
+            thresholds: [field(0, THRESHOLD)?, field(1, THRESHOLD)?, field(2, THRESHOLD)?],
+            counts: [field(0, COUNT)?, field(1, COUNT)?, field(2, COUNT)?],
+            collections: [statistics(0)?, statistics(1)?, statistics(2)?],
+            frozen,
+            garbage: edges.into_iter().map(|(object, _)| object).collect(),
+        })
+    }
+
+    fn statistics<M: Memory>(
+        &self,
+        memory: &M,
+        state: u64,
+        generation: usize,
+    ) -> Result<Collections, ReadError> {
+        match self.layout.gc.statistics {
+            GcStatistics::Sums(offset) => {
+                let bytes: [u8; SUMS_SIZE] =
+                    memory.array(at(state, offset + generation * SUMS_SIZE))?;
+                Ok(sums(&bytes))
+            }
+            GcStatistics::Rings(pointer) => {
+                let Some(&(start, items)) = ring::RINGS.get(generation) else {
+                    return Ok(Collections::default());
+                };
+                let rings = memory.u64(at(state, pointer))?;
+                let address = at(rings, start);
+                let index = memory.u8(at(address, items * ring::ITEM))? as usize;
+                let place = at(address, index.min(items - 1) * ring::ITEM);
+                let item: [u8; ring::ITEM] = memory.array(place)?;
+                let time = |offset| Duration::from_nanos(u64_at(&item, offset).unwrap_or_default());
+                let (started, ended) = (time(ring::STARTED), time(ring::ENDED));
+                let sums = sums(item.get(ring::SUMS..).unwrap_or_default());
+                let last = LastCollection { ended, took: ended.saturating_sub(started) };
+                Ok(Collections { last: (sums.count > 0).then_some(last), ..sums })
+            }
+        }
+    }
+}
+
+/// Three words: how many collections, objects collected, objects that could not be.
+fn sums(bytes: &[u8]) -> Collections {
+    let word = |offset| u64_at(bytes, offset).unwrap_or_default();
+    Collections { count: word(0), collected: word(8), uncollectable: word(16), last: None }
+}

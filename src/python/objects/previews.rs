@@ -1,0 +1,99 @@
+//! The values of objects, shortened: what a person sees who asked for values.
+//!
+//! Numbers, text and bytes as Python writes them, cut to a length; of containers the first few items. It
+//! goes two levels deep and no further, so that rings do not matter.
+
+use super::decoder::Decoder;
+use super::edges::Role;
+use super::links::quoted;
+use super::values::{bytes, int_text, string, type_name, type_of};
+use crate::memory::{Memory, ReadError};
+use crate::python::at;
+
+/// So many characters or bytes are shown.
+const LONGEST: usize = 80;
+/// So many items of a container.
+const MOST_ITEMS: usize = 5;
+/// How many levels of containers are shown.
+const LEVELS: u32 = 2;
+
+impl Decoder {
+    /// An object's value, shortened; `None` if it is of a type that has none to show.
+    pub fn preview<M: Memory>(&mut self, memory: &M, object: u64) -> Option<String> {
+        self.preview_to(memory, object, LEVELS)
+    }
+
+    fn preview_to<M: Memory>(&mut self, memory: &M, object: u64, levels: u32) -> Option<String> {
+        let layout = self.layout();
+        let name = type_name(memory, layout, type_of(memory, layout, object).ok()?).ok()?;
+        let simple: Result<String, ReadError> = match &*name {
+            "NoneType" => return Some("None".to_owned()),
+            "bool" => int_text(memory, layout, object)
+                .map(|text| if text == "0" { "False".to_owned() } else { "True".to_owned() }),
+            "int" => int_text(memory, layout, object),
+            "float" => {
+                let value = memory.u64(at(object, layout.object.size));
+                value.map(|bits| format!("{:?}", f64::from_bits(bits)))
+            }
+            "str" => string(memory, layout, object).map(|text| shortened(&text)),
+            "bytes" => bytes(memory, layout, object).map(|bytes| byte_string(&bytes)),
+            "list" | "tuple" | "set" | "frozenset" | "dict" => {
+                return self.container(memory, object, &name, levels);
+            }
+            _ => return None,
+        };
+        simple.ok()
+    }
+
+    fn container<M: Memory>(
+        &mut self,
+        memory: &M,
+        object: u64,
+        name: &str,
+        levels: u32,
+    ) -> Option<String> {
+        let (open, close) = match name {
+            "list" => ("[", "]"),
+            "tuple" => ("(", ")"),
+            _ => ("{", "}"),
+        };
+        if levels == 0 {
+            return Some(format!("{open}…{close}"));
+        }
+        let mut roles = Vec::new();
+        self.roles(memory, object, &mut roles);
+        let is_item = |role: &Role| match role {
+            Role::Index(_) | Role::Element => name != "dict",
+            Role::Value(_) => name == "dict",
+            _ => false,
+        };
+        roles.retain(|(_, role)| is_item(role));
+        let mut items = Vec::new();
+        for &(item, role) in roles.iter().take(MOST_ITEMS) {
+            let mut text = self.preview_to(memory, item, levels - 1).unwrap_or("…".to_owned());
+            if let Role::Value(key) = role {
+                let key = self.preview_to(memory, key, 0).unwrap_or("…".to_owned());
+                text = format!("{key}: {text}");
+            }
+            items.push(text);
+        }
+        match roles.len().saturating_sub(MOST_ITEMS) {
+            0 => {}
+            more => items.push(format!("… {more} more")),
+        }
+        Some(format!("{open}{}{close}", items.join(", ")))
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", quoted(text.get(..end).unwrap_or_default())),
+        None => quoted(text),
+    }
+}
+
+fn byte_string(bytes: &[u8]) -> String {
+    let shown = bytes.get(..LONGEST.min(bytes.len())).unwrap_or_default();
+    let more = if bytes.len() > LONGEST { "…" } else { "" };
+    format!("b'{}'{more}", shown.escape_ascii())
+}

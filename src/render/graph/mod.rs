@@ -1,0 +1,84 @@
+//! Pictures of a part of the object graph: as SVG, and as DOT for Graphviz.
+//!
+//! Both show the same: a box for each object with its type and its size, arrows from those that refer to
+//! those that are referred to, with how they do so, cycles in a colour of their own.
+
+pub mod dot;
+pub mod svg;
+
+use indicatif::HumanBytes;
+
+use super::labels::printable;
+use crate::profile::picture::{Edge, Node, NodeRole};
+
+/// So many characters of a name, or of a value, are shown.
+const LONGEST: usize = 36;
+/// So many of how one object refers to another.
+const LONGEST_LINK: usize = 24;
+/// Arrows and frames of what is in a cycle, and of the rest.
+const IN_CYCLE: &str = "#c0392b";
+const OUTSIDE: &str = "#5d6d7e";
+
+/// What is written in a box, line by line.
+fn lines(node: &Node) -> Vec<String> {
+    let mut lines = vec![shortened(&printable(&node.name), LONGEST)];
+    if node.address.is_some() {
+        let retained = match node.retained {
+            bytes if bytes == node.size => String::new(),
+            bytes => format!(", retains {}", HumanBytes(bytes)),
+        };
+        lines.push(format!("{}{retained}", HumanBytes(node.size)));
+    }
+    if let Some(value) = &node.value {
+        lines.push(shortened(&printable(value), LONGEST));
+    }
+    if node.more > 0 {
+        lines.push(format!("({} more)", node.more));
+    }
+    lines
+}
+
+/// How one object refers to the other.
+fn link(edge: &Edge) -> String {
+    shortened(&printable(&edge.label), LONGEST_LINK)
+}
+
+/// A text without its end, if it is too long. Of a dotted name the end says most.
+fn shortened(text: &str, longest: usize) -> String {
+    let count = text.chars().count();
+    if count <= longest {
+        return text.to_owned();
+    }
+    let keep = longest - 1;
+    match text.contains(' ') || text.contains('\'') || !text.contains('.') {
+        true => text.chars().take(keep).chain(['…']).collect(),
+        false => ['…'].into_iter().chain(text.chars().skip(count - keep)).collect(),
+    }
+}
+
+/// The colour that a box is filled with.
+fn fill(role: NodeRole) -> &'static str {
+    match role {
+        NodeRole::Root => "#d5f5e3",
+        NodeRole::Asked => "#f9e79f",
+        NodeRole::Highlighted => "#f5cba7",
+        NodeRole::Plain => "#eaf2f8",
+    }
+}
+
+/// The colour of an arrow or a frame.
+fn stroke(in_cycle: bool) -> &'static str {
+    if in_cycle { IN_CYCLE } else { OUTSIDE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_keeps_what_says_most() {
+        assert_eq!(shortened("short", 10), "short");
+        assert_eq!(shortened("package.module.Class", 10), "…ule.Class");
+        assert_eq!(shortened("a text of many words", 10), "a text of…");
+    }
+}

@@ -1,0 +1,185 @@
+//! One object: as text for a terminal and as JSON (docs/json.md).
+
+use std::io::Write;
+
+use comfy_table::CellAlignment;
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+
+use super::RenderError;
+use super::heap::table::{table, write_table};
+use super::labels::printable;
+use super::look::{Head, Look};
+use crate::profile::show::{Neighbour, Shown};
+
+/// Writes an object.
+pub fn write(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {
+    let says = format!("{:#x} is an object of the type {}.", shown.address, printable(&shown.kind));
+    look.heading(&says, out)?;
+    writeln!(out)?;
+    let external = match shown.external {
+        0 => String::new(),
+        bytes => format!(", {} elsewhere", HumanBytes(bytes)),
+    };
+    writeln!(out, "size        {}{external}", HumanBytes(shown.shallow))?;
+    writeln!(
+        out,
+        "retains     {}, {}",
+        HumanBytes(shown.retained.bytes),
+        objects(shown.retained.objects.into())
+    )?;
+    writeln!(out, "references  {}", references(shown))?;
+    let generation = match shown.generation {
+        Some(generation) => generation.to_string(),
+        None => "not tracked".to_owned(),
+    };
+    writeln!(out, "collector   {generation}{}", if shown.is_garbage { ", garbage" } else { "" })?;
+    if !shown.roots.is_empty() {
+        let roots: Vec<String> = shown.roots.iter().map(|root| printable(root)).collect();
+        writeln!(out, "roots       {}", roots.join(", "))?;
+    }
+    if let Some(value) = &shown.value {
+        writeln!(out, "value       {}", printable(value))?;
+    }
+    for (title, (count, neighbours)) in
+        [("referred to by", &shown.referrers), ("refers to", &shown.referents)]
+    {
+        writeln!(out)?;
+        writeln!(out, "{title} {}", objects(*count))?;
+        neighbour_table(*count, neighbours, out)?;
+    }
+    Ok(())
+}
+
+/// So many objects.
+fn objects(count: u64) -> String {
+    match count {
+        1 => "1 object".to_owned(),
+        count => format!("{} objects", HumanCount(count)),
+    }
+}
+
+/// What is known of its reference count.
+fn references(shown: &Shown) -> String {
+    let found = HumanCount(shown.references_found);
+    match shown.references_counted {
+        None => format!("immortal; {found} found"),
+        Some(counted) => match counted.checked_sub(shown.references_found) {
+            Some(0) => format!("{found}, all of them found"),
+            Some(rest) => format!(
+                "{}, {found} of them found in objects and frames; {} are native code's or the interpreter's",
+                HumanCount(counted),
+                HumanCount(rest)
+            ),
+            // Some references are not counted: what a frame borrows (3.14 and later), what only may be one.
+            None => format!("{}, {found} found", HumanCount(counted)),
+        },
+    }
+}
+
+fn neighbour_table(
+    count: u64,
+    neighbours: &[Neighbour],
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    if neighbours.is_empty() {
+        return Ok(());
+    }
+    let mut table = table(["  as", "type", "address", "retained", "value"], 3);
+    if let Some(column) = table.column_mut(4) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    for one in neighbours {
+        table.add_row(vec![
+            format!("  {}", one.link.as_deref().map(printable).unwrap_or_default()),
+            printable(&one.kind),
+            format!("{:#x}", one.address),
+            HumanBytes(one.retained.bytes).to_string(),
+            one.value.as_deref().map(printable).unwrap_or_default(),
+        ]);
+    }
+    if neighbours.iter().all(|one| one.value.is_none())
+        && let Some(column) = table.column_mut(4)
+    {
+        column.set_constraint(comfy_table::ColumnConstraint::Hidden);
+    }
+    write_table(&table, out)?;
+    match count.saturating_sub(neighbours.len() as u64) {
+        0 => {}
+        more => writeln!(out, "  ({} more)", HumanCount(more))?,
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    address: u64,
+    r#type: &'a str,
+    shallow: u64,
+    external: u64,
+    retained: u64,
+    retained_objects: u32,
+    immortal: bool,
+    references_counted: Option<u64>,
+    references_found: u64,
+    generation: Option<String>,
+    garbage: bool,
+    roots: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    referrers_count: u64,
+    referrers: Vec<JsonNeighbour<'a>>,
+    referents_count: u64,
+    referents: Vec<JsonNeighbour<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonNeighbour<'a> {
+    link: Option<&'a str>,
+    r#type: &'a str,
+    address: u64,
+    retained: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+}
+
+impl<'a> From<&'a Neighbour> for JsonNeighbour<'a> {
+    fn from(one: &'a Neighbour) -> JsonNeighbour<'a> {
+        JsonNeighbour {
+            link: one.link.as_deref(),
+            r#type: &one.kind,
+            address: one.address,
+            retained: one.retained.bytes,
+            value: one.value.as_deref(),
+        }
+    }
+}
+
+/// Writes an object as JSON.
+pub fn write_json(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {
+    let document = Document {
+        head: look.head(),
+        address: shown.address,
+        r#type: &shown.kind,
+        shallow: shown.shallow,
+        external: shown.external,
+        retained: shown.retained.bytes,
+        retained_objects: shown.retained.objects,
+        immortal: shown.references_counted.is_none(),
+        references_counted: shown.references_counted,
+        references_found: shown.references_found,
+        generation: shown.generation.map(|generation| generation.to_string()),
+        garbage: shown.is_garbage,
+        roots: &shown.roots,
+        value: shown.value.as_deref(),
+        referrers_count: shown.referrers.0,
+        referrers: shown.referrers.1.iter().map(JsonNeighbour::from).collect(),
+        referents_count: shown.referents.0,
+        referents: shown.referents.1.iter().map(JsonNeighbour::from).collect(),
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Why objects live: as a tree for a terminal and as JSON (docs/json.md).
+
+use std::io::Write;
+
+use comfy_table::CellAlignment;
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+
+use super::branches::{Extent, Row, branches};
+use super::heap::table::{table, write_table};
+use super::labels::{self, printable};
+use super::look::{Head, Look};
+use super::{Paths, RenderError};
+use crate::profile::why::{Line, What, Why};
+use crate::python::Frame;
+
+/// Writes why objects live.
+pub fn write(
+    why: &Why,
+    look: &Look,
+    extent: Extent,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    look.heading(&sentence(why), out)?;
+    for remark in remarks(why) {
+        writeln!(out, "{remark}")?;
+    }
+    if why.lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let rows = why.lines.iter().map(row).collect();
+    let mut table = table(["held by", "paths", "objects", "retained"], 1);
+    if let Some(column) = table.column_mut(0) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    let more = |paths| vec![HumanCount(paths).to_string()];
+    for (text, columns) in branches(rows, extent, more) {
+        table.add_row([text].into_iter().chain(columns));
+    }
+    write_table(&table, out)
+}
+
+/// What was asked for, and what it retains.
+fn sentence(why: &Why) -> String {
+    let retained = HumanBytes(why.retained.bytes);
+    match (&why.kind, why.asked) {
+        (Some(kind), 1) => {
+            format!("The object of the type {} retains {retained}.", printable(kind))
+        }
+        (None, 1) => format!("The object retains {retained}."),
+        (Some(kind), count) => format!(
+            "{} objects of the type {} retain {retained} together.",
+            HumanCount(count),
+            printable(kind)
+        ),
+        (None, count) => format!("{} objects retain {retained} together.", HumanCount(count)),
+    }
+}
+
+/// What is to be known about the paths.
+fn remarks(why: &Why) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if why.sampled < why.asked {
+        remarks.push(format!(
+            "Paths were looked for to {} of them, from all over the heap.",
+            HumanCount(why.sampled)
+        ));
+    }
+    match why.unreached {
+        0 => {}
+        1 if why.sampled == 1 => remarks.push("Nothing else holds it.".to_owned()),
+        count => remarks.push(format!("Nothing else holds {} of them.", HumanCount(count))),
+    }
+    remarks
+}
+
+fn row(line: &Line) -> Row {
+    let text = match &line.what {
+        What::Root(words) => printable(words),
+        What::Frame(frame) => labels::of_frame(frame, Paths::Short),
+        What::Objects { link, kind } => {
+            let mut text = printable(kind);
+            if let Some(link) = link {
+                text = format!("{} {text}", printable(link));
+            }
+            match line.address {
+                Some(address) if line.objects == 1 => format!("{text} {address:#x}"),
+                _ => text,
+            }
+        }
+    };
+    let mut columns = vec![HumanCount(line.paths).to_string()];
+    if let Some(retained) = line.retained {
+        columns.push(HumanCount(line.objects).to_string());
+        columns.push(HumanBytes(retained).to_string());
+    }
+    Row { depth: line.depth as usize, text, columns, weight: line.paths }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    r#type: Option<&'a str>,
+    objects: u64,
+    retained: u64,
+    sampled: u64,
+    unreached: u64,
+    paths: u64,
+    lines: Vec<JsonLine<'a>>,
+    example: Vec<JsonObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonObject<'a> {
+    address: u64,
+    r#type: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    depth: u32,
+    root: Option<&'a str>,
+    frame: Option<&'a Frame>,
+    link: Option<&'a str>,
+    r#type: Option<&'a str>,
+    paths: u64,
+    ends: u64,
+    objects: u64,
+    retained: Option<u64>,
+    address: Option<u64>,
+}
+
+impl<'a> From<&'a Line> for JsonLine<'a> {
+    fn from(line: &'a Line) -> JsonLine<'a> {
+        let (mut root, mut frame, mut link, mut kind) = (None, None, None, None);
+        match &line.what {
+            What::Root(words) => root = Some(&**words),
+            What::Frame(found) => frame = Some(found),
+            What::Objects { link: held, kind: found } => {
+                link = held.as_deref();
+                kind = Some(&**found);
+            }
+        }
+        JsonLine {
+            depth: line.depth,
+            root,
+            frame,
+            link,
+            r#type: kind,
+            paths: line.paths,
+            ends: line.ends,
+            objects: line.objects,
+            retained: line.retained,
+            address: line.address,
+        }
+    }
+}
+
+/// Writes why objects live as JSON.
+pub fn write_json(why: &Why, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {
+    let document = Document {
+        head: look.head(),
+        r#type: why.kind.as_deref(),
+        objects: why.asked,
+        retained: why.retained.bytes,
+        sampled: why.sampled,
+        unreached: why.unreached,
+        paths: why.paths,
+        lines: why.lines.iter().map(JsonLine::from).collect(),
+        example: why
+            .example
+            .iter()
+            .map(|(address, kind)| JsonObject { address: *address, r#type: kind })
+            .collect(),
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    writeln!(out)?;
+    Ok(())
+}
