@@ -8,7 +8,7 @@
 //! Lists are followed forwards only. During a collection the backward links hold counts, and the lowest
 //! two bits of both are marks.
 
-use super::layout::GcPlace;
+use super::layout::{GcPlace, GcStatistics};
 use super::links::RingGuard;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
@@ -18,6 +18,26 @@ pub const HEAD_SIZE: u64 = 16;
 
 /// Bytes from one generation's list head to the next (`struct gc_generation`).
 const GENERATION_SIZE: usize = 24;
+/// Bytes of `struct gc_generation_stats`, which begins with `collections` (up to 3.14).
+const GENERATION_STATISTICS: usize = 24;
+/// `struct gc_stats` (3.15): a ring for the young generation, and for each of the two older ones. A ring
+/// is an array of items and, behind them, the number of the newest, a byte.
+const RINGS: [Ring; 3] = [
+    Ring { items: 0, count: 11, newest: 704 },
+    Ring { items: 712, count: 3, newest: 904 },
+    Ring { items: 912, count: 3, newest: 1104 },
+];
+/// Bytes of an item, and its `collections`.
+const RING_ITEM: usize = 64;
+const ITEM_COLLECTIONS: usize = 16;
+
+/// Where the items of a ring are and how many, and which is the newest.
+struct Ring {
+    items: usize,
+    count: u8,
+    newest: usize,
+}
+
 /// So far ahead of a link memory is fetched, in bytes.
 const AHEAD: u64 = 256;
 /// The low bits of links, which are marks.
@@ -96,6 +116,28 @@ impl Python {
         Ok(false)
     }
 
+    /// How many collections there have been of each generation, the youngest first: `collections` of
+    /// `gc.get_stats()`, of all interpreters together.
+    pub fn collections<M: Memory>(&self, memory: &M) -> Result<[u64; 3], ReadError> {
+        let mut sums = [0_u64; 3];
+        for state in self.gc_states(memory)? {
+            for (sum, generation) in sums.iter_mut().zip(0..) {
+                let count = match self.layout.gc.statistics {
+                    GcStatistics::Embedded(offset) => {
+                        let place = offset + generation * GENERATION_STATISTICS;
+                        memory.u64(at(state, place))?
+                    }
+                    GcStatistics::Rings(offset) => match RINGS.get(generation) {
+                        Some(ring) => ring.collections(memory, memory.u64(at(state, offset))?)?,
+                        None => 0,
+                    },
+                };
+                *sum = sum.saturating_add(count);
+            }
+        }
+        Ok(sums)
+    }
+
     /// The address of each collector's state.
     fn gc_states<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         match self.layout.gc.place {
@@ -105,6 +147,15 @@ impl Python {
                 Ok(interpreters.into_iter().map(|interpreter| at(interpreter, offset)).collect())
             }
         }
+    }
+}
+
+impl Ring {
+    /// What the newest item of the ring in these statistics counts.
+    fn collections<M: Memory>(&self, memory: &M, statistics: u64) -> Result<u64, ReadError> {
+        let newest = memory.u8(at(statistics, self.newest))?;
+        let newest = usize::from(newest.min(self.count.saturating_sub(1)));
+        memory.u64(at(statistics, self.items + newest * RING_ITEM + ITEM_COLLECTIONS))
     }
 }
 

@@ -51,7 +51,7 @@ pub enum ProcessError {
 /// A live process. Reading its memory is `process_vm_readv`; nothing here writes or stops anything.
 #[derive(Debug)]
 pub struct Process {
-    proc: procfs::process::Process,
+    pub(super) proc: procfs::process::Process,
     pid: i32,
     started: u64,
     handle: Reader,
@@ -276,7 +276,7 @@ fn cannot_open(pid: i32, error: ProcError) -> ProcessError {
 }
 
 /// Of a process that was there before: what is not found any more has ended.
-fn cannot_look(pid: i32, error: ProcError) -> ProcessError {
+pub(super) fn cannot_look(pid: i32, error: ProcError) -> ProcessError {
     match &error {
         ProcError::NotFound(_) => ProcessError::Ended { pid },
         ProcError::Io(io, _) if io.raw_os_error() == Some(libc::ESRCH) => {

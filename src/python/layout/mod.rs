@@ -205,6 +205,17 @@ pub struct Gc {
     pub permanent: usize,
     /// `collecting`, an `int`, likewise.
     pub collecting: usize,
+    /// `generation_stats`, likewise.
+    pub statistics: GcStatistics,
+}
+
+/// How the collector keeps account of its collections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GcStatistics {
+    /// Three `struct gc_generation_stats` of 24 bytes, each of which begins with `collections`.
+    Embedded(usize),
+    /// A pointer to a `struct gc_stats` (3.15): rings of the latest collections.
+    Rings(usize),
 }
 
 /// Where the collector's state begins.

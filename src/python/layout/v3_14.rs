@@ -22,7 +22,13 @@ pub const LAYOUT: Layout = Layout {
         interned: Some(224_624),
     },
     thread: Thread { holds_gil: Some(36), ..v3_13::LAYOUT.thread },
-    gc: Gc { place: GcPlace::Interpreter(7408), generations: 24, permanent: 96, collecting: 192 },
+    gc: Gc {
+        place: GcPlace::Interpreter(7408),
+        generations: 24,
+        permanent: 96,
+        collecting: 192,
+        statistics: GcStatistics::Embedded(120),
+    },
     frames: Frames::Interpreter(InterpreterFrame {
         code: 0,
         previous: 8,

@@ -23,7 +23,13 @@ pub const LAYOUT: Layout = Layout {
         data_stack: Some(DataStack { chunk: 256, top: 264, previous: 0, size: 8 }),
         ..v3_14::LAYOUT.thread
     },
-    gc: Gc { place: GcPlace::Interpreter(7400), generations: 8, permanent: 80, collecting: 112 },
+    gc: Gc {
+        place: GcPlace::Interpreter(7400),
+        generations: 8,
+        permanent: 80,
+        collecting: 112,
+        statistics: GcStatistics::Rings(104),
+    },
     types: Type {
         size: 424,
         heap_name: 864,

@@ -27,7 +27,13 @@ pub const LAYOUT: Layout = Layout {
         holds_gil: None,
     },
     gil: Gil::Process { last_holder: 1160, locked: 1168 },
-    gc: Gc { place: GcPlace::Runtime(344), generations: 24, permanent: 104, collecting: 200 },
+    gc: Gc {
+        place: GcPlace::Runtime(344),
+        generations: 24,
+        permanent: 104,
+        collecting: 200,
+        statistics: GcStatistics::Embedded(128),
+    },
     frames: Frames::Objects(FrameObject {
         back: 24,
         code: 32,
