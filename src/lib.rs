@@ -7,6 +7,7 @@
 //! - [`python`]: CPython in memory: finding it, its threads, frames and allocators.
 //! - [`heap`]: a copy of a process's memory, taken in one pause, and the graph of its objects.
 //! - [`profile`]: stacks with weights.
+//! - [`timeline`]: memory against time.
 //! - [`render`]: a profile as a picture or a file.
 //! - [`cli`]: the command line. Only this layer prints, exits and knows a person.
 //!
@@ -47,3 +48,4 @@ pub mod profile;
 pub mod python;
 pub mod render;
 pub mod target;
+pub mod timeline;

@@ -22,9 +22,12 @@ pub mod guardian;
 pub mod heap;
 pub mod obstacle;
 pub mod output;
+pub mod peak;
+pub mod plot;
 pub mod progress;
 pub mod record;
 pub mod signals;
+pub mod timeline;
 
 /// Says where the memory of a running Python process is, from outside.
 ///
@@ -43,7 +46,9 @@ Examples:
   leakspy record -o start.svg -- python app.py
                                             record a program from its start
   leakspy heap --pid 1234                   print which types of objects take the memory
-  leakspy dump --pid 1234                   print what every thread is doing";
+  leakspy dump --pid 1234                   print what every thread is doing
+  leakspy timeline --pid 1234 -o run.csv    write down its memory over time
+  leakspy plot run.csv                      draw that";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,6 +56,9 @@ enum Command {
     Heap(heap::Args),
     Diff(diff::Args),
     Dump(dump::Args),
+    Timeline(timeline::Args),
+    Plot(plot::Args),
+    Peak(peak::Args),
     /// Sample a process on behalf of another leakspy.
     #[command(hide = true)]
     Guardian,
@@ -65,6 +73,9 @@ impl Cli {
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
+            Command::Timeline(args) => (timeline::run(args), args.target.pid),
+            Command::Plot(args) => (plot::run(args), None),
+            Command::Peak(args) => (peak::run(args), None),
             Command::Guardian => (guardian::run(), None),
         };
         match result {

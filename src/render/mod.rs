@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
+pub mod chart;
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;
@@ -17,8 +18,10 @@ pub mod heap;
 pub mod json;
 pub mod labels;
 pub mod places;
+pub mod sparkline;
 pub mod speedscope;
 pub mod summary;
+pub mod words;
 
 /// Why a form could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,9 @@ pub enum RenderError {
     /// The writer refused.
     #[error("cannot write")]
     Io(#[from] io::Error),
+    /// A chart could not be drawn.
+    #[error("cannot draw the chart: {0}")]
+    Chart(String),
 }
 
 impl From<serde_json::Error> for RenderError {
