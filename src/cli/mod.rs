@@ -20,6 +20,7 @@ pub mod facts;
 pub mod family;
 pub mod guardian;
 pub mod heap;
+pub mod mem;
 pub mod obstacle;
 pub mod output;
 pub mod peak;
@@ -28,6 +29,7 @@ pub mod progress;
 pub mod record;
 pub mod signals;
 pub mod timeline;
+pub mod watch;
 
 /// Says where the memory of a running Python process is, from outside.
 ///
@@ -47,6 +49,7 @@ Examples:
                                             record a program from its start
   leakspy heap --pid 1234                   print which types of objects take the memory
   leakspy dump --pid 1234                   print what every thread is doing
+  leakspy mem --pid 1234                    print what its memory is made of
   leakspy timeline --pid 1234 -o run.csv    write down its memory over time
   leakspy plot run.csv                      draw that";
 
@@ -56,9 +59,11 @@ enum Command {
     Heap(heap::Args),
     Diff(diff::Args),
     Dump(dump::Args),
+    Mem(mem::Args),
     Timeline(timeline::Args),
     Plot(plot::Args),
     Peak(peak::Args),
+    Watch(watch::Args),
     /// Sample a process on behalf of another leakspy.
     #[command(hide = true)]
     Guardian,
@@ -73,9 +78,11 @@ impl Cli {
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
+            Command::Mem(args) => (mem::run(args), Some(args.pid)),
             Command::Timeline(args) => (timeline::run(args), args.target.pid),
             Command::Plot(args) => (plot::run(args), None),
             Command::Peak(args) => (peak::run(args), None),
+            Command::Watch(args) => (watch::run(args), args.whom.pid),
             Command::Guardian => (guardian::run(), None),
         };
         match result {

@@ -11,6 +11,7 @@ pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
 pub mod chart;
+pub mod composition;
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use procfs::ProcError;
+use procfs::process::Syscall;
 use read_process_memory::{CopyAddress, ProcessHandle};
 
 use super::maps::Mapping;
@@ -135,6 +136,14 @@ impl Process {
     pub fn thread_state(&self, tid: i32) -> Option<char> {
         let task = self.proc.task_from_tid(tid).ok()?;
         Some(task.stat().ok()?.state)
+    }
+
+    /// The stack pointer of one of its threads, if that waits in the kernel.
+    pub fn stack_pointer(&self, tid: i32) -> Option<u64> {
+        match self.proc.task_from_tid(tid).ok()?.syscall().ok()? {
+            Syscall::Blocked { stack_pointer, .. } => Some(stack_pointer),
+            Syscall::Running => None,
+        }
     }
 
     /// The PID of its tracer, if it has one.
