@@ -13,7 +13,7 @@ use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
 use crate::profile::traced::Traced;
-use crate::render::{Form, Heading, Pauses, View, summary};
+use crate::render::{Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
 pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Result<()> {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_default_name_has_the_pid_the_time_and_the_form() {
-        let name = default_path(12, Form::Flamegraph.extension());
+        let name = default_path(12, "svg");
         let name = name.to_str().expect("UTF-8");
         let time = name.strip_prefix("leakspy-12-").and_then(|rest| rest.strip_suffix(".svg"));
         let time = time.expect("prefix and ending");

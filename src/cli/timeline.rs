@@ -156,7 +156,7 @@ fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()
 }
 
 /// Seconds since 1970.
-fn now() -> f64 {
+pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 

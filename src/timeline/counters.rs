@@ -16,6 +16,7 @@ const ATTACH_AT_LEAST: Duration = Duration::from_secs(64);
 #[derive(Debug)]
 pub(super) struct Counters {
     python: Option<(Python, AddressSpace)>,
+    arena_bytes: Option<u64>,
     attach: Pace,
     arenas: Pace,
 }
@@ -25,14 +26,19 @@ pub(super) struct Counters {
 pub(super) struct Reading {
     /// Collections of each generation, the youngest first.
     pub collections: Option<[u64; 3]>,
-    /// Bytes of pymalloc's arenas, if they were looked at.
+    /// Bytes of pymalloc's arenas, as they were seen last.
     pub arena_bytes: Option<u64>,
 }
 
 impl Counters {
     /// Of a process that has just been met; arenas are looked at so often, or more seldom.
     pub fn new(arenas: Duration) -> Counters {
-        Counters { python: None, attach: Pace::new(ATTACH), arenas: Pace::new(arenas) }
+        Counters {
+            python: None,
+            arena_bytes: None,
+            attach: Pace::new(ATTACH),
+            arenas: Pace::new(arenas),
+        }
     }
 
     /// The Python that is read.
@@ -44,6 +50,7 @@ impl Counters {
     pub fn read(&mut self, process: &Process) -> Reading {
         if self.python.as_ref().is_some_and(|(_, space)| space.is_gone()) {
             self.python = None;
+            self.arena_bytes = None;
             self.attach.hurry(ATTACH);
         }
         if self.python.is_none() {
@@ -61,9 +68,9 @@ impl Counters {
         // What cannot be read now may be read the next time.
         let arenas = self.arenas.when_due(|| python.arenas(process).ok());
         let bytes = |arenas: Vec<_>| python.layout.pymalloc.arena_size * arenas.len() as u64;
-        Reading {
-            collections: python.collections(process).ok(),
-            arena_bytes: arenas.flatten().map(bytes),
+        if let Some(arenas) = arenas.flatten() {
+            self.arena_bytes = Some(bytes(arenas));
         }
+        Reading { collections: python.collections(process).ok(), arena_bytes: self.arena_bytes }
     }
 }

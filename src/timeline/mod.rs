@@ -5,6 +5,7 @@
 //! file as they come; [`read`] makes a [`Timeline`] of such a file, or of one of memory_profiler's; a
 //! [`Trend`] says how it grows. [`Trigger`]s say when a figure has crossed a limit.
 
+mod condition;
 mod counters;
 mod file;
 mod followed;
@@ -16,6 +17,7 @@ mod series;
 mod trend;
 mod trigger;
 
+pub use condition::{Condition, Now, Watched};
 pub use file::{FileError, Form, Writer, read};
 pub use followed::Followed;
 pub use history::History;

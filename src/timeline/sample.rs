@@ -33,7 +33,8 @@ pub struct Sample {
     pub uss_bytes: Option<u64>,
     /// How many threads there are.
     pub threads: Option<u64>,
-    /// What the arenas of Python's own allocator take, where they were looked at.
+    /// What the arenas of Python's own allocator took when they were last looked at, a second ago at most
+    /// or, where that costs much, a while.
     pub arena_bytes: Option<u64>,
     /// How many collections of the young generation there have been.
     pub collections_0: Option<u64>,
@@ -106,6 +107,7 @@ impl Sample {
         let sum = |field: fn(&Sample) -> Option<u64>| {
             samples.iter().try_fold(0_u64, |sum, sample| Some(sum.saturating_add(field(sample)?)))
         };
+        let arenas: Vec<u64> = samples.iter().filter_map(|sample| sample.arena_bytes).collect();
         Sample {
             time_s: samples.first().map(|sample| sample.time_s).unwrap_or_default(),
             rss_bytes: sum(|sample| Some(sample.rss_bytes)).unwrap_or_default(),
@@ -116,6 +118,8 @@ impl Sample {
             pss_bytes: sum(|sample| sample.pss_bytes),
             uss_bytes: sum(|sample| sample.uss_bytes),
             threads: sum(|sample| sample.threads),
+            // Not every process is a Python.
+            arena_bytes: arenas.into_iter().reduce(u64::saturating_add),
             command: ALL.into(),
             ..Sample::default()
         }
