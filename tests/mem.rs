@@ -31,10 +31,17 @@ const KINDS: [(&str, &str); 7] = [
 
 fn main() {
     let mut trials = cases("mem_adds_up", parts_add_up_to_the_resident_set);
-    for (kind, verdict) in KINDS {
-        trials.extend(cases(&format!("mem_{kind}"), move |interpreter| {
-            what_was_made_is_found(interpreter, kind, verdict)
-        }));
+    // What matters here is the C library, of which every root has another, and how objects are laid out.
+    let has_its_own = |interpreter: &&Interpreter| {
+        interpreter.root.is_some() || [8, 12].contains(&interpreter.version[1])
+    };
+    for interpreter in interpreters().iter().filter(has_its_own) {
+        for (kind, verdict) in KINDS {
+            let name = format!("mem_{kind}::{}", interpreter.name);
+            trials.push(Trial::test(name, move || {
+                what_was_made_is_found(interpreter, kind, verdict)
+            }));
+        }
     }
     trials.extend(cases_with_numpy("mem_numpy", |interpreter| {
         what_was_made_is_found(interpreter, "numpy", "live")
@@ -140,7 +147,7 @@ fn zeros_that_were_only_read_do_not_count(interpreter: &'static Interpreter) -> 
     let before = mem(&target)?;
     target.ask("make");
     let after = mem(&target)?;
-    let found = part(&after, "large_buffers").saturating_sub(part(&before, "large_buffers"));
+    let found = part(&after, "large_objects").saturating_sub(part(&before, "large_objects"));
     assert_close(found, 0, "zeros", &after);
     Ok(())
 }

@@ -98,43 +98,38 @@ fn figures_are_the_kernels_and_the_interpreters(
     let pid = target.pid();
     kill(Pid::from_raw(pid), Signal::SIGSTOP)?;
     wait_until("it is stopped", || target.health().is_stopped());
-    let output = leakspy([
-        "timeline",
-        "-p",
-        &pid.to_string(),
-        "-o",
-        "-",
-        "-d",
-        "0.1",
-        "-i",
-        "0.04",
-        "--shares",
-        "0.01",
-    ]);
-    assert!(output.status.success(), "{output:?}");
-    let rows = rows(&String::from_utf8(output.stdout)?);
-    assert!(rows.len() >= 2, "{rows:?}");
+    // Shares change with other processes that map the same files, and so do not hold still.
+    let private = ["Private_Clean", "Private_Dirty", "Private_Hugetlb"];
+    let shares = || [&["Pss"][..], &private].map(|names| proc_bytes(pid, "smaps_rollup", names));
+    let (rows, found) = loop {
+        let before = shares();
+        let pid = pid.to_string();
+        let output = leakspy([
+            "timeline", "-p", &pid, "-o", "-", "-d", "1", "-i", "0.1", "--shares", "0.01",
+        ]);
+        assert!(output.status.success(), "{output:?}");
+        let rows = rows(&String::from_utf8(output.stdout)?);
+        if before == shares() {
+            break (rows, before);
+        }
+    };
     let statm = fs::read_to_string(format!("/proc/{pid}/statm"))?;
     let resident: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("statm")?;
-    for row in &rows {
-        assert_eq!(number(row, "pid"), pid as u64);
-        assert_eq!(number(row, "rss_bytes"), 4096 * resident);
-        let parts = ["anonymous_bytes", "file_bytes", "shared_bytes"];
-        assert_eq!(parts.map(|part| number(row, part)).iter().sum::<u64>(), 4096 * resident);
-        for (index, collections) in
-            counters["collections"].as_array().expect("3").iter().enumerate()
-        {
-            assert_eq!(number(row, &format!("collections_{index}")), collections.as_u64().unwrap());
-        }
-        assert!(row["command"].contains("memory_over_time"), "{row:?}");
+    let last = rows.last().ok_or("a sample")?;
+    assert_eq!(number(last, "pid"), pid as u64);
+    // To read a page of a file maps it, so that the first look can make the set a little larger.
+    assert_eq!(number(last, "rss_bytes"), 4096 * resident);
+    let parts = ["anonymous_bytes", "file_bytes", "shared_bytes"];
+    assert_eq!(parts.map(|part| number(last, part)).iter().sum::<u64>(), 4096 * resident);
+    for (index, count) in counters["collections"].as_array().expect("3").iter().enumerate() {
+        assert_eq!(Some(number(last, &format!("collections_{index}"))), count.as_u64());
     }
-    let first = &rows[0];
-    assert_eq!(number(first, "pss_bytes"), proc_bytes(pid, "smaps_rollup", &["Pss"]));
-    let private = ["Private_Clean", "Private_Dirty", "Private_Hugetlb"];
-    assert_eq!(number(first, "uss_bytes"), proc_bytes(pid, "smaps_rollup", &private));
-    assert_eq!(number(first, "swap_bytes"), proc_bytes(pid, "status", &["VmSwap"]));
-    assert!(number(first, "uss_bytes") < number(first, "pss_bytes"));
-    assert_eq!(Some(number(first, "arena_bytes")), counters["arenas"].as_u64());
+    assert!(last["command"].contains("memory_over_time"), "{last:?}");
+    let with_shares = rows.iter().rfind(|row| !row["pss_bytes"].is_empty()).ok_or("shares")?;
+    assert_eq!(["pss_bytes", "uss_bytes"].map(|column| number(with_shares, column)), found);
+    assert_eq!(number(last, "swap_bytes"), proc_bytes(pid, "status", &["VmSwap"]));
+    assert!(found[1] < found[0], "{found:?}");
+    assert_eq!(Some(number(last, "arena_bytes")), counters["arenas"].as_u64());
     kill(Pid::from_raw(pid), Signal::SIGCONT)?;
     target.assert_healthy();
     Ok(())

@@ -129,10 +129,7 @@ fn within(runs: &[Range<u64>], range: &Range<u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use memmap2::MmapMut;
-
     use super::*;
-    use crate::target::pagemap::PAGE;
 
     #[test]
     fn parts_of_runs_count() {
@@ -140,23 +137,5 @@ mod tests {
         assert_eq!(within(&runs, &(0..0x10000)), 0x3000);
         assert_eq!(within(&runs, &(0x1800..0x5010)), 0x1810);
         assert_eq!(within(&runs, &(0x3000..0x5000)), 0);
-    }
-
-    #[test]
-    fn pages_of_zeros_do_not_count_and_the_sum_is_the_resident_set() {
-        let own = std::process::id() as i32;
-        let mut mapping = MmapMut::map_anon(64 * PAGE as usize).expect("memory is there");
-        let mut read = 0;
-        for page in 0..32 {
-            read += u32::from(mapping[page * PAGE as usize]);
-        }
-        for page in 32..48 {
-            mapping[page * PAGE as usize] = 1 + read as u8;
-        }
-        let process = Process::open(own).expect("our own");
-        let residency = RawResidency::read(&process).and_then(RawResidency::parse).expect("ours");
-        let start = mapping.as_ptr() as u64;
-        assert_eq!(residency.bytes(&(start..start + 64 * PAGE)), 16 * PAGE);
-        assert_eq!(residency.bytes(&(start..start + 32 * PAGE)), 0);
     }
 }

@@ -142,7 +142,7 @@ impl Process {
     pub fn stack_pointer(&self, tid: i32) -> Option<u64> {
         match self.proc.task_from_tid(tid).ok()?.syscall().ok()? {
             Syscall::Blocked { stack_pointer, .. } => Some(stack_pointer),
-            Syscall::Running => None,
+            _ => None,
         }
     }
 

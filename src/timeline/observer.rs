@@ -165,13 +165,14 @@ fn frame(frame: &Frame) -> String {
         Some(line) => format!("{} ({file}:{line})", frame.function),
         None => format!("{} ({file})", frame.function),
     };
-    words.replace(';', ":")
+    words.replace(|c: char| c == ';' || c.is_control(), ":")
 }
 
-/// A command line that is not too long.
+/// A command line that is not too long, in one line.
 fn shortened(command: &str) -> String {
+    let command = command.replace(char::is_control, "\u{fffd}");
     match command.char_indices().nth(LONGEST_COMMAND) {
         Some((end, _)) => format!("{}…", command.get(..end).unwrap_or_default()),
-        None => command.to_string(),
+        None => command,
     }
 }

@@ -254,9 +254,10 @@ fn mapped_chunk(capture: &Capture<'_>, page: u64) -> Option<u64> {
     let header = capture.lend(page, HEADER as usize)?;
     let word = |offset| crate::memory::u64_at(header, offset);
     let (before, size) = (word(0)?, word(8)?);
-    let bytes = size & !FLAGS;
-    let is_one =
-        before == 0 && size & FLAGS == IS_MMAPPED && bytes >= PAGE && bytes.is_multiple_of(PAGE);
+    // From glibc 2.43 on the size is that of the mapping without the header.
+    let bytes = (size & !FLAGS).checked_next_multiple_of(PAGE)?;
+    let is_size = [0, HEADER].contains(&(bytes - (size & !FLAGS)));
+    let is_one = before == 0 && size & FLAGS == IS_MMAPPED && bytes >= PAGE && is_size;
     if is_one { page.checked_add(bytes) } else { None }
 }
 
@@ -315,7 +316,8 @@ mod tests {
         let (memory, mut stretch) = heap(&[0x31, 0x41]);
         stretch.range.end += 0x10_0000;
         assert_eq!(walk(&memory, &stretch, |_| ()), 0x1000 + 0x70);
-        let (memory, stretch) = heap(&[u64::MAX]);
-        assert_eq!(walk(&memory, &Stretch { range: 0x1000..0x2000, ..stretch }, |_| ()), 0x1000);
+        let (mut memory, stretch) = heap(&[0x31, 0x41]);
+        memory.1[1] = u64::MAX;
+        assert_eq!(walk(&memory, &stretch, |_| ()), 0x1000);
     }
 }

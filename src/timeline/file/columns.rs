@@ -29,12 +29,9 @@ pub(super) fn read(mut file: impl BufRead) -> Result<Timeline, FileError> {
     let text = text.get(..whole).unwrap_or_default();
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(text);
     let mut timeline = Timeline::default();
-    let mut records = reader.deserialize::<Sample>().peekable();
-    while let Some(record) = records.next() {
+    for record in reader.deserialize::<Sample>() {
         match record {
             Ok(sample) => timeline.add(sample),
-            // The end of a command that has a line break in it.
-            Err(_) if records.peek().is_none() && !timeline.series.is_empty() => {}
             Err(error) => {
                 let line = error.position().map(csv::Position::line).unwrap_or_default();
                 return Err(FileError::NoSample { line, what: error.to_string() });

@@ -100,7 +100,7 @@ mod tests {
             collections_2: Some(3),
             pss_bytes: (mib > 5).then_some(5 << 20),
             stack: (mib > 5).then(|| "main (a.py:1);f \"x\", (a.py:2)".into()),
-            command: if pid == 0 { "(all)".into() } else { "python app.py, \"quoted\"\n".into() },
+            command: if pid == 0 { "(all)".into() } else { "python app.py, \"quoted\"".into() },
             ..Sample::default()
         }
     }
@@ -135,7 +135,7 @@ mod tests {
     fn mprof_has_memory_and_children() {
         let bytes = written(Form::Mprof);
         let text = String::from_utf8(bytes.clone()).expect("it is text");
-        let expected = "CMDLINE python app.py, \"quoted\"\u{fffd}\nMEM 4.000000 10.2500\n\
+        let expected = "CMDLINE python app.py, \"quoted\"\nMEM 4.000000 10.2500\n\
                         CHLD 13 3.000000 10.2500\nMEM 6.000000 10.5000\nCHLD 13 3.000000 10.5000\n";
         assert_eq!(text, expected);
         let timeline = read(&*bytes).expect("it is one of mprof's");
@@ -154,7 +154,9 @@ mod tests {
                 timeline.map(|found| found.series.iter().map(|s| s.samples.len()).sum::<usize>())
             };
             let all = lines(&whole).expect("it is whole");
-            for missing in 1..25 {
+            // In mprof's form a line without its end can be whole.
+            let first = if form == Form::Csv { 1 } else { 2 };
+            for missing in first..25 {
                 let cut = &whole[..whole.len() - missing];
                 assert_eq!(lines(cut).ok(), Some(all - 1), "{form:?} without {missing} bytes");
             }
