@@ -232,7 +232,7 @@ fn every_action_is_done(interpreter: &'static Interpreter) -> Result<(), Failed>
     assert!(fs::read_to_string(&svg)?.contains("<svg"));
     assert_eq!(fs::read_to_string(&told)?.trim(), target.pid().to_string());
     let printed = text(&output.stdout);
-    for words in ["__main__.Row", "Mapped files", "serve (witness.py:"] {
+    for words in ["__main__.Row", "Mapped files", "serve ("] {
         assert!(printed.contains(words), "{words} in {printed}");
     }
     assert!(began.elapsed() < Duration::from_secs(60));

@@ -127,7 +127,7 @@ impl Blocks {
     /// Notes that a pointer leads to a block, if it does, and gives whether that is new.
     #[inline]
     fn point_to(&self, capture: &Capture<'_>, pointer: u64) -> bool {
-        if pointer % 16 != 0 || pointer == 0 {
+        if !pointer.is_multiple_of(16) || pointer == 0 {
             return false;
         }
         let mut is_new = false;

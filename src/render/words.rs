@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn slopes_have_the_digits_of_their_error() {
-        assert_eq!(words(3.14159, 0.234, TrendKind::Grows), "grows 3.1 ± 0.2 MiB/min");
-        assert_eq!(words(-314.159, 2.34, TrendKind::Shrinks), "shrinks 314 ± 2 MiB/min");
+        assert_eq!(words(3.1234, 0.234, TrendKind::Grows), "grows 3.1 ± 0.2 MiB/min");
+        assert_eq!(words(-314.2, 2.34, TrendKind::Shrinks), "shrinks 314 ± 2 MiB/min");
         assert_eq!(words(0.02, 0.0, TrendKind::Grows), "grows 0.020 ± 0.000 MiB/min");
         assert_eq!(words(0.02, 5.0, TrendKind::Flat), "flat");
     }
