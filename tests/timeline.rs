@@ -254,8 +254,8 @@ fn a_killed_leakspy_has_written_what_it_saw(
     let mut child = begin(target.pid(), &file, &["-i", "0.02"]);
     let lines = || fs::read_to_string(&file).map_or(0, |text| text.lines().count());
     wait_until("some samples are written", || lines() > 20);
-    child.kill()?;
-    child.wait()?;
+    child.kill().expect("it is not waited for yet");
+    child.wait().expect("a child can be waited for");
     assert!(peak(&file, &[])?.contains("peak "));
     // As a full disk or a crash of the machine would leave it.
     let text = fs::read_to_string(&file)?;

@@ -7,11 +7,9 @@
 //! a deque do. Objects of types that nobody described may hold anything, so that what they point to
 //! does not count.
 
-use std::mem;
-
 use super::capture::{Capture, SLOT};
 use super::census::Marks;
-use super::malloc::{Chunk, ChunkState, HEADER, Malloc};
+use super::malloc::{Chunk, ChunkState, FLAGS, HEADER, Malloc};
 use super::tracing::{Notes, trace};
 use crate::memory::{Memory, u64_at};
 use crate::python::Python;
@@ -81,7 +79,7 @@ impl Owners {
         let looking = || Looking { capture, blocks: &blocks };
         let notes = (0..threads.max(1)).map(|_| looking()).collect();
         let objects = trace(capture, python, notes, strict)?.marks;
-        let mut owners = Owners { objects, blocks };
+        let owners = Owners { objects, blocks };
         owners.lead_on(capture, small);
         Ok(owners)
     }
@@ -99,25 +97,28 @@ impl Owners {
     }
 
     /// Follows small buffers to others.
-    fn lead_on(&mut self, capture: &Capture<'_>, small: Vec<Chunk>) {
-        let mut rest: Vec<Chunk> = small;
-        // Each round follows what the last one found; a chain in order of address takes one.
-        loop {
-            let mut found = false;
-            for chunk in mem::take(&mut rest) {
-                if self.of(capture, chunk.block()) != Whose::Buffer {
-                    rest.push(chunk);
-                    continue;
-                }
-                let length = chunk.size.saturating_sub(HEADER) as usize;
-                for word in
-                    capture.lend(chunk.block(), length).unwrap_or_default().as_chunks::<8>().0
-                {
-                    found |= self.blocks.point_to(capture, u64::from_le_bytes(*word));
-                }
+    fn lead_on(&self, capture: &Capture<'_>, small: Vec<Chunk>) {
+        let is_buffer = |block: u64| self.of(capture, block) == Whose::Buffer;
+        let mut next: Vec<u64> = small
+            .into_iter()
+            .map(|chunk| chunk.block())
+            .filter(|&block| is_buffer(block))
+            .collect();
+        while let Some(block) = next.pop() {
+            let size = capture.u64(block.wrapping_sub(SLOT)).unwrap_or_default() & !FLAGS;
+            if !(HEADER..=LEADS_ON).contains(&size) {
+                continue;
             }
-            if !found {
-                return;
+            let bytes = capture.lend(block, (size - HEADER) as usize).unwrap_or_default();
+            for word in bytes.as_chunks::<8>().0 {
+                let pointer = u64::from_le_bytes(*word);
+                if self.blocks.point_to(capture, pointer) {
+                    next.extend(
+                        [pointer, pointer.wrapping_sub(DEBUG_HEAD)]
+                            .into_iter()
+                            .filter(|&block| self.of(capture, block) == Whose::Buffer),
+                    );
+                }
             }
         }
     }

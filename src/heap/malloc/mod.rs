@@ -33,7 +33,7 @@ const ALIGNMENT: u64 = 16;
 /// Flags in a size.
 const PREVIOUS_IN_USE: u64 = 1;
 const IS_MMAPPED: u64 = 2;
-const FLAGS: u64 = 7;
+pub(super) const FLAGS: u64 = 7;
 /// Bytes of a page.
 const PAGE: u64 = 4096;
 
