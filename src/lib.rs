@@ -8,6 +8,7 @@
 //! - [`heap`]: a copy of a process's memory, taken in one pause, and the graph of its objects.
 //! - [`profile`]: stacks with weights.
 //! - [`hunt`]: what piles up, what holds it and who feeds it.
+//! - [`timeline`]: memory against time.
 //! - [`render`]: a profile as a picture or a file.
 //! - [`cli`]: the command line. Only this layer prints, exits and knows a person.
 //!
@@ -49,3 +50,4 @@ pub mod profile;
 pub mod python;
 pub mod render;
 pub mod target;
+pub mod timeline;

@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 use super::command::{exit_code, start};
 use super::obstacle::is_not_python;
 use super::output::write_whole;
-use super::progress::Progress;
+use super::progress::Line;
 use super::record::{Breakpoints, Target, seconds};
 use super::signals::{Signals, TICK};
 use super::{advice, family, say};
@@ -175,7 +175,7 @@ impl<'a> Hunt<'a> {
 
     /// Hunts until all is known, or a signal comes.
     fn go_on(mut self, signals: &Signals) -> anyhow::Result<Verdicts> {
-        let progress = Progress::begin();
+        let line = Line::begin();
         loop {
             if self.args.subprocesses {
                 self.newcomers.look_around_sometimes(self.pid);
@@ -192,9 +192,9 @@ impl<'a> Hunt<'a> {
             for hunter in &mut self.hunters {
                 hunter.step(tick)?;
             }
-            progress.tell("Hunting; Ctrl-C to stop and tell what is known.", || self.state());
+            line.show("Hunting; Ctrl-C to stop and tell what is known.", || self.state());
         }
-        progress.clear();
+        line.clear();
         let mut verdicts = Vec::new();
         for mut hunter in self.hunters {
             hunter.hurry()?;

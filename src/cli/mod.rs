@@ -24,13 +24,18 @@ pub mod guardian;
 pub mod heap;
 pub mod hunt;
 pub mod look;
+pub mod mem;
 pub mod obstacle;
 pub mod output;
+pub mod peak;
+pub mod plot;
 pub mod progress;
 pub mod record;
 pub mod show;
 pub mod signals;
+pub mod timeline;
 pub mod tree;
+pub mod watch;
 pub mod why;
 
 /// Says where the memory of a running Python process is, from outside.
@@ -52,7 +57,10 @@ Examples:
                                             record a program from its start
   leakspy heap --pid 1234                   print which types of objects take the memory
   leakspy why --pid 1234 app.Session        print what keeps the objects of a type alive
-  leakspy dump --pid 1234                   print what every thread is doing";
+  leakspy dump --pid 1234                   print what every thread is doing
+  leakspy mem --pid 1234                    print what its memory is made of
+  leakspy timeline --pid 1234 -o run.csv    write down its memory over time
+  leakspy plot run.csv                      draw that";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -66,6 +74,11 @@ enum Command {
     Show(show::Args),
     Graph(graph::Args),
     Dump(dump::Args),
+    Mem(mem::Args),
+    Timeline(timeline::Args),
+    Plot(plot::Args),
+    Peak(peak::Args),
+    Watch(watch::Args),
     /// Sample or watch a process on behalf of another leakspy.
     #[command(hide = true)]
     Guardian(guardian::Args),
@@ -86,6 +99,11 @@ impl Cli {
             Command::Cycles(args) => (cycles::run(args), Some(args.look.pid)),
             Command::Why(args) => (why::run(args), Some(args.look.pid)),
             Command::Dump(args) => (dump::run(args), Some(args.pid)),
+            Command::Mem(args) => (mem::run(args), Some(args.pid)),
+            Command::Timeline(args) => (timeline::run(args), args.target.pid),
+            Command::Plot(args) => (plot::run(args), None),
+            Command::Peak(args) => (peak::run(args), None),
+            Command::Watch(args) => (watch::run(args), args.whom.pid),
             Command::Guardian(args) => (guardian::run(args), None),
         };
         match result {

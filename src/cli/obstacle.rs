@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::heap::{CaptureError, HeapError};
+use crate::heap::{CaptureError, CompositionError, HeapError};
 use crate::memory::ReadError;
 use crate::profile::recorder::RecordError;
 use crate::profile::stack_recorder::StackRecordError;
@@ -97,6 +97,10 @@ impl Obstacle {
             } else if let Some(error) = cause.downcast_ref() {
                 of_snapshot(error)
             } else if let Some(HeapError::Capture(error)) = cause.downcast_ref() {
+                of_capture(error)
+            } else if let Some(CompositionError::Heap(HeapError::Capture(error))) =
+                cause.downcast_ref()
+            {
                 of_capture(error)
             } else if let Some(error) = cause.downcast_ref() {
                 of_python_pause(error)

@@ -13,7 +13,7 @@ use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
 use crate::profile::traced::Traced;
-use crate::render::{Form, Heading, Pauses, View, summary};
+use crate::render::{Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
 pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Result<()> {
@@ -90,7 +90,7 @@ fn render_to_file(profile: &Profile, heading: &Heading, args: &record::Args) -> 
             return out.write_all(&bytes).and_then(|()| out.flush()).context("standard output");
         }
         Some(path) => path.clone(),
-        None => default_path(heading.pid, form),
+        None => default_path(heading.pid, form.extension()),
     };
     write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));
@@ -123,8 +123,8 @@ fn nothing(heading: &Heading) -> String {
 }
 
 /// `leakspy-PID-TIME.svg` in the current directory.
-fn default_path(pid: i32, form: Form) -> PathBuf {
-    format!("leakspy-{pid}-{}.{}", local_time(), form.extension()).into()
+pub fn default_path(pid: i32, ending: &str) -> PathBuf {
+    format!("leakspy-{pid}-{}.{ending}", local_time()).into()
 }
 
 /// The local time as `20250131-235959`.
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_default_name_has_the_pid_the_time_and_the_form() {
-        let name = default_path(12, Form::Flamegraph);
+        let name = default_path(12, "svg");
         let name = name.to_str().expect("UTF-8");
         let time = name.strip_prefix("leakspy-12-").and_then(|rest| rest.strip_suffix(".svg"));
         let time = time.expect("prefix and ending");

@@ -153,7 +153,9 @@ fn block_size(header: &[u8]) -> Option<u64> {
     let size = u64_at(header, 8)?;
     let plausible = before == 0 && size & FLAGS == IS_MMAPPED && size > PAGE;
     let size = size & !FLAGS;
-    (plausible && size.is_multiple_of(PAGE)).then_some(size)
+    // From glibc 2.43 on the size is that of the mapping without the header.
+    let whole = size.checked_next_multiple_of(PAGE)?;
+    (plausible && [0, HEADER as u64].contains(&(whole - size))).then_some(whole)
 }
 
 /// Whether a sample of the block, behind its first page, has an address of memory that holds objects. A

@@ -117,11 +117,22 @@ impl<'a> Capture<'a> {
         python: &Python,
         options: &CaptureOptions,
     ) -> Result<Capture<'a>, CaptureError> {
+        Capture::take_with(process, python, options, &mut || ())
+    }
+
+    /// As [`take`](Self::take), and does something else in the same pause; more than once if the first
+    /// capture is none.
+    pub fn take_with(
+        process: &'a Process,
+        python: &Python,
+        options: &CaptureOptions,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Capture<'a>, CaptureError> {
         let mut paused = Duration::ZERO;
         for _ in 0..TRIES {
             let plan = Plan::make(process, python, options)?;
             let mut buffer = plan.buffer()?;
-            let copied = plan.copy(process, python, options, &mut buffer)?;
+            let copied = plan.copy(process, python, options, &mut buffer, meanwhile)?;
             paused += copied.paused;
             let Some(segments) = copied.segments else { continue };
             let left_out = copied.buffers.iter().map(|buffer| length(&buffer.skipped())).sum();
@@ -271,6 +282,7 @@ impl Plan {
         python: &Python,
         options: &CaptureOptions,
         buffer: &'env mut [u8],
+        meanwhile: &mut dyn FnMut(),
     ) -> Result<Copied, CaptureError> {
         let pages = self.pages.as_ref();
         thread::scope(|scope| {
@@ -297,6 +309,7 @@ impl Plan {
                 bytes = queue.copy(process, pages)?;
                 bytes += second.join().unwrap_or_else(|panic| resume_unwind(panic))?;
             }
+            meanwhile();
             let pause = pause.map(PythonPause::resume).unwrap_or_default();
             let paused = pause + wasted;
             let segments =

@@ -90,6 +90,18 @@ impl Python {
         states.into_iter().map(read).collect()
     }
 
+    /// How many collections there have been of each generation, the youngest first, of all interpreters
+    /// together: `collections` of `gc.get_stats()`.
+    pub fn collections<M: Memory>(&self, memory: &M) -> Result<[u64; 3], ReadError> {
+        let mut sums = [0_u64; 3];
+        for state in self.gc_states(memory)? {
+            for (generation, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.saturating_add(self.statistics(memory, state, generation)?.count);
+            }
+        }
+        Ok(sums)
+    }
+
     fn collector<M: Memory>(
         &self,
         memory: &M,

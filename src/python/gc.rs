@@ -18,6 +18,7 @@ pub const HEAD_SIZE: u64 = 16;
 
 /// Bytes from one generation's list head to the next (`struct gc_generation`).
 const GENERATION_SIZE: usize = 24;
+
 /// So far ahead of a link memory is fetched, in bytes.
 const AHEAD: u64 = 256;
 /// The low bits of links, which are marks.

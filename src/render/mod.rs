@@ -11,6 +11,8 @@ pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
 pub mod branches;
+pub mod chart;
+pub mod composition;
 pub mod cycles;
 pub mod dump;
 pub mod flamegraph;
@@ -23,10 +25,12 @@ pub mod labels;
 pub mod look;
 pub mod places;
 pub mod show;
+pub mod sparkline;
 pub mod speedscope;
 pub mod summary;
 pub mod tree;
 pub mod why;
+pub mod words;
 
 /// Why a form could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +38,9 @@ pub enum RenderError {
     /// The writer refused.
     #[error("cannot write")]
     Io(#[from] io::Error),
+    /// A chart could not be drawn.
+    #[error("cannot draw the chart: {0}")]
+    Chart(String),
 }
 
 impl From<serde_json::Error> for RenderError {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::process::Process;
+
 /// The PIDs of all descendants of `pid`, parents before their children. Processes that end meanwhile
 /// are left out, and so are those whose parent has ended: the system gives them another.
 pub fn descendants(pid: i32) -> Vec<i32> {
@@ -20,4 +22,50 @@ pub fn descendants(pid: i32) -> Vec<i32> {
         next.extend(own.into_iter().rev());
     }
     found
+}
+
+impl Process {
+    /// The PIDs of its children, whichever of its threads started them. Much cheaper than
+    /// [`descendants`]: only the process itself is asked. `None` where the kernel does not tell
+    /// (`CONFIG_PROC_CHILDREN`), or the process has ended.
+    pub fn children(&self) -> Option<Vec<i32>> {
+        let mut found = Vec::new();
+        let mut told = false;
+        for task in self.proc.tasks().ok()?.flatten() {
+            // A thread may have ended, and its children are another's now.
+            let Ok(children) = task.children() else { continue };
+            told = true;
+            found.extend(children.into_iter().filter_map(|pid| i32::try_from(pid).ok()));
+        }
+        told.then_some(found)
+    }
+}
+
+/// The process whose command line contains a text. Of several, one whose parent has it not, and the
+/// oldest of those. Neither we nor those that started us are meant.
+pub fn by_command(text: &str) -> Option<i32> {
+    let mut parents = HashMap::new();
+    let mut found = Vec::new();
+    for process in procfs::process::all_processes().ok()?.flatten() {
+        let Ok(stat) = process.stat() else { continue };
+        parents.insert(stat.pid, stat.ppid);
+        let Ok(words) = process.cmdline() else { continue };
+        if words.join(" ").contains(text) && !matches!(stat.state, 'Z' | 'X') {
+            found.push((stat.starttime, stat.pid));
+        }
+    }
+    let own = i32::try_from(std::process::id()).ok()?;
+    let mut ours = vec![own];
+    while let Some(&parent) = ours.last().and_then(|last| parents.get(last)) {
+        if parent == 0 || ours.contains(&parent) {
+            break;
+        }
+        ours.push(parent);
+    }
+    found.retain(|(_, pid)| !ours.contains(pid));
+    let is_first = |pid: &i32| {
+        let parent = parents.get(pid);
+        parent.is_none_or(|parent| found.iter().all(|(_, other)| other != parent))
+    };
+    found.iter().filter(|(_, pid)| is_first(pid)).min().map(|(_, pid)| *pid)
 }

@@ -4,6 +4,7 @@
 //! for a pause, or for the moments at which an instruction is reached.
 
 pub mod breakpoint;
+pub mod cgroup;
 pub mod family;
 pub mod guardian;
 pub mod image;
@@ -18,11 +19,13 @@ pub mod references;
 pub mod symbols;
 pub mod thread_ids;
 pub mod tracees;
+pub mod usage;
 pub mod waits;
 
 pub use image::{Image, ImageError, Symbol};
 pub use maps::Mapping;
-pub use pagemap::PageMap;
+pub use pagemap::{PageMap, PageState};
 pub use pause::{Pause, PauseError};
 pub use process::{AddressSpace, Piece, Process, ProcessError};
 pub use thread_ids::ThreadIds;
+pub use usage::{Share, Usage};

@@ -17,7 +17,21 @@ const ENTRIES: usize = 512;
 /// Bytes of an entry.
 const ENTRY: usize = 8;
 /// `present` and `swapped`, of `Documentation/admin-guide/mm/pagemap.rst`.
-const OCCUPIED: u64 = 1 << 63 | 1 << 62;
+const OCCUPIED: u64 = PRESENT | 1 << 62;
+const PRESENT: u64 = 1 << 63;
+/// Of a file or of shared memory; mapped by this process alone.
+const IDENTIFIED: u64 = 1 << 61 | 1 << 56;
+
+/// What the page map tells of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageState {
+    /// It is not in memory.
+    Absent,
+    /// It is in memory: of this process alone, or of a file.
+    Own,
+    /// It is mapped, to a page shared with another process or to the page of zeros.
+    Doubtful,
+}
 
 /// The page map of a process.
 #[derive(Debug)]
@@ -31,10 +45,38 @@ impl PageMap {
         Ok(PageMap { file: File::open(format!("/proc/{pid}/pagemap"))? })
     }
 
+    /// Calls `each` with the addresses of every page of `range`, and its state.
+    pub fn each(
+        &self,
+        range: Range<u64>,
+        mut each: impl FnMut(Range<u64>, PageState),
+    ) -> io::Result<()> {
+        self.entries(range, |page, entry| {
+            let state = match entry {
+                entry if entry & PRESENT == 0 => PageState::Absent,
+                entry if entry & IDENTIFIED != 0 => PageState::Own,
+                _ => PageState::Doubtful,
+            };
+            each(page..page.saturating_add(PAGE), state);
+        })
+    }
+
     /// Appends to `runs` the pages of `range` that are in memory or swapped out, those side by side
     /// as one run. The range begins and ends with a page.
     pub fn occupied(&self, range: Range<u64>, runs: &mut Vec<Range<u64>>) -> io::Result<()> {
         let first = runs.len();
+        self.entries(range, |start, entry| {
+            if entry & OCCUPIED != 0 {
+                match runs.get_mut(first..).unwrap_or_default().last_mut() {
+                    Some(run) if run.end == start => run.end += PAGE,
+                    _ => runs.push(start..start + PAGE),
+                }
+            }
+        })
+    }
+
+    /// Calls `each` with the address of every page of `range`, and its entry.
+    fn entries(&self, range: Range<u64>, mut each: impl FnMut(u64, u64)) -> io::Result<()> {
         let mut entries = [0; ENTRIES * ENTRY];
         let mut page = range.start / PAGE;
         let end = range.end / PAGE;
@@ -43,13 +85,7 @@ impl PageMap {
             let bytes = entries.get_mut(..count * ENTRY).unwrap_or_default();
             self.file.read_exact_at(bytes, page * ENTRY as u64)?;
             for entry in bytes.as_chunks::<ENTRY>().0 {
-                if u64::from_le_bytes(*entry) & OCCUPIED != 0 {
-                    let start = page * PAGE;
-                    match runs.get_mut(first..).unwrap_or_default().last_mut() {
-                        Some(run) if run.end == start => run.end += PAGE,
-                        _ => runs.push(start..start + PAGE),
-                    }
-                }
+                each(page * PAGE, u64::from_le_bytes(*entry));
                 page += 1;
             }
         }

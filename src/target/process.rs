@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use procfs::ProcError;
+use procfs::process::Syscall;
 use read_process_memory::{CopyAddress, ProcessHandle};
 
 use super::maps::Mapping;
@@ -51,7 +52,7 @@ pub enum ProcessError {
 /// A live process. Reading its memory is `process_vm_readv`; nothing here writes or stops anything.
 #[derive(Debug)]
 pub struct Process {
-    proc: procfs::process::Process,
+    pub(super) proc: procfs::process::Process,
     pid: i32,
     started: u64,
     handle: Reader,
@@ -135,6 +136,14 @@ impl Process {
     pub fn thread_state(&self, tid: i32) -> Option<char> {
         let task = self.proc.task_from_tid(tid).ok()?;
         Some(task.stat().ok()?.state)
+    }
+
+    /// The stack pointer of one of its threads, if that waits in the kernel.
+    pub fn stack_pointer(&self, tid: i32) -> Option<u64> {
+        match self.proc.task_from_tid(tid).ok()?.syscall().ok()? {
+            Syscall::Blocked { stack_pointer, .. } => Some(stack_pointer),
+            _ => None,
+        }
     }
 
     /// The PID of its tracer, if it has one.
@@ -276,7 +285,7 @@ fn cannot_open(pid: i32, error: ProcError) -> ProcessError {
 }
 
 /// Of a process that was there before: what is not found any more has ended.
-fn cannot_look(pid: i32, error: ProcError) -> ProcessError {
+pub(super) fn cannot_look(pid: i32, error: ProcError) -> ProcessError {
     match &error {
         ProcError::NotFound(_) => ProcessError::Ended { pid },
         ProcError::Io(io, _) if io.raw_os_error() == Some(libc::ESRCH) => {

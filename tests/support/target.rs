@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -35,7 +35,28 @@ impl Target {
         arguments: &[&str],
         options: &[&str],
     ) -> Target {
+        Target::launch(interpreter.command(), interpreter, fixture, arguments, options)
+    }
+
+    /// Starts it likewise, with these environment variables.
+    pub fn start_in(
+        interpreter: &Interpreter,
+        fixture: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Target {
         let mut command = interpreter.command();
+        command.envs(variables.iter().copied());
+        Target::launch(command, interpreter, fixture, arguments, &[])
+    }
+
+    fn launch(
+        mut command: Command,
+        interpreter: &Interpreter,
+        fixture: &str,
+        arguments: &[&str],
+        options: &[&str],
+    ) -> Target {
         command
             .args(options)
             .arg(interpreter.fixture(&format!("{fixture}.py")))

@@ -1,0 +1,228 @@
+//! What the memory of a process is made of: as a table with a verdict, and as JSON (docs/json.md).
+
+use std::io::Write;
+
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use super::json::SCHEMA;
+use super::labels::printable;
+use super::words::mib;
+use super::{RenderError, time};
+use crate::heap::{Composition, Owner, Verdict};
+
+/// Writes a table, and what it comes to in a sentence.
+pub fn write_text(
+    composition: &Composition,
+    owner: &Owner,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let c = composition;
+    writeln!(out, "Process {}: {}", owner.pid, printable(&owner.command))?;
+    writeln!(
+        out,
+        "Python {}, {} in memory. It stood still for {}, while {} were copied.",
+        owner.python,
+        mib(c.rss as f64),
+        time(c.facts.pause),
+        mib(c.facts.copied as f64),
+    )?;
+    writeln!(out)?;
+    let malloc = c.malloc.others + c.malloc.free + c.malloc.top;
+    let pymalloc = c.free_in_pymalloc() + c.pymalloc.overhead;
+    let rows = [
+        ("Python objects and their buffers", c.live_python()),
+        ("  objects in pymalloc's blocks", c.python.small_objects),
+        ("  small buffers of objects, there", c.python.small_buffers),
+        ("  larger objects in malloc's blocks", c.python.large_objects),
+        ("  larger buffers of objects, there", c.python.large_buffers),
+        ("Kept by pymalloc", pymalloc),
+        ("  free blocks in pools in use", c.pymalloc.in_used_pools),
+        ("  free pools in arenas in use", c.pymalloc.free_pools),
+        ("  heads of pools, and what is left over", c.pymalloc.overhead),
+        ("The rest of malloc's heap", malloc),
+        ("  in use by others (native)", c.malloc.others),
+        ("  free between blocks", c.malloc.free),
+        ("  free at the end", c.malloc.top),
+        ("Stacks of threads", c.stacks),
+        ("Data of programs", c.program_data),
+        ("Mapped files", c.files),
+        ("Shared memory", c.shared),
+        ("Other anonymous memory", c.other),
+        ("All that is in memory (RSS)", c.rss),
+    ];
+    for (name, bytes) in rows {
+        let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
+        writeln!(out, "{name:<42}{:>12}{share:>8.1} %", mib(bytes as f64))?;
+    }
+    writeln!(out)?;
+    writeln!(out, "{}", verdict(c))?;
+    for remark in remarks(c) {
+        writeln!(out, "{remark}")?;
+    }
+    Ok(())
+}
+
+/// What most of the memory is, in a sentence.
+pub fn verdict(c: &Composition) -> String {
+    let (verdict, bytes) = c.verdict();
+    let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
+    let amount = format!("{} ({share:.0} % of the memory)", mib(bytes as f64));
+    match verdict {
+        Verdict::LivePython => format!(
+            "Live Python objects: {amount} are objects that live, and their buffers. `leakspy heap` \
+             says which, `leakspy record` who holds them."
+        ),
+        Verdict::Native => format!(
+            "Native: {amount} were allocated from malloc by native code, and no Python object is known \
+             to own them."
+        ),
+        Verdict::Retention => format!(
+            "Retention: {amount} are free in malloc's heap and would come back with malloc_trim. \
+             Nothing leaks."
+        ),
+        Verdict::Fragmentation => format!(
+            "Held by fragmentation: {amount} are free in pymalloc's arenas, which cannot go because of \
+             {} live blocks in {} arenas.",
+            HumanCount(c.facts.python_blocks),
+            HumanCount(c.facts.python_arenas)
+        ),
+        Verdict::Mixed => "No one part of the memory stands out.".into(),
+    }
+}
+
+/// What a reader should know beside.
+fn remarks(c: &Composition) -> Vec<String> {
+    let mut remarks = Vec::new();
+    match (c.facts.other_allocator, c.facts.malloc_arenas) {
+        (Some(other), None) => remarks.push(format!(
+            "The process uses {other}, whose heap cannot be read: what is in it, Python's larger \
+             buffers included, counts as other anonymous memory."
+        )),
+        (Some(other), Some(_)) => remarks.push(format!(
+            "The process has {other} loaded: what is allocated from that counts as other anonymous \
+             memory."
+        )),
+        (None, None) => remarks.push(
+            "No heap of glibc's malloc was found: what is allocated from another counts as other \
+             anonymous memory."
+                .into(),
+        ),
+        (None, Some(_)) => {}
+    }
+    if c.facts.malloc_unread > 0 {
+        remarks.push(format!(
+            "{} of malloc's heap could not be read, and count as in use by others.",
+            mib(c.facts.malloc_unread as f64)
+        ));
+    }
+    remarks
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    pid: i32,
+    command: &'a str,
+    python: &'a str,
+    pause_s: f64,
+    copied_bytes: u64,
+    rss_bytes: u64,
+    verdict: &'static str,
+    verdict_bytes: u64,
+    python_bytes: Python,
+    pymalloc_bytes: Pymalloc,
+    malloc_bytes: Malloc,
+    stacks_bytes: u64,
+    program_data_bytes: u64,
+    files_bytes: u64,
+    shared_bytes: u64,
+    other_bytes: u64,
+    trimmable_bytes: u64,
+    pymalloc_arenas: u64,
+    pymalloc_blocks: u64,
+    malloc_arenas: Option<u64>,
+    malloc_unread_bytes: u64,
+    other_allocator: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Python {
+    small_objects: u64,
+    small_buffers: u64,
+    large_objects: u64,
+    large_buffers: u64,
+}
+
+#[derive(Serialize)]
+struct Pymalloc {
+    in_used_pools: u64,
+    free_pools: u64,
+    overhead: u64,
+}
+
+#[derive(Serialize)]
+struct Malloc {
+    others: u64,
+    others_mapped: u64,
+    free: u64,
+    top: u64,
+}
+
+/// Writes JSON.
+pub fn write_json(
+    composition: &Composition,
+    owner: &Owner,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let c = composition;
+    let (verdict, verdict_bytes) = c.verdict();
+    let document = Document {
+        schema: SCHEMA,
+        pid: owner.pid,
+        command: &owner.command,
+        python: &owner.python,
+        pause_s: c.facts.pause.as_secs_f64(),
+        copied_bytes: c.facts.copied,
+        rss_bytes: c.rss,
+        verdict: match verdict {
+            Verdict::LivePython => "live",
+            Verdict::Native => "native",
+            Verdict::Retention => "retention",
+            Verdict::Fragmentation => "fragmentation",
+            Verdict::Mixed => "mixed",
+        },
+        verdict_bytes,
+        python_bytes: Python {
+            small_objects: c.python.small_objects,
+            small_buffers: c.python.small_buffers,
+            large_objects: c.python.large_objects,
+            large_buffers: c.python.large_buffers,
+        },
+        pymalloc_bytes: Pymalloc {
+            in_used_pools: c.pymalloc.in_used_pools,
+            free_pools: c.pymalloc.free_pools,
+            overhead: c.pymalloc.overhead,
+        },
+        malloc_bytes: Malloc {
+            others: c.malloc.others,
+            others_mapped: c.malloc.others_mapped,
+            free: c.malloc.free,
+            top: c.malloc.top,
+        },
+        stacks_bytes: c.stacks,
+        program_data_bytes: c.program_data,
+        files_bytes: c.files,
+        shared_bytes: c.shared,
+        other_bytes: c.other,
+        trimmable_bytes: c.facts.trimmable,
+        pymalloc_arenas: c.facts.python_arenas,
+        pymalloc_blocks: c.facts.python_blocks,
+        malloc_arenas: c.facts.malloc_arenas,
+        malloc_unread_bytes: c.facts.malloc_unread,
+        other_allocator: c.facts.other_allocator,
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! Looking at processes again and again.
+//!
+//! What the kernel counts anyhow is read each time. What costs more, the shares of pages and Python's
+//! arenas, is read more seldom, and the more seldom the longer it takes. Nothing is ever paused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::counters::Counters;
+use super::followed::Followed;
+use super::pace::Pace;
+use super::sample::Sample;
+use crate::python::{Frame, Python};
+use crate::target::{Process, ProcessError};
+
+/// How often command lines are read, which a program may change, and arenas.
+const SELDOM: Duration = Duration::from_secs(1);
+/// The most of a command line that is kept, in characters.
+const LONGEST_COMMAND: usize = 120;
+/// What the resident set grows by at once at a jump: so many bytes, and such a part of it.
+const JUMP: u64 = 1 << 20;
+const JUMP_PART: u64 = 50;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether those that descend from the process are followed.
+    pub subprocesses: bool,
+    /// Whether Python's counters are read.
+    pub counters: bool,
+    /// Whether it is noted what runs at each jump of the resident set.
+    pub stacks: bool,
+    /// How often the proportional and the unique set are looked at; never if that is zero.
+    pub shares: Duration,
+}
+
+/// Looks at a process, and at those that descend from it.
+#[derive(Debug)]
+pub struct Observer {
+    options: Options,
+    shares: Pace,
+    followed: Followed<Notes>,
+}
+
+/// What is kept of a process.
+#[derive(Debug)]
+struct Notes {
+    command: Arc<str>,
+    commands: Pace,
+    counters: Counters,
+    rss: Option<u64>,
+}
+
+impl Notes {
+    fn new() -> Notes {
+        Notes {
+            command: "".into(),
+            commands: Pace::new(SELDOM),
+            counters: Counters::new(SELDOM),
+            rss: None,
+        }
+    }
+}
+
+impl Observer {
+    /// Looks at a process from now on.
+    pub fn new(process: Process, options: Options) -> Observer {
+        let shares = Pace::new(options.shares);
+        Observer {
+            options,
+            shares,
+            followed: Followed::new(process, options.subprocesses, Notes::new()),
+        }
+    }
+
+    /// Whether the process that it began with has ended.
+    pub fn has_ended(&self) -> bool {
+        !self.followed.has_root()
+    }
+
+    /// Looks at all processes. `time` is now, in seconds since 1970. The first sample is of the process it
+    /// began with, as long as that is there.
+    pub fn look(&mut self, time: f64) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        let Observer { options, shares, followed } = self;
+        let with_shares = !options.shares.is_zero();
+        let mut take = |with_shares: bool| {
+            samples.clear();
+            let mut look = |process: &Process, notes: &mut Notes| {
+                samples.push(sample(process, notes, options, with_shares, time)?);
+                Ok(())
+            };
+            followed.each(&mut look, |_| Notes::new());
+        };
+        if !with_shares || shares.when_due(|| take(true)).is_none() {
+            take(false);
+        }
+        samples
+    }
+}
+
+/// Looks at one process.
+fn sample(
+    process: &Process,
+    notes: &mut Notes,
+    options: &Options,
+    with_share: bool,
+    time: f64,
+) -> Result<Sample, ProcessError> {
+    let usage = process.usage()?;
+    if let Some(Ok(command)) = notes.commands.when_due(|| process.command()) {
+        notes.command = shortened(&command).into();
+    }
+    let reading = match options.counters {
+        true => notes.counters.read(process),
+        false => Default::default(),
+    };
+    // To see the share takes more permission than to see the rest.
+    let share = if with_share { process.share().ok() } else { None };
+    let jumped = notes
+        .rss
+        .is_some_and(|before| usage.rss.saturating_sub(before) >= JUMP.max(before / JUMP_PART));
+    notes.rss = Some(usage.rss);
+    let python = notes.counters.python().filter(|_| options.stacks && jumped);
+    let collections =
+        |generation: usize| reading.collections.and_then(|counts| counts.get(generation).copied());
+    Ok(Sample {
+        time_s: time,
+        pid: process.pid(),
+        started_ticks: process.started(),
+        rss_bytes: usage.rss,
+        anonymous_bytes: Some(usage.anonymous),
+        file_bytes: Some(usage.file),
+        shared_bytes: Some(usage.shared),
+        swap_bytes: Some(usage.swap),
+        pss_bytes: share.map(|share| share.pss),
+        uss_bytes: share.map(|share| share.uss),
+        threads: Some(usage.threads),
+        arena_bytes: reading.arena_bytes,
+        collections_0: collections(0),
+        collections_1: collections(1),
+        collections_2: collections(2),
+        stack: python.and_then(|python| running_stack(process, python)),
+        command: Arc::clone(&notes.command),
+    })
+}
+
+/// What runs: the stack of the thread that holds the GIL, or else of one that runs. It is read without
+/// a pause, and left out where it changed meanwhile.
+fn running_stack(process: &Process, python: &Python) -> Option<String> {
+    let snapshot = python.snapshot(process, false).ok()?;
+    let holder = snapshot.threads.iter().find(|thread| thread.holds_gil);
+    let thread = holder.or_else(|| snapshot.threads.iter().find(|thread| thread.running))?;
+    if !thread.stack.complete || thread.stack.frames.is_empty() {
+        return None;
+    }
+    let frames: Vec<String> = thread.stack.frames.iter().rev().map(frame).collect();
+    Some(frames.join(";"))
+}
+
+/// A frame in words; no semicolon is in them, since those stand between frames.
+fn frame(frame: &Frame) -> String {
+    let file = frame.file.rsplit('/').next().unwrap_or_default();
+    let words = match frame.line {
+        Some(line) => format!("{} ({file}:{line})", frame.function),
+        None => format!("{} ({file})", frame.function),
+    };
+    words.replace(|c: char| c == ';' || c.is_control(), ":")
+}
+
+/// A command line that is not too long, in one line.
+fn shortened(command: &str) -> String {
+    let command = command.replace(char::is_control, "\u{fffd}");
+    match command.char_indices().nth(LONGEST_COMMAND) {
+        Some((end, _)) => format!("{}…", command.get(..end).unwrap_or_default()),
+        None => command,
+    }
+}

@@ -1,0 +1,117 @@
+//! A timeline: the samples of each process in order, and what can be asked of them.
+
+use rustc_hash::FxHashMap;
+
+use super::sample::{Measure, Sample, Who};
+use super::trend::Trend;
+
+/// The samples of one process, or of the sum over all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Whose they are.
+    pub who: Who,
+    /// In order of time; there is at least one.
+    pub samples: Vec<Sample>,
+}
+
+/// What was seen of processes over some time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Timeline {
+    /// The sum over all first, then each process in order of its PID.
+    pub series: Vec<Series>,
+    places: FxHashMap<Who, usize>,
+}
+
+/// The most that there was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Peak {
+    /// When, in seconds since 1970.
+    pub time: f64,
+    /// How much, in bytes.
+    pub bytes: u64,
+}
+
+impl Timeline {
+    /// Adds a sample. Times and sizes that are none are left out.
+    pub(super) fn add(&mut self, sample: Sample) {
+        if !sample.time_s.is_finite() {
+            return;
+        }
+        let who = sample.who();
+        let place = *self.places.entry(who).or_insert_with(|| {
+            self.series.push(Series { who, samples: Vec::new() });
+            self.series.len() - 1
+        });
+        if let Some(series) = self.series.get_mut(place) {
+            series.samples.push(sample);
+        }
+    }
+
+    /// Puts all in order.
+    pub(super) fn finish(&mut self) {
+        for series in &mut self.series {
+            series.samples.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
+        }
+        self.series.sort_by_key(|series| series.who);
+        self.places =
+            self.series.iter().enumerate().map(|(place, series)| (series.who, place)).collect();
+    }
+
+    /// When the first sample was taken, in seconds since 1970.
+    pub fn begin(&self) -> f64 {
+        let times = self.series.iter().filter_map(|series| series.samples.first());
+        times.map(|sample| sample.time_s).reduce(f64::min).unwrap_or_default()
+    }
+
+    /// What the samples from `from` to `to` seconds after the first say.
+    pub fn part(mut self, from: Option<f64>, to: Option<f64>) -> Timeline {
+        let begin = self.begin();
+        let range = from.unwrap_or(f64::NEG_INFINITY)..=to.unwrap_or(f64::INFINITY);
+        for series in &mut self.series {
+            series.samples.retain(|sample| range.contains(&(sample.time_s - begin)));
+        }
+        self.series.retain(|series| !series.samples.is_empty());
+        self.finish();
+        self
+    }
+
+    /// The series that stands for the whole: the sum over all, or the first process where there is none.
+    pub fn whole(&self) -> Option<&Series> {
+        self.series.first()
+    }
+}
+
+impl Series {
+    /// The command line that it had last.
+    pub fn command(&self) -> &str {
+        self.samples.last().map(|sample| &*sample.command).unwrap_or_default()
+    }
+
+    /// A figure over time: seconds since 1970, and bytes.
+    pub fn points(&self, measure: Measure) -> impl Iterator<Item = (f64, u64)> {
+        self.samples.iter().filter_map(move |sample| Some((sample.time_s, sample.bytes(measure)?)))
+    }
+
+    /// The most of a figure, the first time that it was so much.
+    pub fn peak(&self, measure: Measure) -> Option<Peak> {
+        let peaks = self.points(measure).map(|(time, bytes)| Peak { time, bytes });
+        peaks.reduce(|most, next| if next.bytes > most.bytes { next } else { most })
+    }
+
+    /// How a figure grows.
+    pub fn trend(&self, measure: Measure) -> Option<Trend> {
+        let points: Vec<(f64, f64)> =
+            self.points(measure).map(|(time, bytes)| (time, bytes as f64)).collect();
+        Trend::of(&points)
+    }
+
+    /// When collections of the old generation were first seen to have been, in seconds since 1970.
+    pub fn full_collections(&self) -> impl Iterator<Item = f64> {
+        let counts = self.samples.iter().filter_map(|s| Some((s.time_s, s.collections_2?)));
+        let mut last = None;
+        counts.filter_map(move |(time, count)| {
+            let before = last.replace(count);
+            before.is_some_and(|before| before != count).then_some(time)
+        })
+    }
+}
