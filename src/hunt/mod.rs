@@ -11,3 +11,4 @@ mod tally;
 mod turns;
 pub mod watch;
 pub mod words;
+mod young;
