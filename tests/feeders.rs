@@ -77,7 +77,10 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
             .filter(|it| it.stack.iter().any(|it| it.function.contains("in_a_new_thread")))
             .map(|feeder| feeder.hits)
             .sum::<u64>();
-        if share < 0.95 || fed.hits < 10 {
+        // Of twenty instances made for a moment, one leaves its place to another unseen.
+        let counts_instances = fed.feeders.iter().any(|feeder| feeder.kept.is_some());
+        let least = if counts_instances { 0.9 } else { 0.95 };
+        if share < least || fed.hits < 10 {
             report += &format!("{name}: {share:.3} of {} at {expected:?}\n{}", fed.hits, told(fed));
         }
     }

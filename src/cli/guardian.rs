@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
-use serde::de::DeserializeOwned;
 
 use crate::hunt::watch;
 use crate::profile::outbox::Outbox;
@@ -22,26 +21,28 @@ pub struct Args {
     work: String,
 }
 
-/// Reads a request from standard input, and serves it until that is closed.
+/// Reads a request from standard input, and serves it until that is closed. If there is none, whoever
+/// wanted to ask has gone.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     become_guardian();
     let work = Work::ALL.into_iter().find(|work| work.name() == args.work);
+    let mut request = String::new();
+    // Nothing follows the request, so what the reader has buffered is not missed.
+    BufReader::new(io::stdin()).read_line(&mut request)?;
+    if request.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
     let (control, reports) = (io::stdin(), io::stdout().as_fd().try_clone_to_owned()?);
     match work.context("no such work")? {
         Work::Sample => {
-            sampler::serve(&request()?, control.as_fd(), &mut Outbox::new(reports)?)?;
+            let request = serde_json::from_str(&request)?;
+            sampler::serve(&request, control.as_fd(), &mut Outbox::new(reports)?)?;
         }
         Work::Watch => {
             go_first();
-            watch::serve(&request()?, control.as_fd(), &mut Outbox::new(reports)?)?;
+            let request = serde_json::from_str(&request)?;
+            watch::serve(&request, control.as_fd(), &mut Outbox::new(reports)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn request<R: DeserializeOwned>() -> anyhow::Result<R> {
-    let mut line = String::new();
-    // Nothing follows the request, so what the reader has buffered is not missed.
-    BufReader::new(io::stdin()).read_line(&mut line)?;
-    Ok(serde_json::from_str(&line)?)
 }

@@ -86,7 +86,7 @@ pub struct Hit {
 pub struct Instance {
     /// Its address.
     pub address: u64,
-    /// Whether it was still there when its class was watched no more. Until then it would have been
-    /// seen that another took its place; after that one can do so unseen.
+    /// Whether it was still there a little later, as far as can be told: another may have taken its place
+    /// unseen, while its class was not watched.
     pub is_there: bool,
 }

@@ -28,3 +28,4 @@ mod turns;
 pub mod verdict;
 pub mod watch;
 pub mod words;
+mod young;

@@ -96,7 +96,9 @@ impl Tally {
     /// next one brings a new stack (Good and Turing).
     pub fn is_settled(&self) -> bool {
         let once = self.counts.iter().filter(|count| count.hits == 1).count() as u64;
-        self.hits >= LEAST && once * ONE_IN <= self.hits
+        // Where instances are made, those that stay are what there is to know.
+        let kept = self.counts.iter().filter_map(|count| count.kept).reduce(|a, b| a + b);
+        kept.unwrap_or(self.hits) >= LEAST && once * ONE_IN <= self.hits
     }
 
     /// What it came to.

@@ -15,12 +15,11 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashSet;
-
 use super::messages::{Hit, Instance, Message, News, Request};
 use super::newborn::{is_instance, newborn};
 use super::turns::{Outcome, Turn, Turns};
 use super::words::{GC_HEAD, Meaning, Word};
+use super::young::Young;
 use crate::memory::{Memory, ReadError, u64_at};
 use crate::profile::messages::End;
 use crate::profile::outbox::Outbox;
@@ -34,8 +33,8 @@ use crate::target::tracees::Event;
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// How often room for reports is looked for when there is none.
 const WHILE_FULL: Duration = Duration::from_millis(10);
-/// How long it takes at most until a thread that has hit a breakpoint stands still.
-const STOPPING: Duration = Duration::from_micros(100);
+/// How soon young instances are looked at again at least.
+const SOON: Duration = Duration::from_millis(1);
 /// How long the threads of a target may be unreadable.
 const UNREADABLE: Duration = Duration::from_secs(1);
 /// How long a thread stands still before we wake up and after we have let it go, until the kernel tells.
@@ -92,6 +91,7 @@ struct Watcher {
     words: Vec<Word>,
     turns: Turns,
     news: News,
+    young: Young,
     random: fastrand::Rng,
     stack: RawStack,
     checked: Instant,
@@ -131,6 +131,7 @@ impl Watcher {
             words: request.words.clone(),
             turns: Turns::new(request.words.len(), spots.len(), request.limits),
             news: News::default(),
+            young: Young::default(),
             random: fastrand::Rng::new(),
             stack: RawStack::default(),
             checked: Instant::now(),
@@ -165,12 +166,13 @@ impl Watcher {
             };
             let result = self.until_over(&mut this, control, reports);
             self.learn_waking(&this);
-            self.take_over_hits(&mut this)?;
+            self.take_over_hits(&mut this);
             self.turns.observe(&this.turn, &this.stops, this.outcome);
             self.turns.earn(this.begun.elapsed());
             open = Some(this);
             if result? {
                 self.close(open.take())?;
+                self.news.hits.extend(self.young.give_up());
                 self.send(reports)?;
                 return Ok(End::Asked);
             }
@@ -194,7 +196,7 @@ impl Watcher {
                 self.turns.earn(begun.elapsed());
                 return Ok(false);
             }
-            if self.target.wait(control, left.min(CHECK_EVERY))? {
+            if self.target.wait(control, left.min(self.until_next_look()))? {
                 return Ok(true);
             }
             while let Some(event) = self.target.tracees.next_event()? {
@@ -225,6 +227,7 @@ impl Watcher {
 
     /// Sends the news and looks after the target, if that was long ago. True if it was.
     fn check_sometimes(&mut self, reports: &mut Outbox) -> Result<bool, Trouble> {
+        self.look_at_young();
         if self.checked.elapsed() < CHECK_EVERY {
             return Ok(false);
         }
@@ -317,9 +320,7 @@ impl Watcher {
                 self.during_turn(event, &mut open)?;
             }
             if !self.breakpoints.is_armed() {
-                while !open.hits.is_empty() {
-                    self.take_over_hits(&mut open)?;
-                }
+                self.take_over_hits(&mut open);
                 return Ok(());
             }
             // A thread that sleeps in the kernel is still armed for these words.
@@ -342,7 +343,7 @@ impl Watcher {
             if left.is_zero() || open.outcome.stops >= open.turn.most_stops {
                 return Ok(false);
             }
-            if self.target.wait(control, left.min(CHECK_EVERY))? {
+            if self.target.wait(control, left.min(self.until_next_look()))? {
                 return Ok(true);
             }
             while let Some(event) = self.target.tracees.next_event()? {
@@ -387,27 +388,31 @@ impl Watcher {
         Ok(resumed?)
     }
 
-    /// What was seen in a turn is news at its end, while it is still armed: an instance whose place was
-    /// taken by another is known not to have stayed.
-    fn take_over_hits(&mut self, open: &mut Open) -> Result<(), Trouble> {
-        let seen = open.hits.len();
-        let are_there: Vec<_> = open.hits.iter().map(|hit| self.is_there(hit)).collect();
-        if are_there.contains(&true) {
-            // Another instance may have been found, whose maker is about to be stopped.
-            std::thread::sleep(STOPPING);
-            while let Some(event) = self.target.tracees.next_event()? {
-                self.during_turn(event, open)?;
+    /// What was seen is news, except that of instances it is to be known first whether they stay.
+    fn take_over_hits(&mut self, open: &mut Open) {
+        let now = Instant::now();
+        for hit in open.hits.drain(..) {
+            match hit.instance {
+                Some(_) => self.young.add(hit, now),
+                None => self.news.hits.push(hit),
             }
         }
-        let mut made_later = FxHashSet::default();
-        for (number, hit) in open.hits.iter_mut().enumerate().rev() {
-            if let Some(instance) = &mut hit.instance {
-                let is_there = are_there.get(number).is_none_or(|is_there| *is_there);
-                instance.is_there = made_later.insert(instance.address) && is_there;
-            }
+    }
+
+    fn look_at_young(&mut self) {
+        if self.young.next().is_none_or(|next| next > Instant::now()) {
+            return;
         }
-        self.news.hits.extend(open.hits.drain(..seen));
-        Ok(())
+        let mut young = std::mem::take(&mut self.young);
+        self.news.hits.extend(young.look(Instant::now(), |hit| self.is_there(hit)));
+        self.young = young;
+    }
+
+    /// How long to sleep at most.
+    fn until_next_look(&self) -> Duration {
+        let next = self.young.next();
+        let left = next.map(|next| next.saturating_duration_since(Instant::now()));
+        left.unwrap_or(CHECK_EVERY).clamp(SOON, CHECK_EVERY)
     }
 
     fn is_there(&self, hit: &Hit) -> bool {
