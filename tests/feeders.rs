@@ -97,7 +97,7 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let list = address(&holders["list"]);
     let limits = WatchOptions::default().limits;
     let begun = Instant::now();
-    let outcome = watch(&target, &[list], way, limits, |watching| watching.hits(0) >= 300)?;
+    let outcome = watch(&target, &[list], way, limits, |watching| watching.hits(0) >= 200)?;
     let lasted = begun.elapsed();
     target.assert_healthy();
     let fed = outcome.findings.first().ok_or("no finding")?;
@@ -106,11 +106,13 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
         let line = feeder.stack.first().and_then(|frame| frame.line);
         *by_line.entry(line).or_insert(0) += feeder.hits;
     }
-    // 300 hits, a quarter each: four standard deviations.
-    let quarter = |hits: u64| (hits as f64 / fed.hits as f64 - 0.25).abs() < 0.1;
+    // Of 100 hits or more, a quarter each: three standard deviations.
+    assert!(fed.hits >= 100, "{}", fed.hits);
+    let quarter = |hits: u64| (hits as f64 / fed.hits as f64 - 0.25).abs() < 0.13;
     assert!(by_line.len() == 4 && by_line.values().all(|&hits| quarter(hits)), "{by_line:?}");
-    // Two seconds may have been saved up.
-    let allowed = (lasted + Duration::from_secs(2)).mul_f64(0.011) + Duration::from_millis(5);
+    // Two seconds may have been saved up, and the last turn, of 4 ms, is still to be paid for. A thread
+    // that has stood still may have to wait for a processor that others have.
+    let allowed = (lasted + Duration::from_secs(2)).mul_f64(0.01) + Duration::from_millis(15);
     let still = outcome.pauses.total;
     println!("{} {way:?}: {still:?} of {lasted:?}", interpreter.name);
     assert!(still < allowed, "{still:?} of {lasted:?}");

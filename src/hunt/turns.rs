@@ -22,6 +22,8 @@ const SHORTEST: Duration = Duration::from_micros(200);
 const WANTED: f64 = 32.0;
 /// With so many it ends before its time: something goes on that was not to be expected.
 const MOST: u64 = 256;
+/// For about so long a turn may hold threads still, and even if nothing was saved up.
+const WANTED_STILL: Duration = Duration::from_millis(4);
 /// What may be spent at once, after a while of rest: seconds of the long run.
 const SAVINGS: f64 = 2.0;
 
@@ -51,6 +53,8 @@ pub struct Turn {
     pub length: Duration,
     /// How many stops end it before.
     pub most_stops: u64,
+    /// And how long all of them may take.
+    pub most_still: Duration,
 }
 
 /// What a turn came to.
@@ -62,6 +66,8 @@ pub struct Outcome {
     pub stops: u64,
     /// How long they took.
     pub still: Duration,
+    /// How long of that it took to arm.
+    pub arming: Duration,
 }
 
 impl Turns {
@@ -89,6 +95,9 @@ impl Turns {
             words: members.iter().map(|entry| entry.word).collect(),
             length: members.iter().map(|entry| entry.length).min().unwrap_or(first.length),
             most_stops: MOST,
+            most_still: Duration::try_from_secs_f64(self.still)
+                .unwrap_or_default()
+                .max(WANTED_STILL),
         })
     }
 
@@ -97,12 +106,14 @@ impl Turns {
     pub fn observe(&mut self, turn: &Turn, stops: &[u64], outcome: Outcome) {
         self.stops -= outcome.stops as f64;
         self.still -= outcome.still.as_secs_f64();
+        let still = outcome.still.saturating_sub(outcome.arming).as_secs_f64();
+        let bearable = outcome.lasted.mul_f64(WANTED_STILL.as_secs_f64() / still.max(1e-6));
         for (&word, &stops) in turn.words.iter().zip(stops) {
             let place = self.queue.iter().position(|entry| entry.word == word);
             let Some(mut entry) = place.and_then(|place| self.queue.remove(place)) else {
                 continue;
             };
-            let fitting = outcome.lasted.mul_f64(WANTED / stops.max(1) as f64);
+            let fitting = bearable.min(outcome.lasted.mul_f64(WANTED / stops.max(1) as f64));
             // What was seen in a moment says little about longer ones.
             entry.length = fitting.min(entry.length.saturating_mul(4)).clamp(SHORTEST, LONGEST);
             self.queue.push_back(entry);
@@ -146,7 +157,8 @@ mod tests {
         while time < seconds {
             let turn = turns.next().expect("all words are there");
             let rate: f64 = turn.words.iter().map(|&word| rates[word]).sum();
-            let lasted = turn.length.as_secs_f64().min(turn.most_stops as f64 / rate);
+            let most_stops = turn.most_stops.min(turn.most_still.as_micros() as u64 / 50);
+            let lasted = turn.length.as_secs_f64().min(most_stops as f64 / rate);
             let stops: Vec<_> =
                 turn.words.iter().map(|&word| (rates[word] * lasted).round() as u64).collect();
             let all: u64 = stops.iter().sum();
@@ -156,6 +168,7 @@ mod tests {
                 lasted: Duration::from_secs_f64(lasted),
                 stops: all,
                 still: Duration::from_secs_f64(stopped),
+                arming: Duration::ZERO,
             };
             turns.observe(&turn, &stops, outcome);
             turns.earn(Duration::from_secs_f64(lasted + stopped));

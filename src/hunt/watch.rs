@@ -18,14 +18,13 @@ use std::time::{Duration, Instant};
 use super::messages::{Hit, Instance, Message, News, Request};
 use super::newborn::{is_instance, newborn};
 use super::turns::{Outcome, Turn, Turns};
-use super::words::{GC_HEAD, Meaning, Word};
+use super::words::{Meaning, Word};
 use super::young::Young;
-use crate::memory::{Memory, ReadError, u64_at};
 use crate::profile::messages::End;
 use crate::profile::outbox::Outbox;
+use crate::python::RawStack;
 use crate::python::traced::{TraceError, TracedPython, has_ended};
-use crate::python::{RawStack, at};
-use crate::target::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot};
+use crate::target::breakpoint::{Breakpoints, MOST_SPOTS};
 use crate::target::ptrace;
 use crate::target::tracees::Event;
 
@@ -112,8 +111,6 @@ struct Open {
     /// How long we took for that.
     taken: Duration,
     outcome: Outcome,
-    /// How long threads stood still to be armed before it began.
-    arming: Duration,
     begun: Instant,
 }
 
@@ -122,7 +119,7 @@ impl Watcher {
         let mut target = TracedPython::open(request.pid, request.started)?;
         target.tracees.follow_new_threads();
         let first = target.begin()?;
-        let spots: Vec<_> = request.words.iter().map(spot).take(MOST_SPOTS).collect();
+        let spots: Vec<_> = request.words.iter().map(Word::spot).take(MOST_SPOTS).collect();
         let breakpoints = Breakpoints::prepare(request.way, &spots, &mut target.tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
         Ok(Watcher {
@@ -259,7 +256,7 @@ impl Watcher {
     /// Arms all threads.
     fn open(&mut self, turn: Turn) -> Result<Open, Trouble> {
         let words = turn.words.iter().filter_map(|&number| self.words.get(number));
-        let spots: Vec<_> = words.map(spot).collect();
+        let spots: Vec<_> = words.map(Word::spot).collect();
         self.breakpoints.aim(&spots);
         let count = turn.words.len();
         let begun = Instant::now();
@@ -270,7 +267,6 @@ impl Watcher {
             hits: Vec::new(),
             taken: Duration::ZERO,
             outcome: Outcome::default(),
-            arming: Duration::ZERO,
             begun,
         };
         self.arm_all(&mut open)?;
@@ -284,7 +280,7 @@ impl Watcher {
                 *last = value;
             }
         }
-        open.arming = open.outcome.still;
+        open.outcome.arming = open.outcome.still;
         open.begun = Instant::now();
         Ok(open)
     }
@@ -337,17 +333,23 @@ impl Watcher {
         reports: &mut Outbox,
     ) -> Result<bool, Trouble> {
         loop {
-            let still = open.outcome.still.saturating_sub(open.arming);
+            let still = open.outcome.still.saturating_sub(open.outcome.arming);
             open.outcome.lasted = open.begun.elapsed().saturating_sub(still);
             let left = open.turn.length.saturating_sub(open.outcome.lasted);
-            if left.is_zero() || open.outcome.stops >= open.turn.most_stops {
+            let is_much =
+                open.outcome.stops >= open.turn.most_stops || still >= open.turn.most_still;
+            if left.is_zero() || is_much {
                 return Ok(false);
             }
-            if self.target.wait(control, left.min(self.until_next_look()))? {
-                return Ok(true);
-            }
-            while let Some(event) = self.target.tracees.next_event()? {
-                self.during_turn(event, open)?;
+            // Who grows fast brings one event after another.
+            match self.target.tracees.next_event()? {
+                Some(event) => self.during_turn(event, open)?,
+                None => {
+                    let sleep = left.min(self.until_next_look());
+                    if self.target.wait(control, sleep)? {
+                        return Ok(true);
+                    }
+                }
             }
             if self.check_sometimes(reports)? {
                 self.arm_all(open)?;
@@ -478,8 +480,8 @@ impl Watcher {
 
     /// The value of a word; `None` if its object is no more.
     fn value(&self, number: usize) -> Option<u64> {
-        let word = self.words.get(number)?;
-        value(&self.target.process, self.target.python.layout.object.kind, word).ok()?
+        let TracedPython { process, python, .. } = &self.target;
+        self.words.get(number)?.value(process, &python.layout).ok()?
     }
 
     fn drop_word(&mut self, number: usize) {
@@ -494,41 +496,7 @@ impl Open {
     /// The same words have the next turn.
     fn again(self, turn: Turn) -> Open {
         let stops = vec![0; turn.words.len()];
-        let none = Duration::ZERO;
-        let outcome = Outcome::default();
-        Open { turn, stops, taken: none, outcome, arming: none, begun: Instant::now(), ..self }
+        let (outcome, taken) = (Outcome::default(), Duration::ZERO);
+        Open { turn, stops, taken, outcome, begun: Instant::now(), ..self }
     }
-}
-
-/// Where a word is watched.
-fn spot(word: &Word) -> Spot {
-    Spot { address: word.address, kind: Kind::Write { length: word.length } }
-}
-
-/// The value of a word; `None` if its object is another by now.
-fn value<M: Memory>(memory: &M, kind_at: usize, word: &Word) -> Result<Option<u64>, ReadError> {
-    /// The words of nearly all objects are within so many bytes from the collector's header.
-    const SPAN: usize = 96;
-    let start = match word.is_tracked {
-        true => word.object.wrapping_sub(GC_HEAD),
-        false => word.object,
-    };
-    let kind = at(word.object, kind_at).wrapping_sub(start) as usize;
-    let place = word.address.wrapping_sub(start) as usize;
-    let end = place.max(kind).saturating_add(8);
-    let is_near = end <= SPAN;
-    let mut buffer = [0; SPAN];
-    // Nothing behind the word is read: it may be the last of all memory.
-    let bytes = &mut buffer[..if is_near { end } else { kind.saturating_add(8).min(SPAN) }];
-    memory.read(start, bytes)?;
-    let is_one = u64_at(bytes, kind) == Some(word.kind);
-    let is_tracked = !word.is_tracked || u64_at(bytes, 0) != Some(0);
-    if !is_one || !is_tracked {
-        return Ok(None);
-    }
-    let value = match u64_at(bytes, place).filter(|_| is_near) {
-        Some(value) => value,
-        None => memory.u64(word.address)?,
-    };
-    Ok(Some(if word.length == 4 { value & u64::from(u32::MAX) } else { value }))
 }

@@ -8,9 +8,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::memory::Memory;
+use crate::memory::{Memory, ReadError, u64_at};
+use crate::python::layout::Layout;
 use crate::python::objects::{Decoder, Growth, type_of};
 use crate::python::{Python, at};
+use crate::target::breakpoint::{Kind, Spot};
 
 /// Bytes from the collector's header to its object: `_gc_next` is its first word, and is zero while the
 /// object is not in one of the collector's lists.
@@ -46,6 +48,45 @@ pub enum Meaning {
     },
     /// References to a code object, which its calls have.
     Calls,
+}
+
+impl Word {
+    /// Where it is watched.
+    pub(super) fn spot(&self) -> Spot {
+        Spot { address: self.address, kind: Kind::Write { length: self.length } }
+    }
+
+    /// Its value now; `None` if its object is another by now.
+    pub(super) fn value<M: Memory>(
+        &self,
+        memory: &M,
+        layout: &Layout,
+    ) -> Result<Option<u64>, ReadError> {
+        /// The words of nearly all objects are within so many bytes from the collector's header.
+        const SPAN: usize = 96;
+        let start = match self.is_tracked {
+            true => self.object.wrapping_sub(GC_HEAD),
+            false => self.object,
+        };
+        let kind = at(self.object, layout.object.kind).wrapping_sub(start) as usize;
+        let place = self.address.wrapping_sub(start) as usize;
+        let end = place.max(kind).saturating_add(8);
+        let is_near = end <= SPAN;
+        let mut buffer = [0; SPAN];
+        // Nothing behind the word is read: it may be the last of all memory.
+        let bytes = &mut buffer[..if is_near { end } else { kind.saturating_add(8).min(SPAN) }];
+        memory.read(start, bytes)?;
+        let is_one = u64_at(bytes, kind) == Some(self.kind);
+        let is_tracked = !self.is_tracked || u64_at(bytes, 0) != Some(0);
+        if !is_one || !is_tracked {
+            return Ok(None);
+        }
+        let value = match u64_at(bytes, place).filter(|_| is_near) {
+            Some(value) => value,
+            None => memory.u64(self.address)?,
+        };
+        Ok(Some(if self.length == 4 { value & u64::from(u32::MAX) } else { value }))
+    }
 }
 
 /// The word that changes when this object grows; `None` for one that does not grow, or not in one word.

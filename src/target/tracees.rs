@@ -189,7 +189,6 @@ impl Tracees {
                     if let Some(event) = self.take(tid, status) {
                         match event {
                             Event::Hit { tid } => self.resume(tid)?,
-                            Event::Began { tid } => return Ok(self.contains(tid)),
                             other => self.waiting.push_back(other),
                         }
                     }
