@@ -112,6 +112,9 @@ pub struct Actions {
     /// Print what its memory is made of (as `leakspy mem`).
     #[arg(long)]
     pub mem: bool,
+    /// Hunt for what leaks in it for half a minute (as `leakspy hunt`).
+    #[arg(long)]
+    pub hunt: bool,
     /// Run a shell command, in which {pid} is the process.
     #[arg(long, value_name = "COMMAND")]
     pub exec: Option<String>,
@@ -348,6 +351,9 @@ fn act(args: &Args, process: &Process, number: u32) -> anyhow::Result<()> {
     }
     if let Some(path) = &actions.record {
         run_to_end(leakspy(&["record"]).arg("--output").arg(numbered(path, number)));
+    }
+    if actions.hunt {
+        run_to_end(&mut leakspy(&["hunt"]));
     }
     if let Some(command) = &actions.exec {
         run_to_end(Command::new("sh").arg("-c").arg(command.replace("{pid}", &pid.to_string())));
