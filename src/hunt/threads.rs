@@ -13,7 +13,7 @@ use crate::python::{Frame, Python};
 const BEGINNINGS: [&str; 4] = ["_bootstrap", "_bootstrap_inner", "run", "_run"];
 
 /// What most threads run, and how many bytes each holds on average.
-pub fn describe(heap: &Analysis<'_>, names: &RootNames, _births: &[u8]) -> (Holder, f64) {
+pub fn describe(heap: &Analysis<'_>, names: &RootNames) -> (Holder, f64) {
     let graph = &heap.graph;
     let mut running: FxHashMap<String, (u32, Frame)> = FxHashMap::default();
     let mut outermost: FxHashMap<u32, Frame> = FxHashMap::default();

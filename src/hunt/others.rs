@@ -1,0 +1,176 @@
+//! What grows without new objects that hang from it: containers with more references to what hangs from
+//! others or has always been there, objects that become larger themselves, and threads.
+
+use rustc_hash::FxHashMap;
+
+use super::finding::LeakKind;
+use super::growth::Holding;
+use super::judge::LEAST_OBJECTS;
+use super::places::{Place, Shape};
+use super::snapshot::{Resizable, Snapshot};
+use super::suspects::{Account, Key, Rise, Scene, Suspect};
+use super::threads;
+use super::trend::Series;
+use crate::heap::{Flow, RootKind};
+use crate::python::objects::TypeId;
+
+/// An object must have grown by so many bytes before it is suspect.
+const LEAST_BYTES: f64 = 4096.0;
+/// So many containers are looked at, those with most new references first.
+const MOST_CONTAINERS: usize = 256;
+/// So many of a container's newest references tell what grows in it.
+const NEWEST: usize = 16;
+
+impl Scene<'_> {
+    /// Containers that grow though nothing new hangs from them: what they hold hangs from others as
+    /// well, or has always been there.
+    pub fn containers(
+        &self,
+        found: &mut Vec<Suspect>,
+        holders: &FxHashMap<u32, usize>,
+        but_threads: bool,
+    ) {
+        let Some(([first, ..], last)) = self.snapshots.split_last().map(|(last, e)| (e, last))
+        else {
+            return;
+        };
+        let start = self.heap.graph.objects().start;
+        let mut grown: Vec<(u32, u32)> = last
+            .grown_since(first)
+            .filter(|&(_, more)| f64::from(more) >= LEAST_OBJECTS)
+            .map(|(index, more)| (more, start + index as u32))
+            .filter(|(_, node)| !holders.contains_key(node))
+            .collect();
+        grown.sort_unstable_by(|a, b| b.cmp(a));
+        grown.truncate(MOST_CONTAINERS);
+        for (_, node) in grown {
+            let place =
+                Place { node, shape: Shape::One, holders: vec![node], holding: Holding::default() };
+            let series = self.series(&place);
+            let Some(rise) = Rise::of(&series, LEAST_OBJECTS) else { continue };
+            if series.len() < self.snapshots.len() || but_threads && self.is_of_threads(node) {
+                continue;
+            }
+            match self.shared_with(node, holders) {
+                Shared::With(index) => {
+                    let path = self.holder(node).path;
+                    if let Some(suspect) = found.get_mut(index) {
+                        suspect.finding.also.push(path);
+                    }
+                }
+                Shared::Unknown => {}
+                Shared::Old(grown) => found.extend(self.container(node, grown, rise)),
+            }
+        }
+    }
+
+    /// Whether a container grows with what a suspect holds, or with objects that are not new.
+    fn shared_with(&self, node: u32, holders: &FxHashMap<u32, usize>) -> Shared {
+        let graph = &self.heap.graph;
+        let references = graph.successors(node);
+        let mut old = FxHashMap::<TypeId, u32>::default();
+        for &next in references.iter().rev().take(NEWEST) {
+            match self.growth.holder(next) {
+                Some(other) => match holders.get(&other) {
+                    Some(&index) => return Shared::With(index),
+                    None => return Shared::Unknown,
+                },
+                None => {
+                    if let Some(kind) = graph.kind_id(next) {
+                        *old.entry(kind).or_default() += 1;
+                    }
+                }
+            }
+        }
+        let most = old.into_iter().max_by_key(|(kind, count)| (*count, kind.0));
+        most.map_or(Shared::Unknown, |(kind, _)| Shared::Old(kind))
+    }
+
+    /// A container with ever more references to what has always been there.
+    fn container(&self, node: u32, grown: TypeId, rise: Rise) -> Option<Suspect> {
+        let (address, kind) = self.identity(node)?;
+        let first = self.snapshots.first()?;
+        let bytes = self.heap.amount(node).bytes.checked_sub(first.held(address, kind)?.bytes)?;
+        let seconds = self.snapshots.last()?.at.saturating_sub(first.at).as_secs_f64();
+        let holder = self.holder(node);
+        if holder.path.is_empty() {
+            return None;
+        }
+        let account = Account {
+            kind: LeakKind::Container,
+            grown: self.heap.graph.kinds().get(grown.0 as usize)?.name.clone(),
+            holder,
+            objects_per_s: rise.trend.per_second,
+            bytes_per_s: bytes as f64 / seconds,
+            bytes_per_object: bytes as f64 / rise.trend.net,
+            keeps_frames: false,
+        };
+        self.suspect(Key::Object(address), account, rise, vec![address])
+    }
+
+    /// Objects that grow by themselves, such as a bytearray.
+    pub fn resizable(&self) -> Vec<Suspect> {
+        let Some((last, earlier)) = self.snapshots.split_last() else { return Vec::new() };
+        last.resizable().iter().filter_map(|now| self.resizing(now, earlier, last)).collect()
+    }
+
+    fn resizing(&self, now: &Resizable, earlier: &[Snapshot], last: &Snapshot) -> Option<Suspect> {
+        let mut series: Series = earlier
+            .iter()
+            .filter_map(|it| Some((it.at, it.resizable_at(now.address, now.kind)?.bytes as f64)))
+            .collect();
+        series.push((last.at, now.bytes as f64));
+        let rise = Rise::of(&series, LEAST_BYTES).filter(|_| series.len() > 2)?;
+        let node = self.heap.graph.node(&self.heap.capture, now.address)?;
+        let account = Account {
+            kind: LeakKind::Container,
+            grown: self.heap.graph.kind(node)?.name.clone(),
+            holder: self.holder(node),
+            objects_per_s: 0.0,
+            bytes_per_s: rise.trend.per_second,
+            bytes_per_object: now.bytes as f64,
+            keeps_frames: false,
+        };
+        self.suspect(Key::Object(now.address), account, rise, vec![now.address])
+    }
+
+    /// Threads that are started and do not end.
+    pub fn threads(&self) -> Option<Suspect> {
+        let series: Series =
+            self.snapshots.iter().map(|it| (it.at, f64::from(it.totals.threads))).collect();
+        let rise = Rise::of(&series, LEAST_OBJECTS / 2.0)?;
+        let (holder, bytes) = threads::describe(self.heap, &self.names);
+        let account = Account {
+            kind: LeakKind::Threads,
+            grown: "threading.Thread".to_owned(),
+            holder,
+            objects_per_s: rise.trend.per_second,
+            bytes_per_s: rise.trend.per_second * bytes,
+            bytes_per_object: bytes,
+            keeps_frames: false,
+        };
+        let started = threads::started(&self.heap.capture, self.python, &self.heap.graph);
+        self.suspect(Key::Threads, account, rise, started.into_iter().collect())
+    }
+
+    /// Whether something belongs to threads, or to what Python keeps of them.
+    pub fn is_of_threads(&self, node: u32) -> bool {
+        self.paths.between(0, node).iter().any(|&node| {
+            match self.heap.graph.root(node).map(|root| &root.kind) {
+                Some(RootKind::Thread { .. } | RootKind::Frame { .. }) => true,
+                Some(RootKind::Module { name }) => name == "threading" || name == "_weakrefset",
+                _ => false,
+            }
+        })
+    }
+}
+
+/// What a container grows with.
+enum Shared {
+    /// With what this suspect holds.
+    With(usize),
+    /// With what is new and hangs from somewhere else.
+    Unknown,
+    /// With what has always been there, mostly of this type.
+    Old(TypeId),
+}
