@@ -189,9 +189,7 @@ impl<'a> Hunt<'a> {
                 std::thread::sleep(TICK);
             }
             let tick = TICK / self.hunters.len().max(1) as u32;
-            for hunter in &mut self.hunters {
-                hunter.step(tick)?;
-            }
+            self.step(tick)?;
             line.show("Hunting; Ctrl-C to stop and tell what is known.", || self.state());
         }
         line.clear();
@@ -215,6 +213,23 @@ impl<'a> Hunt<'a> {
         } else {
             Ok(Verdicts { pid: self.pid, verdicts })
         }
+    }
+
+    /// Goes on with each process. What is wrong with a child is said, and it is left out.
+    fn step(&mut self, tick: Duration) -> anyhow::Result<()> {
+        let mut going_on = Vec::new();
+        for mut hunter in self.hunters.drain(..) {
+            let pid = hunter.process().pid();
+            match hunter.step(tick) {
+                Ok(()) => going_on.push(hunter),
+                Err(error) if pid == self.pid => return Err(error.into()),
+                Err(error) => {
+                    say(format_args!("leakspy: {}", advice::explain(&error.into(), Some(pid))));
+                }
+            }
+        }
+        self.hunters = going_on;
+        Ok(())
     }
 
     /// How far it is, in a line.

@@ -6,6 +6,7 @@
 use std::io;
 
 use crate::heap::{CaptureError, CompositionError, HeapError};
+use crate::hunt::hunter::HuntError;
 use crate::memory::ReadError;
 use crate::profile::recorder::RecordError;
 use crate::profile::stack_recorder::StackRecordError;
@@ -103,6 +104,8 @@ impl Obstacle {
             {
                 of_capture(error)
             } else if let Some(error) = cause.downcast_ref() {
+                of_hunt(error)
+            } else if let Some(error) = cause.downcast_ref() {
                 of_python_pause(error)
             } else if let Some(AllocatorError::Read(error)) = cause.downcast_ref() {
                 of_reading(error)
@@ -152,6 +155,14 @@ fn of_traced(error: &TracedError) -> Option<Found> {
         TracedError::Traces(TracesError::Read(error)) => of_reading(error),
         &TracedError::Off { pid } => Some((Obstacle::NotTracing, Some(pid))),
         TracedError::Traces(TracesError::NotFound | TracesError::Torn(_)) => None,
+    }
+}
+
+fn of_hunt(error: &HuntError) -> Option<Found> {
+    match error {
+        HuntError::Process(error) => of_process(error),
+        HuntError::Heap(HeapError::Capture(error)) => of_capture(error),
+        HuntError::Heap(HeapError::Objects(_)) | HuntError::TooShort => None,
     }
 }
 
