@@ -204,10 +204,10 @@ impl Hunter {
     /// What it came to; an error if it was too short to tell.
     pub fn verdict(self) -> Result<Verdict, HuntError> {
         let ([first, ..], [.., last]) = (&*self.snapshots, &*self.snapshots) else {
-            return Err(HuntError::TooShort);
+            return Err(self.too_short());
         };
         if self.snapshots.len() < FEWEST_LOOKS {
-            return Err(HuntError::TooShort);
+            return Err(self.too_short());
         }
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();
         let watch = self.outcome.as_ref().map(|outcome| outcome.pauses).unwrap_or_default();
@@ -239,6 +239,13 @@ impl Hunter {
             rss_bytes_per_s,
             findings,
         })
+    }
+
+    fn too_short(&self) -> HuntError {
+        match self.process.is_alive() {
+            true => HuntError::TooShort,
+            false => ProcessError::Ended { pid: self.process.pid() }.into(),
+        }
     }
 
     /// A suspect that has proved to leak.

@@ -38,6 +38,10 @@ struct Way {
 
 const DUMP: Way = Way { name: "dump", words: &["dump", "--pid"] };
 const HEAP: Way = Way { name: "heap", words: &["heap", "--pid"] };
+const HUNT: Way = Way { name: "hunt", words: &["hunt", "--duration", "1", "--pid"] };
+const WHY: Way = Way { name: "why", words: &["why", "dict", "--pid"] };
+const CYCLES: Way = Way { name: "cycles", words: &["cycles", "--pid"] };
+const MEM: Way = Way { name: "mem", words: &["mem", "--pid"] };
 const LIVE: Way = Way { name: "live", words: &["record", "--output", "/dev/null", "--pid"] };
 const TRACED: Way = Way {
     name: "traced",
@@ -52,7 +56,7 @@ const STACKS: Way = Way {
     words: &["record", "--view=alloc", "--nonblocking", "-o", "/dev/null", "-d", "0.2", "--pid"],
 };
 /// All of them, those that trace the process first.
-const WAYS: [Way; 6] = [DUMP, HEAP, LIVE, TRACED, ALLOC, STACKS];
+const WAYS: [Way; 10] = [DUMP, HEAP, HUNT, WHY, CYCLES, MEM, LIVE, TRACED, ALLOC, STACKS];
 
 /// A trial for each way, `name::dump`, in which a process is asked about.
 fn each(
