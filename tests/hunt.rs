@@ -28,7 +28,9 @@ const NO_LEAKS: [&str; 7] =
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of a hunt is waiting.
+    arguments.test_threads.get_or_insert(6);
     let mut trials = Vec::new();
     for ways in TOGETHER {
         let name = format!("hunt_{}", ways.split(',').next().unwrap_or_default());

@@ -46,7 +46,8 @@ fn wrapped(heap: &Analysis<'_>, item: TypeId, holding: &Holding) -> Option<TypeI
     }
     let items = holding.items.get(&item)?.count;
     let own = |id: &TypeId| kind(*id).is_some_and(|kind| kind.module != "builtins");
-    let inside = holding.kinds.iter().filter(|(id, count)| own(id) && **count >= items);
+    // One may have been made just before a look, and put away just after.
+    let inside = holding.kinds.iter().filter(|(id, count)| own(id) && 10 * **count >= 9 * items);
     inside.max_by_key(|(id, count)| (**count, id.0)).map(|(id, _)| *id)
 }
 

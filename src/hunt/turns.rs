@@ -107,12 +107,15 @@ impl Turns {
         self.stops -= outcome.stops as f64;
         self.still -= outcome.still.as_secs_f64();
         let still = outcome.still.saturating_sub(outcome.arming).as_secs_f64();
-        let bearable = outcome.lasted.mul_f64(WANTED_STILL.as_secs_f64() / still.max(1e-6));
+        let all = stops.iter().sum::<u64>().max(1) as f64;
         for (&word, &stops) in turn.words.iter().zip(stops) {
             let place = self.queue.iter().position(|entry| entry.word == word);
             let Some(mut entry) = place.and_then(|place| self.queue.remove(place)) else {
                 continue;
             };
+            // Each answers for its own stops.
+            let own = (still * stops as f64 / all).max(1e-6);
+            let bearable = outcome.lasted.mul_f64(WANTED_STILL.as_secs_f64() / own);
             let fitting = bearable.min(outcome.lasted.mul_f64(WANTED / stops.max(1) as f64));
             // What was seen in a moment says little about longer ones.
             entry.length = fitting.min(entry.length.saturating_mul(4)).clamp(SHORTEST, LONGEST);
