@@ -419,8 +419,12 @@ impl Stacks {
             descriptor.saturating_add(DESCRIPTOR).next_multiple_of(PAGE).min(mapping.end)
         };
         let mut stacks: Vec<Range<u64>> = Vec::new();
+        // From glibc 2.42 on that memory is no mapping of its own, and stacks can follow one another in one.
+        let first = process.inner_id(process.pid());
         for thread in python.thread_states(capture).unwrap_or_default() {
-            if let Some(mapping) = anonymous(thread.pthread).filter(|&mapping| has_guard(mapping)) {
+            let is_other = thread.native_id.is_some() && thread.native_id != first;
+            let mapping = anonymous(thread.pthread).filter(|&m| is_other || has_guard(m));
+            if let Some(mapping) = mapping {
                 stacks.push(mapping.start..upper_end(thread.pthread, mapping));
             }
         }
@@ -437,8 +441,12 @@ impl Stacks {
                 stacks.push(mapping.start..end);
             }
         }
-        stacks.sort_by_key(|range| range.start);
-        stacks.dedup_by(|next, last| next.start < last.end);
+        stacks.sort_by_key(|stack| stack.end);
+        let mut last = 0;
+        for stack in &mut stacks {
+            stack.start = stack.start.max(last).min(stack.end);
+            last = stack.end;
+        }
         Stacks(stacks)
     }
 }

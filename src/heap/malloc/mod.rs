@@ -214,19 +214,9 @@ fn mapped(
     let mut nothing: Vec<Range<u64>> = taken.iter().chain(arenas).cloned().collect();
     nothing.sort_by_key(|range| range.start);
     let mut found = Vec::new();
-    for resident in &residency.mappings {
-        let mapping = &resident.mapping;
-        let is_candidate = mapping.inode == 0
-            && mapping.readable
-            && mapping.writable
-            && !mapping.shared
-            && !mapping.brk
-            && resident.special.is_empty();
-        if !is_candidate {
-            continue;
-        }
-        let mut page = mapping.start;
-        while page < mapping.end {
+    for run in anonymous_runs(residency) {
+        let mut page = run.start;
+        while page < run.end {
             let other = nothing.partition_point(|range| range.end <= page);
             match nothing.get(other) {
                 Some(other) if other.start <= page => {
@@ -235,7 +225,7 @@ fn mapped(
                 }
                 _ => {}
             }
-            let limit = nothing.get(other).map_or(mapping.end, |o| o.start.min(mapping.end));
+            let limit = nothing.get(other).map_or(run.end, |o| o.start.min(run.end));
             match mapped_chunk(capture, page).filter(|&end| end <= limit) {
                 Some(end) => {
                     found.push(page..end);
@@ -246,6 +236,27 @@ fn mapped(
         }
     }
     found
+}
+
+/// Where there is anonymous memory, other than `[heap]`. The kernel may split what is one block into several
+/// mappings, as for the huge pages that numpy asks for.
+fn anonymous_runs(residency: &Residency) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for resident in &residency.mappings {
+        let mapping = &resident.mapping;
+        let is_candidate = mapping.inode == 0
+            && mapping.readable
+            && mapping.writable
+            && !mapping.shared
+            && !mapping.brk
+            && resident.special.is_empty();
+        match runs.last_mut() {
+            _ if !is_candidate => {}
+            Some(last) if last.end == mapping.start => last.end = mapping.end,
+            _ => runs.push(mapping.start..mapping.end),
+        }
+    }
+    runs
 }
 
 /// The end of the chunk that begins at this page, if one with a mapping of its own does.
