@@ -71,6 +71,13 @@ fn mem(target: &Target) -> Result<Value, Failed> {
     Ok(document)
 }
 
+/// The resident set, as the kernel has it, in bytes.
+fn resident(target: &Target) -> Result<u64, Failed> {
+    let statm = fs::read_to_string(format!("/proc/{}/statm", target.pid()))?;
+    let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("statm")?;
+    Ok(4096 * pages)
+}
+
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("no number: {value}"))
 }
@@ -113,9 +120,7 @@ fn parts_add_up_to_the_resident_set(interpreter: &'static Interpreter) -> Result
     // To read a page of a file maps it, so that the first look can make the set a little larger.
     mem(&target)?;
     let document = mem(&target)?;
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm"))?;
-    let resident: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("statm")?;
-    assert_eq!(number(&document["rss_bytes"]), 4096 * resident);
+    assert_eq!(number(&document["rss_bytes"]), resident(&target)?);
     assert_eq!(document["malloc_unread_bytes"], 0);
     kill(Pid::from_raw(pid), Signal::SIGCONT)?;
     target.assert_healthy();
@@ -178,9 +183,9 @@ fn what_would_come_back_comes_back(interpreter: &'static Interpreter) -> Result<
     let mut target = Target::start(interpreter, "memory_of_kinds", &["retained"]);
     target.ask("make");
     let before = mem(&target)?;
-    let rss = number(&target.ask("rss"));
+    let rss = resident(&target)?;
     target.ask("trim");
-    let came_back = rss.saturating_sub(number(&target.ask("rss")));
+    let came_back = rss.saturating_sub(resident(&target)?);
     assert_close(number(&before["trimmable_bytes"]), came_back, "trimmable", &before);
     assert!(came_back > 30 * MIB);
     let after = mem(&target)?;
