@@ -103,14 +103,14 @@ impl Turns {
     /// come last now.
     pub fn observe(&mut self, turn: &Turn, stops: &[u64], outcome: Outcome) {
         self.spend(outcome.stops, outcome.still);
-        let still = outcome.still.as_secs_f64();
-        let bearable = outcome.lasted.mul_f64(WANTED_STILL.as_secs_f64() / still.max(1e-6));
+        let each = outcome.still.as_secs_f64() / outcome.stops.max(1) as f64;
+        let wanted = WANTED.min(WANTED_STILL.as_secs_f64() / each.max(1e-6));
         for (&word, &stops) in turn.words.iter().zip(stops) {
             let place = self.queue.iter().position(|entry| entry.word == word);
             let Some(mut entry) = place.and_then(|place| self.queue.remove(place)) else {
                 continue;
             };
-            let fitting = bearable.min(outcome.lasted.mul_f64(WANTED / stops.max(1) as f64));
+            let fitting = outcome.lasted.mul_f64(wanted / stops.max(1) as f64);
             // What was seen in a moment says little about longer ones.
             entry.length = fitting.min(entry.length.saturating_mul(4)).clamp(SHORTEST, LONGEST);
             self.queue.push_back(entry);
