@@ -62,12 +62,10 @@ pub struct Turn {
 pub struct Outcome {
     /// How long it lasted, in the target's own time.
     pub lasted: Duration,
-    /// Stops, those for arming included.
+    /// How often a thread was stopped.
     pub stops: u64,
-    /// How long they took.
+    /// How long that took.
     pub still: Duration,
-    /// How long of that it took to arm.
-    pub arming: Duration,
 }
 
 impl Turns {
@@ -104,9 +102,8 @@ impl Turns {
     /// Takes note of how a turn went; `stops` says how often each of its words was stopped at. They
     /// come last now.
     pub fn observe(&mut self, turn: &Turn, stops: &[u64], outcome: Outcome) {
-        self.stops -= outcome.stops as f64;
-        self.still -= outcome.still.as_secs_f64();
-        let still = outcome.still.saturating_sub(outcome.arming).as_secs_f64();
+        self.spend(outcome.stops, outcome.still);
+        let still = outcome.still.as_secs_f64();
         let all = stops.iter().sum::<u64>().max(1) as f64;
         for (&word, &stops) in turn.words.iter().zip(stops) {
             let place = self.queue.iter().position(|entry| entry.word == word);
@@ -121,6 +118,12 @@ impl Turns {
             entry.length = fitting.min(entry.length.saturating_mul(4)).clamp(SHORTEST, LONGEST);
             self.queue.push_back(entry);
         }
+    }
+
+    /// Threads were stopped so often and stood still for so long.
+    pub fn spend(&mut self, stops: u64, still: Duration) {
+        self.stops -= stops as f64;
+        self.still -= still.as_secs_f64();
     }
 
     /// A word is not watched any longer.
@@ -171,7 +174,6 @@ mod tests {
                 lasted: Duration::from_secs_f64(lasted),
                 stops: all,
                 still: Duration::from_secs_f64(stopped),
-                arming: Duration::ZERO,
             };
             turns.observe(&turn, &stops, outcome);
             turns.earn(Duration::from_secs_f64(lasted + stopped));

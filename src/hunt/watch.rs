@@ -269,7 +269,7 @@ impl Watcher {
             outcome: Outcome::default(),
             begun,
         };
-        self.arm_all(&mut open)?;
+        self.arm_all()?;
         for place in 0..count {
             let number = open.turn.words.get(place).copied();
             let value = number.and_then(|number| self.value(number));
@@ -280,37 +280,35 @@ impl Watcher {
                 *last = value;
             }
         }
-        open.outcome.arming = open.outcome.still;
         open.begun = Instant::now();
         Ok(open)
     }
 
     /// Arms the threads that are not armed yet.
-    fn arm_all(&mut self, open: &mut Open) -> Result<(), Trouble> {
+    fn arm_all(&mut self) -> Result<(), Trouble> {
         for tid in self.target.tracees.threads() {
-            self.arm(tid, open)?;
+            self.breakpoints.arm(&mut self.target.tracees, tid, &mut || 0)?;
         }
+        self.pay_for_halts();
         Ok(())
     }
 
-    fn arm(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
-        let begun = Instant::now();
-        self.breakpoints.arm(&mut self.target.tracees, tid, &mut || 0)?;
-        if !self.breakpoints.can_skip() {
-            let stopped = begun.elapsed();
-            // The other stop is that which disarms.
-            open.outcome.stops += 2;
-            open.outcome.still += stopped * 2;
-            self.note_stop(stopped);
-            self.note_stop(stopped);
+    /// Threads were halted to be armed or disarmed.
+    fn pay_for_halts(&mut self) {
+        let halts = self.breakpoints.take_halts();
+        if halts.number == 0 {
+            return;
         }
-        Ok(())
+        let still = halts.held + self.waking * halts.number;
+        self.turns.spend(halts.number.into(), still);
+        self.note_stops(halts.number.into(), still);
     }
 
     fn close(&mut self, open: Option<Open>) -> Result<(), Trouble> {
         let Some(mut open) = open else { return Ok(()) };
         loop {
             self.breakpoints.disarm(&mut self.target.tracees)?;
+            self.pay_for_halts();
             // Hits that came before the end belong to the turn.
             while let Some(event) = self.target.tracees.next_event()? {
                 self.during_turn(event, &mut open)?;
@@ -333,7 +331,7 @@ impl Watcher {
         reports: &mut Outbox,
     ) -> Result<bool, Trouble> {
         loop {
-            let still = open.outcome.still.saturating_sub(open.outcome.arming);
+            let still = open.outcome.still;
             open.outcome.lasted = open.begun.elapsed().saturating_sub(still);
             let left = open.turn.length.saturating_sub(open.outcome.lasted);
             let is_much =
@@ -352,7 +350,7 @@ impl Watcher {
                 }
             }
             if self.check_sometimes(reports)? {
-                self.arm_all(open)?;
+                self.arm_all()?;
             }
         }
     }
@@ -385,7 +383,7 @@ impl Watcher {
         if let Some(stops) = spot.and_then(|spot| open.stops.get_mut(spot)) {
             *stops += 1;
         }
-        self.note_stop(stopped);
+        self.note_stops(1, stopped);
         open.hits.extend(hit);
         Ok(resumed?)
     }
@@ -425,11 +423,11 @@ impl Watcher {
         is_instance(process, &python.layout, instance.address, word.object)
     }
 
-    fn note_stop(&mut self, stopped: Duration) {
+    fn note_stops(&mut self, number: u64, stopped: Duration) {
         let nanoseconds = stopped.as_nanos() as u64;
-        self.news.stops += 1;
+        self.news.stops += number;
         self.news.still += nanoseconds;
-        self.news.longest = self.news.longest.max(nanoseconds);
+        self.news.longest = self.news.longest.max(nanoseconds / number.max(1));
     }
 
     /// Compares the stops of a turn with what the kernel says of them, where it does.

@@ -106,7 +106,8 @@ pub fn growth_word<M: Memory>(
     };
     let address = at(object, offset);
     // Immortal objects are not counted (from 3.12 on, where half a word counts).
-    if length == 4 && memory.i32(address).ok()? < 0 || !address.is_multiple_of(length.into()) {
+    let is_immortal = length == 4 && memory.i32(address).ok()? < 0;
+    if is_immortal || !address.is_multiple_of(length.into()) {
         return None;
     }
     let kind = type_of(memory, layout, object).ok()?;

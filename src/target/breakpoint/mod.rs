@@ -16,6 +16,7 @@ pub mod perf;
 pub mod registers;
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::tracees::Tracees;
 use perf::PerfBreakpoints;
@@ -99,6 +100,22 @@ pub struct Interruptions {
     /// Threads that had no processor when they were armed, and when they had one again. Whether they
     /// were asleep till then or ready to run is not known.
     pub returns: Vec<(i32, u64)>,
+}
+
+/// How often threads were halted to be armed or disarmed, and how long they were held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Halts {
+    /// How often.
+    pub number: u32,
+    /// From when we knew that they had stopped to when they were let go, all together.
+    pub held: Duration,
+}
+
+impl Halts {
+    fn add(&mut self, halted: Instant) {
+        self.number += 1;
+        self.held += halted.elapsed();
+    }
 }
 
 /// Breakpoints at the same spots in any number of threads, set in either way.
@@ -217,6 +234,14 @@ impl Breakpoints {
         match self {
             Breakpoints::Perf(perf) => Some(perf.hits()),
             Breakpoints::Registers(_) => None,
+        }
+    }
+
+    /// How threads were held since the last call, to be armed or disarmed.
+    pub fn take_halts(&mut self) -> Halts {
+        match self {
+            Breakpoints::Perf(_) => Halts::default(),
+            Breakpoints::Registers(registers) => registers.take_halts(),
         }
     }
 

@@ -6,10 +6,11 @@
 //! `execve`. An armed thread that loses its tracer is killed by its next hit, so windows are short.
 
 use std::io;
+use std::time::Instant;
 
 use rustc_hash::FxHashSet;
 
-use super::Spot;
+use super::{Halts, Spot};
 use crate::target::tracees::Tracees;
 
 /// Debug registers at the same spots in any number of threads.
@@ -17,6 +18,7 @@ use crate::target::tracees::Tracees;
 pub struct RegisterBreakpoints {
     spots: Vec<Spot>,
     armed: FxHashSet<i32>,
+    halts: Halts,
 }
 
 impl RegisterBreakpoints {
@@ -26,8 +28,11 @@ impl RegisterBreakpoints {
         tracees: &mut Tracees,
         tid: i32,
     ) -> io::Result<RegisterBreakpoints> {
-        let mut registers =
-            RegisterBreakpoints { spots: spots.to_vec(), armed: FxHashSet::default() };
+        let mut registers = RegisterBreakpoints {
+            spots: spots.to_vec(),
+            armed: FxHashSet::default(),
+            halts: Halts::default(),
+        };
         if !registers.arm(tracees, tid)? {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -50,6 +55,7 @@ impl RegisterBreakpoints {
         if tracees.is_suspended(tid) || !tracees.halt(tid)? {
             return Ok(false);
         }
+        let halted = Instant::now();
         let set = machine::set(tid, &self.spots);
         match &set {
             Ok(()) => {
@@ -59,6 +65,7 @@ impl RegisterBreakpoints {
             Err(_) => drop(machine::clear(tid, self.spots.len())),
         }
         tracees.resume(tid)?;
+        self.halts.add(halted);
         set.map(|()| true)
     }
 
@@ -74,11 +81,18 @@ impl RegisterBreakpoints {
                 }
                 continue;
             }
+            let halted = Instant::now();
             machine::clear(tid, spots)?;
             tracees.resume(tid)?;
+            self.halts.add(halted);
         }
         self.armed = left;
         Ok(())
+    }
+
+    /// How threads were held since the last call.
+    pub fn take_halts(&mut self) -> Halts {
+        std::mem::take(&mut self.halts)
     }
 
     /// Whether some thread is still armed.
