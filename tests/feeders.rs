@@ -21,8 +21,10 @@ use support::{Interpreter, Target, cases, wait_until};
 
 /// Set in the environment of a process that only watches, until it is killed.
 const WATCHER: &str = "LEAKSPY_TEST_WATCHER";
-/// For how long is watched at most.
+/// For how long many holders are watched at most, and for how long one, of which so many hits are wanted.
 const AT_MOST: Duration = Duration::from_secs(10);
+const UNTIL_SEEN: Duration = Duration::from_secs(60);
+const WANTED: u64 = 200;
 /// How often a process that watches is killed, and when the last time is.
 const KILLS: usize = 10;
 const LAST_MOMENT: Duration = Duration::from_millis(300);
@@ -55,7 +57,7 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     // With so many at once, and more stops than anybody should have to bear, it takes seconds.
     let limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
     let before = target.ask("fed");
-    let outcome = watch(&target, &addresses, way, limits, |watching| watching.is_settled())?;
+    let outcome = watch(&target, &addresses, way, limits, AT_MOST, Watching::is_settled)?;
     target.assert_healthy();
     assert_eq!(outcome.way, Some(way));
     let after = target.ask("fed");
@@ -108,7 +110,8 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let holders = target.ask("holders");
     let list = address(&holders["list"]);
     let limits = WatchOptions::default().limits;
-    let outcome = watch(&target, &[list], way, limits, |watching| watching.hits(0) >= 200)?;
+    let enough = |watching: &Watching| watching.hits(0) >= WANTED;
+    let outcome = watch(&target, &[list], way, limits, UNTIL_SEEN, enough)?;
     target.assert_healthy();
     let fed = outcome.findings.first().ok_or("no finding")?;
     let mut by_line = BTreeMap::new();
@@ -116,8 +119,8 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
         let line = feeder.stack.first().and_then(|frame| frame.line);
         *by_line.entry(line).or_insert(0) += feeder.hits;
     }
-    // Of 100 hits or more, a quarter each: three standard deviations.
-    assert!(fed.hits >= 100, "{}", fed.hits);
+    // Of 200 hits or more, a quarter each: four standard deviations.
+    assert!(fed.hits >= WANTED, "{}", fed.hits);
     let quarter = |hits: u64| (hits as f64 / fed.hits as f64 - 0.25).abs() < 0.13;
     assert!(by_line.len() == 4 && by_line.values().all(|&hits| quarter(hits)), "{by_line:?}");
     Ok(())
@@ -167,11 +170,12 @@ fn watch(
     addresses: &[u64],
     way: Way,
     limits: Limits,
+    at_most: Duration,
     is_enough: impl Fn(&Watching) -> bool,
 ) -> Result<Outcome, Failed> {
     let mut watching = start(target.pid(), addresses, way, limits)?;
     let begun = Instant::now();
-    while begun.elapsed() < AT_MOST && !watching.has_ended() && !is_enough(&watching) {
+    while begun.elapsed() < at_most && !watching.has_ended() && !is_enough(&watching) {
         watching.step(Duration::from_millis(50))?;
     }
     // Instances that have just been made are to show whether they stay.
