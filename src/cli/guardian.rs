@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 
-use crate::hunt::watch;
+use crate::hunt::{follow, watch};
 use crate::profile::outbox::Outbox;
 use crate::profile::sampler;
 use crate::target::guardian::{Work, become_guardian, go_first};
@@ -42,6 +42,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             go_first();
             let request = serde_json::from_str(&request)?;
             watch::serve(&request, control.as_fd(), &mut Outbox::new(reports)?)?;
+        }
+        Work::Follow => {
+            go_first();
+            let request = serde_json::from_str(&request)?;
+            follow::serve(&request, control.as_fd(), &mut Outbox::new(reports)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -5,24 +5,20 @@
 //! while its code objects are still there. Instances of a class come and go where they are made for a
 //! moment only, so each is looked at again after a while: those that stay count.
 
-use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
 
-use super::messages::{Hit, Limits, Message, News, Request};
+use super::guarded::{Guarded, WatchError};
+use super::messages::{Hit, Limits, News, Request};
 use super::newborn::is_instance;
 use super::tally::Tally;
 use super::words::Word;
-use crate::profile::messages::End;
 use crate::profile::recording::Pauses;
 use crate::python::{CodeCache, Frame, Python, RawStack};
 use crate::target::breakpoint::Way;
-use crate::target::{Process, ProcessError, guardian};
+use crate::target::{Process, guardian};
 
 /// When an instance is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -57,35 +53,6 @@ impl Default for WatchOptions {
     }
 }
 
-/// Why words cannot be watched.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// The process cannot be observed.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// The guardian could not be started or reached.
-    #[error("cannot start the process that watches: {0}")]
-    Guardian(#[source] io::Error),
-    /// A thread may not be traced.
-    #[error("tracing thread {tid} is not permitted")]
-    Denied {
-        /// The thread.
-        tid: i32,
-    },
-    /// No hardware breakpoints are to be had.
-    #[error("{why}")]
-    NoBreakpoints {
-        /// What the kernel said.
-        why: String,
-    },
-    /// Watching failed in another way.
-    #[error("watching failed: {why}")]
-    Failed {
-        /// How.
-        why: String,
-    },
-}
-
 /// Words being watched.
 #[derive(Debug)]
 pub struct Watching {
@@ -96,17 +63,10 @@ pub struct Watching {
     findings: Vec<Vec<usize>>,
     tallies: Vec<Tally>,
     gone: FxHashSet<usize>,
-    guardian: Child,
-    control: Option<ChildStdin>,
-    receiver: Receiver<Message>,
-    way: Option<Way>,
-    end: Option<End>,
+    guarded: Guarded,
     begun: Instant,
     code: CodeCache,
     raw: RawStack,
-    stops: u64,
-    still: u64,
-    longest: u64,
 }
 
 /// What watching came to.
@@ -160,12 +120,6 @@ impl Watching {
         let (pid, started) = (process.pid(), process.started());
         let process = Process::open(pid)?;
         let (words, findings) = distinct(watched);
-        let mut guardian = guardian::spawn(&options.guardian, guardian::Work::Watch)
-            .map_err(WatchError::Guardian)?;
-        let (Some(mut control), Some(reports)) = (guardian.stdin.take(), guardian.stdout.take())
-        else {
-            return Err(WatchError::Guardian(io::ErrorKind::BrokenPipe.into()));
-        };
         let request = Request {
             pid,
             started,
@@ -173,11 +127,7 @@ impl Watching {
             words: words.clone(),
             limits: options.limits,
         };
-        let mut line = serde_json::to_vec(&request).map_err(|e| WatchError::Guardian(e.into()))?;
-        line.push(b'\n');
-        control.write_all(&line).map_err(WatchError::Guardian)?;
-        let (sender, receiver) = channel();
-        thread::spawn(move || pass_on(reports, &sender));
+        let guarded = Guarded::start(&options.guardian, guardian::Work::Watch, &request)?;
         Ok(Watching {
             process,
             python: python.clone(),
@@ -185,17 +135,10 @@ impl Watching {
             findings,
             tallies: watched.iter().map(|_| Tally::default()).collect(),
             gone: FxHashSet::default(),
-            guardian,
-            control: Some(control),
-            receiver,
-            way: None,
-            end: None,
+            guarded,
             begun: Instant::now(),
             code: CodeCache::new(),
             raw: RawStack::default(),
-            stops: 0,
-            still: 0,
-            longest: 0,
         })
     }
 
@@ -205,12 +148,8 @@ impl Watching {
         let until = Instant::now() + timeout;
         while !self.has_ended() {
             let left = until.saturating_duration_since(Instant::now());
-            match self.receiver.recv_timeout(left) {
-                Ok(message) => self.take(message)?,
-                Err(RecvTimeoutError::Timeout) => break,
-                // Its last word was the end.
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
+            let Some(news) = self.guarded.next(left)? else { break };
+            self.take_news(news);
         }
         let before = self.begun.elapsed().saturating_sub(LOOK_AGAIN);
         self.look_again(before);
@@ -219,7 +158,7 @@ impl Watching {
 
     /// Whether watching has begun: until then nothing can be seen.
     pub fn has_begun(&self) -> bool {
-        self.way.is_some()
+        self.guarded.way().is_some()
     }
 
     /// How many growths of a finding were seen so far.
@@ -241,12 +180,12 @@ impl Watching {
 
     /// Whether nothing more will come: the guardian was asked to end, or the target has.
     pub fn has_ended(&self) -> bool {
-        self.end.is_some()
+        self.guarded.has_ended()
     }
 
     /// Asks the guardian to let the process go. Go on with [`Watching::step`] until it has.
     pub fn stop(&mut self) {
-        self.control = None;
+        self.guarded.stop();
     }
 
     /// What it came to.
@@ -256,43 +195,15 @@ impl Watching {
         if self.begun.elapsed() < LOOK_AGAIN * 2 {
             self.look_again(Duration::MAX);
         }
-        let mean = self.still.checked_div(self.stops).unwrap_or_default();
         Outcome {
-            way: self.way,
-            stops: self.stops,
-            pauses: Pauses {
-                mean: Duration::from_nanos(mean),
-                max: Duration::from_nanos(self.longest),
-                total: Duration::from_nanos(self.still),
-            },
+            way: self.guarded.way(),
+            stops: self.guarded.stops(),
+            pauses: self.guarded.pauses(),
             findings: self.tallies.drain(..).map(Tally::into_fed).collect(),
         }
     }
 
-    fn take(&mut self, message: Message) -> Result<(), WatchError> {
-        match message {
-            Message::Started { way } => self.way = Some(way),
-            Message::News(news) => self.take_news(news),
-            Message::Ended(end) => {
-                self.control = None;
-                self.end = Some(end.clone());
-                // It has said its last word; waiting only collects it.
-                let _ = self.guardian.wait();
-                match end {
-                    End::Asked | End::TargetEnded | End::Replaced => {}
-                    End::Denied { tid } => return Err(WatchError::Denied { tid }),
-                    End::NoBreakpoints { why } => return Err(WatchError::NoBreakpoints { why }),
-                    End::Failed { why } => return Err(WatchError::Failed { why }),
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn take_news(&mut self, news: News) {
-        self.stops += news.stops;
-        self.still += news.still;
-        self.longest = self.longest.max(news.longest);
         self.gone.extend(news.gone);
         for hit in news.hits {
             self.take_hit(hit);
@@ -328,14 +239,6 @@ impl Watching {
     }
 }
 
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.control = None;
-        // Its last word is not waited for, but that it has let go is.
-        let _ = self.guardian.wait();
-    }
-}
-
 /// The words of all findings, each once, and the findings that each belongs to.
 fn distinct(watched: &[Watched]) -> (Vec<Word>, Vec<Vec<usize>>) {
     let mut words: Vec<Word> = Vec::new();
@@ -356,18 +259,4 @@ fn distinct(watched: &[Watched]) -> (Vec<Word>, Vec<Vec<usize>>) {
         }
     }
     (words, findings)
-}
-
-/// Passes on what the guardian says, until its last word.
-fn pass_on(reports: ChildStdout, sender: &Sender<Message>) {
-    for line in BufReader::new(reports).lines() {
-        let Ok(message) = line.and_then(|line| Ok(serde_json::from_str(&line)?)) else { break };
-        let is_last = matches!(message, Message::Ended(_));
-        if sender.send(message).is_err() || is_last {
-            return;
-        }
-    }
-    let why = "the process that watches ended before its time".into();
-    // Nobody waits for it any more if this fails.
-    let _ = sender.send(Message::Ended(End::Failed { why }));
 }

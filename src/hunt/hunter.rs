@@ -6,9 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::feeders::{Outcome, WatchError, WatchOptions, Watched, Watching};
+use super::feeders::{Outcome, WatchOptions, Watched, Watching};
 use super::finding::{Feeder, Finding, LeakKind};
+use super::guarded::WatchError;
 use super::native::native;
+use super::native_feeders::Following;
 use super::snapshot::Snapshot;
 use super::suspects::{Key, Suspect, suspects};
 use super::trend::{Series, confidence};
@@ -16,6 +18,7 @@ use super::verdict::{Standstill, Verdict};
 use super::words::{Meaning, Word, growth_word};
 use crate::heap::{Analysis, CaptureOptions, HeapError};
 use crate::memory::Memory;
+use crate::profile::recording::Pauses;
 use crate::python::{Origin, Python};
 use crate::target::breakpoint::Way;
 use crate::target::{Process, ProcessError};
@@ -95,6 +98,11 @@ pub struct Hunter {
     watching: Option<Watching>,
     watched_since: Option<Duration>,
     outcome: Option<Outcome>,
+    /// When the turn of native memory comes, if it grows.
+    follow_from: Option<Duration>,
+    following: Option<Following>,
+    native_feeders: Vec<Feeder>,
+    follow_pauses: Pauses,
     trouble: Option<WatchError>,
     resident: Series,
     last_read: Option<Instant>,
@@ -124,6 +132,10 @@ impl Hunter {
             watching: None,
             watched_since: None,
             outcome: None,
+            follow_from: None,
+            following: None,
+            native_feeders: Vec::new(),
+            follow_pauses: Pauses::default(),
             trouble: None,
             resident: Vec::new(),
             last_read: None,
@@ -174,16 +186,14 @@ impl Hunter {
             self.read();
         }
         let rest = tick.min(left).min(READ_EVERY);
-        match &mut self.watching {
-            Some(watching) => {
-                if let Err(error) = watching.step(rest) {
-                    self.trouble = Some(error);
-                    self.watching = None;
-                } else if watching.is_settled() || watching.has_ended() {
-                    self.stop_watching();
-                }
-            }
-            None => std::thread::sleep(rest),
+        if self.watching.is_some() {
+            self.go_on_watching(rest);
+        } else if self.following.as_ref().is_some_and(|following| !following.has_ended()) {
+            self.go_on_following(rest);
+        } else if self.follow_from.take().is_some() {
+            self.follow();
+        } else {
+            std::thread::sleep(rest);
         }
         Ok(())
     }
@@ -211,12 +221,16 @@ impl Hunter {
         }
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();
         let watch = self.outcome.as_ref().map(|outcome| outcome.pauses).unwrap_or_default();
+        let watches = [watch, self.follow_pauses].into_iter();
         let pauses = self.snapshots.iter().map(|it| it.totals.paused);
+        let seconds_of = |pause: Duration| pause.as_secs_f64();
         let mut findings: Vec<Finding> =
             self.suspects.iter().filter_map(|it| self.told(it)).collect();
         let has_threads = self.suspects.iter().any(|it| it.key == Key::Threads && it.is_steady);
         if !has_threads {
-            findings.extend(native(&self.snapshots, &self.resident));
+            let native = native(&self.snapshots, &self.resident);
+            let feeders = self.native_feeders.clone();
+            findings.extend(native.map(|finding| Finding { feeders, ..finding }));
         }
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s));
@@ -230,8 +244,12 @@ impl Hunter {
             captures: self.snapshots.len() as u32,
             complete: self.complete,
             pause_s: Standstill {
-                max: pauses.clone().max().unwrap_or_default().max(watch.max).as_secs_f64(),
-                total: (pauses.sum::<Duration>() + watch.total).as_secs_f64(),
+                max: pauses
+                    .clone()
+                    .chain(watches.clone().map(|it| it.max))
+                    .max()
+                    .map_or(0.0, seconds_of),
+                total: pauses.chain(watches.map(|it| it.total)).map(seconds_of).sum(),
             },
             objects: last.totals.heap.objects.into(),
             bytes: last.totals.heap.bytes,
@@ -284,6 +302,7 @@ impl Hunter {
     /// Looks at the heap.
     fn look(&mut self) -> Result<(), HuntError> {
         self.stop_watching();
+        self.stop_following();
         let begun = Instant::now();
         let at = self.began.elapsed();
         let heap = match Analysis::of(&self.process, &self.python, &self.options.capture) {
@@ -292,6 +311,9 @@ impl Hunter {
             Err(error) => return Err(error.into()),
         };
         self.snapshots.push(Snapshot::of(&heap, at));
+        if let Some(mut following) = self.following.take() {
+            self.native_feeders = following.feeders(&heap).iter().map(feeder).collect();
+        }
         if self.snapshots.len() >= FEWEST_LOOKS {
             self.suspects = suspects(&heap, &self.python, &self.snapshots);
             self.suspects.truncate(MOST);
@@ -303,10 +325,15 @@ impl Hunter {
         }
         if self.snapshots.len() == FEWEST_LOOKS {
             self.watched = self.suspects.iter().map(|it| self.trail(it, &heap)).collect();
-
             drop(heap);
-            self.watched_since = Some(self.began.elapsed());
+            let since = self.began.elapsed();
+            self.watched_since = Some(since);
             self.watch();
+            if native(&self.snapshots, &self.resident).is_some() {
+                // Who feeds the others may be known before.
+                let left = self.next_look().saturating_sub(since);
+                self.follow_from = Some(since + left / 2);
+            }
         }
         Ok(())
     }
@@ -332,6 +359,51 @@ impl Hunter {
             Ok(watching) => self.watching = Some(watching),
             Err(error) => self.trouble = Some(error),
         }
+    }
+
+    fn go_on_watching(&mut self, rest: Duration) {
+        let Some(watching) = &mut self.watching else { return };
+        if let Err(error) = watching.step(rest) {
+            self.trouble = Some(error);
+            self.watching = None;
+            return;
+        }
+        let is_for_others = self.follow_from.is_some_and(|from| self.began.elapsed() >= from);
+        if watching.is_settled() || watching.has_ended() || is_for_others {
+            self.stop_watching();
+        }
+    }
+
+    /// Begins to follow the calls of the C library's allocator.
+    fn follow(&mut self) {
+        let options = WatchOptions { way: self.options.way, ..WatchOptions::default() };
+        match Following::start(&self.process, &self.python, &options) {
+            Ok(following) => self.following = following,
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    fn go_on_following(&mut self, rest: Duration) {
+        let Some(following) = &mut self.following else { return };
+        if let Err(error) = following.step(rest) {
+            self.trouble = Some(error);
+            self.following = None;
+        } else if following.is_settled() {
+            self.stop_following();
+        }
+    }
+
+    /// Lets the target go; the blocks are still to be looked at.
+    fn stop_following(&mut self) {
+        let Some(following) = &mut self.following else { return };
+        following.stop();
+        while !following.has_ended() {
+            if let Err(error) = following.step(READ_EVERY) {
+                self.trouble = Some(error);
+                break;
+            }
+        }
+        self.follow_pauses = following.pauses();
     }
 
     /// Lets the target go, and keeps what was seen.
@@ -369,6 +441,7 @@ impl Hunter {
 
     fn end(&mut self) -> Result<(), HuntError> {
         self.stop_watching();
+        self.stop_following();
         self.is_over = true;
         Ok(())
     }

@@ -26,6 +26,34 @@ pub struct Request {
     pub limits: Limits,
 }
 
+/// What a guardian is to do that follows allocations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FollowRequest {
+    /// The process.
+    pub pid: i32,
+    /// When that process started, in clock ticks since boot.
+    pub started: u64,
+    /// How to set breakpoints; `None`: the first way that works.
+    pub way: Option<Way>,
+    /// Where the C library's functions are.
+    pub functions: Functions,
+    /// How much the target can bear.
+    pub limits: Limits,
+}
+
+/// Functions of the C library, by their addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Functions {
+    /// `malloc(size)`.
+    pub malloc: u64,
+    /// `calloc(count, size)`.
+    pub calloc: u64,
+    /// `realloc(block, size)`.
+    pub realloc: u64,
+    /// `aligned_alloc(alignment, size)`.
+    pub aligned_alloc: u64,
+}
+
 /// How much watching may cost the target.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
@@ -54,6 +82,8 @@ pub enum Message {
 pub struct News {
     /// The growths, in order.
     pub hits: Vec<Hit>,
+    /// The blocks that were allocated, in order.
+    pub blocks: Vec<Block>,
     /// Words whose object is no more, by their places in the request. They are not watched any longer.
     pub gone: Vec<usize>,
     /// How often a thread was stopped.
@@ -62,6 +92,19 @@ pub struct News {
     pub still: u64,
     /// For how long at most, in nanoseconds.
     pub longest: u64,
+}
+
+/// A block that the C library has given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Block {
+    /// Its address.
+    pub address: u64,
+    /// How many bytes were asked for.
+    pub bytes: u64,
+    /// The Python stack, innermost first.
+    pub frames: Vec<RawFrame>,
+    /// Whether the stack is there to its outermost frame.
+    pub complete: bool,
 }
 
 /// One growth.

@@ -6,12 +6,17 @@
 //!
 //! Of an object that grows, one [word](words) changes at every growth. A process of its own
 //! [watches](watch) such words and [tells](messages) of each change with the stack that made it, and
-//! [feeders] are what becomes of that. The [`hunter`] leads through it all, to the [`verdict`].
+//! [feeders] are what becomes of that. For native memory, which has no such word, calls of the allocator
+//! are [followed](follow) instead ([`native_feeders`]). The [`hunter`] leads through it all, to the
+//! [`verdict`].
 
+mod budget;
 pub mod collector;
 pub mod feeders;
 pub mod finding;
+pub mod follow;
 pub mod growth;
+pub mod guarded;
 mod hints;
 pub mod hunter;
 mod judge;
@@ -19,10 +24,12 @@ mod kinds;
 pub mod messages;
 mod names;
 mod native;
+pub mod native_feeders;
 mod newborn;
 mod others;
 pub mod places;
 pub mod snapshot;
+mod survivors;
 pub mod suspects;
 mod tally;
 mod threads;

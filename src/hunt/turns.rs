@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::messages::Limits;
 
 /// The first turn of a word, of which nothing is known.
@@ -24,18 +25,14 @@ const WANTED: f64 = 32.0;
 const MOST: u64 = 256;
 /// For about so long a turn may hold threads still, and even if nothing was saved up.
 const WANTED_STILL: Duration = Duration::from_millis(4);
-/// What may be spent at once, after a while of rest: seconds of the long run.
-const SAVINGS: f64 = 2.0;
 
 /// Plans turns.
 #[derive(Debug)]
 pub struct Turns {
     queue: VecDeque<Entry>,
     spots: usize,
-    limits: Limits,
-    /// Stops that may be made, and seconds that they may take; negative if there were too many.
-    stops: f64,
-    still: f64,
+    /// What the target can bear.
+    pub budget: Budget,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,9 +71,7 @@ impl Turns {
         Turns {
             queue: (0..words).map(|word| Entry { word, length: FIRST }).collect(),
             spots: spots.max(1),
-            limits,
-            stops: limits.stops_per_s * SAVINGS,
-            still: limits.standstill * SAVINGS,
+            budget: Budget::new(limits),
         }
     }
 
@@ -93,16 +88,14 @@ impl Turns {
             words: members.iter().map(|entry| entry.word).collect(),
             length: members.iter().map(|entry| entry.length).min().unwrap_or(first.length),
             most_stops: MOST,
-            most_still: Duration::try_from_secs_f64(self.still)
-                .unwrap_or_default()
-                .max(WANTED_STILL),
+            most_still: self.budget.still().max(WANTED_STILL),
         })
     }
 
     /// Takes note of how a turn went; `stops` says how often each of its words was stopped at. They
     /// come last now.
     pub fn observe(&mut self, turn: &Turn, stops: &[u64], outcome: Outcome) {
-        self.spend(outcome.stops, outcome.still);
+        self.budget.spend(outcome.stops, outcome.still);
         let still = outcome.still.as_secs_f64();
         let all = stops.iter().sum::<u64>().max(1) as f64;
         for (&word, &stops) in turn.words.iter().zip(stops) {
@@ -120,37 +113,16 @@ impl Turns {
         }
     }
 
-    /// Threads were stopped so often and stood still for so long.
-    pub fn spend(&mut self, stops: u64, still: Duration) {
-        self.stops -= stops as f64;
-        self.still -= still.as_secs_f64();
-    }
-
     /// A word is not watched any longer.
     pub fn drop_word(&mut self, word: usize) {
         self.queue.retain(|entry| entry.word != word);
-    }
-
-    /// Time has passed.
-    pub fn earn(&mut self, time: Duration) {
-        let seconds = time.as_secs_f64();
-        let Limits { stops_per_s, standstill } = self.limits;
-        self.stops = (self.stops + stops_per_s * seconds).min(stops_per_s * SAVINGS);
-        self.still = (self.still + standstill * seconds).min(standstill * SAVINGS);
-    }
-
-    /// How long the target is to be left in peace now, on average.
-    pub fn debt(&self) -> Duration {
-        let stops = -self.stops / self.limits.stops_per_s;
-        let still = -self.still / self.limits.standstill;
-        // Limits of zero would be debts for ever.
-        Duration::try_from_secs_f64(stops.max(still).clamp(0.0, 60.0)).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hunt::budget::SAVINGS;
 
     const LIMITS: Limits = Limits { stops_per_s: 1000.0, standstill: 0.01 };
 
@@ -176,9 +148,9 @@ mod tests {
                 still: Duration::from_secs_f64(stopped),
             };
             turns.observe(&turn, &stops, outcome);
-            turns.earn(Duration::from_secs_f64(lasted + stopped));
-            let rest = turns.debt();
-            turns.earn(rest);
+            turns.budget.earn(Duration::from_secs_f64(lasted + stopped));
+            let rest = turns.budget.debt();
+            turns.budget.earn(rest);
             time += lasted + stopped + rest.as_secs_f64();
             still += stopped;
         }

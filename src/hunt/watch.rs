@@ -22,8 +22,9 @@ use super::words::{Meaning, Word};
 use super::young::Young;
 use crate::profile::messages::End;
 use crate::profile::outbox::Outbox;
+use crate::profile::trouble::{Trouble, last_word};
 use crate::python::RawStack;
-use crate::python::traced::{TraceError, TracedPython, has_ended};
+use crate::python::traced::TracedPython;
 use crate::target::breakpoint::{Breakpoints, MOST_SPOTS};
 use crate::target::ptrace;
 use crate::target::tracees::Event;
@@ -46,42 +47,13 @@ pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -
         Ok(mut watcher) => {
             let end = watcher.run(control, reports);
             watcher.target.let_go(&mut watcher.breakpoints);
-            match end {
-                Ok(end) => end,
-                Err(Trouble::NobodyListens(error)) => return Err(error),
-                Err(Trouble::End(End::Failed { .. }))
-                    if has_ended(request.pid, request.started) =>
-                {
-                    End::TargetEnded
-                }
-                Err(Trouble::End(end)) => end,
-            }
+            end
         }
-        Err(End::Failed { .. }) if has_ended(request.pid, request.started) => End::TargetEnded,
-        Err(end) => end,
+        Err(end) => Err(Trouble::End(end)),
     };
+    let end = last_word(end, request.pid, request.started)?;
     reports.post(&Message::Ended(end))?;
     reports.send_all()
-}
-
-/// Why watching cannot go on.
-enum Trouble {
-    /// The reports cannot be delivered.
-    NobodyListens(io::Error),
-    /// Anything else.
-    End(End),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        Trouble::End(End::Failed { why: error.to_string() })
-    }
-}
-
-impl From<TraceError> for Trouble {
-    fn from(error: TraceError) -> Trouble {
-        Trouble::End(error.into())
-    }
 }
 
 struct Watcher {
@@ -143,7 +115,7 @@ impl Watcher {
         let mut open: Option<Open> = None;
         loop {
             let next = self.turns.next();
-            let debt = self.turns.debt();
+            let debt = self.turns.budget.debt();
             let rest = debt.mul_f64(0.5 + self.random.f64());
             let goes_on = open.as_ref().is_some_and(|open| {
                 debt.is_zero() && next.as_ref().is_some_and(|next| next.words == open.turn.words)
@@ -165,7 +137,7 @@ impl Watcher {
             self.learn_waking(&this);
             self.take_over_hits(&mut this);
             self.turns.observe(&this.turn, &this.stops, this.outcome);
-            self.turns.earn(this.begun.elapsed());
+            self.turns.budget.earn(this.begun.elapsed());
             open = Some(this);
             if result? {
                 self.close(open.take())?;
@@ -190,7 +162,7 @@ impl Watcher {
             let left = duration.saturating_sub(begun.elapsed());
             let left = if for_ever { CHECK_EVERY } else { left };
             if left.is_zero() {
-                self.turns.earn(begun.elapsed());
+                self.turns.budget.earn(begun.elapsed());
                 return Ok(false);
             }
             if self.target.wait(control, left.min(self.until_next_look()))? {
@@ -300,7 +272,7 @@ impl Watcher {
             return;
         }
         let still = halts.held + self.waking * halts.number;
-        self.turns.spend(halts.number.into(), still);
+        self.turns.budget.spend(halts.number.into(), still);
         self.note_stops(halts.number.into(), still);
     }
 

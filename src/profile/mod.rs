@@ -23,6 +23,7 @@ pub mod tally;
 pub mod thread_names;
 pub mod traced;
 pub mod tree;
+pub mod trouble;
 pub mod why;
 
 pub use stacks::{By, Profile, Stack, Weight, process_root};

@@ -20,8 +20,9 @@ use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
 use super::outbox::Outbox;
+use super::trouble::{Trouble, last_word};
 use crate::python::RawStack;
-use crate::python::traced::{TraceError, TracedPython, has_ended};
+use crate::python::traced::TracedPython;
 use crate::target::Process;
 use crate::target::breakpoint::{Breakpoints, Way};
 use crate::target::tracees::Event;
@@ -43,37 +44,13 @@ pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -
         Ok(mut sampler) => {
             let end = sampler.run(control, reports);
             sampler.let_go();
-            match end {
-                Ok(end) => end,
-                Err(Trouble::NobodyListens(error)) => return Err(error),
-                Err(Trouble::End(end)) => end,
-            }
+            end
         }
-        Err(End::Failed { .. }) if has_ended(request.pid, request.started) => End::TargetEnded,
-        Err(end) => end,
+        Err(end) => Err(Trouble::End(end)),
     };
+    let end = last_word(end, request.pid, request.started)?;
     reports.post(&Message::Ended(end))?;
     reports.send_all()
-}
-
-/// Why sampling cannot go on.
-enum Trouble {
-    /// The reports cannot be delivered.
-    NobodyListens(io::Error),
-    /// Anything else.
-    End(End),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        Trouble::End(End::Failed { why: error.to_string() })
-    }
-}
-
-impl From<TraceError> for Trouble {
-    fn from(error: TraceError) -> Trouble {
-        Trouble::End(error.into())
-    }
 }
 
 struct Sampler {

@@ -140,6 +140,17 @@ impl TracedPython {
         self.python.copy_stack(&self.process, state, stack)
     }
 
+    /// Copies the stack of a thread that stands still, whether or not it holds the GIL: what it is made
+    /// of, nobody else changes.
+    pub fn copy_own_stack(&mut self, tid: i32, stack: &mut RawStack) -> Result<(), ReadError> {
+        if !self.states.contains_key(&tid) {
+            // What is wrong will be found out by those who check the threads.
+            let _ = self.take_up_threads();
+        }
+        let state = self.states.get(&tid).ok_or(ReadError::Unmapped { address: 0, length: 0 })?;
+        self.python.copy_stack(&self.process, state.address, stack)
+    }
+
     /// Forgets a thread that has ended.
     pub fn forget(&mut self, tid: i32) {
         self.states.remove(&tid);

@@ -111,10 +111,24 @@ fn write_finding(
         None | Some(0) => {}
         Some(others) => writeln!(out, "             and {others} other stacks")?,
     }
-    if finding.feeders.is_empty() {
-        writeln!(out, "   fed by    (nobody was seen)")?;
+    match &*finding.feeders {
+        [] => writeln!(out, "   fed by    (nobody was seen)")?,
+        feeders if finding.kind == LeakKind::Native => {
+            let blocks: u64 = feeders.iter().map(|feeder| feeder.hits).sum();
+            let error = 100.0 * error_of_share(blocks);
+            writeln!(
+                out,
+                "             estimated from {blocks} blocks that stayed; shares to ±{error:.0} %"
+            )?;
+        }
+        _ => {}
     }
     Ok(writeln!(out, "   likely    {}", finding.hint)?)
+}
+
+/// How far a share of so many that were drawn may be from the truth, at most: two standard deviations.
+fn error_of_share(drawn: u64) -> f64 {
+    (1.0 / (drawn.max(1) as f64).sqrt()).min(1.0)
 }
 
 /// A finding in a line: what piles up where, and the line of the user's own code behind it.

@@ -24,17 +24,20 @@ pub enum Work {
     Sample,
     /// Watches words being written.
     Watch,
+    /// Follows calls of the C library's allocator to their results.
+    Follow,
 }
 
 impl Work {
     /// All there is.
-    pub const ALL: [Work; 2] = [Work::Sample, Work::Watch];
+    pub const ALL: [Work; 3] = [Work::Sample, Work::Watch, Work::Follow];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Work::Sample => "sample",
             Work::Watch => "watch",
+            Work::Follow => "follow",
         }
     }
 }

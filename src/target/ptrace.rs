@@ -41,6 +41,14 @@ pub struct Registers {
     pub link: Option<u64>,
 }
 
+impl Registers {
+    /// What a function has returned, just after it has.
+    pub fn result(&self) -> u64 {
+        // rax and x0 are both the first by number.
+        self.general[0]
+    }
+}
+
 fn request(request: libc::c_uint, tid: i32, address: u64, data: u64) -> io::Result<i64> {
     // SAFETY: ptrace with integer arguments only; the kernel checks that `tid` is our tracee.
     let result = unsafe {

@@ -132,6 +132,11 @@ impl Tracees {
         matches!(self.threads.get(&tid), Some(State::Suspended | State::StoppedWhileSuspended))
     }
 
+    /// Whether we hold the thread still.
+    pub fn is_stopped(&self, tid: i32) -> bool {
+        matches!(self.threads.get(&tid), Some(State::Stopped | State::StoppedWhileSuspended))
+    }
+
     /// The traced threads.
     pub fn threads(&self) -> Vec<i32> {
         self.threads.keys().copied().collect()

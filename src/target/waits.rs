@@ -4,6 +4,7 @@
 //! nanoseconds of waiting for one, and how often it got one. A wait is counted when it is over.
 
 use std::fs;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
@@ -40,8 +41,19 @@ impl Waits {
     }
 }
 
+/// How long a thread has been on a processor so far; `None` where the kernel does not count, or the thread
+/// has ended.
+pub fn ran(process: &Process, tid: i32) -> Option<Duration> {
+    let path = format!("/proc/{}/task/{tid}/schedstat", process.pid());
+    number(&path, 0).map(Duration::from_nanos)
+}
+
 fn waited(path: &str) -> Option<u64> {
-    fs::read_to_string(path).ok()?.split(' ').nth(1)?.parse().ok()
+    number(path, 1)
+}
+
+fn number(path: &str, place: usize) -> Option<u64> {
+    fs::read_to_string(path).ok()?.split(' ').nth(place)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -52,6 +52,25 @@ pub(super) fn find(
     found
 }
 
+/// Whether a block, in a chunk of this size, waits in the list of a thread's cache, as far as one look at it
+/// tells: its first word leads to another of its size or to none, and its second is a key, which is cleared
+/// when it is given again. The key is the address of the cache from glibc 2.29 on, and random from 2.34 on.
+pub(super) fn waits(memory: &impl Memory, block: u64, size: u64) -> bool {
+    if size >= LEAST + ALIGNMENT * EXACT as u64 {
+        return false;
+    }
+    let size_of = |block: u64| Some(size_at(memory, block.checked_sub(HEADER)?)? & !FLAGS);
+    let is_link =
+        |link: u64| link == 0 || (link.is_multiple_of(ALIGNMENT) && size_of(link) == Some(size));
+    let is_cache =
+        |key: u64| size_of(key).is_some_and(|size| LAYOUTS.iter().any(|it| it.size() == size));
+    let words = memory.u64(block).ok().zip(memory.u64(block.wrapping_add(8)).ok());
+    words.is_some_and(|(link, key)| {
+        let is_in_list = is_link(link ^ (block >> 12)) || (is_link(link) && is_cache(key));
+        key != 0 && is_in_list
+    })
+}
+
 impl Layout {
     /// Bytes of the chunk that it is in.
     fn size(&self) -> u64 {

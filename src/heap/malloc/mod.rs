@@ -14,13 +14,16 @@ mod arenas;
 mod cached;
 mod other;
 
+use std::io;
 use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
 use super::capture::Capture;
-use super::residency::Residency;
+use super::residency::{RawResidency, Residency};
 use crate::memory::Memory;
+use crate::python::Python;
+use crate::target::Process;
 
 pub use other::other_allocator;
 
@@ -99,6 +102,20 @@ pub struct Malloc {
 }
 
 impl Malloc {
+    /// Reads it from a capture that was taken just now, with what the kernel says of mappings since. `None`
+    /// where there is no glibc's arena.
+    pub fn of(
+        process: &Process,
+        python: &Python,
+        capture: &Capture<'_>,
+    ) -> io::Result<Option<Malloc>> {
+        let residency = RawResidency::read(process)?.parse()?;
+        let arenas = python.arenas(capture).unwrap_or_default();
+        let mut taken: Vec<_> = arenas.iter().map(|arena| arena.start..arena.end).collect();
+        taken.sort_by_key(|range| range.start);
+        Ok(Malloc::read(capture, &residency, &taken))
+    }
+
     /// Reads it. `None` where there is no glibc's arena. `taken` is what is known not to be malloc's, in
     /// order of address.
     pub fn read(
@@ -143,6 +160,18 @@ impl Malloc {
                 each(Chunk { state, ..chunk });
             });
         }
+    }
+
+    /// The blocks in use, in no order.
+    pub fn blocks_in_use(&self, memory: &impl Memory) -> FxHashSet<u64> {
+        let mut blocks: FxHashSet<u64> =
+            self.mapped.iter().map(|range| range.start.wrapping_add(HEADER)).collect();
+        self.for_each(memory, |chunk| {
+            if chunk.state == ChunkState::InUse {
+                blocks.insert(chunk.block());
+            }
+        });
+        blocks
     }
 
     /// What `malloc_trim(0)` would give back to the system, in bytes: whole pages inside free chunks, and
@@ -196,6 +225,20 @@ fn walk(memory: &impl Memory, stretch: &Stretch, mut each: impl FnMut(Chunk)) ->
         }
     }
     start
+}
+
+/// The size of the chunk that a block is in; `None` if it is free, waits in a list of a thread's cache, or
+/// cannot be read. Before glibc 2.29 those that wait cannot be told.
+pub fn size_in_use(memory: &impl Memory, block: u64) -> Option<u64> {
+    let chunk = block.checked_sub(HEADER)?;
+    let size = size_at(memory, chunk)?;
+    let bytes = size & !FLAGS;
+    if size & IS_MMAPPED != 0 {
+        return Some(bytes);
+    }
+    let following = size_at(memory, chunk.checked_add(bytes)?).filter(|_| bytes >= LEAST)?;
+    let is_free = following & PREVIOUS_IN_USE == 0 || cached::waits(memory, block, bytes);
+    (!is_free).then_some(bytes)
 }
 
 /// The size in a chunk's header, with its flags.
@@ -317,6 +360,33 @@ mod tests {
         let (used, free, top) = (ChunkState::InUse, ChunkState::Free, ChunkState::Top);
         assert_eq!(found, [(0x30, used), (0x40, free), (0x50, used), (0x100, top)]);
         assert!(whole);
+    }
+
+    #[test]
+    fn a_block_says_whether_it_is_in_use() {
+        let (memory, _) = heap(&[0x31, 0x41, 0x50, 0x101, 0x1002]);
+        assert_eq!(size_in_use(&memory, 0x1010), Some(0x30));
+        assert_eq!(size_in_use(&memory, 0x1040), None, "it is free");
+        assert_eq!(size_in_use(&memory, 0x1080), Some(0x50));
+        assert_eq!(size_in_use(&memory, 0x11d0), Some(0x1000), "with a mapping of its own");
+        assert_eq!(size_in_use(&memory, 0x1030), None, "it is no block");
+        assert_eq!(size_in_use(&memory, 0x8), None);
+    }
+
+    #[test]
+    fn a_block_that_waits_in_a_list_is_not_in_use() {
+        let (mut memory, _) = heap(&[0x31, 0x31, 0x31]);
+        let (last, first) = (0x1010, 0x1040);
+        let mut is_used_with = |block: u64, link, key| {
+            let word = (block - 0x1000) as usize / 8;
+            memory.1[word..word + 2].copy_from_slice(&[link, key]);
+            size_in_use(&memory, block).is_some()
+        };
+        assert!(!is_used_with(last, last >> 12, 0x1234_5678_9abc_def0));
+        assert!(!is_used_with(first, last ^ (first >> 12), 0x1234_5678_9abc_def0));
+        assert!(is_used_with(first, last ^ (first >> 12), 0), "it was given again");
+        assert!(is_used_with(first, 0x0101_0101_0101_0101, 0x0101_0101_0101_0101));
+        assert!(is_used_with(first, 0, 1), "of glibc before 2.32 this is no key");
     }
 
     #[test]

@@ -191,6 +191,15 @@ impl Breakpoints {
         }
     }
 
+    /// Lets an armed thread wait at other spots, until all are disarmed. They must not be more than those
+    /// prepared.
+    pub fn redirect(&mut self, tracees: &mut Tracees, tid: i32, spots: &[Spot]) -> io::Result<()> {
+        match self {
+            Breakpoints::Perf(perf) => perf.redirect(tid, spots),
+            Breakpoints::Registers(registers) => registers.redirect(tracees, tid, spots),
+        }
+    }
+
     /// Disarms every thread. A hit on its way is still reported by [`Tracees::next_event`].
     pub fn disarm(&mut self, tracees: &mut Tracees) -> io::Result<()> {
         match self {

@@ -120,6 +120,19 @@ impl PerfBreakpoints {
         Ok(true)
     }
 
+    /// Lets an armed thread wait at other spots.
+    pub fn redirect(&mut self, tid: i32, spots: &[Spot]) -> io::Result<()> {
+        let thread = self.threads.get_mut(&tid).filter(|thread| thread.armed);
+        let Some(thread) = thread else { return Ok(()) };
+        thread.events.iter().try_for_each(|event| disable(&event.descriptor))?;
+        for (event, &spot) in thread.events.iter_mut().zip(spots) {
+            event.aim(spot)?;
+            event.set_period(1)?;
+            enable(&event.descriptor)?;
+        }
+        Ok(())
+    }
+
     /// Disarms all threads.
     pub fn disarm(&mut self) -> io::Result<()> {
         for thread in self.threads.values_mut().filter(|thread| thread.armed) {

@@ -69,6 +69,22 @@ impl RegisterBreakpoints {
         set.map(|()| true)
     }
 
+    /// Lets an armed thread wait at other spots; it is stopped for it if it runs.
+    pub fn redirect(&mut self, tracees: &mut Tracees, tid: i32, spots: &[Spot]) -> io::Result<()> {
+        let runs = !tracees.is_stopped(tid);
+        if !self.armed.contains(&tid) || !tracees.halt(tid)? {
+            return Ok(());
+        }
+        let halted = Instant::now();
+        machine::clear(tid, self.spots.len())?;
+        machine::set(tid, spots)?;
+        if runs {
+            tracees.resume(tid)?;
+            self.halts.add(halted);
+        }
+        Ok(())
+    }
+
     /// Clears the registers of all threads. A thread that does not stop stays armed, and is cleared
     /// at a later call: [`RegisterBreakpoints::is_armed`] says whether one is left.
     pub fn disarm(&mut self, tracees: &mut Tracees) -> io::Result<()> {
