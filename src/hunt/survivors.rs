@@ -165,7 +165,10 @@ mod tests {
     impl Memory for Chunks {
         fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
             let is_size = address % 64 == 8;
-            let is_before_in_use = !self.free.contains(&(address - address % 64 - 64 + 16));
+            let Some(before) = (address - address % 64).checked_sub(64 - 16) else {
+                return Err(ReadError::Unmapped { address, length: buffer.len() });
+            };
+            let is_before_in_use = !self.free.contains(&before);
             let word = if is_size { 64 | u64::from(is_before_in_use) } else { 0 };
             buffer.copy_from_slice(&word.to_le_bytes());
             Ok(())
