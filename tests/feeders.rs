@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use leakspy::hunt::feeders::{Fed, Feeder, Outcome, WatchOptions, Watched, Watching};
 use leakspy::hunt::messages::Limits;
+use leakspy::hunt::native_feeders::Following;
 use leakspy::hunt::words::growth_word;
 use leakspy::python::Python;
 use leakspy::python::objects::Decoder;
 use leakspy::target::Process;
 use leakspy::target::breakpoint::Way;
+use leakspy::target::guardian::Work;
 use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
 use support::{Interpreter, Target, cases, wait_until};
@@ -43,7 +45,10 @@ fn main() {
     for (name, way) in WAYS {
         trials.extend(cases(&format!("fed_{name}"), move |interpreter| fed(interpreter, way)));
         trials.extend(cases(&format!("fast_{name}"), move |interpreter| fast(interpreter, way)));
-        trials.extend(cases(&format!("killed_{name}"), move |it| killed(it, way, name)));
+        for work in [Work::Watch, Work::Follow] {
+            let name = format!("killed_{name}_{}", work.name());
+            trials.extend(cases(&name, move |interpreter| killed(interpreter, way, work)));
+        }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -126,13 +131,14 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whoever watches is killed, at random moments: the target lives on, and nobody holds it.
-fn killed(interpreter: &'static Interpreter, way: Way, name: &str) -> Result<(), Failed> {
+/// Whoever watches words or follows calls is killed, at random moments: the target lives on, and nobody
+/// holds it.
+fn killed(interpreter: &'static Interpreter, way: Way, work: Work) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &[]);
     let holders = target.ask("holders");
     let holders = holders.as_object().ok_or("no holders")?;
     let addresses: Vec<_> = holders.values().map(address).collect();
-    let request = serde_json::to_string(&(target.pid(), way, addresses))?;
+    let request = serde_json::to_string(&(target.pid(), way, work.name(), addresses))?;
     for moment in 0..KILLS {
         let delay = LAST_MOMENT.mul_f64(fastrand::f64());
         let mut child = Command::new(std::env::current_exe()?)
@@ -146,7 +152,7 @@ fn killed(interpreter: &'static Interpreter, way: Way, name: &str) -> Result<(),
         if moment % 2 == 0 {
             let mut line = String::new();
             said.read_line(&mut line)?;
-            assert_eq!(line, "WATCHING\n", "{name}: {:?}", child.wait_with_output());
+            assert_eq!(line, "WATCHING\n", "{:?}", child.wait_with_output());
         }
         std::thread::sleep(delay);
         child.kill()?;
@@ -196,26 +202,41 @@ fn start(pid: i32, addresses: &[u64], way: Way, limits: Limits) -> Result<Watchi
         Watched { words: vec![word.expect("each of them grows in one word")] }
     };
     let watched: Vec<_> = addresses.iter().map(&mut word).collect();
-    let guardian = env!("CARGO_BIN_EXE_leakspy").into();
-    let options = WatchOptions { way: Some(way), limits, guardian };
-    Ok(Watching::start(&process, &python, &watched, &options)?)
+    Ok(Watching::start(&process, &python, &watched, &options(way, limits))?)
 }
 
 /// What a process does that is to be killed.
 fn watch_until_killed(request: &str) {
-    let (pid, way, addresses): (i32, Way, Vec<u64>) =
+    let (pid, way, work, addresses): (i32, Way, String, Vec<u64>) =
         serde_json::from_str(request).expect("the request of a test");
     let limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
-    let mut watching = start(pid, &addresses, way, limits).expect("it is there");
     let mut told = false;
-    loop {
-        watching.step(Duration::from_millis(10)).expect("it can be watched");
-        if watching.has_begun() && !told {
+    let mut tell = |has_begun: bool| {
+        if has_begun && !told {
             told = true;
             println!("WATCHING");
             std::io::stdout().flush().expect("the test reads it");
         }
+    };
+    if work == Work::Follow.name() {
+        let process = Process::open(pid).expect("it is there");
+        let python = Python::attach(&process).expect("it is a Python");
+        let following = Following::start(&process, &python, &options(way, limits));
+        let mut following = following.expect("it can be followed").expect("it has glibc");
+        loop {
+            following.step(Duration::from_millis(10)).expect("it can be followed");
+            tell(following.has_begun());
+        }
     }
+    let mut watching = start(pid, &addresses, way, limits).expect("it is there");
+    loop {
+        watching.step(Duration::from_millis(10)).expect("it can be watched");
+        tell(watching.has_begun());
+    }
+}
+
+fn options(way: Way, limits: Limits) -> WatchOptions {
+    WatchOptions { way: Some(way), limits, guardian: env!("CARGO_BIN_EXE_leakspy").into() }
 }
 
 fn count(times: &Value) -> f64 {

@@ -79,6 +79,11 @@ impl Following {
         Ok(())
     }
 
+    /// Whether it has begun: until then nothing can be seen.
+    pub fn has_begun(&self) -> bool {
+        self.guarded.way().is_some()
+    }
+
     /// Whether enough has been seen.
     pub fn is_settled(&self) -> bool {
         self.survivors.count(self.begun.elapsed().saturating_sub(STAYS)) >= ENOUGH
