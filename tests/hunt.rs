@@ -20,7 +20,7 @@ const TOGETHER: [&str; 7] = [
     "loggers,mock",
     "garbage",
     "refcount,threads",
-    "native",
+    "native,large",
     "native_small",
 ];
 /// What a person might take for a leak.

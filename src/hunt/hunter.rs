@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use super::feeders::{Outcome, WatchOptions, Watched, Watching};
 use super::finding::{Feeder, Finding, LeakKind};
 use super::guarded::WatchError;
-use super::native::native;
+use super::native::Outside;
 use super::native_feeders::Following;
 use super::snapshot::Snapshot;
 use super::suspects::{Key, Suspect, suspects};
 use super::trend::{Series, confidence};
 use super::verdict::{Standstill, Verdict};
 use super::words::{Meaning, Word, growth_word};
-use crate::heap::{Analysis, CaptureOptions, HeapError};
+use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
 use crate::memory::Memory;
 use crate::profile::recording::Pauses;
 use crate::python::{Origin, Python};
@@ -101,6 +101,8 @@ pub struct Hunter {
     /// When the turn of native memory comes, if it grows.
     follow_from: Option<Duration>,
     following: Option<Following>,
+    /// The bytes of malloc's blocks that are none of Python's, if they may grow.
+    native_blocks: Series,
     native_feeders: Vec<Feeder>,
     follow_pauses: Pauses,
     trouble: Option<WatchError>,
@@ -134,6 +136,7 @@ impl Hunter {
             outcome: None,
             follow_from: None,
             following: None,
+            native_blocks: Vec::new(),
             native_feeders: Vec::new(),
             follow_pauses: Pauses::default(),
             trouble: None,
@@ -228,7 +231,7 @@ impl Hunter {
             self.suspects.iter().filter_map(|it| self.told(it)).collect();
         let has_threads = self.suspects.iter().any(|it| it.key == Key::Threads && it.is_steady);
         if !has_threads {
-            let native = native(&self.snapshots, &self.resident);
+            let native = self.outside().leak();
             let feeders = self.native_feeders.clone();
             findings.extend(native.map(|finding| Finding { feeders, ..finding }));
         }
@@ -311,8 +314,11 @@ impl Hunter {
             Err(error) => return Err(error.into()),
         };
         self.snapshots.push(Snapshot::of(&heap, at));
-        if let Some(mut following) = self.following.take() {
-            self.native_feeders = following.feeders(&heap).iter().map(feeder).collect();
+        if let Some(blocks) = self.look_outside(&heap.capture) {
+            self.native_blocks.push((at, blocks.bytes as f64));
+            if let Some(mut following) = self.following.take() {
+                self.native_feeders = following.feeders(&blocks).iter().map(feeder).collect();
+            }
         }
         if self.snapshots.len() >= FEWEST_LOOKS {
             self.suspects = suspects(&heap, &self.python, &self.snapshots);
@@ -329,13 +335,29 @@ impl Hunter {
             let since = self.began.elapsed();
             self.watched_since = Some(since);
             self.watch();
-            if native(&self.snapshots, &self.resident).is_some() {
+            if self.outside().may_leak() {
                 // Who feeds the others may be known before.
                 let left = self.next_look().saturating_sub(since);
                 self.follow_from = Some(since + left / 2);
             }
         }
         Ok(())
+    }
+
+    /// What malloc has given to others, if that may grow and can be told.
+    fn look_outside(&self, capture: &Capture<'_>) -> Option<NativeBlocks> {
+        if self.native_blocks.is_empty() && !self.outside().is_suspicious() {
+            return None;
+        }
+        NativeBlocks::of(&self.process, &self.python, capture).ok()?
+    }
+
+    fn outside(&self) -> Outside<'_> {
+        Outside {
+            snapshots: &self.snapshots,
+            resident: &self.resident,
+            blocks: &self.native_blocks,
+        }
     }
 
     /// What to watch of a suspect.

@@ -11,8 +11,8 @@ use super::feeders::{Feeder, WatchOptions};
 use super::guarded::{Guarded, WatchError};
 use super::messages::{FollowRequest, Functions, News};
 use super::survivors::Survivors;
-use crate::heap::Analysis;
-use crate::heap::malloc::{Malloc, other_allocator};
+use crate::heap::NativeBlocks;
+use crate::heap::malloc::other_allocator;
 use crate::profile::recording::Pauses;
 use crate::python::{CodeCache, Python, RawStack};
 use crate::target::{Image, Process, ProcessError, guardian};
@@ -104,15 +104,11 @@ impl Following {
         self.guarded.pauses()
     }
 
-    /// The stacks whose blocks stay and are none of Python's in this heap, which has been captured just
-    /// now; none where the heap of malloc cannot be read.
-    pub fn feeders(&mut self, heap: &Analysis<'_>) -> Vec<Feeder> {
-        let before = self.begun.elapsed().saturating_sub(STAYS);
-        let malloc = Malloc::of(&self.process, &self.python, &heap.capture);
-        let Ok(Some(malloc)) = malloc else { return Vec::new() };
-        self.survivors.drop_free(&malloc.blocks_in_use(&heap.capture));
-        self.survivors.drop_owned(heap);
-        self.survivors.feeders(before)
+    /// The stacks whose blocks stay and are among these, which are those of a capture that was taken just
+    /// now.
+    pub fn feeders(&mut self, native: &NativeBlocks) -> Vec<Feeder> {
+        self.survivors.keep(|block| native.contains(block));
+        self.survivors.feeders(self.begun.elapsed().saturating_sub(STAYS))
     }
 
     fn take(&mut self, news: News) {

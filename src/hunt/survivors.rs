@@ -7,12 +7,11 @@
 
 use std::time::Duration;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::feeders::Feeder;
-use crate::heap::Analysis;
 use crate::heap::malloc::size_in_use;
-use crate::memory::{Memory, u64_at};
+use crate::memory::Memory;
 use crate::python::{Frame, Stack};
 
 /// No more blocks than this are remembered.
@@ -23,8 +22,6 @@ const MOST_STACKS: usize = 10_000;
 const MOST_ADDED: u64 = 64;
 /// A page, to multiples of which large chunks are rounded up.
 const PAGE: u64 = 4096;
-/// So much of an object is looked at: pointers to buffers are in its first fields.
-const LOOK: u64 = 256;
 /// Fewer blocks that stay say nothing.
 const LEAST: u64 = 3;
 
@@ -82,45 +79,10 @@ impl Survivors {
         });
     }
 
-    /// Drops those that are not in use as the whole heap of malloc tells: what was merged with free chunks
-    /// before and behind it does not show that itself.
-    pub fn drop_free(&mut self, in_use: &FxHashSet<u64>) {
-        self.blocks.retain(|address, _| in_use.contains(address));
-    }
-
-    /// Drops what an object of Python is in, or points to.
-    pub fn drop_owned(&mut self, heap: &Analysis<'_>) {
-        let mut ranges: Vec<(u64, u64)> = self
-            .blocks
-            .iter()
-            .map(|(&address, block)| (address, address.saturating_add(block.bytes)))
-            .collect();
-        ranges.sort_unstable();
-        let mut owned = vec![false; ranges.len()];
-        let mut note = |address: u64| {
-            let after = ranges.partition_point(|&(start, _)| start <= address);
-            let found = after.checked_sub(1).and_then(|number| ranges.get(number));
-            if found.is_some_and(|&(_, end)| address < end)
-                && let Some(owned) = owned.get_mut(after - 1)
-            {
-                *owned = true;
-            }
-        };
-        for node in heap.graph.objects() {
-            let Some(address) = heap.graph.address(&heap.capture, node) else { continue };
-            note(address);
-            if heap.graph.external(node) == 0 {
-                continue;
-            }
-            let length = heap.graph.shallow(node).min(LOOK) as usize;
-            let bytes = heap.capture.lend(address, length).unwrap_or_default();
-            (0..length / 8).filter_map(|word| u64_at(bytes, 8 * word)).for_each(&mut note);
-        }
-        for (&(address, _), owned) in ranges.iter().zip(owned) {
-            if owned {
-                self.blocks.remove(&address);
-            }
-        }
+    /// Drops those that are free or Python's, as the whole heap tells: what was merged with free chunks before
+    /// and behind it does not show that itself.
+    pub fn keep(&mut self, is_native: impl Fn(u64) -> bool) {
+        self.blocks.retain(|&address, _| is_native(address));
     }
 
     /// The stacks of those that were made before and stay, that with most bytes first; none if it is too
@@ -205,7 +167,7 @@ mod tests {
         // Another block in the same place is another.
         survivors.add(&memory, block(1), 30, stack(3), at(9));
         assert_eq!(survivors.count(at(5)), 6);
-        survivors.drop_free(&[block(10), block(11)].into_iter().collect());
+        survivors.keep(|address| [block(10), block(11)].contains(&address));
         assert_eq!(told(&survivors), [], "two are too few to say anything");
     }
 

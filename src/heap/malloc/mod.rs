@@ -162,18 +162,6 @@ impl Malloc {
         }
     }
 
-    /// The blocks in use, in no order.
-    pub fn blocks_in_use(&self, memory: &impl Memory) -> FxHashSet<u64> {
-        let mut blocks: FxHashSet<u64> =
-            self.mapped.iter().map(|range| range.start.wrapping_add(HEADER)).collect();
-        self.for_each(memory, |chunk| {
-            if chunk.state == ChunkState::InUse {
-                blocks.insert(chunk.block());
-            }
-        });
-        blocks
-    }
-
     /// What `malloc_trim(0)` would give back to the system, in bytes: whole pages inside free chunks, and
     /// of the main arena's free rest.
     pub fn trimmable(&self, memory: &impl Memory, residency: &Residency) -> u64 {
