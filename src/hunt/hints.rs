@@ -2,6 +2,7 @@
 
 use super::collector::Collector;
 use super::finding::{Holder, LeakKind};
+use crate::python::gc::Generation;
 
 /// What is known of a leak.
 pub struct Circumstances<'a> {
@@ -80,7 +81,10 @@ fn container(of: &Circumstances<'_>) -> String {
 fn garbage(collector: Collector) -> String {
     let why = match collector {
         Collector { enabled: false, .. } => "the garbage collector is off (gc.disable())",
-        Collector { threshold: 0, .. } => {
+        Collector { garbage: Generation::Permanent, .. } => {
+            "they were frozen (gc.freeze()), so that the garbage collector does not look at them"
+        }
+        Collector { thresholds: [0, ..], .. } => {
             "the garbage collector's threshold is 0 (gc.set_threshold())"
         }
         _ => "collections are too rare for it (gc.set_threshold(), or a very large heap)",

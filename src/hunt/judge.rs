@@ -112,7 +112,7 @@ impl Scene<'_> {
     fn is_bounded_garbage(&self) -> bool {
         let Some(last) = self.snapshots.last() else { return true };
         let share = f64::from(last.totals.garbage.objects) / f64::from(last.totals.heap.objects);
-        self.collector.is_on() && share < PENDING_SHARE
+        self.collector.comes_by() && share < PENDING_SHARE
     }
 
     /// The object by which a place is told: of a chain its first link.
@@ -181,14 +181,22 @@ impl Scene<'_> {
     fn code_below(&self, node: u32) -> Option<u64> {
         let graph = &self.heap.graph;
         let name = |node| graph.kind(node).map(|kind| &*kind.name);
-        let running = nearest(graph, node, |node| name(node).is_some_and(waits))?;
-        let code = nearest(graph, running, |node| name(node) == Some("code"))?;
+        // What is old leads to everywhere, such as an event loop.
+        let is_new = |node| self.growth.holder(node).is_some();
+        let running = nearest(graph, node, is_new, |node| name(node).is_some_and(waits))?;
+        let is_part = |node| node == running || is_new(node);
+        let code = nearest(graph, running, is_part, |node| name(node) == Some("code"))?;
         self.identity(code).map(|(address, _)| address)
     }
 }
 
-/// The nearest node that is such, a few steps below one.
-fn nearest(graph: &impl Flow, from: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+/// The nearest node that is such, a few steps below one, behind nodes that are to be gone through.
+fn nearest(
+    graph: &impl Flow,
+    from: u32,
+    goes_through: impl Fn(u32) -> bool,
+    is_it: impl Fn(u32) -> bool,
+) -> Option<u32> {
     const MOST_NODES: usize = 2_000;
     let mut seen = FxHashSet::from_iter([from]);
     let mut rest = std::collections::VecDeque::from([from]);
@@ -196,7 +204,7 @@ fn nearest(graph: &impl Flow, from: u32, is_it: impl Fn(u32) -> bool) -> Option<
         if is_it(node) {
             return Some(node);
         }
-        if node >= graph.first_leaf() {
+        if node >= graph.first_leaf() || !goes_through(node) {
             continue;
         }
         for &next in graph.successors(node) {

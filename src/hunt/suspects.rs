@@ -50,13 +50,14 @@ pub struct Suspect {
 pub fn suspects(heap: &Analysis<'_>, python: &Python, snapshots: &[Snapshot]) -> Vec<Suspect> {
     let paths = ShortestPaths::of(&heap.graph);
     let births = Snapshot::births(snapshots);
+    let growth = Growth::of(heap, &paths, &births, snapshots.len());
     let scene = Scene {
         heap,
         python,
         snapshots,
         names: RootNames::of(heap, python),
-        growth: Growth::of(heap, &paths, &births, snapshots.len()),
-        collector: Collector::of(heap, python),
+        collector: Collector::of(heap, python, &growth),
+        growth,
         paths,
     };
     scene.suspects()

@@ -62,6 +62,20 @@ pub fn cases_with_numpy(
     WITH_NUMPY.map(trial).into()
 }
 
+/// A trial for the interpreter that can run services. Where `CI` is set it fails when that is absent.
+pub fn cases_with_services(
+    fixture: &str,
+    test: impl Fn(&Interpreter) -> Result<(), Failed> + Send + 'static,
+) -> Vec<Trial> {
+    let trial = match Interpreter::with_services() {
+        Some(interpreter) => {
+            Trial::test(format!("{fixture}::{}", interpreter.name), move || test(&interpreter))
+        }
+        None => missing(format!("{fixture}::3.12 with services"), "see fixtures/fetch-services"),
+    };
+    vec![trial]
+}
+
 /// A trial for want of something: a failure where `CI` is set, elsewhere ignored.
 fn missing(name: String, advice: &'static str) -> Trial {
     let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");

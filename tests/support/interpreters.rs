@@ -83,6 +83,11 @@ impl Interpreter {
         Interpreter::at(&our_fixtures().join(format!("interpreters/numpy-3.{minor}/bin/python")))
     }
 
+    /// The interpreter for which `fixtures/fetch-services` has installed what services are made of.
+    pub fn with_services() -> Option<Interpreter> {
+        Interpreter::at(&our_fixtures().join("interpreters/services-3.12/bin/python"))
+    }
+
     /// The words that run it, `chroot` and root in front where it has a root of its own.
     pub fn argv(&self) -> Vec<OsString> {
         argv(self.root.as_deref(), &self.executable)

@@ -119,9 +119,11 @@ pub struct Array {
     pub item_size: usize,
 }
 
-/// `stringio` and `buffered`.
+/// `bytesio`, `stringio` and `buffered`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streams {
+    /// `bytesio.string_size` and `stringio.string_size`: what has been written, in bytes and in characters.
+    pub length: usize,
     /// `stringio.buf_size`, in characters of four bytes.
     pub string_io_size: usize,
     /// `buffered.buffer`: the pointer to it.

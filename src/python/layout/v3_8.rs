@@ -132,7 +132,7 @@ pub const LAYOUT: Layout = Layout {
         lru_cache: LruCache { next: 24, key: 40, result: 48 },
         bytearray: ByteArray { allocated: 24, is_in_bytes: false },
         array: Array { allocated: 32, descriptor: 40, item_size: 4 },
-        streams: Streams { string_io_size: 40, buffer: 56, buffer_size: 120 },
+        streams: Streams { length: 32, string_io_size: 40, buffer: 56, buffer_size: 120 },
         queue: None,
         mmap: Mmap { data: 16, size: 24 },
         has_time_zone: 24,

@@ -44,6 +44,7 @@ impl Decoder {
             Body::List | Body::Deque | Body::ByteArray | Body::NumberArray => {
                 size(layout.object.size)
             }
+            Body::BytesIo | Body::StringIo => size(layout.objects.streams.length),
             Body::Queue => size(layout.objects.queue?.length),
             Body::LruCache => {
                 let cache = memory.u64(at(object, kind.field("cache")?)).ok()?;

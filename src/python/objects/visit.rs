@@ -70,7 +70,7 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
     /// The variable part.
     fn body(&mut self) -> Result<Size, ReadError> {
         match self.kind.body {
-            Body::Plain => self.plain_size(),
+            Body::Plain | Body::BytesIo => self.plain_size(),
             Body::Int => self.int(),
             Body::Str => self.text(),
             Body::List => self.list(),
