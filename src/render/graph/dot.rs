@@ -39,3 +39,69 @@ pub fn write(picture: &Picture, out: &mut impl Write) -> Result<(), RenderError>
 fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use layout::gv::DotParser;
+    use layout::gv::parser::ast::{AttributeList, Stmt};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::profile::picture::{Edge, Node};
+
+    fn label(list: &AttributeList) -> String {
+        let label = list.iter().find(|(name, _)| name == "label").expect("it has a label");
+        label.1.clone()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever the names: a parser finds all nodes and edges, with what is written on them.
+        #[test]
+        fn any_graph_can_be_read(
+            names in prop::collection::vec(any::<String>(), 1..20),
+            ends in prop::collection::vec((0..20_usize, 0..20_usize, any::<String>()), 0..20),
+        ) {
+            let node = |name: &String| Node {
+                name: name.clone(),
+                address: Some(1),
+                size: 64,
+                retained: 640,
+                more: 1,
+                value: Some(name.clone()),
+                role: NodeRole::Plain,
+                in_cycle: false,
+            };
+            let nodes: Vec<Node> = names.iter().map(node).collect();
+            let count = nodes.len();
+            let edge = |(from, to, label): (usize, usize, String)| Edge {
+                from: from % count,
+                to: to % count,
+                label,
+                in_cycle: true,
+            };
+            let picture = Picture { nodes, edges: ends.into_iter().map(edge).collect() };
+            let mut out = Vec::new();
+            write(&picture, &mut out).expect("a vector takes all");
+            let text = String::from_utf8(out).expect("UTF-8");
+            let graph = DotParser::new(&text).process().expect("DOT");
+            let (mut nodes, mut edges) = (Vec::new(), Vec::new());
+            for statement in &graph.list.list {
+                match statement {
+                    Stmt::Node(node) => nodes.push((node.id.name.clone(), label(&node.list))),
+                    Stmt::Edge(edge) => {
+                        let [(to, _)] = &edge.to[..] else { panic!("one arrow") };
+                        edges.push((edge.from.name.clone(), to.name.clone(), label(&edge.list)));
+                    }
+                    _ => {}
+                }
+            }
+            let name = |index: usize| format!("n{index}");
+            let expected = picture.nodes.iter().map(|node| lines(node).join("\n"));
+            prop_assert_eq!(nodes, (0..).map(name).zip(expected).collect::<Vec<_>>());
+            let expected = picture.edges.iter().map(|edge| (name(edge.from), name(edge.to), link(edge)));
+            prop_assert_eq!(edges, expected.collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! SVG. The `layout` crate says where everything goes; it is drawn here, lines below boxes below text.
+//! SVG. The `layout` crate says where everything goes; it is drawn here, lines below boxes below text. What is
+//! written on arrows is put where nothing else is, when all boxes are known.
 //!
 //! The crate takes a character to be as wide as its font is high. So that it leaves neither too much nor too
 //! little room, boxes are given to it with their sizes, and the text of arrows in a font as high as a
@@ -15,24 +16,47 @@ use layout::core::style::{LineStyleKind, StyleAttr};
 use layout::std_shapes::shapes::{Arrow, Element, LineEndKind, ShapeKind};
 use layout::topo::layout::VisualGraph;
 
+use super::places::{Area, nearest_free, offsets};
 use super::{fill, lines, link, stroke};
 use crate::profile::picture::{NodeRole, Picture};
 use crate::render::RenderError;
 
-/// Heights of text, in pixels; those tell boxes from arrows, too.
+/// Heights of text, in pixels. By the first of them the text of boxes is told from that of arrows.
 const FONT: usize = 13;
 const LINK_FONT: usize = 8;
 const LINK_HEIGHT: usize = 11;
+/// What the text of an arrow in a cycle begins with on its way through the layout, which moves text along
+/// arrows and leaves its look behind. It is in no text that is printable.
+const MARK: &str = "\u{1}";
 /// The width of a character in a font that is one pixel high.
 const CHARACTER: f64 = 0.61;
+/// How far below its middle a line stands, in a font that is one pixel high.
+const FOOT: f64 = 0.35;
 const LINE: f64 = 16.0;
 const PADDING: f64 = 14.0;
+/// A picture longer than this, in pixels, is laid out the other way too, and left so if that makes its longer
+/// side shorter by this factor.
+const WORTH_TURNING: f64 = 1600.0;
+const SHORTER: f64 = 0.7;
 /// What is left free around everything.
 const MARGIN: f64 = 16.0;
 
-/// Draws a picture.
+/// Draws a picture: downwards, or to the right if it would be much wider than high.
 pub fn write(picture: &Picture, out: &mut impl Write) -> Result<(), RenderError> {
-    let mut graph = VisualGraph::new(Orientation::TopToBottom);
+    let mut canvas = lay_out(picture, Orientation::TopToBottom);
+    if canvas.length() > WORTH_TURNING {
+        let other = lay_out(picture, Orientation::LeftToRight);
+        if other.length() < SHORTER * canvas.length() {
+            canvas = other;
+        }
+    }
+    out.write_all(canvas.finish().as_bytes())?;
+    Ok(())
+}
+
+/// Puts everything in its place.
+fn lay_out(picture: &Picture, orientation: Orientation) -> Canvas {
+    let mut graph = VisualGraph::new(orientation);
     let handles: Vec<_> = picture
         .nodes
         .iter()
@@ -52,20 +76,20 @@ pub fn write(picture: &Picture, out: &mut impl Write) -> Result<(), RenderError>
                 FONT,
             );
             let shape = ShapeKind::Box(lines.join("\n"));
-            graph.add_node(Element::create(shape, look, Orientation::TopToBottom, size))
+            graph.add_node(Element::create(shape, look, orientation, size))
         })
         .collect();
     for edge in &picture.edges {
         let (Some(&from), Some(&to)) = (handles.get(edge.from), handles.get(edge.to)) else {
             continue;
         };
-        let width = if edge.in_cycle { 2 } else { 1 };
+        let (width, mark) = if edge.in_cycle { (2, MARK) } else { (1, "") };
         let look = StyleAttr::new(colour(stroke(edge.in_cycle)), width, None, 0, LINK_FONT);
         let arrow = Arrow::new(
             LineEndKind::None,
             LineEndKind::Arrow,
             LineStyleKind::Normal,
-            &link(edge),
+            &format!("{mark}{}", link(edge)),
             &look,
             &None,
             &None,
@@ -76,8 +100,7 @@ pub fn write(picture: &Picture, out: &mut impl Write) -> Result<(), RenderError>
     if !handles.is_empty() {
         graph.do_it(false, false, false, &mut canvas);
     }
-    out.write_all(canvas.finish().as_bytes())?;
-    Ok(())
+    canvas
 }
 
 /// A colour that is written as `#rrggbb`.
@@ -92,12 +115,37 @@ fn code(colour: Color) -> String {
     colour.to_web_color().chars().take(7).collect()
 }
 
+/// The text of an arrow, in the middle of where it is wanted.
+struct Link {
+    text: String,
+    middle: Point,
+    in_cycle: bool,
+}
+
+impl Link {
+    /// What it covers there.
+    fn area(&self) -> Area {
+        let half = self.text.chars().count() as f64 * CHARACTER * LINK_HEIGHT as f64 / 2.0;
+        let above = LINK_HEIGHT as f64 / 2.0;
+        Area {
+            left: self.middle.x - half,
+            top: self.middle.y - above,
+            right: self.middle.x + half,
+            bottom: self.middle.y + above,
+        }
+    }
+}
+
 /// What has been drawn.
 #[derive(Default)]
 struct Canvas {
     lines: String,
     boxes: String,
     texts: String,
+    /// Where boxes are.
+    taken: Vec<Area>,
+    /// What is to be written on arrows.
+    links: Vec<Link>,
     /// The corners of all of it.
     least: Option<(f64, f64)>,
     most: (f64, f64),
@@ -110,7 +158,36 @@ impl Canvas {
         self.most = (self.most.0.max(x), self.most.1.max(y));
     }
 
-    fn finish(self) -> String {
+    /// The longer side, in pixels.
+    fn length(&self) -> f64 {
+        let (left, top) = self.least.unwrap_or_default();
+        (self.most.0 - left).max(self.most.1 - top)
+    }
+
+    /// Writes on arrows.
+    fn write_links(&mut self) {
+        let offsets = offsets();
+        for link in std::mem::take(&mut self.links) {
+            let wanted = link.area();
+            let offset = nearest_free(wanted, &self.taken, &offsets);
+            let area = wanted.moved(offset);
+            self.taken.push(area);
+            self.cover(area.left, area.top);
+            self.cover(area.right, area.bottom);
+            let _ = writeln!(
+                self.texts,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-size=\"{LINK_HEIGHT}\" \
+                 fill=\"{}\" stroke=\"white\" stroke-width=\"4\" paint-order=\"stroke\">{}</text>",
+                link.middle.x + offset.0,
+                link.middle.y + offset.1 + LINK_HEIGHT as f64 * FOOT,
+                stroke(link.in_cycle),
+                escaped(&link.text)
+            );
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.write_links();
         let (left, top) = self.least.unwrap_or_default();
         let (left, top) = (left - MARGIN, top - MARGIN);
         let (width, height) = (self.most.0 + MARGIN - left, self.most.1 + MARGIN - top);
@@ -143,8 +220,10 @@ impl RenderBackend for Canvas {
         _properties: Option<String>,
         _clip: Option<ClipHandle>,
     ) {
+        let (right, bottom) = (xy.x + size.x, xy.y + size.y);
         self.cover(xy.x, xy.y);
-        self.cover(xy.x + size.x, xy.y + size.y);
+        self.cover(right, bottom);
+        self.taken.push(Area { left: xy.x, top: xy.y, right, bottom });
         let fill = look.fill_color.map_or("none".to_owned(), code);
         let _ = writeln!(
             self.boxes,
@@ -181,25 +260,24 @@ impl RenderBackend for Canvas {
     }
 
     fn draw_text(&mut self, xy: Point, text: &str, look: &StyleAttr) {
-        let is_link = look.font_size == LINK_FONT;
-        let (height, halo) = if is_link {
-            (LINK_HEIGHT, " stroke=\"white\" stroke-width=\"4\" paint-order=\"stroke\"")
-        } else {
-            (FONT, "")
-        };
-        let fill = if is_link { code(look.line_color) } else { "#17202a".to_owned() };
+        if look.font_size != FONT {
+            let (text, in_cycle) = match text.strip_prefix(MARK) {
+                Some(text) => (text, true),
+                None => (text, false),
+            };
+            if !text.is_empty() {
+                self.links.push(Link { text: text.to_owned(), middle: xy, in_cycle });
+            }
+            return;
+        }
         let lines: Vec<&str> = text.lines().collect();
         // From the middle of all lines to the foot of the first.
-        let first = xy.y - (lines.len() as f64 - 1.0) / 2.0 * LINE + height as f64 * 0.35;
-        let mut y = first;
+        let mut y = xy.y - (lines.len() as f64 - 1.0) / 2.0 * LINE + FONT as f64 * FOOT;
         for line in lines {
-            let half = line.chars().count() as f64 * CHARACTER * height as f64 / 2.0;
-            self.cover(xy.x - half, y);
-            self.cover(xy.x + half, y);
             let _ = writeln!(
                 self.texts,
-                "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" font-size=\"{height}\" \
-                 fill=\"{fill}\"{halo}>{}</text>",
+                "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" font-size=\"{FONT}\" \
+                 fill=\"#17202a\">{}</text>",
                 xy.x,
                 escaped(line)
             );
@@ -286,6 +364,9 @@ mod tests {
     use super::*;
     use crate::profile::picture::{Edge, Node};
 
+    /// Figures are rounded, in pixels.
+    const ROUNDING: f64 = 0.1;
+
     fn node(name: &str) -> Node {
         Node {
             name: name.to_owned(),
@@ -296,6 +377,89 @@ mod tests {
             value: None,
             role: NodeRole::Plain,
             in_cycle: false,
+        }
+    }
+
+    fn is_inside(area: &Area, whole: &Area) -> bool {
+        area.left >= whole.left
+            && area.top >= whole.top
+            && area.right <= whole.right
+            && area.bottom <= whole.bottom
+    }
+
+    /// What is in a picture.
+    struct Drawn {
+        whole: Area,
+        boxes: Vec<Area>,
+        /// The text of boxes, line by line.
+        lines: Vec<Area>,
+        /// That of arrows.
+        links: Vec<Area>,
+    }
+
+    fn draw(nodes: Vec<Node>, ends: impl IntoIterator<Item = (usize, usize)>, link: &str) -> Drawn {
+        let there = nodes.len();
+        let edges = ends.into_iter().filter(|&(from, to)| from < there && to < there);
+        let edge = |(from, to)| Edge { from, to, label: link.to_owned(), in_cycle: from > to };
+        let mut out = Vec::new();
+        let picture = Picture { nodes, edges: edges.map(edge).collect() };
+        write(&picture, &mut out).expect("a vector takes all");
+        let text = String::from_utf8(out).expect("UTF-8");
+        let xml = roxmltree::Document::parse(&text).expect("XML");
+        let named =
+            |name: &'static str| xml.descendants().filter(move |one| one.has_tag_name(name));
+        let rectangle = |one: roxmltree::Node<'_, '_>| {
+            let [x, y, width, height] =
+                ["x", "y", "width", "height"].map(|name| number(one.attribute(name)));
+            Area { left: x, top: y, right: x + width, bottom: y + height }
+        };
+        let view = xml.root_element().attribute("viewBox").expect("it has one");
+        let view: Vec<f64> = view.split(' ').map(|part| number(Some(part))).collect();
+        let [x, y, width, height] = view[..] else { panic!("four numbers") };
+        let line = |one: roxmltree::Node<'_, '_>| {
+            let [x, y, font] = ["x", "y", "font-size"].map(|name| number(one.attribute(name)));
+            let count = one.text().unwrap_or_default().chars().count();
+            let half = count as f64 * CHARACTER * font / 2.0;
+            // From the head of a bracket to the foot of a comma.
+            Area { left: x - half, top: y - 0.8 * font, right: x + half, bottom: y + 0.1 * font }
+        };
+        let is_link = |one: &roxmltree::Node<'_, '_>| one.has_attribute("paint-order");
+        Drawn {
+            whole: Area { left: x, top: y, right: x + width, bottom: y + height },
+            boxes: named("rect").skip(1).map(rectangle).collect(),
+            lines: named("text").filter(|one| !is_link(one)).map(line).collect(),
+            links: named("text").filter(is_link).map(line).collect(),
+        }
+    }
+
+    fn number(text: Option<&str>) -> f64 {
+        text.and_then(|text| text.parse().ok()).expect("a number")
+    }
+
+    impl Drawn {
+        /// What is not as it has to be.
+        fn fault(&self) -> Option<String> {
+            let solid: Vec<Area> = self.boxes.iter().chain(&self.links).copied().collect();
+            for (index, one) in solid.iter().enumerate() {
+                let mut others = solid.iter().skip(index + 1);
+                let inner = Area {
+                    left: one.left + ROUNDING,
+                    top: one.top + ROUNDING,
+                    right: one.right - ROUNDING,
+                    bottom: one.bottom - ROUNDING,
+                };
+                let other = others.find(|other| inner.overlaps(**other));
+                if let Some(other) = other {
+                    return Some(format!("{one:?} lies upon {other:?}"));
+                }
+            }
+            let all = || solid.iter().chain(&self.lines);
+            if let Some(outside) = all().find(|one| !is_inside(one, &self.whole)) {
+                return Some(format!("{outside:?} leaves {:?}", self.whole));
+            }
+            let is_boxed = |line: &&Area| self.boxes.iter().any(|one| is_inside(line, one));
+            let loose = self.lines.iter().find(|line| !is_boxed(line));
+            loose.map(|line| format!("{line:?} is in no box of {:?}", self.boxes))
         }
     }
 
@@ -310,18 +474,20 @@ mod tests {
             label in any::<String>(),
         ) {
             let nodes: Vec<Node> = names.iter().map(|name| node(name)).collect();
-            let edges = ends
-                .into_iter()
-                .filter(|&(from, to)| from < nodes.len() && to < nodes.len())
-                .map(|(from, to)| Edge { from, to, label: label.clone(), in_cycle: from > to })
-                .collect();
-            let picture = Picture { nodes, edges };
-            let mut out = Vec::new();
-            write(&picture, &mut out).expect("a vector takes all");
-            let text = String::from_utf8(out).expect("UTF-8");
-            let xml = roxmltree::Document::parse(&text).expect("XML");
-            let boxes = xml.descendants().filter(|one| one.has_tag_name("rect")).count();
-            prop_assert_eq!(boxes, 1 + picture.nodes.len());
+            let count = nodes.len();
+            prop_assert_eq!(draw(nodes, ends, &label).boxes.len(), count);
+        }
+
+        /// Nothing lies upon anything else or leaves the picture, and text keeps to its box.
+        #[test]
+        fn everything_has_a_place_of_its_own(
+            names in prop::collection::vec("[a-z.]{1,60}", 1..30),
+            ends in prop::collection::btree_set((0..30_usize, 0..30_usize), 0..50),
+            label in "[a-z.]{0,40}",
+        ) {
+            let nodes: Vec<Node> = names.iter().map(|name| node(name)).collect();
+            let fault = draw(nodes, ends, &label).fault();
+            prop_assert!(fault.is_none(), "{}", fault.unwrap_or_default());
         }
     }
 }
