@@ -19,13 +19,14 @@ const MIB: u64 = 1 << 20;
 const CLOSE: f64 = 0.05;
 
 /// A kind of memory, and the verdict on a process that has much of it.
-const KINDS: [(&str, &str); 7] = [
+const KINDS: [(&str, &str); 8] = [
     ("objects", "live"),
     ("buffers", "live"),
     ("deque", "live"),
     ("native", "native"),
     ("retained", "retention"),
     ("sparse", "fragmentation"),
+    ("half", "live"),
     ("shared", "mixed"),
 ];
 
@@ -49,12 +50,13 @@ fn main() {
     }));
     let some = interpreters().last().expect("an interpreter");
     type Test = fn(&'static Interpreter) -> Result<(), Failed>;
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 6] = [
         ("mem_zeros", zeros_that_were_only_read_do_not_count),
         ("mem_threads", arenas_and_stacks_of_threads_are_found),
         ("mem_trim", what_would_come_back_comes_back),
         ("mem_malloc", without_pymalloc_objects_are_found_all_the_same),
         ("mem_text", the_table_has_a_verdict),
+        ("mem_besides", what_is_besides_has_a_sentence),
     ];
     for (name, test) in tests {
         trials.push(Trial::test(format!("{name}::{}", some.name), move || test(some)));
@@ -217,5 +219,29 @@ fn the_table_has_a_verdict(interpreter: &'static Interpreter) -> Result<(), Fail
     let native = text.lines().find(|line| line.contains("in use by others")).ok_or("a row")?;
     assert!(native.contains("MiB") && native.ends_with('%'), "{native}");
     assert!(text.lines().any(|line| line.starts_with("Native: ")), "{text}");
+    Ok(())
+}
+
+fn what_is_besides_has_a_sentence(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let sentences = |kinds: &[&str]| -> Result<Vec<String>, Failed> {
+        let mut target = Target::start(interpreter, "memory_of_kinds", kinds);
+        target.ask("make");
+        let output = leakspy(["mem", "--pid", &target.pid().to_string()]);
+        let text = String::from_utf8(output.stdout)?;
+        let (_, behind) = text.split_once("All that is in memory").ok_or(text.clone())?;
+        let known = ["Live Python", "Native", "Retention", "Held by fragmentation", "No one part"];
+        let begin = |line: &str| known.iter().find(|known| line.starts_with(*known));
+        Ok(behind.lines().filter_map(begin).map(|known| known.to_string()).collect())
+    };
+    for (kinds, expected) in [
+        (&["objects"][..], &["Live Python"][..]),
+        (&["native"], &["Native"]),
+        (&["retained"], &["Retention"]),
+        (&["sparse"], &["Held by fragmentation"]),
+        (&["half"], &["Live Python", "Held by fragmentation"]),
+        (&["native", "retained"], &["Native", "Retention"]),
+    ] {
+        assert_eq!(sentences(kinds)?, expected, "{kinds:?}");
+    }
     Ok(())
 }

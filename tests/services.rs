@@ -18,9 +18,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
-use support::{
-    Health, Interpreter, assert_documented, cases_with_services, leakspy, wait_until_readable,
-};
+use support::{Health, Interpreter, assert_documented, case_with, leakspy, wait_until_readable};
 
 /// For how long is hunted, in seconds.
 const DURATION: &str = "10";
@@ -28,8 +26,8 @@ const DURATION: &str = "10";
 const REST: Duration = Duration::from_millis(15);
 
 fn main() {
-    let mut trials = cases_with_services("gunicorn", gunicorn);
-    trials.extend(cases_with_services("celery", celery));
+    let trials =
+        vec![case_with("services", "gunicorn", gunicorn), case_with("services", "celery", celery)];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 

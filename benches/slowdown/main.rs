@@ -15,6 +15,10 @@
 //! What a whole hunt costs a busy program with three slow leaks:
 //!
 //!     cargo bench --bench slowdown -- --tools nothing,hunt --window 20 --leaks --idle-threads 0 --pairs 10
+//!
+//! What it costs to have its memory written down ten times a second:
+//!
+//!     cargo bench --bench slowdown -- --tools nothing,timeline,mprof --idle-threads 0 --objects 1000000
 
 #[path = "../common/mod.rs"]
 mod common;

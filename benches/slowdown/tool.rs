@@ -30,6 +30,10 @@ pub enum Tool {
     Heap,
     /// `leakspy hunt` for twenty seconds, for windows of twenty seconds and a target that leaks.
     Hunt,
+    /// `leakspy timeline`, 10 samples a second.
+    Timeline,
+    /// memory_profiler's `mprof attach`, 10 samples a second.
+    Mprof,
     /// `py-spy record`, 100 samples a second.
     PySpy,
     /// `memray attach`, which sees only what reaches the C library.
@@ -70,6 +74,8 @@ impl Tool {
             Tool::Leakspy => "leakspy record -r 100",
             Tool::Heap => "leakspy heap",
             Tool::Hunt => "leakspy hunt -d 20",
+            Tool::Timeline => "leakspy timeline -i 0.1",
+            Tool::Mprof => "mprof attach -T 0.1",
             Tool::PySpy => "py-spy record -r 100",
             Tool::Memray => "memray attach",
             Tool::MemrayObjects => "memray attach, objects",
@@ -99,7 +105,8 @@ impl Tool {
         let pid = pid.to_string();
         let mut command = match self {
             Tool::Nothing => return Ok(None),
-            Tool::Leakspy | Tool::Hunt => leakspy_command(),
+            Tool::Leakspy | Tool::Hunt | Tool::Timeline => leakspy_command(),
+            Tool::Mprof => installed("mprof")?,
             Tool::Heap => Command::new("sh"),
             Tool::PySpy => installed("py-spy")?,
             Tool::Memray | Tool::MemrayObjects => installed("memray")?,
@@ -125,6 +132,14 @@ impl Tool {
                     done";
                 let program = leakspy_command().get_program().to_os_string();
                 command.args(["-c", AGAIN_AND_AGAIN]).arg(program).arg(&pid);
+            }
+            Tool::Timeline => {
+                command.args(["timeline", "--interval", "0.1", "--pid", &pid, "-o"]);
+            }
+            Tool::Mprof => {
+                // It takes the process last.
+                command.args(["attach", "--interval", "0.1", "-o"]).arg(output).arg(&pid);
+                return Ok(Some(command));
             }
             Tool::PySpy => {
                 let long = "1000000";

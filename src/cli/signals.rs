@@ -1,16 +1,18 @@
 //! The signals on which a command that goes on for a while comes to its end.
 
-use std::io;
+use std::io::{self, PipeReader};
+use std::os::fd::AsFd;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::{flag, low_level};
 
 /// How often a signal is looked for.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -19,20 +21,39 @@ pub const TICK: Duration = Duration::from_millis(50);
 pub struct Signals {
     interrupt: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
+    /// Can be read from the first signal on, and never is.
+    woken: PipeReader,
 }
 
 impl Signals {
     /// Listens from now on.
     pub fn listen() -> io::Result<Signals> {
+        let (woken, wake) = io::pipe()?;
         let flag = |signals: &[i32]| -> io::Result<Arc<AtomicBool>> {
             let came = Arc::new(AtomicBool::new(false));
             for &signal in signals {
                 flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&came))?;
                 flag::register(signal, Arc::clone(&came))?;
+                // After the flag: whoever is woken finds it set.
+                low_level::pipe::register(signal, wake.try_clone()?)?;
             }
             Ok(came)
         };
-        Ok(Signals { interrupt: flag(&[SIGINT])?, terminate: flag(&[SIGTERM, SIGHUP])? })
+        Ok(Signals { interrupt: flag(&[SIGINT])?, terminate: flag(&[SIGTERM, SIGHUP])?, woken })
+    }
+
+    /// Sleeps until a moment, or until a signal comes. Nothing wakes up in between: who waits long costs
+    /// nothing.
+    pub fn sleep_until(&self, end: Instant) {
+        while !self.came() {
+            let rest = end.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return;
+            }
+            let mut woken = [PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
+            // Interrupted or not, the loop looks at what there is.
+            let _ = ppoll(&mut woken, Some(rest.into()), None);
+        }
     }
 
     /// Whether one came.

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
@@ -14,7 +13,7 @@ use super::command::{exit_code, start};
 use super::output::default_path;
 use super::progress::Line;
 use super::record::{Target, seconds};
-use super::signals::{Signals, TICK};
+use super::signals::Signals;
 use super::{advice, say};
 use crate::render::sparkline::sparkline;
 use crate::render::words;
@@ -213,12 +212,6 @@ impl Clock {
             self.next += self.interval.saturating_mul(steps);
         }
         let end = most.map_or(self.next, |most| self.next.min(self.begin + most));
-        while !signals.came() {
-            let rest = end.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                return;
-            }
-            thread::sleep(rest.min(TICK));
-        }
+        signals.sleep_until(end);
     }
 }

@@ -140,6 +140,8 @@ pub enum Verdict {
 
 /// No verdict is given on less than this part of what is not mapped from files.
 const VERDICT_LEAST: f64 = 0.3;
+/// What is besides worth a word is no less than this part of it.
+const WORTH_A_WORD: f64 = 0.2;
 
 impl Composition {
     /// Divides up the memory of a process.
@@ -202,16 +204,30 @@ impl Composition {
     /// What most of the memory is, and how much that is. Mapped files are left out of account: whatever
     /// a program does, they are there.
     pub fn verdict(&self) -> (Verdict, u64) {
-        let candidates = [
+        let most = self.candidates().into_iter().max_by_key(|candidate| candidate.1);
+        most.filter(|most| self.is_part(most.1, VERDICT_LEAST)).unwrap_or((Verdict::Mixed, 0))
+    }
+
+    /// What else is a good part of the memory, the most first.
+    pub fn besides(&self) -> Vec<(Verdict, u64)> {
+        let (verdict, _) = self.verdict();
+        let mut others = self.candidates().to_vec();
+        others.retain(|other| other.0 != verdict && self.is_part(other.1, WORTH_A_WORD));
+        others.sort_by_key(|other| std::cmp::Reverse(other.1));
+        others
+    }
+
+    fn candidates(&self) -> [(Verdict, u64); 4] {
+        [
             (Verdict::LivePython, self.live_python()),
             (Verdict::Native, self.native()),
             (Verdict::Retention, self.facts.trimmable),
             (Verdict::Fragmentation, self.free_in_pymalloc()),
-        ];
-        let own = self.rss.saturating_sub(self.files);
-        let most = candidates.into_iter().max_by_key(|candidate| candidate.1);
-        most.filter(|most| most.1 as f64 >= VERDICT_LEAST * own as f64)
-            .unwrap_or((Verdict::Mixed, 0))
+        ]
+    }
+
+    fn is_part(&self, bytes: u64, least: f64) -> bool {
+        bytes as f64 >= least * self.rss.saturating_sub(self.files) as f64
     }
 }
 

@@ -95,11 +95,28 @@ impl Python {
     pub fn collections<M: Memory>(&self, memory: &M) -> Result<[u64; 3], ReadError> {
         let mut sums = [0_u64; 3];
         for state in self.gc_states(memory)? {
-            for (generation, sum) in sums.iter_mut().enumerate() {
-                *sum = sum.saturating_add(self.statistics(memory, state, generation)?.count);
+            let counts = self.counts(memory, state)?;
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum = sum.saturating_add(count);
             }
         }
         Ok(sums)
+    }
+
+    /// The counts of one collector, read at once where they stand in a row: many times a second they are
+    /// asked for.
+    fn counts<M: Memory>(&self, memory: &M, state: u64) -> Result<[u64; 3], ReadError> {
+        match self.layout.gc.statistics {
+            GcStatistics::Sums(offset) => {
+                let bytes: [u8; 3 * SUMS_SIZE] = memory.array(at(state, offset))?;
+                Ok([0, 1, 2]
+                    .map(|generation| u64_at(&bytes, generation * SUMS_SIZE).unwrap_or_default()))
+            }
+            GcStatistics::Rings(_) => {
+                let count = |generation| Ok(self.statistics(memory, state, generation)?.count);
+                Ok([count(0)?, count(1)?, count(2)?])
+            }
+        }
     }
 
     fn collector<M: Memory>(

@@ -1,6 +1,7 @@
 //! What the memory of a process is made of: as a table with a verdict, and as JSON (docs/json.md).
 
 use std::io::Write;
+use std::iter;
 
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -56,16 +57,17 @@ pub fn write_text(
         writeln!(out, "{name:<42}{:>12}{share:>8.1} %", mib(bytes as f64))?;
     }
     writeln!(out)?;
-    writeln!(out, "{}", verdict(c))?;
+    for (verdict, bytes) in iter::once(c.verdict()).chain(c.besides()) {
+        writeln!(out, "{}", sentence(c, verdict, bytes))?;
+    }
     for remark in remarks(c) {
         writeln!(out, "{remark}")?;
     }
     Ok(())
 }
 
-/// What most of the memory is, in a sentence.
-pub fn verdict(c: &Composition) -> String {
-    let (verdict, bytes) = c.verdict();
+/// What a good part of the memory is, in a sentence.
+fn sentence(c: &Composition, verdict: Verdict, bytes: u64) -> String {
     let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
     let amount = format!("{} ({share:.0} % of the memory)", mib(bytes as f64));
     match verdict {

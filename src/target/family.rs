@@ -1,6 +1,7 @@
 //! The processes that a process has started, and those that they have started.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 
 use super::process::Process;
 
@@ -26,19 +27,42 @@ pub fn descendants(pid: i32) -> Vec<i32> {
 
 impl Process {
     /// The PIDs of its children, whichever of its threads started them. Much cheaper than
-    /// [`descendants`]: only the process itself is asked. `None` where the kernel does not tell
-    /// (`CONFIG_PROC_CHILDREN`), or the process has ended.
+    /// [`descendants`]: only the process itself is asked. Who has ended has none: they are another's
+    /// now. `None` where the kernel does not tell (`CONFIG_PROC_CHILDREN`).
     pub fn children(&self) -> Option<Vec<i32>> {
-        let mut found = Vec::new();
-        let mut told = false;
-        for task in self.proc.tasks().ok()?.flatten() {
-            // A thread may have ended, and its children are another's now.
-            let Ok(children) = task.children() else { continue };
-            told = true;
-            found.extend(children.into_iter().filter_map(|pid| i32::try_from(pid).ok()));
+        let of_main = self.text(&format!("task/{}/children", self.pid()));
+        let of_main = match of_main {
+            Ok(text) => text,
+            Err(_) if self.is_alive() => return None,
+            Err(_) => return Some(Vec::new()),
+        };
+        let mut found = numbers(&of_main);
+        if self.has_one_thread() {
+            return Some(found);
         }
-        told.then_some(found)
+        for tid in self.threads().unwrap_or_default() {
+            // A thread may have ended, and its children are another's now.
+            if tid != self.pid()
+                && let Ok(text) = self.text(&format!("task/{tid}/children"))
+            {
+                found.extend(numbers(&text));
+            }
+        }
+        Some(found)
     }
+
+    /// Whether it certainly has one thread only. The kernel counts threads among the links of their
+    /// folder, beside the two that every folder has: to ask for these is cheaper than to list it.
+    fn has_one_thread(&self) -> bool {
+        let folder = self.proc.open_relative("task");
+        folder.is_ok_and(|folder| folder.metadata().is_ok_and(|facts| facts.nlink() == 3))
+    }
+}
+
+/// Numbers between spaces.
+fn numbers(text: &[u8]) -> Vec<i32> {
+    let words = text.split(u8::is_ascii_whitespace);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
 }
 
 /// The process whose command line contains a text. Of several, one whose parent has it not, and the

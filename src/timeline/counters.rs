@@ -18,7 +18,6 @@ pub(super) struct Counters {
     python: Option<(Python, AddressSpace)>,
     arena_bytes: Option<u64>,
     attach: Pace,
-    arenas: Pace,
 }
 
 /// What was read.
@@ -31,14 +30,9 @@ pub(super) struct Reading {
 }
 
 impl Counters {
-    /// Of a process that has just been met; arenas are looked at so often, or more seldom.
-    pub fn new(arenas: Duration) -> Counters {
-        Counters {
-            python: None,
-            arena_bytes: None,
-            attach: Pace::new(ATTACH),
-            arenas: Pace::new(arenas),
-        }
+    /// Of a process that has just been met.
+    pub fn new() -> Counters {
+        Counters { python: None, arena_bytes: None, attach: Pace::new(ATTACH) }
     }
 
     /// The Python that is read.
@@ -46,8 +40,8 @@ impl Counters {
         self.python.as_ref().map(|(python, _)| python)
     }
 
-    /// Reads what there is.
-    pub fn read(&mut self, process: &Process) -> Reading {
+    /// Reads what there is; arenas in their rounds, and once at the beginning.
+    pub fn read(&mut self, process: &Process, arenas: &mut Pace) -> Reading {
         if self.python.as_ref().is_some_and(|(_, space)| space.is_gone()) {
             self.python = None;
             self.arena_bytes = None;
@@ -66,10 +60,13 @@ impl Counters {
         }
         let Some((python, _)) = &self.python else { return Reading::default() };
         // What cannot be read now may be read the next time.
-        let arenas = self.arenas.when_due(|| python.arenas(process).ok());
-        let bytes = |arenas: Vec<_>| python.layout.pymalloc.arena_size * arenas.len() as u64;
-        if let Some(arenas) = arenas.flatten() {
-            self.arena_bytes = Some(bytes(arenas));
+        let look = || python.arenas(process).ok();
+        let found = match self.arena_bytes {
+            Some(_) => arenas.work(look).flatten(),
+            None => look(),
+        };
+        if let Some(found) = found {
+            self.arena_bytes = Some(python.layout.pymalloc.arena_size * found.len() as u64);
         }
         Reading { collections: python.collections(process).ok(), arena_bytes: self.arena_bytes }
     }

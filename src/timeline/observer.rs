@@ -13,7 +13,7 @@ use super::sample::Sample;
 use crate::python::{Frame, Python};
 use crate::target::{Process, ProcessError};
 
-/// How often command lines are read, which a program may change, and arenas.
+/// How often command lines, which a program may change, and arenas are read.
 const SELDOM: Duration = Duration::from_secs(1);
 /// The most of a command line that is kept, in characters.
 const LONGEST_COMMAND: usize = 120;
@@ -38,8 +38,15 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Observer {
     options: Options,
-    shares: Pace,
+    dear: Dear,
     followed: Followed<Notes>,
+}
+
+/// What costs more, done in rounds over all processes: however many there are, it costs little.
+#[derive(Debug)]
+struct Dear {
+    shares: Pace,
+    arenas: Pace,
 }
 
 /// What is kept of a process.
@@ -56,7 +63,7 @@ impl Notes {
         Notes {
             command: "".into(),
             commands: Pace::new(SELDOM),
-            counters: Counters::new(SELDOM),
+            counters: Counters::new(),
             rss: None,
         }
     }
@@ -65,10 +72,9 @@ impl Notes {
 impl Observer {
     /// Looks at a process from now on.
     pub fn new(process: Process, options: Options) -> Observer {
-        let shares = Pace::new(options.shares);
         Observer {
             options,
-            shares,
+            dear: Dear { shares: Pace::new(options.shares), arenas: Pace::new(SELDOM) },
             followed: Followed::new(process, options.subprocesses, Notes::new()),
         }
     }
@@ -82,19 +88,18 @@ impl Observer {
     /// began with, as long as that is there.
     pub fn look(&mut self, time: f64) -> Vec<Sample> {
         let mut samples = Vec::new();
-        let Observer { options, shares, followed } = self;
-        let with_shares = !options.shares.is_zero();
-        let mut take = |with_shares: bool| {
-            samples.clear();
-            let mut look = |process: &Process, notes: &mut Notes| {
-                samples.push(sample(process, notes, options, with_shares, time)?);
-                Ok(())
-            };
-            followed.each(&mut look, |_| Notes::new());
-        };
-        if !with_shares || shares.when_due(|| take(true)).is_none() {
-            take(false);
+        let Observer { options, dear, followed } = self;
+        if !options.shares.is_zero() {
+            dear.shares.begin();
         }
+        dear.arenas.begin();
+        let look = |process: &Process, notes: &mut Notes| {
+            samples.push(sample(process, notes, options, dear, time)?);
+            Ok(())
+        };
+        followed.each(look, |_| Notes::new());
+        dear.shares.end();
+        dear.arenas.end();
         samples
     }
 }
@@ -104,7 +109,7 @@ fn sample(
     process: &Process,
     notes: &mut Notes,
     options: &Options,
-    with_share: bool,
+    dear: &mut Dear,
     time: f64,
 ) -> Result<Sample, ProcessError> {
     let usage = process.usage()?;
@@ -112,11 +117,11 @@ fn sample(
         notes.command = shortened(&command).into();
     }
     let reading = match options.counters {
-        true => notes.counters.read(process),
+        true => notes.counters.read(process, &mut dear.arenas),
         false => Default::default(),
     };
     // To see the share takes more permission than to see the rest.
-    let share = if with_share { process.share().ok() } else { None };
+    let share = dear.shares.work(|| process.share().ok()).flatten();
     let jumped = notes
         .rss
         .is_some_and(|before| usage.rss.saturating_sub(before) >= JUMP.max(before / JUMP_PART));

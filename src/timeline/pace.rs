@@ -3,30 +3,52 @@
 use std::time::{Duration, Instant};
 
 /// What is done so seldom that it takes no more than this part of the time.
-const PART: u32 = 100;
+const PART: u32 = 300;
 
-/// Something that is done again and again.
+/// Something that is done again and again: at one go, or in a round of several pieces of work.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
     next: Option<Instant>,
+    /// The round that goes on now: when it began, and what its work has taken so far.
+    round: Option<(Instant, Duration)>,
 }
 
 impl Pace {
     /// It is to be done every so often, or more seldom.
     pub fn new(interval: Duration) -> Pace {
-        Pace { interval, next: None }
+        Pace { interval, next: None, round: None }
+    }
+
+    /// Begins a round if it is time.
+    pub fn begin(&mut self) {
+        let now = Instant::now();
+        let is_due = self.next.is_none_or(|next| next <= now);
+        self.round = is_due.then_some((now, Duration::ZERO));
+    }
+
+    /// Does a piece of work, in a round.
+    pub fn work<T>(&mut self, work: impl FnOnce() -> T) -> Option<T> {
+        let (_, took) = self.round.as_mut()?;
+        let began = Instant::now();
+        let done = work();
+        *took += began.elapsed();
+        Some(done)
+    }
+
+    /// Ends a round: the next one comes the later, the longer the work of this one took.
+    pub fn end(&mut self) {
+        if let Some((began, took)) = self.round.take() {
+            self.next = Some(began + self.interval.max(took.saturating_mul(PART)));
+        }
     }
 
     /// Does it if it is time.
     pub fn when_due<T>(&mut self, work: impl FnOnce() -> T) -> Option<T> {
-        let began = Instant::now();
-        if self.next.is_some_and(|next| began < next) {
-            return None;
-        }
-        let done = work();
-        self.next = Some(began + self.interval.max(began.elapsed().saturating_mul(PART)));
-        Some(done)
+        self.begin();
+        let done = self.work(work);
+        self.end();
+        done
     }
 
     /// From now on it is to be done more seldom, but at least so often.
@@ -52,5 +74,21 @@ mod tests {
         pace.hurry(Duration::from_secs(60));
         assert_eq!(pace.when_due(|| 1), Some(1));
         assert_eq!(pace.when_due(|| 2), None);
+    }
+
+    #[test]
+    fn all_the_work_of_a_round_counts_and_nothing_else() {
+        let work = Duration::from_millis(5);
+        let mut pace = Pace::new(Duration::ZERO);
+        pace.begin();
+        for _ in 0..3 {
+            assert_eq!(pace.work(|| std::thread::sleep(work)), Some(()));
+        }
+        std::thread::sleep(10 * work);
+        let (began, took) = pace.round.expect("the round goes on");
+        assert!(took >= 3 * work && took < began.elapsed() - 9 * work, "{took:?}");
+        pace.end();
+        assert_eq!(pace.next, Some(began + took * PART));
+        assert_eq!(pace.work(|| ()), None);
     }
 }

@@ -9,8 +9,10 @@ use libtest_mimic::{Failed, Trial};
 
 use super::interpreters::{Interpreter, VERSIONS, interpreters};
 
-/// The minor versions for which `fixtures/fetch-numpy` installs numpy.
+/// The minor versions for which `fixtures/fetch` installs numpy.
 const WITH_NUMPY: [u64; 3] = [8, 12, 13];
+/// The one for which it installs other packages.
+const WITH_OTHERS: u64 = 12;
 
 /// A trial for each interpreter, named `fixture::interpreter`.
 pub fn cases(
@@ -52,28 +54,40 @@ pub fn cases_with_numpy(
     fixture: &str,
     test: impl Fn(&Interpreter) -> Result<(), Failed> + Clone + Send + 'static,
 ) -> Vec<Trial> {
-    let trial = |minor| match Interpreter::with_numpy(minor) {
+    let trial = |minor| match Interpreter::with_package("numpy", minor) {
         Some(interpreter) => {
             let test = test.clone();
             Trial::test(format!("{fixture}::{}", interpreter.name), move || test(&interpreter))
         }
-        None => missing(format!("{fixture}::3.{minor} with numpy"), "see fixtures/fetch-numpy"),
+        None => missing(format!("{fixture}::3.{minor} with numpy"), "see fixtures/fetch-packages"),
     };
     WITH_NUMPY.map(trial).into()
 }
 
-/// A trial for the interpreter that can run services. Where `CI` is set it fails when that is absent.
-pub fn cases_with_services(
-    fixture: &str,
+/// A trial for the interpreter with a package, or with a set of them that has this name. Where `CI` is set it
+/// fails when that is absent.
+pub fn case_with(
+    package: &str,
+    name: &str,
     test: impl Fn(&Interpreter) -> Result<(), Failed> + Send + 'static,
-) -> Vec<Trial> {
-    let trial = match Interpreter::with_services() {
+) -> Trial {
+    match Interpreter::with_package(package, WITH_OTHERS) {
         Some(interpreter) => {
-            Trial::test(format!("{fixture}::{}", interpreter.name), move || test(&interpreter))
+            Trial::test(format!("{name}::{}", interpreter.name), move || test(&interpreter))
         }
-        None => missing(format!("{fixture}::3.12 with services"), "see fixtures/fetch-services"),
-    };
-    vec![trial]
+        None => {
+            let name = format!("{name}::3.{WITH_OTHERS} with {package}");
+            missing(name, "see fixtures/fetch-packages")
+        }
+    }
+}
+
+/// A trial that only root can do: elsewhere it is ignored.
+pub fn case_for_root(
+    name: &str,
+    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    Trial::test(name, test).with_ignored_flag(!nix::unistd::geteuid().is_root())
 }
 
 /// A trial for want of something: a failure where `CI` is set, elsewhere ignored.

@@ -78,14 +78,9 @@ impl Interpreter {
         Some(Interpreter { executable: path.to_path_buf(), ..given.ask()? })
     }
 
-    /// The interpreter of a minor version for which `fixtures/fetch-numpy` has installed numpy.
-    pub fn with_numpy(minor: u64) -> Option<Interpreter> {
-        Interpreter::at(&our_fixtures().join(format!("interpreters/numpy-3.{minor}/bin/python")))
-    }
-
-    /// The interpreter for which `fixtures/fetch-services` has installed what services are made of.
-    pub fn with_services() -> Option<Interpreter> {
-        Interpreter::at(&our_fixtures().join("interpreters/services-3.12/bin/python"))
+    /// The interpreter of a minor version for which `fixtures/fetch` has installed a package.
+    pub fn with_package(name: &str, minor: u64) -> Option<Interpreter> {
+        Interpreter::at(&our_fixtures().join(format!("interpreters/{name}-3.{minor}/bin/python")))
     }
 
     /// The words that run it, `chroot` and root in front where it has a root of its own.

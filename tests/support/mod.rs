@@ -17,7 +17,7 @@ mod refusing;
 mod target;
 mod waiting;
 
-pub use cases::{cases, cases_with_numpy, cases_with_services, required_versions};
+pub use cases::{case_for_root, case_with, cases, cases_with_numpy, required_versions};
 pub use documented::assert_documented;
 pub use health::Health;
 pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters, older_pythons};

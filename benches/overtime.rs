@@ -1,0 +1,194 @@
+//! What it costs to look at memory for a long time: the processor time that `leakspy timeline` and
+//! `leakspy watch` need by the second, and memory_profiler's `mprof attach` beside them.
+//!
+//! A tool is attached, and a while later the processor time that it has had is read at both ends of some
+//! windows, from its own clock (`clock_getcpuclockid`). The median of the windows is given as a part of one
+//! processor, with the least and the most, and beside it what the tool has needed to begin.
+//!
+//!     cargo bench --bench overtime -- [--windows 5] [--window 5] [--python P]
+//!
+//! What the target loses meanwhile is told by the bench `slowdown`.
+
+mod common;
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use nix::sys::signal::{Signal, kill};
+use nix::time::ClockId;
+use nix::unistd::Pid;
+
+use common::statistics::median;
+use support::{Interpreter, Target, leakspy_command};
+
+/// Measures what it costs to look at memory for a long time.
+#[derive(Parser)]
+struct Options {
+    /// Windows for each row
+    #[arg(long, default_value_t = 5)]
+    windows: usize,
+    /// Length of a window in seconds
+    #[arg(long, default_value_t = 5.0)]
+    window: f64,
+    /// The Python that runs the targets
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Given by `cargo bench`, without meaning here
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Between a tool's start and the first window: by then it has found the interpreters of all processes.
+const SETTLE: Duration = Duration::from_secs(3);
+/// The processes of a tree.
+const TREE: usize = 64;
+/// MiB of a large process, and of a small one.
+const LARGE: u64 = 2048;
+const SMALL: u64 = 20;
+/// Pages of a child.
+const PAGES: u64 = 1000;
+
+/// What is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    Small,
+    Large,
+    Tree,
+}
+
+fn main() -> Result<(), String> {
+    let options = Options::parse();
+    let python = common::python(options.python.as_deref())?;
+    println!(
+        "{}, parts of one processor, medians of {} windows of {} s (least … most)\n",
+        python.name, options.windows, options.window
+    );
+    println!("{:<42}{:<30}{:<28}{:>12}", "", "target", "CPU", "to begin");
+    for whom in [Whom::Small, Whom::Large, Whom::Tree] {
+        let target = start(&python, whom);
+        let folder = python.scratch();
+        for (title, command) in tools(whom, target.pid(), &folder.path().join("output")) {
+            match command {
+                Some(command) => measure(title, whom, command, &options)?,
+                None => println!("{title:<42}left out: benches/install-peers has not been run"),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn start(python: &Interpreter, whom: Whom) -> Target {
+    let mut target = Target::start(python, "memory_over_time", &[]);
+    match whom {
+        Whom::Small => target.ask(&format!("hold {SMALL}")),
+        Whom::Large => target.ask(&format!("hold {LARGE}")),
+        Whom::Tree => {
+            for _ in 1..TREE {
+                target.ask(&format!("child {PAGES}"));
+            }
+            target.ask("describe")
+        }
+    };
+    target
+}
+
+/// The commands that are measured: titles, and commands unless they are not here.
+fn tools(whom: Whom, pid: i32, output: &Path) -> Vec<(&'static str, Option<Command>)> {
+    let pid = pid.to_string();
+    let ours = |words: &[&str]| {
+        let mut command = leakspy_command();
+        command.args(words).args(["--pid", &pid]);
+        command
+    };
+    let timeline = |words: &[&str]| {
+        let mut command = ours(&["timeline", "--interval", "0.1"]);
+        command.args(words).arg("--output").arg(output);
+        command
+    };
+    let watch = |words: &[&str]| {
+        let mut command = ours(&["watch", "--rss-above", "1TiB"]);
+        command.args(words);
+        command
+    };
+    let mprof = |words: &[&str]| {
+        let mut command = Command::new(common::peer("mprof")?);
+        command.args(["attach", "--interval", "0.1", "-o"]).arg(output).args(words).arg(&pid);
+        Some(command)
+    };
+    match whom {
+        Whom::Small => vec![
+            ("leakspy timeline -i 0.1", Some(timeline(&[]))),
+            ("mprof attach -T 0.1", mprof(&[])),
+            ("leakspy watch --rss-above", Some(watch(&[]))),
+        ],
+        Whom::Large => vec![
+            ("leakspy timeline -i 0.1", Some(timeline(&[]))),
+            ("mprof attach -T 0.1", mprof(&[])),
+            ("leakspy watch --rss-above", Some(watch(&[]))),
+        ],
+        Whom::Tree => vec![
+            ("leakspy timeline -i 0.1 --subprocesses", Some(timeline(&["--subprocesses"]))),
+            ("mprof attach -T 0.1 --multiprocess", mprof(&["--multiprocess"])),
+            ("leakspy watch --rss-above --subprocesses", Some(watch(&["--subprocesses"]))),
+        ],
+    }
+}
+
+/// One row.
+fn measure(title: &str, whom: Whom, command: Command, options: &Options) -> Result<(), String> {
+    let tool = Running::start(command).map_err(|error| format!("{title}: {error}"))?;
+    sleep(SETTLE);
+    let begun = tool.cpu()?;
+    let mut parts = Vec::new();
+    for _ in 0..options.windows {
+        let (start, before) = (Instant::now(), tool.cpu()?);
+        sleep(Duration::from_secs_f64(options.window));
+        let had = tool.cpu()?.saturating_sub(before);
+        parts.push(had.as_secs_f64() / start.elapsed().as_secs_f64());
+    }
+    let percent = |part: f64| format!("{:.2}", 100.0 * part);
+    let cpu = format!(
+        "{} % ({} … {})",
+        percent(median(&parts)),
+        percent(parts.iter().copied().fold(f64::INFINITY, f64::min)),
+        percent(parts.iter().copied().fold(0.0, f64::max)),
+    );
+    let target = match whom {
+        Whom::Small => "a process".to_string(),
+        Whom::Large => format!("a process of {LARGE} MiB"),
+        Whom::Tree => format!("{TREE} processes"),
+    };
+    let begin = format!("{:.0} ms", 1e3 * begun.as_secs_f64());
+    println!("{title:<42}{target:<30}{cpu:<28}{begin:>12}");
+    Ok(())
+}
+
+/// A tool that runs until this is dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(mut command: Command) -> std::io::Result<Running> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map(Running)
+    }
+
+    /// The processor time that it has had until now; an error if it has ended.
+    fn cpu(&self) -> Result<Duration, String> {
+        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(self.0.id() as i32));
+        let time = clock.and_then(ClockId::now).map_err(|_| "the tool has ended".to_string())?;
+        Ok(time.into())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended only if something went wrong, which was said.
+        let _ = kill(Pid::from_raw(self.0.id() as i32), Signal::SIGINT);
+        let _ = self.0.wait();
+    }
+}
