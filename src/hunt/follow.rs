@@ -19,24 +19,20 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
-use super::messages::{Block, FollowRequest, Functions, Message, News};
+use super::guard::{self, CHECK_EVERY, Guard, Task};
+use super::messages::{Block, FollowRequest, Functions};
 use crate::heap::malloc::size_in_use;
 use crate::memory::Memory;
 use crate::profile::messages::End;
 use crate::profile::outbox::Outbox;
-use crate::profile::trouble::{Trouble, last_word};
+use crate::profile::trouble::Trouble;
 use crate::python::RawStack;
 use crate::python::traced::TracedPython;
-use crate::target::breakpoint::{Breakpoints, Kind, Spot};
+use crate::target::breakpoint::{Kind, Spot};
 use crate::target::ptrace::{self, Registers};
 use crate::target::tracees::Event;
 use crate::target::waits::ran;
 
-/// How often news are sent, and how often it is checked that the target is still there.
-const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// How long the threads of a target may be unreadable.
-const UNREADABLE: Duration = Duration::from_secs(1);
 /// How many calls of a burst pass at most before one is followed, and how many are followed at least.
 const MOST_PASSED: u64 = 7;
 const BURST: u64 = 16;
@@ -55,8 +51,6 @@ const MOST_WRITES: u64 = 16;
 const LARGEST_IN_LISTS: u64 = 1040;
 /// With so many stops a call is given up: others allocate much meanwhile, or stacks cannot be read.
 const MOST_STOPS: u64 = 64;
-/// How long a thread stands still at least before we wake up and after we have let it go.
-const WAKING: Duration = Duration::from_micros(20);
 /// Hits that a thread makes hardly ever: it is not to stop again.
 const NEVER: u64 = 1 << 40;
 
@@ -67,34 +61,37 @@ pub fn serve(
     control: BorrowedFd<'_>,
     reports: &mut Outbox,
 ) -> io::Result<()> {
-    let end = match Follower::attach(request) {
-        Ok(mut follower) => {
-            let end = follower.run(control, reports);
-            follower.target.let_go(&mut follower.breakpoints);
-            end
-        }
-        Err(end) => Err(Trouble::End(end)),
-    };
-    let end = last_word(end, request.pid, request.started)?;
-    reports.post(&Message::Ended(end))?;
-    reports.send_all()
+    let &FollowRequest { pid, started, way, limits, functions } = request;
+    let Functions { malloc, calloc, realloc, aligned_alloc } = functions;
+    let entry = |address| Spot { address, kind: Kind::Execute };
+    let entries = [malloc, calloc, realloc, aligned_alloc].map(entry);
+    guard::serve(Task { pid, started, way, limits }, &entries, reports, |guard, reports| {
+        let mut follower = Follower {
+            guard,
+            functions,
+            entries,
+            calls: 0,
+            stops: 0,
+            passing: Vec::new(),
+            stack: RawStack::default(),
+            random: fastrand::Rng::new(),
+        };
+        follower.run(control, reports)
+    })
 }
 
-struct Follower {
-    target: TracedPython,
-    breakpoints: Breakpoints,
+struct Follower<'a> {
+    guard: &'a mut Guard,
     functions: Functions,
-    spots: Vec<Spot>,
-    budget: Budget,
+    entries: [Spot; 4],
     /// How many calls of the burst have been followed.
     calls: u64,
+    /// How many stops were made for the present one.
+    stops: u64,
     /// Threads that are made to pass while a call of another is followed.
     passing: Vec<i32>,
-    news: News,
     stack: RawStack,
     random: fastrand::Rng,
-    checked: Instant,
-    readable: Instant,
 }
 
 /// How far a call has come.
@@ -127,52 +124,23 @@ struct Given {
     ran: Option<Duration>,
 }
 
-impl Follower {
-    fn attach(request: &FollowRequest) -> Result<Follower, End> {
-        let mut target = TracedPython::open(request.pid, request.started)?;
-        target.tracees.follow_new_threads();
-        let first = target.begin()?;
-        let Functions { malloc, calloc, realloc, aligned_alloc } = request.functions;
-        let spots: Vec<_> = [malloc, calloc, realloc, aligned_alloc].map(entry).into();
-        let breakpoints = Breakpoints::prepare(request.way, &spots, &mut target.tracees, first)
-            .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
-        Ok(Follower {
-            target,
-            breakpoints,
-            functions: request.functions,
-            spots,
-            budget: Budget::new(request.limits),
-            calls: 0,
-            passing: Vec::new(),
-            news: News::default(),
-            stack: RawStack::default(),
-            random: fastrand::Rng::new(),
-            checked: Instant::now(),
-            readable: Instant::now(),
-        })
-    }
-
+impl Follower<'_> {
     fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
-        let started = Message::Started { way: self.breakpoints.way() };
-        reports.post(&started).map_err(Trouble::NobodyListens)?;
         loop {
-            let debt = self.budget.debt();
+            let debt = self.guard.budget.debt();
             let to_pass = if debt.is_zero() { 0 } else { self.random.u64(0..=MOST_PASSED) };
             let rest = debt.mul_f64(0.5 + self.random.f64());
-            let mut over = self.rest(control, reports, rest)?;
-            while reports.is_full() && !over {
-                over = self.rest(control, reports, CHECK_EVERY)?;
-                reports.send().map_err(Trouble::NobodyListens)?;
+            let mut nothing = |_: &mut Guard| CHECK_EVERY;
+            let mut over = self.guard.make_room(control, reports, &mut nothing)?
+                || self.guard.rest(control, reports, Some(rest), &mut nothing)?;
+            if !over {
+                self.guard.breakpoints.aim(&self.entries);
+                let asked_to_end = self.burst(to_pass, control, reports);
+                self.disarm()?;
+                over = asked_to_end?;
             }
             if over {
-                self.send(reports)?;
-                return Ok(End::Asked);
-            }
-            self.breakpoints.aim(&self.spots);
-            let asked_to_end = self.burst(to_pass, control, reports);
-            self.disarm()?;
-            if asked_to_end? {
-                self.send(reports)?;
+                self.guard.send(reports)?;
                 return Ok(End::Asked);
             }
         }
@@ -186,70 +154,68 @@ impl Follower {
         control: BorrowedFd<'_>,
         reports: &mut Outbox,
     ) -> Result<bool, Trouble> {
-        self.arm(to_pass)?;
-        let mut stage = Stage::Passing(if self.breakpoints.can_skip() { 0 } else { to_pass });
-        let mut stops = 0;
+        self.guard.arm(to_pass)?;
+        let mut stage = Stage::Passing(if self.guard.breakpoints.can_skip() { 0 } else { to_pass });
         self.calls = 0;
+        self.stops = 0;
         loop {
-            let began = Instant::now();
-            let asked = self
-                .target
-                .wait(control, stage.time_left().map_or(CHECK_EVERY, |left| left.max(SOON)))?;
-            self.budget.earn(began.elapsed());
-            while let Some(event) = self.target.tracees.next_event()? {
-                let Event::Hit { tid } = event else {
-                    self.take(event)?;
-                    continue;
-                };
-                let seen = Instant::now();
-                stops += 1;
-                let next = self.next_stage(stage, tid);
-                let resumed = self.target.tracees.resume(tid);
-                self.note_stop(seen.elapsed());
-                resumed?;
-                stage = next?;
+            let mut asked = false;
+            match self.guard.target.tracees.next_event()? {
+                Some(Event::Hit { tid }) => {
+                    let seen = Instant::now();
+                    self.stops += 1;
+                    let next = self.next_stage(stage, tid);
+                    let resumed = self.guard.target.tracees.resume(tid);
+                    self.guard.pay(1, seen.elapsed() + self.guard.waking);
+                    resumed?;
+                    stage = next?;
+                }
+                Some(event) => self.guard.take_while_armed(event)?,
+                None => {
+                    let within = stage.time_left().map_or(CHECK_EVERY, |left| left.max(SOON));
+                    let began = Instant::now();
+                    asked = self.guard.target.wait(control, within)?;
+                    self.guard.budget.earn(began.elapsed());
+                }
             }
             let is_late = stage.time_left() == Some(Duration::ZERO) && !self.is_to_run(&stage);
-            if is_late || stops > MOST_STOPS {
-                stage = self.end_call(stage)?;
-                stops = 0;
+            let is_much = self.stops > MOST_STOPS;
+            if let Stage::Given(given) = &stage
+                && is_late
+            {
+                self.note_block(given);
             }
-            if asked || (self.calls >= BURST && !self.budget.debt().is_zero()) {
+            if is_late || is_much {
+                stage = self.give_up(stage)?;
+            }
+            let is_enough = self.calls >= BURST || is_much;
+            if asked || (is_enough && !self.guard.budget.debt().is_zero()) {
                 return Ok(asked);
             }
-            if self.check_sometimes(reports)? && matches!(stage, Stage::Passing(_)) {
-                self.arm(to_pass)?;
+            if self.guard.check_sometimes(reports)? && matches!(stage, Stage::Passing(_)) {
+                self.guard.arm(to_pass)?;
             }
         }
     }
 
-    /// Takes note of what a call has come to, and goes on to the next.
-    fn end_call(&mut self, stage: Stage) -> io::Result<Stage> {
+    /// Goes on to the next call, whatever has become of this one.
+    fn give_up(&mut self, stage: Stage) -> io::Result<Stage> {
+        self.stops = 0;
         match stage {
             Stage::Passing(_) => Ok(stage),
-            Stage::Called { tid, .. } => self.next_call(tid),
-            Stage::Given(given) => {
-                self.note_block(&given);
-                self.next_call(given.tid)
-            }
+            Stage::Called { tid, .. } | Stage::Given(Given { tid, .. }) => self.next_call(tid),
         }
     }
 
     /// The thread that was followed waits at the entries again, and so do those that were made to pass.
     fn next_call(&mut self, tid: i32) -> io::Result<Stage> {
-        let entries = self.spots.clone();
         self.calls += 1;
-        self.redirect(tid, &entries)?;
-        for other in std::mem::take(&mut self.passing) {
-            self.redirect(other, &entries)?;
+        self.stops = 0;
+        self.guard.redirect(tid, &self.entries)?;
+        for other in self.passing.drain(..) {
+            self.guard.redirect(other, &self.entries)?;
         }
         Ok(Stage::Passing(0))
-    }
-
-    fn redirect(&mut self, tid: i32, spots: &[Spot]) -> io::Result<()> {
-        self.breakpoints.redirect(&mut self.target.tracees, tid, spots)?;
-        self.pay_for_halts();
-        Ok(())
     }
 
     /// What follows when a thread has been hit.
@@ -263,16 +229,17 @@ impl Follower {
                     return Ok(stage);
                 }
                 let block = registers.result();
-                let Some(chunk) = size_in_use(&self.target.process, block) else {
+                let Some(chunk) = size_in_use(&self.guard.target.process, block) else {
                     return self.next_call(hit);
                 };
-                self.redirect(tid, &written_by_free(block, chunk))?;
-                let ran = ran(&self.target.process, tid);
+                self.guard.redirect(tid, &written_by_free(block, chunk))?;
+                let ran = ran(&self.guard.target.process, tid);
                 let since = Instant::now();
                 Ok(Stage::Given(Given { tid, bytes, block, chunk, writes: 0, since, ran }))
             }
             Stage::Given(given) if given.tid == hit => {
-                let is_freed = size_in_use(&self.target.process, given.block) != Some(given.chunk);
+                let is_freed =
+                    size_in_use(&self.guard.target.process, given.block) != Some(given.chunk);
                 if is_freed || given.writes > MOST_WRITES {
                     return self.next_call(hit);
                 }
@@ -280,10 +247,10 @@ impl Follower {
             }
             Stage::Called { .. } | Stage::Given(_) => {
                 // Who cannot be made to pass stops again, until that is too much.
-                if self.breakpoints.can_skip() {
+                if self.guard.breakpoints.can_skip() {
                     self.passing.push(hit);
-                    let mut spots = 0..self.spots.len();
-                    spots.try_for_each(|spot| self.breakpoints.skip(hit, spot, NEVER))?;
+                    let mut spots = 0..self.entries.len();
+                    spots.try_for_each(|spot| self.guard.breakpoints.skip(hit, spot, NEVER))?;
                 }
                 Ok(stage)
             }
@@ -301,10 +268,10 @@ impl Follower {
             it if it == self.functions.aligned_alloc => second,
             _ => return None,
         };
-        let (returns_to, stack) = frame(&registers, &self.target)?;
-        self.target.copy_own_stack(tid, &mut self.stack).ok()?;
+        let (returns_to, stack) = frame(&registers, &self.guard.target)?;
+        self.guard.target.copy_own_stack(tid, &mut self.stack).ok()?;
         let spot = Spot { address: returns_to, kind: Kind::Execute };
-        self.redirect(tid, &[spot]).ok()?;
+        self.guard.redirect(tid, &[spot]).ok()?;
         Some(Stage::Called { tid, bytes, returns_to, stack, since: Instant::now() })
     }
 
@@ -312,7 +279,7 @@ impl Follower {
     /// have the processors.
     fn is_to_run(&self, stage: &Stage) -> bool {
         let Stage::Given(Given { tid, since, ran: before, .. }) = *stage else { return false };
-        let process = &self.target.process;
+        let process = &self.guard.target.process;
         let ran = ran(process, tid).zip(before).map(|(now, before)| now.saturating_sub(before));
         ran.is_some_and(|ran| ran < WATCHED_RUNNING)
             && since.elapsed() < WATCHED_AT_MOST
@@ -321,7 +288,7 @@ impl Follower {
 
     /// Takes note of a block that was given and has not been freed yet.
     fn note_block(&mut self, given: &Given) {
-        self.news.blocks.push(Block {
+        self.guard.news.blocks.push(Block {
             address: given.block,
             bytes: given.bytes,
             frames: self.stack.frames.clone(),
@@ -329,110 +296,16 @@ impl Follower {
         });
     }
 
-    /// Leaves the target in peace for so long. True if we are asked to end.
-    fn rest(
-        &mut self,
-        control: BorrowedFd<'_>,
-        reports: &mut Outbox,
-        duration: Duration,
-    ) -> Result<bool, Trouble> {
-        let began = Instant::now();
-        loop {
-            let left = duration.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                self.budget.earn(began.elapsed());
-                return Ok(false);
-            }
-            if self.target.wait(control, left.min(CHECK_EVERY))? {
-                return Ok(true);
-            }
-            while let Some(event) = self.target.tracees.next_event()? {
-                self.take(event)?;
-            }
-            self.check_sometimes(reports)?;
-        }
-    }
-
-    /// What happens beside calls that are followed. A hit was on its way when all were disarmed.
-    fn take(&mut self, event: Event) -> Result<(), Trouble> {
-        match event {
-            Event::Hit { tid } | Event::Began { tid } => Ok(self.target.tracees.resume(tid)?),
-            Event::Ended { tid } => {
-                self.breakpoints.forget(tid);
-                self.target.forget(tid);
-                Ok(())
-            }
-            Event::Replaced => Err(Trouble::End(End::Replaced)),
-        }
-    }
-
-    /// Arms the threads that are not armed yet.
-    fn arm(&mut self, to_pass: u64) -> Result<(), Trouble> {
-        for tid in self.target.tracees.threads() {
-            self.breakpoints.arm(&mut self.target.tracees, tid, &mut || to_pass)?;
-        }
-        self.pay_for_halts();
-        Ok(())
-    }
-
     fn disarm(&mut self) -> Result<(), Trouble> {
         loop {
-            self.breakpoints.disarm(&mut self.target.tracees)?;
-            self.pay_for_halts();
-            while let Some(event) = self.target.tracees.next_event()? {
-                self.take(event)?;
+            self.guard.disarm()?;
+            while let Some(event) = self.guard.target.tracees.next_event()? {
+                self.guard.take(event)?;
             }
-            if !self.breakpoints.is_armed() {
+            if self.guard.is_disarmed()? {
                 return Ok(());
             }
-            // A thread that sleeps in the kernel is still armed.
-            self.target.check_program()?;
-            std::thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    fn pay_for_halts(&mut self) {
-        let halts = self.breakpoints.take_halts();
-        if halts.number > 0 {
-            self.pay(halts.number.into(), halts.held + WAKING * halts.number);
-        }
-    }
-
-    fn note_stop(&mut self, held: Duration) {
-        self.pay(1, held + WAKING);
-    }
-
-    fn pay(&mut self, stops: u64, still: Duration) {
-        self.budget.spend(stops, still);
-        let nanoseconds = still.as_nanos() as u64;
-        self.news.stops += stops;
-        self.news.still += nanoseconds;
-        self.news.longest = self.news.longest.max(nanoseconds / stops.max(1));
-    }
-
-    fn send(&mut self, reports: &mut Outbox) -> Result<(), Trouble> {
-        if self.news == News::default() {
-            return Ok(());
-        }
-        let news = std::mem::take(&mut self.news);
-        reports.post(&Message::News(news)).map_err(Trouble::NobodyListens)
-    }
-
-    /// Sends the news and looks after the target, if that was long ago. True if it was.
-    fn check_sometimes(&mut self, reports: &mut Outbox) -> Result<bool, Trouble> {
-        if self.checked.elapsed() < CHECK_EVERY {
-            return Ok(false);
-        }
-        self.checked = Instant::now();
-        self.send(reports)?;
-        self.target.check_program()?;
-        match self.target.check_threads() {
-            Ok(()) => self.readable = Instant::now(),
-            Err(error) if self.readable.elapsed() > UNREADABLE => return Err(error.into()),
-            // While it ends or replaces its program little can be read.
-            Err(_) => self.target.check_program()?,
-        }
-        Ok(true)
     }
 }
 
@@ -446,10 +319,6 @@ impl Stage {
         };
         Some(most.saturating_sub(since.elapsed()))
     }
-}
-
-fn entry(address: u64) -> Spot {
-    Spot { address, kind: Kind::Execute }
 }
 
 /// The words of which `free` writes at least one: the size of the block's chunk, which becomes another when

@@ -16,6 +16,7 @@ pub mod feeders;
 pub mod finding;
 pub mod follow;
 pub mod growth;
+mod guard;
 pub mod guarded;
 mod hints;
 pub mod hunter;

@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::budget::Budget;
-use super::messages::Limits;
 
 /// The first turn of a word, of which nothing is known.
 const FIRST: Duration = Duration::from_millis(5);
@@ -31,8 +30,6 @@ const WANTED_STILL: Duration = Duration::from_millis(4);
 pub struct Turns {
     queue: VecDeque<Entry>,
     spots: usize,
-    /// What the target can bear.
-    pub budget: Budget,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,16 +64,15 @@ pub struct Outcome {
 
 impl Turns {
     /// Of so many words, with so many spots to watch them at.
-    pub fn new(words: usize, spots: usize, limits: Limits) -> Turns {
+    pub fn new(words: usize, spots: usize) -> Turns {
         Turns {
             queue: (0..words).map(|word| Entry { word, length: FIRST }).collect(),
             spots: spots.max(1),
-            budget: Budget::new(limits),
         }
     }
 
-    /// Whose turn it is now; `None` if there is nobody left.
-    pub fn next(&self) -> Option<Turn> {
+    /// Whose turn it is now, and what may be spent in it; `None` if there is nobody left.
+    pub fn next(&self, budget: &Budget) -> Option<Turn> {
         let first = self.queue.front()?;
         // One that grows fast would make the turns of others short.
         let alike = |entry: &&Entry| {
@@ -88,14 +84,13 @@ impl Turns {
             words: members.iter().map(|entry| entry.word).collect(),
             length: members.iter().map(|entry| entry.length).min().unwrap_or(first.length),
             most_stops: MOST,
-            most_still: self.budget.still().max(WANTED_STILL),
+            most_still: budget.still().max(WANTED_STILL),
         })
     }
 
     /// Takes note of how a turn went; `stops` says how often each of its words was stopped at. They
     /// come last now.
     pub fn observe(&mut self, turn: &Turn, stops: &[u64], outcome: Outcome) {
-        self.budget.spend(outcome.stops, outcome.still);
         let still = outcome.still.as_secs_f64();
         let all = stops.iter().sum::<u64>().max(1) as f64;
         for (&word, &stops) in turn.words.iter().zip(stops) {
@@ -123,17 +118,19 @@ impl Turns {
 mod tests {
     use super::*;
     use crate::hunt::budget::SAVINGS;
+    use crate::hunt::messages::Limits;
 
     const LIMITS: Limits = Limits { stops_per_s: 1000.0, standstill: 0.01 };
 
     /// Plays turns for words that grow so often a second, where a stop takes 50 µs, and gives for each
     /// how much of the time it was watched, and the part of the time in which the target stood still.
     fn play(rates: &[f64], seconds: f64) -> (Vec<f64>, f64) {
-        let mut turns = Turns::new(rates.len(), 4, LIMITS);
+        let mut turns = Turns::new(rates.len(), 4);
+        let mut budget = Budget::new(LIMITS);
         let (mut time, mut still) = (0.0, 0.0);
         let mut watched = vec![0.0; rates.len()];
         while time < seconds {
-            let turn = turns.next().expect("all words are there");
+            let turn = turns.next(&budget).expect("all words are there");
             let rate: f64 = turn.words.iter().map(|&word| rates[word]).sum();
             let most_stops = turn.most_stops.min(turn.most_still.as_micros() as u64 / 50);
             let lasted = turn.length.as_secs_f64().min(most_stops as f64 / rate);
@@ -148,9 +145,10 @@ mod tests {
                 still: Duration::from_secs_f64(stopped),
             };
             turns.observe(&turn, &stops, outcome);
-            turns.budget.earn(Duration::from_secs_f64(lasted + stopped));
-            let rest = turns.budget.debt();
-            turns.budget.earn(rest);
+            budget.spend(outcome.stops, outcome.still);
+            budget.earn(Duration::from_secs_f64(lasted + stopped));
+            let rest = budget.debt();
+            budget.earn(rest);
             time += lasted + stopped + rest.as_secs_f64();
             still += stopped;
         }
@@ -187,10 +185,11 @@ mod tests {
 
     #[test]
     fn who_is_gone_has_no_turn() {
-        let mut turns = Turns::new(2, 4, LIMITS);
+        let mut turns = Turns::new(2, 4);
+        let budget = Budget::new(LIMITS);
         turns.drop_word(0);
-        assert_eq!(turns.next().map(|turn| turn.words), Some(vec![1]));
+        assert_eq!(turns.next(&budget).map(|turn| turn.words), Some(vec![1]));
         turns.drop_word(1);
-        assert_eq!(turns.next(), None);
+        assert_eq!(turns.next(&budget), None);
     }
 }
