@@ -32,6 +32,9 @@ const KILLS: usize = 10;
 const LAST_MOMENT: Duration = Duration::from_millis(300);
 /// A process has less memory than this.
 const EXTENT: u64 = 1 << 40;
+/// More than anybody should have to bear: so it takes seconds, also on a busy machine, where a thread that
+/// has stood still waits for a processor.
+const LIMITS: Limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
 const WAYS: [(&str, Way); 2] = [("perf", Way::Perf), ("ptrace", Way::Ptrace)];
 
 fn main() {
@@ -59,10 +62,8 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let holders = target.ask("holders");
     let holders = holders.as_object().ok_or("no holders")?;
     let addresses: Vec<_> = holders.values().map(address).collect();
-    // With so many at once, and more stops than anybody should have to bear, it takes seconds.
-    let limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
     let before = target.ask("fed");
-    let outcome = watch(&target, &addresses, way, limits, AT_MOST, Watching::is_settled)?;
+    let outcome = watch(&target, &addresses, way, AT_MOST, Watching::is_settled)?;
     target.assert_healthy();
     assert_eq!(outcome.way, Some(way));
     let after = target.ask("fed");
@@ -114,9 +115,8 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &["fast"]);
     let holders = target.ask("holders");
     let list = address(&holders["list"]);
-    let limits = WatchOptions::default().limits;
     let enough = |watching: &Watching| watching.hits(0) >= WANTED;
-    let outcome = watch(&target, &[list], way, limits, UNTIL_SEEN, enough)?;
+    let outcome = watch(&target, &[list], way, UNTIL_SEEN, enough)?;
     target.assert_healthy();
     let fed = outcome.findings.first().ok_or("no finding")?;
     let mut by_line = BTreeMap::new();
@@ -175,11 +175,10 @@ fn watch(
     target: &Target,
     addresses: &[u64],
     way: Way,
-    limits: Limits,
     at_most: Duration,
     is_enough: impl Fn(&Watching) -> bool,
 ) -> Result<Outcome, Failed> {
-    let mut watching = start(target.pid(), addresses, way, limits)?;
+    let mut watching = start(target.pid(), addresses, way)?;
     let begun = Instant::now();
     while begun.elapsed() < at_most && !watching.has_ended() && !is_enough(&watching) {
         watching.step(Duration::from_millis(50))?;
@@ -193,7 +192,7 @@ fn watch(
     Ok(watching.finish())
 }
 
-fn start(pid: i32, addresses: &[u64], way: Way, limits: Limits) -> Result<Watching, Failed> {
+fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
     let process = Process::open(pid)?;
     let python = Python::attach(&process)?;
     let mut decoder = Decoder::new(&process, &python, EXTENT);
@@ -202,14 +201,13 @@ fn start(pid: i32, addresses: &[u64], way: Way, limits: Limits) -> Result<Watchi
         Watched { words: vec![word.expect("each of them grows in one word")] }
     };
     let watched: Vec<_> = addresses.iter().map(&mut word).collect();
-    Ok(Watching::start(&process, &python, &watched, &options(way, limits))?)
+    Ok(Watching::start(&process, &python, &watched, &options(way))?)
 }
 
 /// What a process does that is to be killed.
 fn watch_until_killed(request: &str) {
     let (pid, way, work, addresses): (i32, Way, String, Vec<u64>) =
         serde_json::from_str(request).expect("the request of a test");
-    let limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
     let mut told = false;
     let mut tell = |has_begun: bool| {
         if has_begun && !told {
@@ -221,22 +219,22 @@ fn watch_until_killed(request: &str) {
     if work == Work::Follow.name() {
         let process = Process::open(pid).expect("it is there");
         let python = Python::attach(&process).expect("it is a Python");
-        let following = Following::start(&process, &python, &options(way, limits));
+        let following = Following::start(&process, &python, &options(way));
         let mut following = following.expect("it can be followed").expect("it has glibc");
         loop {
             following.step(Duration::from_millis(10)).expect("it can be followed");
             tell(following.has_begun());
         }
     }
-    let mut watching = start(pid, &addresses, way, limits).expect("it is there");
+    let mut watching = start(pid, &addresses, way).expect("it is there");
     loop {
         watching.step(Duration::from_millis(10)).expect("it can be watched");
         tell(watching.has_begun());
     }
 }
 
-fn options(way: Way, limits: Limits) -> WatchOptions {
-    WatchOptions { way: Some(way), limits, guardian: env!("CARGO_BIN_EXE_leakspy").into() }
+fn options(way: Way) -> WatchOptions {
+    WatchOptions { way: Some(way), limits: LIMITS, guardian: env!("CARGO_BIN_EXE_leakspy").into() }
 }
 
 fn count(times: &Value) -> f64 {
