@@ -10,7 +10,7 @@ use super::root_names::{RootName, RootNames};
 use super::roots::{Root, RootKind};
 use super::search::{Flow, NONE};
 use crate::python::Frame;
-use crate::python::objects::Link;
+use crate::python::objects::{Disclosure, Link};
 
 /// Paths with more steps than this have no [length](ShortestPaths::length).
 const LONGEST: u32 = 10_000;
@@ -124,7 +124,13 @@ pub struct Lineage {
 
 impl Lineage {
     /// Finds the words for a path from a root, [`ShortestPaths::between`] node 0 and an object.
-    pub fn of(heap: &Analysis<'_>, names: &RootNames, nodes: &[u32]) -> Lineage {
+    /// Of keys no more is told than may be names.
+    pub fn of(
+        heap: &Analysis<'_>,
+        names: &RootNames,
+        nodes: &[u32],
+        disclosure: Disclosure,
+    ) -> Lineage {
         let graph = &heap.graph;
         let first = graph.objects().start;
         let split = nodes.iter().position(|&node| node >= first).unwrap_or(nodes.len());
@@ -139,13 +145,18 @@ impl Lineage {
         let objects: Vec<u64> =
             objects.iter().filter_map(|&node| graph.address(&heap.capture, node)).collect();
         let root = above.last().and_then(|&node| graph.root(node));
-        lineage.path = links(heap, root, objects);
+        lineage.path = links(heap, root, objects, disclosure);
         lineage
     }
 }
 
 /// How a root and the objects of a path hold each other.
-fn links(heap: &Analysis<'_>, root: Option<&Root>, mut objects: Vec<u64>) -> Vec<String> {
+fn links(
+    heap: &Analysis<'_>,
+    root: Option<&Root>,
+    mut objects: Vec<u64>,
+    disclosure: Disclosure,
+) -> Vec<String> {
     let mut decoder = heap.graph.decoder().clone();
     let mut links = Vec::new();
     let mut is_module = false;
@@ -170,6 +181,9 @@ fn links(heap: &Analysis<'_>, root: Option<&Root>, mut objects: Vec<u64>) -> Vec
         && field == "cell_contents"
     {
         links.remove(1);
+    }
+    if disclosure == Disclosure::Names {
+        links = links.into_iter().map(Link::redacted).collect();
     }
     let mut words: Vec<String> = links.iter().map(Link::to_string).collect();
     if let (true, Some(Link::Attribute(name)), Some(first)) =
