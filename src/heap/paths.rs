@@ -19,6 +19,8 @@ const FAR: usize = 16;
 const NEAR: usize = 6;
 /// Of so many of the nodes that it leads to.
 const MOST_AHEAD: usize = 16;
+/// What stands for no node where one is wanted. There are fewer nodes than this.
+const WANTED: u32 = NONE - 1;
 
 /// From which node each was found first, in a search in breadth from the root of all.
 ///
@@ -38,14 +40,36 @@ impl ShortestPaths {
     /// Finds a shortest path to every object among those paths that lead through nothing but what is
     /// `allowed`; where they end does not matter.
     pub fn through(graph: &impl Flow, allowed: impl Fn(u32) -> bool) -> ShortestPaths {
+        ShortestPaths::search(graph, allowed, None)
+    }
+
+    /// The same for these nodes and what leads to them; what of others is found is not said.
+    pub fn to(graph: &impl Flow, allowed: impl Fn(u32) -> bool, wanted: &[u32]) -> ShortestPaths {
+        ShortestPaths::search(graph, allowed, Some(wanted))
+    }
+
+    /// Searches everything, or until all that is wanted has been found.
+    fn search(
+        graph: &impl Flow,
+        allowed: impl Fn(u32) -> bool,
+        wanted: Option<&[u32]>,
+    ) -> ShortestPaths {
         let mut parents = filled(NONE, graph.end() as usize);
+        let mut missing = 0;
+        for &node in wanted.unwrap_or_default() {
+            if let Some(parent) = parents.get_mut(node as usize).filter(|parent| **parent == NONE) {
+                *parent = WANTED;
+                missing += 1;
+            }
+        }
+        let all_found = |missing: usize| wanted.is_some() && missing == 0;
         let mut queue: Vec<u32> = room_for(graph.first_leaf() as usize);
         queue.push(0);
         if let Some(root) = parents.first_mut() {
             *root = 0;
         }
         let mut next = 0;
-        while let Some(&node) = queue.get(next) {
+        while let Some(&node) = queue.get(next).filter(|_| !all_found(missing)) {
             next += 1;
             if let Some(&later) = queue.get(next + FAR) {
                 graph.prefetch(later);
@@ -59,13 +83,19 @@ impl ShortestPaths {
             }
             for &target in graph.successors(node) {
                 if let Some(parent) = parents.get_mut(target as usize)
-                    && *parent == NONE
+                    && *parent >= WANTED
                 {
+                    missing -= usize::from(*parent == WANTED);
                     *parent = node;
                     if target < graph.first_leaf() && allowed(target) {
                         queue.push(target);
                     }
                 }
+            }
+        }
+        if missing > 0 {
+            for parent in parents.iter_mut().filter(|parent| **parent == WANTED) {
+                *parent = NONE;
             }
         }
         ShortestPaths { parents }
@@ -192,4 +222,45 @@ fn links(
         first.clone_from(name);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Lists(Vec<Vec<u32>>);
+
+    impl Flow for Lists {
+        fn first_leaf(&self) -> u32 {
+            self.0.len() as u32 - 4
+        }
+
+        fn end(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn successors(&self, node: u32) -> &[u32] {
+            &self.0[node as usize]
+        }
+    }
+
+    proptest! {
+        /// Where not all paths are wanted, those that are wanted are the same.
+        #[test]
+        fn what_is_wanted_is_found_as_if_all_were(
+            successors in prop::collection::vec(prop::collection::vec(0..30_u32, 0..4), 30),
+            wanted in prop::collection::vec(0..30_u32, 0..5),
+            shut in 1..30_u32,
+        ) {
+            let graph = Lists(successors);
+            let all = ShortestPaths::through(&graph, |node| node != shut);
+            let some = ShortestPaths::to(&graph, |node| node != shut, &wanted);
+            for &node in &wanted {
+                prop_assert_eq!(some.reaches(node), all.reaches(node));
+                prop_assert_eq!(some.between(0, node), all.between(0, node));
+            }
+        }
+    }
 }

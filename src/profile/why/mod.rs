@@ -117,10 +117,15 @@ pub enum What {
 pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Options) -> Why {
     let shut = Shut::new(heap, &options.excluded);
     let allowed = |node| !shut.contains(heap, node);
-    let shortest = ShortestPaths::through(&heap.graph, allowed);
+    let several_wanted = options.paths > 1;
+    let shortest = match several_wanted {
+        // They are grown along the shortest paths to what they pass.
+        true => ShortestPaths::through(&heap.graph, allowed),
+        false => ShortestPaths::to(&heap.graph, allowed, asked),
+    };
     let mut trails = Trails::default();
     let mut sampled = asked.len();
-    if options.paths > 1 {
+    if several_wanted {
         let referrers = Referrers::of(&heap.graph);
         let step = asked.len().div_ceil(MOST_WITH_SEVERAL).max(1);
         let some = || asked.iter().step_by(step);
