@@ -7,7 +7,7 @@ use leakspy::memory::{Memory, ReadError};
 use leakspy::python::debug_offsets::DebugOffsets;
 use leakspy::python::dicts::{attribute, entries, get};
 use leakspy::python::layout::{HashEntry, Layout, TABLES};
-use leakspy::python::objects::{Decoder, Edges, bytes, small_int, string, type_name};
+use leakspy::python::objects::{Decoder, Disclosure, Edges, bytes, small_int, string, type_name};
 use leakspy::python::tracemalloc::{Tables, Traces, Tracing};
 use leakspy::python::{CodeCache, Python, RawFrame, RawStack, Types, Version};
 use leakspy::target::{Image, Process};
@@ -282,7 +282,7 @@ proptest! {
             let mut decoder = Decoder::new(&memory, &python, EXTENT);
             let _ = decoder.describe(&memory, object, &mut edges);
             prop_assert!(edges.shown.len() + edges.held.len() < EXTENT as usize);
-            let _ = decoder.link(&memory, object, child);
+            let _ = decoder.link(&memory, object, child, Disclosure::Values);
         }
     }
 
@@ -297,7 +297,7 @@ proptest! {
         let described = decoder.describe(&memory, AN_OBJECT, &mut edges);
         prop_assert_eq!(decoder.kinds().len(), 1, "{:?}", described);
         for child in edges.shown.iter().chain(&edges.held).take(3).chain([&child]) {
-            let _ = decoder.link(&memory, AN_OBJECT, *child);
+            let _ = decoder.link(&memory, AN_OBJECT, *child, Disclosure::Values);
         }
     }
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use leakspy::memory::{Cached, Memory};
 use leakspy::python::Python;
-use leakspy::python::objects::{Decoder, Edges, TypeId};
+use leakspy::python::objects::{Decoder, Disclosure, Edges, TypeId};
 use leakspy::target::Process;
 use libtest_mimic::{Arguments, Failed};
 use serde::Deserialize;
@@ -250,7 +250,8 @@ impl<'a, M: Memory> Check<'a, M> {
     }
 
     fn link(&mut self, holder: u64, thing: u64, how: &str) {
-        let found = self.decoder.link(self.memory, holder, thing).map(|link| link.to_string());
+        let found = self.decoder.link(self.memory, holder, thing, Disclosure::Keys);
+        let found = found.map(|link| link.to_string());
         if found.as_deref() != Some(how) {
             let kind = self.type_of(holder).to_owned();
             self.differ(Link, &kind, format!("expected {how}, found {found:?}"));

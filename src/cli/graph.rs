@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{ValueEnum, value_parser};
 
+use super::disclosure::DisclosureArgs;
 use super::look::LookArgs;
 use super::output::write_whole;
 use super::say;
@@ -44,12 +45,8 @@ pub struct Args {
     /// Types that are highlighted.
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
     pub highlight: Vec<String>,
-    /// Show values too, shortened.
-    #[arg(long, conflicts_with = "redact")]
-    pub values: bool,
-    /// Do not show the keys of dicts.
-    #[arg(long)]
-    pub redact: bool,
+    #[command(flatten)]
+    pub disclosure: DisclosureArgs,
     /// The form of the picture.
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     pub format: Format,
@@ -94,8 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         most: args.most.into(),
         excluded: args.exclude.clone(),
         highlighted: args.highlight.clone(),
-        values: args.values,
-        redact: args.redact,
+        disclosure: (&args.disclosure).into(),
     };
     let drawn = args
         .look

@@ -13,6 +13,7 @@ use clap::{CommandFactory, ValueEnum, value_parser};
 use super::output::write_whole;
 use super::{Cli, diff, family, say};
 use crate::heap::{Analysis, CaptureOptions, Grouping, Owner, RootNames, Summary, Tally, largest};
+use crate::python::objects::Disclosure;
 use crate::render::heap::json;
 use crate::render::heap::table::{self, Columns};
 
@@ -34,6 +35,9 @@ pub struct Args {
     /// Print the objects that retain most too, each with the path that holds it.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub largest: usize,
+    /// Do not print the keys of dicts that are on those paths.
+    #[arg(long)]
+    pub redact: bool,
     /// Print JSON (described in docs/json.md).
     #[arg(short, long)]
     pub json: bool,
@@ -151,7 +155,9 @@ fn summary(pid: i32, args: &Args) -> anyhow::Result<Summary> {
     let heap = Analysis::of(&process, &python, &options)?;
     let mut summary = Summary::of(&heap, owner, by);
     if args.largest > 0 {
-        summary.largest = largest(&heap, &RootNames::of(&heap, &python), args.largest);
+        let disclosure = if args.redact { Disclosure::Names } else { Disclosure::Keys };
+        let names = RootNames::of(&heap, &python);
+        summary.largest = largest(&heap, &names, args.largest, disclosure);
     }
     Ok(summary)
 }

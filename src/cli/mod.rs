@@ -16,6 +16,7 @@ pub mod advice;
 pub mod command;
 pub mod cycles;
 pub mod diff;
+pub mod disclosure;
 pub mod dump;
 pub mod facts;
 pub mod family;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use super::disclosure::DisclosureArgs;
 use super::look::LookArgs;
 use crate::heap::Subject;
 use crate::profile::show::{Options, show};
@@ -26,18 +27,14 @@ pub struct Args {
     /// How many objects are printed that refer to it, and that it refers to.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub most: usize,
-    /// Print values too, shortened: text, numbers, the first items of containers.
-    #[arg(long, conflicts_with = "redact")]
-    pub values: bool,
-    /// Do not print the keys of dicts.
-    #[arg(long)]
-    pub redact: bool,
+    #[command(flatten)]
+    pub disclosure: DisclosureArgs,
 }
 
 /// Prints the object.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let subject: Subject = args.subject.parse()?;
-    let options = Options { most: args.most, values: args.values, redact: args.redact };
+    let options = Options { most: args.most, disclosure: (&args.disclosure).into() };
     args.look.with_heap(|heap, names, _, look| {
         let node = match subject.find(heap)?.as_slice() {
             [node] => *node,

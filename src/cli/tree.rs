@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
+use super::disclosure::DisclosureArgs;
 use super::look::LookArgs;
 use crate::profile::live::{Heavy, live};
 use crate::profile::tree::tree;
@@ -20,6 +21,8 @@ pub struct Args {
     /// Print JSON (described in docs/json.md).
     #[arg(short, long)]
     pub json: bool,
+    #[command(flatten)]
+    pub disclosure: DisclosureArgs,
     /// How deep the tree is printed.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub depth: usize,
@@ -34,7 +37,7 @@ pub struct Args {
 /// Prints the tree.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.look.with_heap(|heap, names, _, look| {
-        let lines = tree(&live(heap, names, None, Heavy::of(heap)));
+        let lines = tree(&live(heap, names, None, Heavy::of(heap), (&args.disclosure).into()));
         let mut out = BufWriter::new(io::stdout().lock());
         if args.json {
             write_json(&lines, heap.total(), look, args.depth, &mut out)?;

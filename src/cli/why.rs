@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::value_parser;
 
+use super::disclosure::DisclosureArgs;
 use super::look::LookArgs;
 use crate::heap::Subject;
 use crate::profile::why::{Excluded, Options, why};
@@ -15,7 +16,7 @@ use crate::render::why::{write, write_json};
 ///
 /// Paths begin where objects live without another that refers to them: a thread's frame, a module, native
 /// code. Those that read alike are one, with the number of objects that they lead to. A weak reference
-/// holds nothing.
+/// holds nothing. Names of attributes and keys are printed, values are not, unless they are asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -27,16 +28,16 @@ pub struct Args {
     /// one behind a path (app.cache:CACHE['key'].items).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
     pub subject: String,
-    /// How many paths are looked for to each object, the shortest ones.
+    /// How many paths are looked for to each object, the shortest ones: 1000 at most, and if more than one, to
+    /// a thousand objects from all over the heap.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
     pub all_paths: u32,
     /// What no path may lead through: frames, modules, native, weak (callbacks of weak references), or
     /// objects of a type.
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
     pub exclude: Vec<String>,
-    /// Do not print the keys of dicts.
-    #[arg(long)]
-    pub redact: bool,
+    #[command(flatten)]
+    pub disclosure: DisclosureArgs,
     /// How many lines are printed below each.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub breadth: usize,
@@ -51,7 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = Options {
         paths: args.all_paths as usize,
         excluded: args.exclude.iter().map(|what| excluded(what)).collect(),
-        redact: args.redact,
+        disclosure: (&args.disclosure).into(),
     };
     args.look.with_heap(|heap, names, _, look| {
         let found = why(heap, names, &subject.find(heap)?, &options);

@@ -10,6 +10,7 @@ use super::analysis::Analysis;
 use super::paths::{Lineage, ShortestPaths};
 use super::root_names::RootNames;
 use super::roots::RootKind;
+use crate::python::objects::Disclosure;
 
 /// An object that retains much.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +34,13 @@ pub struct LargeObject {
 }
 
 /// So many of the objects that retain the most, the largest first. Modules and their dicts, which
-/// retain whatever is global, are not among them.
-pub fn largest(heap: &Analysis<'_>, names: &RootNames, count: usize) -> Vec<LargeObject> {
+/// retain whatever is global, are not among them. Of keys as much is told as the `disclosure` says.
+pub fn largest(
+    heap: &Analysis<'_>,
+    names: &RootNames,
+    count: usize,
+    disclosure: Disclosure,
+) -> Vec<LargeObject> {
     let graph = &heap.graph;
     let mut best = BinaryHeap::new();
     let modules: FxHashSet<u32> = graph
@@ -62,7 +68,7 @@ pub fn largest(heap: &Analysis<'_>, names: &RootNames, count: usize) -> Vec<Larg
         external: graph.external(node),
         retained,
         objects: heap.amount(node).objects,
-        lineage: Lineage::of(heap, names, &paths.between(0, node)),
+        lineage: Lineage::of(heap, names, &paths.between(0, node), disclosure),
     };
     best.into_sorted_vec().into_iter().map(describe).collect()
 }

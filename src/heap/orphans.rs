@@ -13,6 +13,8 @@ use crate::memory::Memory;
 
 /// From this reference count on (as a half word) an object is immortal (from 3.12 on).
 const IMMORTAL: u32 = 1 << 31;
+/// The name of the type of the table of interned strings.
+const DICT: &str = "dict";
 
 /// Gives the objects that no known root leads to a root to belong to, and goes on with the search through
 /// the graph, which has come to the end of the known roots.
@@ -25,7 +27,14 @@ pub(super) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &
     connect(graph, search, 0, interned);
 
     let containers = graph.objects().start..graph.first_leaf();
-    let unreached: Vec<u32> = containers.filter(|&node| !search.reaches(node)).collect();
+    let mut unreached: Vec<u32> = containers.filter(|&node| !search.reaches(node)).collect();
+    // The search goes on from the last root only: the table comes before native code does.
+    for &node in &unreached {
+        if is_interned(graph, capture, node) {
+            connect(graph, search, interned, node);
+        }
+    }
+    unreached.retain(|&node| !search.reaches(node));
     let counts = references_among(graph, &unreached);
     connect(graph, search, 0, native);
     for (&node, &count) in unreached.iter().zip(&counts) {
@@ -42,10 +51,7 @@ pub(super) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &
     // What is left are leaves that nothing refers to.
     for node in graph.first_leaf()..graph.end() {
         if !search.reaches(node) {
-            let address = graph.address(capture, node);
-            let is_interned = address.is_some_and(|address| {
-                graph.decoder().is_interned(capture, address).unwrap_or_default()
-            });
+            let is_interned = is_interned(graph, capture, node);
             connect(graph, search, if is_interned { interned } else { native }, node);
         }
     }
@@ -55,6 +61,16 @@ pub(super) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &
 fn connect(graph: &mut Graph, search: &mut Search, from: u32, to: u32) {
     graph.add_root_edge(from, to);
     search.add_edge(graph, from, to);
+}
+
+/// Whether an object is an interned string, or the table of all of them.
+fn is_interned(graph: &Graph, capture: &Capture<'_>, node: u32) -> bool {
+    let Some(address) = graph.address(capture, node) else { return false };
+    let decoder = graph.decoder();
+    match graph.kind(node).is_some_and(|kind| kind.name == DICT) {
+        true => decoder.is_interned_strings(capture, address),
+        false => decoder.is_interned(capture, address).unwrap_or_default(),
+    }
 }
 
 /// How many references there are to each of these nodes, which are in order. No other node refers to

@@ -10,7 +10,7 @@ use super::root_names::{RootName, RootNames};
 use super::roots::{Root, RootKind};
 use super::search::{Flow, NONE};
 use crate::python::Frame;
-use crate::python::objects::Link;
+use crate::python::objects::{Disclosure, Link};
 
 /// Paths with more steps than this have no [length](ShortestPaths::length).
 const LONGEST: u32 = 10_000;
@@ -19,6 +19,8 @@ const FAR: usize = 16;
 const NEAR: usize = 6;
 /// Of so many of the nodes that it leads to.
 const MOST_AHEAD: usize = 16;
+/// What stands for no node where one is wanted. There are fewer nodes than this.
+const WANTED: u32 = NONE - 1;
 
 /// From which node each was found first, in a search in breadth from the root of all.
 ///
@@ -38,14 +40,36 @@ impl ShortestPaths {
     /// Finds a shortest path to every object among those paths that lead through nothing but what is
     /// `allowed`; where they end does not matter.
     pub fn through(graph: &impl Flow, allowed: impl Fn(u32) -> bool) -> ShortestPaths {
+        ShortestPaths::search(graph, allowed, None)
+    }
+
+    /// The same for these nodes and what leads to them; what of others is found is not said.
+    pub fn to(graph: &impl Flow, allowed: impl Fn(u32) -> bool, wanted: &[u32]) -> ShortestPaths {
+        ShortestPaths::search(graph, allowed, Some(wanted))
+    }
+
+    /// Searches everything, or until all that is wanted has been found.
+    fn search(
+        graph: &impl Flow,
+        allowed: impl Fn(u32) -> bool,
+        wanted: Option<&[u32]>,
+    ) -> ShortestPaths {
         let mut parents = filled(NONE, graph.end() as usize);
+        let mut missing = 0;
+        for &node in wanted.unwrap_or_default() {
+            if let Some(parent) = parents.get_mut(node as usize).filter(|parent| **parent == NONE) {
+                *parent = WANTED;
+                missing += 1;
+            }
+        }
+        let all_found = |missing: usize| wanted.is_some() && missing == 0;
         let mut queue: Vec<u32> = room_for(graph.first_leaf() as usize);
         queue.push(0);
         if let Some(root) = parents.first_mut() {
             *root = 0;
         }
         let mut next = 0;
-        while let Some(&node) = queue.get(next) {
+        while let Some(&node) = queue.get(next).filter(|_| !all_found(missing)) {
             next += 1;
             if let Some(&later) = queue.get(next + FAR) {
                 graph.prefetch(later);
@@ -59,13 +83,19 @@ impl ShortestPaths {
             }
             for &target in graph.successors(node) {
                 if let Some(parent) = parents.get_mut(target as usize)
-                    && *parent == NONE
+                    && *parent >= WANTED
                 {
+                    missing -= usize::from(*parent == WANTED);
                     *parent = node;
                     if target < graph.first_leaf() && allowed(target) {
                         queue.push(target);
                     }
                 }
+            }
+        }
+        if missing > 0 {
+            for parent in parents.iter_mut().filter(|parent| **parent == WANTED) {
+                *parent = NONE;
             }
         }
         ShortestPaths { parents }
@@ -124,7 +154,13 @@ pub struct Lineage {
 
 impl Lineage {
     /// Finds the words for a path from a root, [`ShortestPaths::between`] node 0 and an object.
-    pub fn of(heap: &Analysis<'_>, names: &RootNames, nodes: &[u32]) -> Lineage {
+    /// Of keys no more is told than may be names.
+    pub fn of(
+        heap: &Analysis<'_>,
+        names: &RootNames,
+        nodes: &[u32],
+        disclosure: Disclosure,
+    ) -> Lineage {
         let graph = &heap.graph;
         let first = graph.objects().start;
         let split = nodes.iter().position(|&node| node >= first).unwrap_or(nodes.len());
@@ -139,13 +175,18 @@ impl Lineage {
         let objects: Vec<u64> =
             objects.iter().filter_map(|&node| graph.address(&heap.capture, node)).collect();
         let root = above.last().and_then(|&node| graph.root(node));
-        lineage.path = links(heap, root, objects);
+        lineage.path = links(heap, root, objects, disclosure);
         lineage
     }
 }
 
 /// How a root and the objects of a path hold each other.
-fn links(heap: &Analysis<'_>, root: Option<&Root>, mut objects: Vec<u64>) -> Vec<String> {
+fn links(
+    heap: &Analysis<'_>,
+    root: Option<&Root>,
+    mut objects: Vec<u64>,
+    disclosure: Disclosure,
+) -> Vec<String> {
     let mut decoder = heap.graph.decoder().clone();
     let mut links = Vec::new();
     let mut is_module = false;
@@ -171,6 +212,9 @@ fn links(heap: &Analysis<'_>, root: Option<&Root>, mut objects: Vec<u64>) -> Vec
     {
         links.remove(1);
     }
+    if disclosure == Disclosure::Names {
+        links = links.into_iter().map(Link::redacted).collect();
+    }
     let mut words: Vec<String> = links.iter().map(Link::to_string).collect();
     if let (true, Some(Link::Attribute(name)), Some(first)) =
         (is_module, links.first(), words.first_mut())
@@ -178,4 +222,45 @@ fn links(heap: &Analysis<'_>, root: Option<&Root>, mut objects: Vec<u64>) -> Vec
         first.clone_from(name);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Lists(Vec<Vec<u32>>);
+
+    impl Flow for Lists {
+        fn first_leaf(&self) -> u32 {
+            self.0.len() as u32 - 4
+        }
+
+        fn end(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn successors(&self, node: u32) -> &[u32] {
+            &self.0[node as usize]
+        }
+    }
+
+    proptest! {
+        /// Where not all paths are wanted, those that are wanted are the same.
+        #[test]
+        fn what_is_wanted_is_found_as_if_all_were(
+            successors in prop::collection::vec(prop::collection::vec(0..30_u32, 0..4), 30),
+            wanted in prop::collection::vec(0..30_u32, 0..5),
+            shut in 1..30_u32,
+        ) {
+            let graph = Lists(successors);
+            let all = ShortestPaths::through(&graph, |node| node != shut);
+            let some = ShortestPaths::to(&graph, |node| node != shut, &wanted);
+            for &node in &wanted {
+                prop_assert_eq!(some.reaches(node), all.reaches(node));
+                prop_assert_eq!(some.between(0, node), all.between(0, node));
+            }
+        }
+    }
 }

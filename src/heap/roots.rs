@@ -46,7 +46,7 @@ pub enum RootKind {
     },
     /// Objects inside the files of the program: built-in types, `None`, small integers.
     Static,
-    /// Strings that only the interpreter's table of interned strings knows.
+    /// The interpreter's table of interned strings, and those that only it knows.
     Interned,
     /// Objects whose reference count tells of more references than there are: native code holds them.
     Native,

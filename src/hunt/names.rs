@@ -2,6 +2,7 @@
 
 use super::finding::Holder;
 use crate::heap::{Analysis, Lineage, RootNames};
+use crate::python::objects::Disclosure;
 
 /// Between the parts of a path.
 pub const STEP: &str = " › ";
@@ -13,11 +14,11 @@ const MOST_STEPS: usize = 24;
 /// Names the last of the `nodes` of a path from the root of all. If the growth is spread over objects below
 /// it, `pattern` is the way from it to one of them, and the path goes on to where they are.
 pub fn holder(heap: &Analysis<'_>, names: &RootNames, nodes: &[u32], pattern: &[u32]) -> Holder {
-    let lineage = Lineage::of(heap, names, nodes);
+    let lineage = Lineage::of(heap, names, nodes, Disclosure::default());
     let mut steps = lineage.path.clone();
     if let [_, below @ ..] = pattern {
         let all: Vec<u32> = nodes.iter().chain(below).copied().collect();
-        let whole = Lineage::of(heap, names, &all).path;
+        let whole = Lineage::of(heap, names, &all, Disclosure::default()).path;
         steps.extend(whole.into_iter().skip(lineage.path.len()).map(each));
     }
     let last = nodes.last().copied().unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::heap::{
 };
 use crate::memory::{Memory, ReadError};
 use crate::python::collector::Collector;
-use crate::python::objects::Kind;
+use crate::python::objects::{Disclosure, Kind};
 use crate::python::{Python, at};
 
 /// `PyTypeObject.tp_del` and `tp_finalize`, the same from 3.8 to 3.15.
@@ -252,7 +252,7 @@ fn holder(heap: &Analysis<'_>, names: &RootNames, from: u32, to: u32) -> String 
     let kind = graph.kind(from).map_or("(unreadable)", |kind| &kind.name);
     let addresses = [from, to].map(|node| graph.address(&heap.capture, node).unwrap_or_default());
     let mut decoder = graph.decoder().clone();
-    let link = decoder.link(&heap.capture, addresses[0], addresses[1]);
+    let link = decoder.link(&heap.capture, addresses[0], addresses[1], Disclosure::Names);
     match link.map(|link| link.pattern()) {
         Some(link) => format!("{kind} {link}"),
         None => kind.to_owned(),

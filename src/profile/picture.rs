@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, Components, Flow, Referrers, RootName, RootNames, ShortestPaths};
-use crate::python::objects::Decoder;
+use crate::python::objects::{Decoder, Disclosure};
 
 /// Where to go from the objects that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +37,8 @@ pub struct Options {
     pub excluded: Vec<String>,
     /// Types that are highlighted.
     pub highlighted: Vec<String>,
-    /// Whether values are shown.
-    pub values: bool,
-    /// Whether keys of dicts are kept back.
-    pub redact: bool,
+    /// How much is told of keys and values.
+    pub disclosure: Disclosure,
 }
 
 /// Objects and roots with the references between them.
@@ -128,7 +126,7 @@ pub fn picture(
             let to = to as usize;
             let ends = nodes.get(from).zip(nodes.get(to));
             let label =
-                ends.map(|(&from, &to)| label(heap, &mut decoder, from, to, options.redact));
+                ends.map(|(&from, &to)| label(heap, &mut decoder, from, to, options.disclosure));
             let in_cycle = of(from) != 0 && of(from) == of(to);
             edges.push(Edge { from, to, label: label.unwrap_or_default(), in_cycle });
         }
@@ -279,15 +277,18 @@ impl Flow for Small {
 }
 
 /// How a node refers to another, in words.
-fn label(heap: &Analysis<'_>, decoder: &mut Decoder, from: u32, to: u32, redact: bool) -> String {
+fn label(
+    heap: &Analysis<'_>,
+    decoder: &mut Decoder,
+    from: u32,
+    to: u32,
+    disclosure: Disclosure,
+) -> String {
     let graph = &heap.graph;
     let addresses = (graph.address(&heap.capture, from)).zip(graph.address(&heap.capture, to));
     let Some((parent, child)) = addresses else { return String::new() };
-    match decoder.link(&heap.capture, parent, child) {
-        Some(link) if redact => link.redacted().to_string(),
-        Some(link) => link.to_string(),
-        None => String::new(),
-    }
+    let link = decoder.link(&heap.capture, parent, child, disclosure);
+    link.map(|link| link.to_string()).unwrap_or_default()
 }
 
 fn describe(
@@ -327,8 +328,7 @@ fn describe(
     if asked.contains(&node) {
         found.role = NodeRole::Asked;
     }
-    if let (true, Some(address)) = (options.values, found.address) {
-        found.value = decoder.preview(&heap.capture, address);
-    }
+    found.value =
+        found.address.and_then(|address| decoder.value(&heap.capture, address, options.disclosure));
     found
 }

@@ -3,7 +3,7 @@
 use crate::heap::{Amount, Analysis, Flow, Referrers, RootKind, RootName, RootNames};
 use crate::memory::Memory;
 use crate::python::gc::Generation;
-use crate::python::objects::{Decoder, Role};
+use crate::python::objects::{Decoder, Disclosure, Role};
 
 /// From this reference count on (as a half word) an object is immortal (from 3.12 on).
 const IMMORTAL: u64 = 1 << 31;
@@ -59,10 +59,8 @@ pub struct Neighbour {
 pub struct Options {
     /// So many neighbours on either side.
     pub most: usize,
-    /// Whether values are shown.
-    pub values: bool,
-    /// Whether keys of dicts are kept back.
-    pub redact: bool,
+    /// How much is told of keys and values.
+    pub disclosure: Disclosure,
 }
 
 /// Says all about an object.
@@ -150,17 +148,15 @@ impl Looker<'_> {
     }
 
     fn value(&mut self, address: u64) -> Option<String> {
-        if !self.options.values {
-            return None;
-        }
-        self.decoder.preview(&self.heap.capture, address)
+        self.decoder.value(&self.heap.capture, address, self.options.disclosure)
     }
 
     /// Those that refer to an object, those that retain most first.
     fn referrers(&mut self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
         let link = |looker: &mut Self, other: u64| {
-            let link = looker.decoder.link(&looker.heap.capture, other, address)?;
-            Some(looker.words(link))
+            let Looker { heap, decoder, options } = looker;
+            let link = decoder.link(&heap.capture, other, address, options.disclosure)?;
+            Some(link.to_string())
         };
         self.neighbours(nodes, link)
     }
@@ -176,14 +172,11 @@ impl Looker<'_> {
                     best = Some(role);
                 }
             }
-            let link = looker.decoder.words(&looker.heap.capture, best?)?;
-            Some(looker.words(link))
+            let Looker { heap, decoder, options } = looker;
+            let link = decoder.disclosed(&heap.capture, best?, options.disclosure)?;
+            Some(link.to_string())
         };
         self.neighbours(nodes, link)
-    }
-
-    fn words(&self, link: crate::python::objects::Link) -> String {
-        if self.options.redact { link.redacted().to_string() } else { link.to_string() }
     }
 
     fn neighbours(

@@ -84,10 +84,13 @@ fn row(line: &Line) -> Row {
             if let Some(link) = link {
                 text = format!("{} {text}", printable(link));
             }
-            match line.address {
-                Some(address) if line.objects == 1 => format!("{text} {address:#x}"),
-                _ => text,
+            if let Some(address) = line.address.filter(|_| line.objects == 1) {
+                text = format!("{text} {address:#x}");
             }
+            if let Some(value) = &line.value {
+                text = format!("{text} {}", printable(value));
+            }
+            text
         }
     };
     let mut columns = vec![HumanCount(line.paths).to_string()];
@@ -130,6 +133,8 @@ struct JsonLine<'a> {
     objects: u64,
     retained: Option<u64>,
     address: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
 }
 
 impl<'a> From<&'a Line> for JsonLine<'a> {
@@ -154,6 +159,7 @@ impl<'a> From<&'a Line> for JsonLine<'a> {
             objects: line.objects,
             retained: line.retained,
             address: line.address,
+            value: line.value.as_deref(),
         }
     }
 }

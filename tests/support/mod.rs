@@ -10,6 +10,7 @@
 mod cases;
 mod documented;
 mod health;
+mod heaps;
 mod interpreters;
 mod programs;
 mod recording;
@@ -20,6 +21,7 @@ mod waiting;
 pub use cases::{case_for_root, case_with, cases, cases_with_numpy, required_versions};
 pub use documented::assert_documented;
 pub use health::Health;
+pub use heaps::with_heap;
 pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters, older_pythons};
 pub use programs::place_program;
 pub use recording::{Recorded, Recording};

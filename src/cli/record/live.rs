@@ -13,6 +13,7 @@ use crate::profile::live::{Heavy, live};
 use crate::profile::traced::TracedError;
 use crate::profile::{Profile, process_root};
 use crate::python::Python;
+use crate::python::objects::Disclosure;
 use crate::python::tracemalloc::Traces;
 use crate::render::{Heading, Pauses, View};
 use crate::target::Process;
@@ -105,7 +106,7 @@ fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Resul
         started: process.started(),
         command,
         python: python.version.to_string(),
-        profile: live(&heap, &names, traces.as_ref(), heavy),
+        profile: live(&heap, &names, traces.as_ref(), heavy, Disclosure::default()),
         heavy,
         pauses: vec![heap.capture.facts.paused],
     })

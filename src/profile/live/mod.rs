@@ -20,7 +20,7 @@ use super::Profile;
 use crate::heap::{
     Analysis, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
 };
-use crate::python::objects::{Decoder, Role};
+use crate::python::objects::{Decoder, Disclosure, Role};
 use crate::python::tracemalloc::Traces;
 
 /// What is held from several places, without one of them alone keeping it alive.
@@ -48,15 +48,18 @@ impl Heavy {
 }
 
 /// The live objects of a heap as stacks: a root, frames, and a path of objects. Weights are exact. With the
-/// `traces` of tracemalloc each also says where the objects were allocated.
+/// `traces` of tracemalloc each also says where the objects were allocated. As much is told of keys as the
+/// `disclosure` says.
 pub fn live<'a>(
     heap: &'a Analysis<'a>,
     names: &'a RootNames,
     traces: Option<&'a Traces>,
     heavy: Heavy,
+    disclosure: Disclosure,
 ) -> Profile {
     let mut grower = Grower::new(heap, names);
     grower.heavy = heavy;
+    grower.naming = Naming::new(false, disclosure);
     grower.births = traces.map(Births::of);
     grower.plant_roots();
     grower.grow();

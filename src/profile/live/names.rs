@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, Capture, Lineage, RootNames};
 use crate::python::Frame;
-use crate::python::objects::{Decoder, Kind, Link, Role};
+use crate::python::objects::{Decoder, Disclosure, Kind, Link, Role};
 
 /// What an object that only the interpreter needs makes of those that it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,7 +58,7 @@ pub enum Held {
 #[derive(Debug, Default)]
 pub struct Naming {
     indices: bool,
-    redact: bool,
+    disclosure: Disclosure,
     kinds: FxHashMap<u64, Arc<str>>,
     links: FxHashMap<(Context, Role), Arc<str>>,
     together: FxHashMap<(Arc<str>, u64), Arc<str>>,
@@ -73,10 +73,10 @@ const ANY: &str = "[…]";
 const ANY_FIELD: &str = "[?]";
 
 impl Naming {
-    /// With no name made yet: whether a heavy object in a sequence is named by its index, and whether
-    /// keys are kept back.
-    pub fn new(indices: bool, redact: bool) -> Naming {
-        Naming { indices, redact, ..Naming::default() }
+    /// With no name made yet: whether a heavy object in a sequence is named by its index, and how
+    /// much is told of keys.
+    pub fn new(indices: bool, disclosure: Disclosure) -> Naming {
+        Naming { indices, disclosure, ..Naming::default() }
     }
 
     /// Finds the place of an object by its role to the one at `parent`. One that is not `heavy` is
@@ -85,7 +85,7 @@ impl Naming {
     pub fn place(
         &mut self,
         capture: &Capture<'_>,
-        decoder: &Decoder,
+        decoder: &mut Decoder,
         context: Context,
         parent: u64,
         role: Role,
@@ -105,7 +105,7 @@ impl Naming {
     pub fn held(
         &mut self,
         capture: &Capture<'_>,
-        decoder: &Decoder,
+        decoder: &mut Decoder,
         context: Context,
         parent: u64,
         role: Role,
@@ -152,7 +152,7 @@ impl Naming {
 
     /// The words of a path from a root, or from an object inside.
     pub fn lineage(&self, heap: &Analysis<'_>, names: &RootNames, nodes: &[u32]) -> Vec<Arc<str>> {
-        let lineage = Lineage::of(heap, names, nodes);
+        let lineage = Lineage::of(heap, names, nodes, self.disclosure);
         // A root that has its own branch is not named again.
         let is_inside = nodes.first().is_some_and(|&first| first > 0);
         let root = Some(lineage.root).filter(|root| !is_inside && !root.is_empty());
@@ -183,7 +183,7 @@ impl Naming {
     fn link(
         &mut self,
         capture: &Capture<'_>,
-        decoder: &Decoder,
+        decoder: &mut Decoder,
         context: Context,
         role: Role,
     ) -> Arc<str> {
@@ -207,9 +207,8 @@ impl Naming {
                 decoder.default_argument(capture, function, index).map(|link| link.to_string())
             }
             _ => {
-                let words = decoder.words(capture, role);
-                let shown = if self.redact { words.map(Link::redacted) } else { words };
-                shown.map(|link| link.to_string())
+                let words = decoder.disclosed(capture, role, self.disclosure);
+                words.map(|link| link.to_string())
             }
         };
         let words: Arc<str> = words.map_or(ANY.into(), Arc::from);

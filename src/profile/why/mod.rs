@@ -20,7 +20,7 @@ use crate::heap::{
     several,
 };
 use crate::python::Frame;
-use crate::python::objects::{Decoder, Role};
+use crate::python::objects::{Decoder, Disclosure, Role};
 
 /// If there are many paths, what less than this part of them leads to is not named by its own key or index.
 const SMALLEST_SHARE: u64 = 20;
@@ -35,8 +35,8 @@ pub struct Options {
     pub paths: usize,
     /// What no path may lead through.
     pub excluded: Vec<Excluded>,
-    /// Whether keys of dicts are kept back.
-    pub redact: bool,
+    /// How much is told of keys and values.
+    pub disclosure: Disclosure,
 }
 
 /// What paths do not lead through.
@@ -93,6 +93,8 @@ pub struct Line {
     pub retained: Option<u64>,
     /// The address of the object, or of that which retains most.
     pub address: Option<u64>,
+    /// The value of the object that was asked for, shortened, if values are told and it is the only one.
+    pub value: Option<String>,
 }
 
 /// What is at a place.
@@ -115,10 +117,15 @@ pub enum What {
 pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Options) -> Why {
     let shut = Shut::new(heap, &options.excluded);
     let allowed = |node| !shut.contains(heap, node);
-    let shortest = ShortestPaths::through(&heap.graph, allowed);
+    let several_wanted = options.paths > 1;
+    let shortest = match several_wanted {
+        // They are grown along the shortest paths to what they pass.
+        true => ShortestPaths::through(&heap.graph, allowed),
+        false => ShortestPaths::to(&heap.graph, allowed, asked),
+    };
     let mut trails = Trails::default();
     let mut sampled = asked.len();
-    if options.paths > 1 {
+    if several_wanted {
         let referrers = Referrers::of(&heap.graph);
         let step = asked.len().div_ceil(MOST_WITH_SEVERAL).max(1);
         let some = || asked.iter().step_by(step);
@@ -143,7 +150,12 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
 
     let mut walker = Walker::new(heap, names, trails, options);
     walker.walk();
-    let Walker { trails, places, .. } = walker;
+    let Walker { trails, places, mut decoder, .. } = walker;
+    let mut lines = places.into_lines(heap);
+    for line in lines.iter_mut().filter(|line| line.ends > 0 && line.objects == 1) {
+        let value = |address| decoder.value(&heap.capture, address, options.disclosure);
+        line.value = line.address.and_then(value);
+    }
     Why {
         asked: asked.len() as u64,
         retained: retained_together(heap, asked),
@@ -151,7 +163,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
         sampled: sampled as u64,
         unreached: unreached as u64,
         paths: trails.paths(),
-        lines: places.into_lines(heap),
+        lines,
         example: example.iter().filter_map(object).collect(),
     }
 }
@@ -221,6 +233,7 @@ struct Walker<'a> {
     names: &'a RootNames,
     decoder: Decoder,
     naming: Naming,
+    disclosure: Disclosure,
     trails: Trails,
     places: Places,
     rest: Vec<Stop>,
@@ -237,7 +250,8 @@ impl<'a> Walker<'a> {
             heap,
             names,
             decoder: heap.graph.decoder().clone(),
-            naming: Naming::new(true, options.redact),
+            naming: Naming::new(true, options.disclosure),
+            disclosure: options.disclosure,
             trails,
             places: Places::new(options.paths <= 1),
             rest: Vec::new(),
@@ -337,23 +351,21 @@ impl<'a> Walker<'a> {
                 naming.held(&heap.capture, decoder, before.context, object, role, kind, heavy)
             }),
         };
-        let own = role.filter(|_| ends > 0).and_then(|role| {
-            let words = self.decoder.words(&heap.capture, role)?;
-            Some(Arc::from(words.to_string()))
-        });
         let (link, context) = match held {
             Some(Held::Hidden(context)) if ends == 0 => {
                 self.rest
                     .push(Stop { pending: before.pending.clone(), ..stop(before.place, context) });
                 return;
             }
-            Some(Held::Hidden(context)) => (own, context),
+            Some(Held::Hidden(context)) => (self.words(role), context),
             Some(Held::Variable(name, Context::Cell)) if ends == 0 => {
                 self.rest.push(Stop { pending: Some(name), ..stop(before.place, Context::Cell) });
                 return;
             }
             Some(Held::Variable(name, context)) => (Some(name), context),
-            Some(Held::Contents) => (before.pending.clone().or(own), Context::Plain),
+            Some(Held::Contents) => {
+                (before.pending.clone().or_else(|| self.words(role)), Context::Plain)
+            }
             Some(Held::Named(link)) => {
                 let is_cell = kind.is_some_and(|kind| kind.name == CELL);
                 (Some(link), if is_cell { Context::Cell } else { Context::Plain })
@@ -363,5 +375,11 @@ impl<'a> Walker<'a> {
         let place = self.places.objects(before.place, link, self.naming.kind(kind));
         self.places.add(place, node, self.trails.depth(step), ends);
         self.rest.push(stop(place, context));
+    }
+
+    /// The words for a role, even if only the interpreter needs the object that has it.
+    fn words(&mut self, role: Option<Role>) -> Option<Arc<str>> {
+        let words = self.decoder.disclosed(&self.heap.capture, role?, self.disclosure)?;
+        Some(words.to_string().into())
     }
 }

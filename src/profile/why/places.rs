@@ -193,6 +193,7 @@ impl Places {
             ends: place.ends,
             objects: entries.len() as u64,
             address: largest.and_then(|entry| heap.graph.address(&heap.capture, entry.node)),
+            value: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::context::Context;
+use super::disclosure::Disclosure;
 use super::edges::{Edges, Role, Search};
 use super::keys::KeyTable;
 use super::kinds::{Kind, TypeId};
@@ -194,10 +195,17 @@ impl Decoder {
         Ok(kind.is_some_and(Kind::is_text) && state & INTERNED != 0)
     }
 
-    /// How one object refers to another; `None` where it does not, or cannot be read.
-    pub fn link<M: Memory>(&mut self, memory: &M, parent: u64, child: u64) -> Option<Link> {
+    /// How one object refers to another, with as much of a key as may be told; `None` where it does not,
+    /// or cannot be read.
+    pub fn link<M: Memory>(
+        &mut self,
+        memory: &M,
+        parent: u64,
+        child: u64,
+        disclosure: Disclosure,
+    ) -> Option<Link> {
         let role = self.role(memory, parent, child)?;
-        Link::of(memory, self.layout(), role)
+        self.disclosed(memory, role, disclosure)
     }
 
     /// Adds everything that an object refers to, with its role, to `found`. Of an object that cannot be

@@ -16,6 +16,7 @@ mod buffers;
 mod classes;
 mod context;
 mod decoder;
+mod disclosure;
 mod edges;
 mod frames;
 mod growth;
@@ -32,6 +33,7 @@ mod view;
 mod visit;
 
 pub use decoder::{Decoder, Shape};
+pub use disclosure::Disclosure;
 pub use edges::{Edges, Role};
 pub use growth::Growth;
 pub use kinds::{Kind, TypeId};

@@ -1,0 +1,19 @@
+//! The heap of a running fixture.
+
+use leakspy::heap::{Analysis, CaptureOptions, RootNames};
+use leakspy::python::Python;
+use leakspy::target::Process;
+use libtest_mimic::Failed;
+
+use super::target::Target;
+
+/// Looks at the heap of a target.
+pub fn with_heap<T>(
+    target: &Target,
+    then: impl FnOnce(&Analysis<'_>, &RootNames, &Python) -> T,
+) -> Result<T, Failed> {
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let heap = Analysis::of(&process, &python, &CaptureOptions::default())?;
+    Ok(then(&heap, &RootNames::of(&heap, &python), &python))
+}
