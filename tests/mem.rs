@@ -237,7 +237,6 @@ fn what_is_besides_has_a_sentence(interpreter: &'static Interpreter) -> Result<(
         (&["objects"][..], &["Live Python"][..]),
         (&["native"], &["Native"]),
         (&["retained"], &["Retention"]),
-        (&["sparse"], &["Held by fragmentation"]),
         (&["half"], &["Live Python", "Held by fragmentation"]),
         (&["native", "retained"], &["Native", "Retention"]),
     ] {

@@ -12,7 +12,10 @@ use std::process::{Child, Command, Stdio};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{Interpreter, Target, cases, interpreters, leakspy, leakspy_command, wait_until};
+use support::{
+    Interpreter, Target, case_for_root, cases, interpreters, leakspy, leakspy_command,
+    place_program, wait_until,
+};
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 /// The columns of a line, by their names.
@@ -37,8 +40,10 @@ fn main() {
     for (name, test) in tests {
         trials.push(Trial::test(format!("{name}::{}", some.name), move || test(some)));
     }
+    trials.push(case_for_root("timeline_pid_again", || a_pid_that_is_used_again_is_another(some)));
     trials.push(Trial::test("plot_of_mprof", a_file_of_memory_profiler_is_read));
     trials.push(Trial::test("plot_errors", what_is_no_timeline_is_refused));
+    trials.push(Trial::test("plot_png", a_png_is_made_where_something_makes_it));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -229,9 +234,43 @@ fn children_that_live_for_a_moment_are_seen(
     Ok(())
 }
 
+fn a_pid_that_is_used_again_is_another(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let (few, many) = (500, 3000);
+    let mut target = Target::start(interpreter, "memory_over_time", &[]);
+    let pid = target.ask(&format!("child {few}")).to_string();
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("run.csv");
+    let child = begin(target.pid(), &file, &["-s", "-i", "0.02"]);
+    // By when they started, the pages that those who had this PID made, which are shared memory.
+    let sets = || {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let whole = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
+        let mut sets: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for row in rows(whole).iter().filter(|row| row["pid"] == pid) {
+            sets.entry(number(row, "started_ticks")).or_default().push(number(row, "shared_bytes"));
+        }
+        sets
+    };
+    wait_until("the first is seen", || sets().len() == 1);
+    target.ask(&format!("bury {pid}"));
+    assert_eq!(target.ask(&format!("again {pid} {many}")).to_string(), pid);
+    let seen = |pages: u64| sets().into_values().any(|sets| sets.last() == Some(&(4096 * pages)));
+    wait_until("the second is seen", || seen(many));
+    end(child);
+    let sets = sets();
+    let [first, second] = &*sets.values().collect::<Vec<_>>() else { panic!("{sets:?}") };
+    assert!(first.iter().all(|&pages| pages == few * 4096), "{sets:?}");
+    // One that has just been born does not have its pages yet.
+    assert!(second.last().is_some_and(|&pages| pages == many * 4096), "{sets:?}");
+    let said = peak(&file, &[])?;
+    let lines = said.lines().filter(|line| line.trim_start().starts_with(&format!("{pid} ")));
+    assert_eq!(lines.count(), 2, "{said}");
+    Ok(())
+}
+
 fn the_sum_is_that_of_all(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "memory_over_time", &[]);
-    let pids = [target.ask("child 100"), target.ask("child 2000")];
+    let pids = [target.ask("child 100"), target.ask("child_of_thread 2000")];
     let pid = target.pid().to_string();
     let output = leakspy(["timeline", "-s", "-p", &pid, "-d", "0.1", "-o", "-"]);
     let rows = rows(&String::from_utf8(output.stdout)?);
@@ -356,10 +395,39 @@ fn what_is_no_timeline_is_refused() -> Result<(), Failed> {
         }
     }
     fs::write(&file, "MEM 1.5 10.0000\nMEM 2.5 11.0000\n")?;
-    let output = leakspy(["plot", path, "-o", "chart.png"]);
-    let said = String::from_utf8(output.stderr)?;
-    assert!(said.contains("chart.svg"), "{said}");
     let output = leakspy(["peak", path, "--of", "pss"]);
     assert!(String::from_utf8(output.stderr)?.contains("proportional set"));
+    Ok(())
+}
+
+fn a_png_is_made_where_something_makes_it() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let [file, png] = ["run.dat", "chart.png"].map(|name| folder.path().join(name));
+    fs::write(&file, "MEM 1.5 10.0000\nMEM 2.5 11.0000\n")?;
+    let plot = |programs: &Path| {
+        let mut command = leakspy_command();
+        command.arg("plot").arg(&file).arg("-o").arg(&png).env("PATH", programs);
+        command.output()
+    };
+    let none = folder.path().join("none");
+    let said = String::from_utf8(plot(&none)?.stderr)?;
+    assert!(said.contains("chart.svg") && said.contains("rsvg-convert"), "{said}");
+    assert!(!png.exists());
+
+    let some = folder.path().join("some");
+    fs::create_dir(&some)?;
+    let program = some.join("rsvg-convert");
+    place_program(
+        b"#!/bin/sh\nprintf '\\211PNG '; while read -r line; do echo \"$line\"; done",
+        &program,
+    )?;
+    let output = plot(&some)?;
+    assert!(output.status.success(), "{output:?}");
+    let bytes = fs::read(&png)?;
+    assert!(bytes.starts_with(b"\x89PNG <svg") && bytes.trim_ascii_end().ends_with(b"</svg>"));
+
+    place_program(b"#!/bin/sh\necho no fonts here >&2; exit 1", &program)?;
+    let said = String::from_utf8(plot(&some)?.stderr)?;
+    assert!(said.contains("no fonts here"), "{said}");
     Ok(())
 }

@@ -9,9 +9,13 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use support::{Interpreter, Target, interpreters, leakspy, leakspy_command, wait_until};
+use support::{
+    Interpreter, Target, case_for_root, interpreters, leakspy, leakspy_command, wait_until,
+};
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
@@ -31,6 +35,7 @@ fn main() {
         .into_iter()
         .map(|(name, test)| Trial::test(format!("{name}::{}", some.name), move || test(some)))
         .collect();
+    trials.push(case_for_root("watch_pid_again", || a_pid_that_is_used_again_is_another(some)));
     trials.push(Trial::test("watch_arguments", conditions_are_needed));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -163,14 +168,19 @@ fn a_stopped_process_can_be_debugged_and_goes_on(
     watching.wait_until_said(&format!("kill -CONT {pid}"));
     assert_eq!(watching.status(), Some(0));
     wait_until("it is stopped", || target.health().is_stopped());
+    // As any debugger does it, and as gdb does, where that is here.
+    let debugged = Pid::from_raw(target.pid());
+    ptrace::attach(debugged)?;
+    assert_eq!(waitpid(debugged, None)?, WaitStatus::Stopped(debugged, Signal::SIGSTOP));
+    ptrace::detach(debugged, Signal::SIGSTOP)?;
+    wait_until("it is stopped again", || target.health().is_stopped());
     if let Ok(output) =
         Command::new("gdb").args(["-p", &pid, "-batch", "-ex", "info threads"]).output()
     {
-        assert!(
-            text(&output.stdout).contains("Thread") || text(&output.stdout).contains("process")
-        );
+        let said = text(&output.stdout);
+        assert!(said.contains("* 1 "), "{output:?}");
         // A debugger that leaves lets a process go on, unless it was stopped before: so it says.
-        kill(Pid::from_raw(target.pid()), Signal::SIGSTOP)?;
+        kill(debugged, Signal::SIGSTOP)?;
     }
     kill(Pid::from_raw(target.pid()), Signal::SIGCONT)?;
     wait_until("it goes on", || !target.health().is_stopped());
@@ -184,6 +194,19 @@ fn the_end_of_the_process_has_a_last_word(interpreter: &'static Interpreter) -> 
     target.tell("exit");
     target.wait();
     watching.wait_until_said("has ended. The most memory that was seen of it is");
+    assert_eq!(watching.status(), Some(3));
+    Ok(())
+}
+
+fn a_pid_that_is_used_again_is_another(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "memory_over_time", &[]);
+    let pid = target.ask("child 100").to_string();
+    let options = ["--rss-above", "100MiB", "-i", "0.5"];
+    let mut watching = Watching::start(&["--pid", &pid], &options);
+    watching.wait_until_said("Watching process");
+    target.ask(&format!("bury {pid}"));
+    assert_eq!(target.ask(&format!("again {pid} 30000")).to_string(), pid);
+    watching.wait_until_said("has ended");
     assert_eq!(watching.status(), Some(3));
     Ok(())
 }

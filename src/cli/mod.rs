@@ -30,6 +30,7 @@ pub mod obstacle;
 pub mod output;
 pub mod peak;
 pub mod plot;
+pub mod png;
 pub mod progress;
 pub mod record;
 pub mod show;

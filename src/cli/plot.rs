@@ -9,11 +9,11 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 
 use super::output::write_whole;
-use super::say;
+use super::{png, say};
 use crate::render::chart::{self, Run};
 use crate::timeline::{self, Timeline};
 
-/// Draw files of `leakspy timeline`, or of memory_profiler's `mprof`, as a chart (SVG).
+/// Draw files of `leakspy timeline`, or of memory_profiler's `mprof`, as a chart.
 ///
 /// Of one file every process is a line, and so is their sum; of several files each is a line, all from
 /// the same beginning. Ticks at the bottom are collections of Python's old generation.
@@ -22,7 +22,8 @@ pub struct Args {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The chart to write, `-` for standard output [default: beside the first file, ending in .svg].
+    /// The chart to write, SVG, or PNG if it ends in .png and rsvg-convert or Inkscape is installed; `-`
+    /// for standard output [default: beside the first file, ending in .svg].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// What is looked at of them.
@@ -105,13 +106,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Some(path), _) => path.clone(),
         (None, first) => first.map(|path| path.with_extension("svg")).unwrap_or_default(),
     };
-    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-        bail!(
-            "leakspy draws SVG, which any browser shows: call the file {}. `rsvg-convert` or \
-             Inkscape make a PNG of it.",
-            path.with_extension("svg").display()
-        );
-    }
     let runs: Vec<Run<'_>> =
         names.iter().zip(&timelines).map(|(name, timeline)| Run { name, timeline }).collect();
     let svg = chart::svg(&runs, args.part.measure())?;
@@ -120,8 +114,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         out.write_all(svg.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
         return Ok(ExitCode::SUCCESS);
     }
-    write_whole(&path, svg.as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    let bytes = match is_png {
+        false => svg.into_bytes(),
+        true => png::of_svg(&svg)?.with_context(|| {
+            let instead = path.with_extension("svg");
+            format!(
+                "A PNG is made by `rsvg-convert` (package librsvg2-bin) or Inkscape, and neither is here. \
+                 leakspy itself draws SVG, which any browser shows: call the file {}.",
+                instead.display()
+            )
+        })?,
+    };
+    write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));
     Ok(ExitCode::SUCCESS)
 }

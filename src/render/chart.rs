@@ -25,6 +25,19 @@ const NAMED: usize = 10;
 const LONGEST_NAME: usize = 70;
 /// The chart shows no less than this part of what there is: what trembles less is to look flat.
 const LEAST_RANGE: f64 = 0.05;
+/// Colours that are told from each other, and from white.
+const COLORS: [RGBColor; 10] = [
+    RGBColor(31, 119, 180),
+    RGBColor(214, 39, 40),
+    RGBColor(44, 160, 44),
+    RGBColor(148, 103, 189),
+    RGBColor(230, 110, 0),
+    RGBColor(140, 86, 75),
+    RGBColor(219, 79, 170),
+    RGBColor(0, 150, 160),
+    RGBColor(150, 140, 0),
+    RGBColor(60, 60, 160),
+];
 /// Bytes of the units.
 const MIB: f64 = 1048576.0;
 const GIB: f64 = 1073741824.0;
@@ -82,7 +95,7 @@ fn curves<'a>(runs: &[Run<'a>], measure: Measure) -> Vec<Curve<'a>> {
             let name = match (is_alone, series.who) {
                 (true, Who::All) => "all processes together".to_string(),
                 (true, Who::Process(pid, _)) => {
-                    format!("{} ({pid})", shortened(&printable(series.command())))
+                    format!("{} ({pid})", shortened(&printable(&without_folders(series.command()))))
                 }
                 (false, _) => shortened(&printable(run.name)),
             };
@@ -99,10 +112,7 @@ fn curves<'a>(runs: &[Run<'a>], measure: Measure) -> Vec<Curve<'a>> {
         curve.color = match () {
             () if !curve.is_named => RGBColor(190, 190, 190),
             () if is_alone && number == 0 => RGBColor(20, 20, 20),
-            () => {
-                let (r, g, b) = Palette99::pick(number).rgb();
-                RGBColor(r, g, b)
-            }
+            () => COLORS.get(number % COLORS.len()).copied().unwrap_or(BLACK),
         };
     }
     curves.reverse();
@@ -292,6 +302,15 @@ fn counted(timeline: &Timeline) -> String {
     if processes > 1 { format!(", {processes} processes") } else { String::new() }
 }
 
+/// A command line without the folders of its program and files: they are long, and all alike.
+fn without_folders(command: &str) -> String {
+    let file = |word: &str| match word.rsplit_once('/') {
+        Some((_, file)) if word.starts_with('/') && !file.is_empty() => file.to_string(),
+        _ => word.to_string(),
+    };
+    command.split(' ').map(file).collect::<Vec<_>>().join(" ")
+}
+
 fn shortened(name: &str) -> String {
     match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
@@ -312,6 +331,12 @@ mod tests {
         assert!(thin.contains(&(70_123.0, 900.0)));
         assert_eq!((thin.first(), thin.last()), (points.first(), points.last()));
         assert!(thin.is_sorted_by(|a, b| a.0 <= b.0));
+    }
+
+    #[test]
+    fn names_are_those_of_files() {
+        let command = "/usr/bin/python3 /srv/app/main.py --root /srv/ --url a/b";
+        assert_eq!(without_folders(command), "python3 main.py --root /srv/ --url a/b");
     }
 
     #[test]
