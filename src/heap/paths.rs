@@ -172,6 +172,11 @@ fn links(heap: &Analysis<'_>, root: Option<&Root>, mut objects: Vec<u64>) -> Vec
         links.remove(1);
     }
     let mut words: Vec<String> = links.iter().map(Link::to_string).collect();
+    if let Some(Root { kind: RootKind::Interpreter { .. }, objects: fields, .. }) = root
+        && objects.first().is_some_and(|first| fields.first() == Some(first))
+    {
+        words.insert(0, "sys.modules".to_owned());
+    }
     if let (true, Some(Link::Attribute(name)), Some(first)) =
         (is_module, links.first(), words.first_mut())
     {
