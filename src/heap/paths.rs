@@ -216,6 +216,11 @@ fn links(
         links = links.into_iter().map(Link::redacted).collect();
     }
     let mut words: Vec<String> = links.iter().map(Link::to_string).collect();
+    if let Some(Root { kind: RootKind::Interpreter { .. }, objects: fields, .. }) = root
+        && objects.first().is_some_and(|first| fields.first() == Some(first))
+    {
+        words.insert(0, "sys.modules".to_owned());
+    }
     if let (true, Some(Link::Attribute(name)), Some(first)) =
         (is_module, links.first(), words.first_mut())
     {

@@ -70,6 +70,7 @@ fn name(lineage: &Lineage, steps: &[String]) -> String {
         (None, []) => lineage.root.clone(),
         (None, [first, others @ ..]) => match &lineage.frame {
             Some(frame) => format!("{first}{} of {}", rest(others), frame.function),
+            None if lineage.root == "interpreter" => format!("{first}{}", rest(others)),
             None => format!("{} {first}{}", lineage.root, rest(others)),
         },
     }

@@ -11,7 +11,7 @@ use super::snapshot::{Resizable, Snapshot};
 use super::suspects::{Account, Key, Rise, Scene, Suspect};
 use super::threads;
 use super::trend::Series;
-use crate::heap::{Flow, RootKind};
+use crate::heap::{Flow, Root, RootKind};
 use crate::python::objects::TypeId;
 
 /// An object must have grown by so many bytes before it is suspect.
@@ -58,7 +58,7 @@ impl Scene<'_> {
                         suspect.finding.also.push(path);
                     }
                 }
-                Shared::Unknown => {}
+                Shared::Unknown => found.extend(self.modules(node, rise)),
                 Shared::Old(grown) => found.extend(self.container(node, grown, rise)),
             }
         }
@@ -105,6 +105,41 @@ impl Scene<'_> {
             bytes_per_object: bytes as f64 / rise.trend.net,
             keeps_frames: false,
         };
+        self.suspect(Key::Object(address), account, rise, vec![address])
+    }
+
+    /// A container of modules, `sys.modules`, with ever more of them: each hangs from a root of its own.
+    fn modules(&self, node: u32, rise: Rise) -> Option<Suspect> {
+        let graph = &self.heap.graph;
+        let holders = graph.successors(node).iter().filter_map(|&next| self.growth.holder(next));
+        let roots: FxHashMap<u32, &Root> = holders
+            .filter_map(|holder| Some((holder, graph.root(holder)?)))
+            .filter(|(_, root)| matches!(root.kind, RootKind::Module { .. }))
+            .collect();
+        // An old module that gets something new has a root as well.
+        let node_of = |&object: &u64| graph.node(&self.heap.capture, object);
+        let is_new = |node: &u32| self.growth.holder(*node).is_some();
+        let module = |root: &Root| root.objects.first().and_then(node_of).filter(is_new);
+        let modules: Vec<u32> = roots.values().filter_map(|root| module(root)).collect();
+        let count = modules.len() as f64;
+        if count < LEAST_OBJECTS {
+            return None;
+        }
+        let grown = graph.kind_id(*modules.first()?)?;
+        let objects = roots.values().flat_map(|root| &root.objects).filter_map(node_of);
+        let bytes: u64 = objects.filter(is_new).map(|node| self.heap.amount(node).bytes).sum();
+        let [first, .., last] = self.snapshots else { return None };
+        let seconds = last.at.saturating_sub(first.at).as_secs_f64();
+        let account = Account {
+            kind: LeakKind::Container,
+            grown: graph.kinds().get(grown.0 as usize)?.name.clone(),
+            holder: self.holder(node),
+            objects_per_s: count / seconds,
+            bytes_per_s: bytes as f64 / seconds,
+            bytes_per_object: bytes as f64 / count,
+            keeps_frames: false,
+        };
+        let address = self.identity(node)?.0;
         self.suspect(Key::Object(address), account, rise, vec![address])
     }
 
