@@ -17,7 +17,7 @@ use leakspy::target::Process;
 use leakspy::target::breakpoint::Way;
 use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
-use support::{Interpreter, Target, cases, wait_until};
+use support::{Interpreter, Target, cases, interpreters, wait_until};
 
 /// Set in the environment of a process that only watches, until it is killed.
 const WATCHER: &str = "LEAKSPY_TEST_WATCHER";
@@ -25,8 +25,8 @@ const WATCHER: &str = "LEAKSPY_TEST_WATCHER";
 const AT_MOST: Duration = Duration::from_secs(10);
 const UNTIL_SEEN: Duration = Duration::from_secs(60);
 const WANTED: u64 = 200;
-/// How often a process that watches is killed, and when the last time is.
-const KILLS: usize = 10;
+/// How often a process that watches is killed, all interpreters and ways together, and when the last time is.
+const KILLS: usize = 200;
 const LAST_MOMENT: Duration = Duration::from_millis(300);
 /// A process has less memory than this.
 const EXTENT: u64 = 1 << 40;
@@ -133,7 +133,7 @@ fn killed(interpreter: &'static Interpreter, way: Way, name: &str) -> Result<(),
     let holders = holders.as_object().ok_or("no holders")?;
     let addresses: Vec<_> = holders.values().map(address).collect();
     let request = serde_json::to_string(&(target.pid(), way, addresses))?;
-    for moment in 0..KILLS {
+    for moment in 0..KILLS.div_ceil(interpreters().len() * WAYS.len()) {
         let delay = LAST_MOMENT.mul_f64(fastrand::f64());
         let mut child = Command::new(std::env::current_exe()?)
             .env(WATCHER, &request)

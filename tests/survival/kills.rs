@@ -130,7 +130,7 @@ fn counts(counters: &Path) -> Vec<u64> {
 
 /// Looks at the registers themselves: only ptrace's own, for perf events have others.
 #[cfg(target_arch = "x86_64")]
-fn assert_registers_are_clear(target: &Target) {
+pub fn assert_registers_are_clear(target: &Target) {
     use leakspy::target::ptrace;
     const CONTROL: usize = 7;
     for thread in target.health().threads {
@@ -144,4 +144,4 @@ fn assert_registers_are_clear(target: &Target) {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn assert_registers_are_clear(_: &Target) {}
+pub fn assert_registers_are_clear(_: &Target) {}

@@ -9,6 +9,7 @@ mod support;
 mod changes;
 mod children;
 mod command;
+mod hunts;
 mod kills;
 mod signals;
 
@@ -21,6 +22,7 @@ fn main() {
         changes::trials(),
         children::trials(),
         command::trials(),
+        hunts::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }
