@@ -12,9 +12,10 @@
 //!
 //!     cargo bench --bench slowdown -- --tools nothing,heap --window 10 --objects 5000000 --idle-threads 0 --pairs 10
 //!
-//! What a whole hunt costs a busy program with three slow leaks:
+//! What a whole hunt costs a busy program with three slow leaks, and what others do that look for them (of
+//! memray there are only a quarter of the pairs, so at least four are wanted):
 //!
-//!     cargo bench --bench slowdown -- --tools nothing,hunt --window 20 --leaks --idle-threads 0 --pairs 10
+//!     cargo bench --bench slowdown -- --tools nothing,hunt,tracemalloc,memray,memray-objects --window 20 --leaks --idle-threads 0 --pairs 10
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -78,7 +79,7 @@ fn main() -> Result<(), String> {
         );
         let start = || Busy::start(&python, idle, options.objects, options.leaks);
         let (injecting, observing) = able(&options.tools, &python);
-        for series in rounds::run(&start(), &observing, options.pairs, window)? {
+        for series in rounds::run(&mut start(), &observing, options.pairs, window)? {
             print_row(&series);
         }
         // These attach slowly, and may leave something behind: fewer pairs, on another target.
@@ -86,7 +87,7 @@ fn main() -> Result<(), String> {
         if injecting.is_empty() {
             continue;
         }
-        for series in rounds::run(&start(), &injecting, pairs, window)? {
+        for series in rounds::run(&mut start(), &injecting, pairs, window)? {
             print_row(&series);
         }
     }

@@ -80,11 +80,18 @@ impl Busy {
 
     /// Speed with the tool on, and the tool's account.
     fn speed_under(
-        &self,
+        &mut self,
         tool: Tool,
         window: Duration,
     ) -> Result<(Speed, Option<Account>), String> {
-        let attached = tool.attach(self.target.pid(), &self.scratch.path().join("output"))?;
+        if let Some(switch) = tool.switch() {
+            self.target.ask(&format!("{switch} on"));
+            let speed = self.speed(window);
+            self.target.ask(&format!("{switch} off"));
+            return Ok((speed, None));
+        }
+        let output = self.scratch.path().join("output");
+        let attached = tool.attach(self.target.pid(), &output, window)?;
         let speed = self.speed(window);
         Ok((speed, attached.detach()?))
     }
@@ -108,7 +115,7 @@ impl Series {
 /// Tries a tool on a target of its own: whether it works here, and leaves the target alive. The
 /// error is a sentence that says why it is left out.
 pub fn rehearse(tool: Tool, python: &Interpreter) -> Result<Tool, String> {
-    let busy = Busy::start(python, 0, 0, false);
+    let mut busy = Busy::start(python, 0, 0, false);
     busy.speed_under(tool, Duration::from_millis(500))?;
     let work = busy.work();
     sleep(Duration::from_millis(500));
@@ -121,7 +128,7 @@ pub fn rehearse(tool: Tool, python: &Interpreter) -> Result<Tool, String> {
 
 /// All pairs of all tools, on the same target.
 pub fn run(
-    busy: &Busy,
+    busy: &mut Busy,
     tools: &[Tool],
     pairs: usize,
     window: Duration,

@@ -36,6 +36,8 @@ pub enum Tool {
     Memray,
     /// `memray attach --trace-python-allocators`, which sees every object.
     MemrayObjects,
+    /// `tracemalloc.start()`, which the target does itself: nobody can from outside.
+    Tracemalloc,
 }
 
 /// What a tool says about the time it took from the target.
@@ -55,8 +57,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_WORD: Duration = Duration::from_secs(2);
 /// Between a tool's first word and the window.
 const SETTLE: Duration = Duration::from_millis(200);
-/// memray ends by itself after this time, which is longer than a window.
-const MEMRAY_TRACKS: Duration = Duration::from_secs(4);
+/// memray ends by itself so much later than the window.
+const MEMRAY_STAYS: Duration = Duration::from_secs(3);
 
 impl Tool {
     /// The tools that any windows will do for, in the order of the table.
@@ -73,6 +75,7 @@ impl Tool {
             Tool::PySpy => "py-spy record -r 100",
             Tool::Memray => "memray attach",
             Tool::MemrayObjects => "memray attach, objects",
+            Tool::Tracemalloc => "tracemalloc",
         }
     }
 
@@ -81,31 +84,37 @@ impl Tool {
         matches!(self, Tool::Memray | Tool::MemrayObjects)
     }
 
-    /// Attaches to a process and returns when the tool is there.
-    pub fn attach(self, pid: i32, output: &Path) -> Result<Attached, String> {
-        let command = self.command(pid, output)?;
+    /// The question by which the target turns the tool on and off, if it does that itself.
+    pub fn switch(self) -> Option<&'static str> {
+        (self == Tool::Tracemalloc).then_some("tracemalloc")
+    }
+
+    /// Attaches to a process and returns when the tool is there, to stay for a window at least.
+    pub fn attach(self, pid: i32, output: &Path, window: Duration) -> Result<Attached, String> {
+        let stays = Duration::from_secs(window.as_secs_f64().ceil() as u64) + MEMRAY_STAYS;
+        let command = self.command(pid, output, stays)?;
         // What an earlier run has left must not be taken for this one's.
         let _ = fs::remove_file(output);
         let child = command.map(|command| self.start(command)).transpose()?;
-        let ends = Instant::now() + MEMRAY_TRACKS;
+        let ends = Instant::now() + stays;
         Ok(Attached { tool: self, child, output: output.to_path_buf(), ends })
     }
 
-    fn command(self, pid: i32, output: &Path) -> Result<Option<Command>, String> {
+    fn command(self, pid: i32, output: &Path, stays: Duration) -> Result<Option<Command>, String> {
         let installed = |name: &str| {
             let missing = format!("{name} is left out: benches/install-peers has not been run");
             peer(name).map(Command::new).ok_or(missing)
         };
         let pid = pid.to_string();
         let mut command = match self {
-            Tool::Nothing => return Ok(None),
+            Tool::Nothing | Tool::Tracemalloc => return Ok(None),
             Tool::Leakspy | Tool::Hunt => leakspy_command(),
             Tool::Heap => Command::new("sh"),
             Tool::PySpy => installed("py-spy")?,
             Tool::Memray | Tool::MemrayObjects => installed("memray")?,
         };
         match self {
-            Tool::Nothing => {}
+            Tool::Nothing | Tool::Tracemalloc => {}
             Tool::Leakspy => {
                 command.args([
                     "record", "--view", "alloc", "--pid", &pid, "-r", "100", "-f", "json", "-o",
@@ -131,7 +140,7 @@ impl Tool {
                 command.args(["record", "--pid", &pid, "-r", "100", "-d", long, "-f", "raw", "-o"]);
             }
             Tool::Memray | Tool::MemrayObjects => {
-                let seconds = MEMRAY_TRACKS.as_secs().to_string();
+                let seconds = stays.as_secs().to_string();
                 command.args(["attach", &pid, "--force", "--duration", &seconds]);
                 if self == Tool::MemrayObjects {
                     command.arg("--trace-python-allocators");
