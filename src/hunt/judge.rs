@@ -20,8 +20,6 @@ use crate::python::objects::TypeId;
 pub const LEAST_OBJECTS: f64 = 6.0;
 /// So many holders of a spread are watched.
 const SAMPLE: usize = 12;
-/// What there is more in all must be so much of what is new and stays.
-const LEAST_NET: f64 = 0.5;
 /// What of all objects garbage may be before the collector, if it is on, is to look for it, as CPython has
 /// it (`long_lived_pending < long_lived_total / 4`, Modules/gcmodule.c, 3.8 to 3.13).
 const PENDING_SHARE: f64 = 0.25;
@@ -55,9 +53,6 @@ impl Scene<'_> {
         };
         let kind = if is_waiting(self.heap, &place.holding) { LeakKind::Tasks } else { kind };
         let grown = grown(self.heap, kind, &place.holding)?;
-        if !self.has_net_growth(place, grown) {
-            return None;
-        }
         let [from, to] = [born, self.snapshots.len().checked_sub(2)?];
         let seconds = self.snapshots.get(to)?.at.saturating_sub(self.snapshots.get(from)?.at);
         let per_second = |amount: f64| amount / seconds.as_secs_f64();
@@ -111,35 +106,6 @@ impl Scene<'_> {
             }
         }
         series
-    }
-
-    /// Whether there is more in all than at first. Along a chain and below a spread only what is still there
-    /// is counted, and as much may have gone with links and holders that are there no more.
-    fn has_net_growth(&self, place: &Place, grown: TypeId) -> bool {
-        let [first, .., last] = self.snapshots else { return false };
-        let grown_by = |before: u32, now: u32, new: u32| {
-            f64::from(now) - f64::from(before) >= LEAST_NET * f64::from(new)
-        };
-        match (place.shape, self.identity(place.node)) {
-            (Shape::Chain, _) => {
-                let Some(kind) = self.heap.graph.kinds().get(grown.0 as usize) else {
-                    return false;
-                };
-                let links = place.holding.kinds.get(&grown).copied().unwrap_or_default();
-                grown_by(first.count(kind.address), last.count(kind.address), links)
-            }
-            (Shape::Spread, Some((address, kind))) => {
-                let new = place.holding.proven();
-                match (first.held(address, kind), last.held(address, kind)) {
-                    // What others hold as well is not retained, and not known in all.
-                    (Some(before), Some(now)) if now.objects >= new => {
-                        grown_by(before.objects, now.objects, new)
-                    }
-                    _ => true,
-                }
-            }
-            _ => true,
-        }
     }
 
     /// Whether the collector will find what is garbage now in its own time.

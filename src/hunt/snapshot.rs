@@ -115,14 +115,6 @@ impl Snapshot {
         same.then(|| self.held.get(index).copied()).flatten()
     }
 
-    /// How many objects there are of the type at this address.
-    pub fn count(&self, kind: u64) -> u32 {
-        let Some(number) = self.kinds.iter().position(|&other| other == kind) else { return 0 };
-        let columns = [&self.containers, &self.leaves];
-        let kinds = columns.into_iter().flat_map(|column| &column.kinds);
-        kinds.filter(|&&kind| kind as usize == number).count() as u32
-    }
-
     /// The containers that have more references than in an earlier snapshot: their places, and how many
     /// more.
     pub fn grown_since<'a>(
