@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::finding::LeakKind;
 use super::growth::Holding;
 use super::judge::LEAST_OBJECTS;
-use super::places::{Place, Shape};
+use super::places::{MANY, Place, Shape};
 use super::snapshot::{Resizable, Snapshot};
 use super::suspects::{Account, Key, Rise, Scene, Suspect};
 use super::threads;
@@ -20,6 +20,8 @@ const LEAST_BYTES: f64 = 4096.0;
 const MOST_CONTAINERS: usize = 256;
 /// So many of a container's newest references tell what grows in it.
 const NEWEST: usize = 16;
+/// Of what one of many grows by, all of them must have grown by so much.
+const LEAST_OF_ALL: f64 = 0.5;
 
 impl Scene<'_> {
     /// Containers that grow though nothing new hangs from them: what they hold hangs from others as
@@ -48,7 +50,10 @@ impl Scene<'_> {
                 Place { node, shape: Shape::One, holders: vec![node], holding: Holding::default() };
             let series = self.series(&place);
             let Some(rise) = Rise::of(&series, LEAST_OBJECTS) else { continue };
-            if series.len() < self.snapshots.len() || but_threads && self.is_of_threads(node) {
+            if series.len() < self.snapshots.len()
+                || but_threads && self.is_of_threads(node)
+                || self.is_one_of_changing(node, rise)
+            {
                 continue;
             }
             match self.shared_with(node, holders) {
@@ -62,6 +67,28 @@ impl Scene<'_> {
                 Shared::Old(grown) => found.extend(self.container(node, grown, rise)),
             }
         }
+    }
+
+    /// Whether a container is one of many of its kind in one object that does not grow as a whole: each of
+    /// them comes, grows and goes, as sessions do, and what is new in them may lie where something old has
+    /// gone.
+    fn is_one_of_changing(&self, node: u32, rise: Rise) -> bool {
+        let graph = &self.heap.graph;
+        let Some(parent) = self.paths.before(node) else { return false };
+        let kind = graph.kind_id(node);
+        let alike = graph.successors(parent).iter().filter(|&&other| graph.kind_id(other) == kind);
+        let Some((address, kind)) = self.identity(parent).filter(|_| alike.count() >= MANY) else {
+            return false;
+        };
+        let held = |snapshot: &Snapshot| Some((snapshot.at, snapshot.held(address, kind)?.objects));
+        let held: Series =
+            self.snapshots.iter().filter_map(held).map(|(at, it)| (at, f64::from(it))).collect();
+        // What others hold as well is not retained, and not known as a whole.
+        let is_known = held.last().is_some_and(|last| last.1 >= rise.trend.net);
+        let grows = Rise::of(&held, LEAST_OBJECTS).is_some_and(|whole| {
+            whole.is_steady && whole.trend.net >= LEAST_OF_ALL * rise.trend.net
+        });
+        is_known && !grows
     }
 
     /// Whether a container grows with what a suspect holds, or with objects that are not new.

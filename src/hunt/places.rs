@@ -14,7 +14,7 @@ use crate::heap::{Analysis, ShortestPaths};
 /// New objects that hang from each other at least so deep are a chain.
 const CHAIN: u32 = 24;
 /// So many small holders below an object are one place.
-const MANY: usize = 8;
+pub const MANY: usize = 8;
 /// They must have one part in so many of all that is new there.
 const SPREAD: u32 = 3;
 /// Fewer new objects than this are not worth a place.
