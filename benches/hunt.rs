@@ -79,7 +79,11 @@ fn measure(python: &Interpreter, objects: u64, options: &Options) -> Result<(), 
         let whole = begun.elapsed().as_secs_f64();
         let still = verdict["pause_s"]["total"].as_f64().ok_or("there is no pause")?;
         runs.push(Run { whole, still, capture });
-        right += usize::from(is_right(&verdict));
+        if is_right(&verdict) {
+            right += 1;
+        } else {
+            println!("not right: {}", verdict["findings"]);
+        }
     }
     let of = |value: fn(&Run) -> f64| median(&runs.iter().map(value).collect::<Vec<_>>());
     println!(

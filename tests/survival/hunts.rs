@@ -11,7 +11,7 @@ use crate::kills::assert_registers_are_clear;
 use crate::support::{Interpreter, Recording, Target, interpreters, wait_until};
 
 /// How often for each way of setting breakpoints.
-const KILLS: usize = 12;
+const KILLS: usize = 8;
 /// Of the time for which is watched, kills come within so much.
 const LAST_MOMENT: Duration = Duration::from_millis(300);
 
@@ -26,8 +26,7 @@ pub fn trials() -> Vec<Trial> {
 /// SIGKILL while its guardian watches, by turns to leakspy alone and to its whole process group. The guardian
 /// has a session of its own and is left to itself.
 fn killed(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
-    // Fast enough for suspects to show in a second.
-    let mut target = Target::start(interpreter, "leaks", &["dict,list,set,deque,array", "0.002"]);
+    let mut target = Target::start(interpreter, "leaks", &["dict,list,set,deque,array"]);
     let pid = target.pid().to_string();
     for number in 0..KILLS {
         let hunting = Recording::start_command([
@@ -35,7 +34,7 @@ fn killed(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
             "--pid",
             &pid,
             "--duration",
-            "3",
+            "2",
             "--breakpoints",
             way,
             "--json",
