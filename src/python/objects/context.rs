@@ -84,15 +84,21 @@ impl Context {
 
     /// Whether every key in a table is its own value, and this one is there.
     fn is_its_own_values<M: Memory>(&self, memory: &M, table: &KeyTable, wanted: u64) -> bool {
-        let value = table.first.wrapping_add(16);
-        if !table.with_hash || memory.u64(value) != table.key_at(memory, 0) {
+        // The value comes behind the key, and where all keys are text, no hash before it (3.11).
+        let value = table.first.wrapping_add(if table.with_hash { 16 } else { 8 });
+        if memory.u64(value) != table.key_at(memory, 0) {
             return false;
         }
         let (mut same, mut found) = (true, false);
-        let walk = each(memory, table.first, table.entries, self.extent, |_, [_, key, value]| {
+        let mut look = |key, value| {
             same &= key == value;
             found |= key == wanted;
-        });
+        };
+        let (first, entries, extent) = (table.first, table.entries, self.extent);
+        let walk = match table.with_hash {
+            true => each(memory, first, entries, extent, |_, [_, key, value]| look(key, value)),
+            false => each(memory, first, entries, extent, |_, [key, value]| look(key, value)),
+        };
         walk.is_ok() && same && found
     }
 
