@@ -13,6 +13,8 @@ mod common;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -54,11 +56,21 @@ const SMALL: u64 = 20;
 const PAGES: u64 = 1000;
 
 /// What is looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Whom {
     Small,
     Large,
     Tree,
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whom::Small => write!(f, "a process"),
+            Whom::Large => write!(f, "a process of {LARGE} MiB"),
+            Whom::Tree => write!(f, "{TREE} processes"),
+        }
+    }
 }
 
 fn main() -> Result<(), String> {
@@ -71,6 +83,8 @@ fn main() -> Result<(), String> {
     println!("{:<42}{:<30}{:<28}{:>12}", "", "target", "CPU", "to begin");
     for whom in [Whom::Small, Whom::Large, Whom::Tree] {
         let target = start(&python, whom);
+        let once = 1e3 * share_s(target.pid())?;
+        println!("{:<42}{:<30}{once:.1} ms", "PSS and USS, asked for once", whom.to_string());
         let folder = python.scratch();
         for (title, command) in tools(whom, target.pid(), &folder.path().join("output")) {
             match command {
@@ -80,6 +94,18 @@ fn main() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// How long it takes the kernel to tell the proportional and the unique set of a process, in seconds.
+fn share_s(pid: i32) -> Result<f64, String> {
+    const TIMES: usize = 9;
+    let mut times = Vec::new();
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        fs::read(format!("/proc/{pid}/smaps_rollup")).map_err(|error| error.to_string())?;
+        times.push(began.elapsed().as_secs_f64());
+    }
+    Ok(median(&times))
 }
 
 fn start(python: &Interpreter, whom: Whom) -> Target {
@@ -158,11 +184,7 @@ fn measure(title: &str, whom: Whom, command: Command, options: &Options) -> Resu
         percent(parts.iter().copied().fold(f64::INFINITY, f64::min)),
         percent(parts.iter().copied().fold(0.0, f64::max)),
     );
-    let target = match whom {
-        Whom::Small => "a process".to_string(),
-        Whom::Large => format!("a process of {LARGE} MiB"),
-        Whom::Tree => format!("{TREE} processes"),
-    };
+    let target = whom.to_string();
     let begin = format!("{:.0} ms", 1e3 * begun.as_secs_f64());
     println!("{title:<42}{target:<30}{cpu:<28}{begin:>12}");
     Ok(())

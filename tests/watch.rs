@@ -204,8 +204,7 @@ fn a_pid_that_is_used_again_is_another(interpreter: &'static Interpreter) -> Res
     let options = ["--rss-above", "100MiB", "-i", "0.5"];
     let mut watching = Watching::start(&["--pid", &pid], &options);
     watching.wait_until_said("Watching process");
-    target.ask(&format!("bury {pid}"));
-    assert_eq!(target.ask(&format!("again {pid} 30000")).to_string(), pid);
+    assert_eq!(target.ask(&format!("instead {pid} 30000")).to_string(), pid);
     watching.wait_until_said("has ended");
     assert_eq!(watching.status(), Some(3));
     Ok(())

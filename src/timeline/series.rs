@@ -115,3 +115,19 @@ impl Series {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_the_first_of_the_highest() {
+        let mut timeline = Timeline::default();
+        for (time_s, rss_bytes) in [(1.0, 5), (4.0, 3), (2.0, 9), (3.0, 9)] {
+            timeline.add(Sample { time_s, pid: 1, rss_bytes, ..Sample::default() });
+        }
+        timeline.finish();
+        let peak = timeline.whole().and_then(|series| series.peak(Measure::Rss));
+        assert_eq!(peak, Some(Peak { time: 2.0, bytes: 9 }));
+    }
+}

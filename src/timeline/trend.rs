@@ -9,6 +9,9 @@
 /// The fewest points, and the fewest independent ones, of which a slope is told.
 const FEWEST: usize = 8;
 const FEWEST_INDEPENDENT: f64 = 3.0;
+/// With fewer independent points than these a wide error is no sign of rest: it is said to be unknown, and
+/// not flat.
+const FEWEST_FOR_FLAT: f64 = 6.0;
 /// A change over the whole time by no more than this part of what there is, is none; and so is one of so
 /// many bytes.
 const NO_PART: f64 = 0.001;
@@ -70,7 +73,9 @@ impl Trend {
         let degrees = (independent - 2.0).max(1.0);
         let error = quantile(degrees) * (squares / degrees / times).sqrt();
         let kind = match slope {
-            _ if change <= negligible || slope.abs() <= error => TrendKind::Flat,
+            _ if change <= negligible => TrendKind::Flat,
+            slope if slope.abs() <= error && independent < FEWEST_FOR_FLAT => TrendKind::Unknown,
+            slope if slope.abs() <= error => TrendKind::Flat,
             slope if slope > 0.0 => TrendKind::Grows,
             _ => TrendKind::Shrinks,
         };
@@ -135,6 +140,15 @@ mod tests {
     fn one_step_is_not_growth() {
         let step = trend(|t| if t < 30.0 { 50.0 * MIB } else { 90.0 * MIB });
         assert_ne!(step.kind, TrendKind::Grows, "{step:?}");
+    }
+
+    #[test]
+    fn what_jumps_and_then_climbs_is_not_called_flat() {
+        // A program that has just been started, for three seconds.
+        let mib = |i: i32| if i < 4 { 2.0 } else { 12.0 + f64::from(i) };
+        let points: Vec<_> = (0..30).map(|i| (f64::from(i) / 10.0, MIB * mib(i))).collect();
+        let trend = Trend::of(&points).expect("there are points");
+        assert_ne!(trend.kind, TrendKind::Flat, "{trend:?}");
     }
 
     #[test]
