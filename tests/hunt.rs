@@ -25,9 +25,9 @@ const TOGETHER: [(&str, &str); 10] = [
     (SIMPLE, "refcount,threads"),
     (SIMPLE, "native,large"),
     (SIMPLE, "native_small"),
-    (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,weak_values,buffer,finalize,frozen"),
-    (OF_LIBRARY, "class_attribute,default,closure,local,classes,modules,partials,nested,starved"),
-    (OF_LIBRARY, "asyncio,sleeping,atexit"),
+    (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,weak_values,finalize,frozen"),
+    (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
+    (OF_LIBRARY, "asyncio,sleeping,atexit,modules,buffer"),
 ];
 /// The fixtures that know how to leak.
 const SIMPLE: &str = "leaks";
