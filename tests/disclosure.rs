@@ -6,6 +6,8 @@ mod support;
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::{Interpreter, Target, assert_documented, interpreters, leakspy};
 
+type Test = fn(&'static Interpreter) -> Result<(), Failed>;
+
 /// Each command with what tells of the objects in `fixtures/secrets.py`.
 const COMMANDS: [&[&str]; 9] = [
     &["why", "Account"],
@@ -29,12 +31,12 @@ const SILENT: [&[&str]; 4] = [
 
 fn main() {
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, fn(&'static Interpreter) -> Result<(), Failed>); 3] = [
+    let tests: [(&str, Test); 3] = [
         ("keys", only_short_keys_are_told_unless_more_is_asked_for),
         ("values", the_value_of_an_object_is_told_to_who_asks),
         ("flamegraph", the_live_view_tells_short_keys_only),
     ];
-    let trial = |(name, test): (&str, fn(&'static Interpreter) -> Result<(), Failed>)| {
+    let trial = |(name, test): (&str, Test)| {
         Trial::test(format!("{name}::{}", some.name), move || test(some))
     };
     libtest_mimic::run(&Arguments::from_args(), tests.map(trial).into()).exit();
