@@ -6,6 +6,8 @@ mod support;
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::{Interpreter, Target, assert_documented, interpreters, leakspy};
 
+type Test = fn(&'static Interpreter) -> Result<(), Failed>;
+
 /// Each command with what tells of the objects in `fixtures/secrets.py`.
 const COMMANDS: [&[&str]; 9] = [
     &["why", "Account"],

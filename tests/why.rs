@@ -348,6 +348,10 @@ fn an_object_is_as_the_target_says(interpreter: &'static Interpreter) -> Result<
             {
                 assert_eq!([counted, shown.references_found], [references; 2], "{name}: {shown:?}");
             }
+            for holder in truth["referrers"].as_array().expect("an array") {
+                let is_there = shown.referrers.1.iter().any(|other| *holder == other.address);
+                assert!(is_there, "{name}: {holder} is not in {shown:?}");
+            }
             assert_eq!(truth["tracked"], shown.generation.is_some(), "{name}: {shown:?}");
             assert!(!shown.is_garbage, "{name}");
         }

@@ -27,14 +27,7 @@ pub(super) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &
     connect(graph, search, 0, interned);
 
     let containers = graph.objects().start..graph.first_leaf();
-    let mut unreached: Vec<u32> = containers.filter(|&node| !search.reaches(node)).collect();
-    // The search goes on from the last root only: the table comes before native code does.
-    for &node in &unreached {
-        if is_interned(graph, capture, node) {
-            connect(graph, search, interned, node);
-        }
-    }
-    unreached.retain(|&node| !search.reaches(node));
+    let unreached: Vec<u32> = containers.filter(|&node| !search.reaches(node)).collect();
     let counts = references_among(graph, &unreached);
     connect(graph, search, 0, native);
     for (&node, &count) in unreached.iter().zip(&counts) {
@@ -63,7 +56,8 @@ fn connect(graph: &mut Graph, search: &mut Search, from: u32, to: u32) {
     search.add_edge(graph, from, to);
 }
 
-/// Whether an object is an interned string, or the table of all of them.
+/// Whether an object is an interned string, or the table of all of them, which does not count as their
+/// holder and so refers to nothing.
 fn is_interned(graph: &Graph, capture: &Capture<'_>, node: u32) -> bool {
     let Some(address) = graph.address(capture, node) else { return false };
     let decoder = graph.decoder();
