@@ -244,14 +244,19 @@ fn watch(
 ) -> anyhow::Result<End> {
     let pid = process.pid();
     let mut conditions: Vec<Watched> = args.conditions().into_iter().map(Watched::new).collect();
-    say(format_args!("Watching process {pid}: {}", process.command()?));
+    // One to look at, and one to act upon. It may have ended since it was found.
+    let second = Process::open(pid).ok().filter(|second| second.started() == process.started());
+    let (Some(second), Ok(command)) = (second, process.command()) else {
+        say(format_args!("Process {pid} has ended."));
+        return Ok(End::Gone);
+    };
+    say(format_args!("Watching process {pid}: {command}"));
     let options = Options {
         subprocesses: args.subprocesses,
         counters: args.conditions.arena_above.is_some(),
         stacks: false,
         shares: Duration::ZERO,
     };
-    let second = Process::open(pid)?;
     let mut observer = Observer::new(process, options);
     let mut clock = Clock::start(args.interval);
     let rest = args.duration.map(|most| most.saturating_sub(began.elapsed()));

@@ -144,8 +144,12 @@ mod tests {
 
     #[test]
     fn what_jumps_and_then_climbs_is_not_called_flat() {
-        // A program that has just been started, for three seconds.
-        let mib = |i: i32| if i < 4 { 2.0 } else { 12.0 + f64::from(i) };
+        // As was seen of a program from its start, for three seconds.
+        let mib = |i: i32| match i {
+            ..4 => 3.0,
+            4 => 10.0,
+            i => 9.4 + f64::from(i),
+        };
         let points: Vec<_> = (0..30).map(|i| (f64::from(i) / 10.0, MIB * mib(i))).collect();
         let trend = Trend::of(&points).expect("there are points");
         assert_ne!(trend.kind, TrendKind::Flat, "{trend:?}");
