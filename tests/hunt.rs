@@ -25,7 +25,7 @@ const TOGETHER: [(&str, &str); 8] = [
     (SIMPLE, "refcount,threads"),
     (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,weak_values,finalize,frozen"),
     (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
-    (OF_LIBRARY, "asyncio,sleeping,atexit,modules,buffer"),
+    (OF_LIBRARY, "asyncio,sleeping,modules,buffer"),
 ];
 /// The fixtures that know how to leak.
 const SIMPLE: &str = "leaks";
