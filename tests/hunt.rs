@@ -23,9 +23,9 @@ const TOGETHER: [(&str, &str); 8] = [
     (SIMPLE, "loggers,mock"),
     (SIMPLE, "garbage"),
     (SIMPLE, "refcount,threads"),
-    (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,weak_values,finalize,frozen"),
+    (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,buffer"),
     (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
-    (OF_LIBRARY, "asyncio,sleeping,modules,buffer"),
+    (OF_LIBRARY, "asyncio,sleeping,modules,weak_values,finalize,frozen"),
 ];
 /// The fixtures that know how to leak.
 const SIMPLE: &str = "leaks";
