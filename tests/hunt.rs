@@ -25,9 +25,9 @@ const TOGETHER: [(&str, &str); 10] = [
     (SIMPLE, "refcount,threads"),
     (SIMPLE, "native,large"),
     (SIMPLE, "native_small"),
-    (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,weak_values,finalize,frozen"),
+    (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,buffer,atexit"),
     (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
-    (OF_LIBRARY, "asyncio,sleeping,atexit,modules,buffer"),
+    (OF_LIBRARY, "asyncio,sleeping,modules,weak_values,finalize,frozen"),
 ];
 /// The fixtures that know how to leak.
 const SIMPLE: &str = "leaks";
