@@ -29,8 +29,6 @@ const SILENT: [&[&str]; 4] = [
     &["heap", "--by", "module"],
 ];
 
-type Test = fn(&'static Interpreter) -> Result<(), Failed>;
-
 fn main() {
     let some = interpreters().last().expect("an interpreter");
     let tests: [(&str, Test); 3] = [
