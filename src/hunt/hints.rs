@@ -64,12 +64,12 @@ fn container(of: &Circumstances<'_>) -> String {
         "" => "collection",
         name => name.rsplit('.').next().unwrap_or(name),
     };
-    let owner = if path.starts_with("thread ") {
-        format!("a {kind} that belongs to a function which does not return")
-    } else if path.contains("closure ") {
+    let owner = if path.contains("closure ") {
         format!("a {kind} in a closure")
     } else if path.contains("default ") {
         format!("a {kind} that is the default value of an argument, shared by all calls,")
+    } else if path.starts_with("thread ") {
+        format!("a {kind} that belongs to a function which does not return")
     } else if path.starts_with("module ") && path.matches('›').count() == 1 {
         format!("a {kind} at module level")
     } else {
