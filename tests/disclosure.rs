@@ -8,7 +8,7 @@ use support::{Interpreter, Target, assert_documented, interpreters, leakspy};
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
-/// Each command with what tells of the objects in `fixtures/secrets.py`.
+/// Each command with what tells of the objects in `fixtures/confidential.py`.
 const COMMANDS: [&[&str]; 9] = [
     &["why", "Account"],
     &["why", "Account", "--json"],
@@ -52,7 +52,7 @@ fn output(target: &Target, command: &[&str]) -> String {
 fn only_short_keys_are_told_unless_more_is_asked_for(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
-    let target = Target::start(interpreter, "secrets", &[]);
+    let target = Target::start(interpreter, "confidential", &[]);
     for command in COMMANDS {
         let plain = output(&target, command);
         let redacted = output(&target, &[command, &["--redact"]].concat());
@@ -85,7 +85,7 @@ fn only_short_keys_are_told_unless_more_is_asked_for(
 fn the_value_of_an_object_is_told_to_who_asks(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
-    let target = Target::start(interpreter, "secrets", &[]);
+    let target = Target::start(interpreter, "confidential", &[]);
     let password = "__main__:ACCOUNTS['customer'].password";
     for command in [
         &["why", password][..],
@@ -111,7 +111,7 @@ fn the_value_of_an_object_is_told_to_who_asks(
 }
 
 fn the_live_view_tells_short_keys_only(interpreter: &'static Interpreter) -> Result<(), Failed> {
-    let target = Target::start(interpreter, "secrets", &[]);
+    let target = Target::start(interpreter, "confidential", &[]);
     let text = output(&target, &["record", "--view", "live", "-f", "folded", "-o", "-"]);
     assert!(text.contains("['customer']") && text.contains("[str]"), "{text}");
     assert!(!text.contains("kkk") && !text.contains("hunter"), "{text}");

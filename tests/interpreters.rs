@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
 use libtest_mimic::{Arguments, Failed};
 use serde_json::json;
@@ -14,6 +15,7 @@ fn main() {
     trials.extend(cases("allocation_sites", shares_add_up));
     trials.extend(cases("busy", work_is_counted));
     trials.extend(cases("family", threads_children_and_images_change));
+    trials.extend(cases("names", fixtures_hide_no_module));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -37,6 +39,24 @@ fn stacks_stand_still(interpreter: &'static Interpreter) -> Result<(), Failed> {
     target.assert_healthy();
     target.tell("exit");
     assert!(target.wait().success());
+    Ok(())
+}
+
+/// A fixture with the name of a module of the standard library is imported in its place, by whatever needs
+/// that: all fixtures are in the folder that Python looks in first.
+fn fixtures_hide_no_module(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    // Before 3.10 nothing tells the names of all modules.
+    let names = "import sys; print(*getattr(sys, 'stdlib_module_names', sys.builtin_module_names))";
+    let output = interpreter.command().args(["-c", names]).output()?;
+    let names = String::from_utf8(output.stdout)?;
+    assert!(names.contains("sys"), "{names}");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    for file in fs::read_dir(fixtures)? {
+        let path = file?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let is_fixture = path.extension().is_some_and(|ending| ending == "py");
+        assert!(!is_fixture || names.split_whitespace().all(|name| name != stem), "{stem}");
+    }
     Ok(())
 }
 
