@@ -58,7 +58,7 @@ impl Scene<'_> {
         let per_second = |amount: f64| amount / seconds.as_secs_f64();
         let count = count(kind, grown, &place.holding);
         let bytes = proven.iter().map(|cohort| cohort.bytes).sum::<u64>() as f64;
-        let above = self.paths.between(0, self.start(kind, place, grown));
+        let above = self.told_path(self.start(kind, place, grown));
         let grown_kind = self.heap.graph.kinds().get(grown.0 as usize)?;
         let account = Account {
             kind,

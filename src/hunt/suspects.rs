@@ -14,8 +14,11 @@ use super::names;
 use super::places::places;
 use super::snapshot::Snapshot;
 use super::trend::{Series, Trend, trend};
-use crate::heap::{Analysis, RootNames, ShortestPaths};
+use crate::heap::{Analysis, RootKind, RootNames, ShortestPaths};
 use crate::python::Python;
+
+/// A path that lasts may have so many more steps than a shortest.
+const LONGEST_WAY_ROUND: usize = 3;
 
 /// What a suspect is known by from one look to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +52,11 @@ pub struct Suspect {
 /// of this heap. Those that take most come first.
 pub fn suspects(heap: &Analysis<'_>, python: &Python, snapshots: &[Snapshot]) -> Vec<Suspect> {
     let paths = ShortestPaths::of(&heap.graph);
+    let is_for_a_while = |node| {
+        let root = heap.graph.root(node).map(|root| &root.kind);
+        matches!(root, Some(RootKind::Thread { .. } | RootKind::Frame { .. }))
+    };
+    let lasting_paths = ShortestPaths::through(&heap.graph, |node| !is_for_a_while(node));
     let births = Snapshot::births(snapshots);
     let growth = Growth::of(heap, &paths, &births, snapshots.len());
     let scene = Scene {
@@ -59,6 +67,7 @@ pub fn suspects(heap: &Analysis<'_>, python: &Python, snapshots: &[Snapshot]) ->
         collector: Collector::of(heap, python, &growth),
         growth,
         paths,
+        lasting_paths,
     };
     scene.suspects()
 }
@@ -69,6 +78,8 @@ pub(super) struct Scene<'a> {
     pub python: &'a Python,
     pub snapshots: &'a [Snapshot],
     pub paths: ShortestPaths,
+    /// Those that lead through no thread's frames: what a function has in hand, it has for a while.
+    lasting_paths: ShortestPaths,
     pub names: RootNames,
     pub growth: Growth,
     pub collector: Collector,
@@ -122,9 +133,20 @@ impl Scene<'_> {
         Some((address, self.heap.graph.kind(node)?.address))
     }
 
-    /// What a node is called as a holder, on a shortest path to it.
+    /// The path by which a node is told: one that lasts, unless it is a long way round.
+    pub fn told_path(&self, node: u32) -> Vec<u32> {
+        let shortest = self.paths.between(0, node);
+        let lasting = match self.lasting_paths.reaches(node) {
+            true => self.lasting_paths.between(0, node),
+            false => Vec::new(),
+        };
+        let is_near = lasting.len() <= shortest.len() + LONGEST_WAY_ROUND;
+        if lasting.is_empty() || !is_near { shortest } else { lasting }
+    }
+
+    /// What a node is called as a holder.
     pub fn holder(&self, node: u32) -> Holder {
-        names::holder(self.heap, &self.names, &self.paths.between(0, node), &[])
+        names::holder(self.heap, &self.names, &self.told_path(node), &[])
     }
 
     /// A suspect, if all that is to be said of it makes sense.
