@@ -89,10 +89,21 @@ pub fn detach(tid: i32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_DETACH, tid, 0, signal as u64).map(drop)
 }
 
+/// The `si_code`s of ends.
+const ENDS: [i32; 3] = [libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED];
+
 /// Waits for any traced thread (`None`) or for one; `block` says whether to sleep for it.
 /// `Ok(None)`: nothing to report now. `ECHILD` is an error: nothing is traced (any more).
+///
+/// The end of a process that we have started ourselves is left for those who wait for its exit status.
 pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> {
     let options = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    if let Some(tid) = tid {
+        let peek = options | libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
+        if report_of(tid, peek).is_some_and(|code| ENDS.contains(&code)) && is_our_child(tid) {
+            return Ok(Some((tid, Status::Ended)));
+        }
+    }
     let mut status = 0;
     loop {
         // SAFETY: `status` outlives the call.
@@ -119,15 +130,20 @@ pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> 
 pub fn take_end(tid: i32) -> bool {
     // A tracer is told of stops whatever it waits for (`wait_task_stopped`, Linux kernel/exit.c), so
     // what there is must be looked at before it is taken.
-    let ends = [libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED];
-    report_of(tid, libc::WNOWAIT).is_some_and(|code| ends.contains(&code))
-        && report_of(tid, 0).is_some()
+    let take = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    report_of(tid, take | libc::WNOWAIT).is_some_and(|code| ENDS.contains(&code))
+        && report_of(tid, take).is_some()
 }
 
-/// The `si_code` of what there is to report of a traced thread.
-fn report_of(tid: i32, flag: libc::c_int) -> Option<i32> {
+/// Whether a process was started by us.
+fn is_our_child(pid: i32) -> bool {
+    let process = procfs::process::Process::new(pid).and_then(|process| process.stat());
+    process.is_ok_and(|stat| stat.ppid == std::process::id() as i32)
+}
+
+/// The `si_code` of what there is to report of a traced thread, as `waitid` tells it.
+fn report_of(tid: i32, options: libc::c_int) -> Option<i32> {
     let mut found = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOHANG | libc::__WALL | flag;
     // SAFETY: `found` outlives the call, and all zeroes is a valid siginfo_t; the kernel fills in the
     // number of the thread, or 0 for none.
     unsafe {
