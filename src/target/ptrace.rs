@@ -314,6 +314,7 @@ pub fn register_set(tid: i32, kind: u64, bytes: &mut [u8]) -> io::Result<usize> 
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
     use super::*;
@@ -340,5 +341,17 @@ mod tests {
         }
         // Its parent is its tracer here, and has been told.
         assert!(child.wait().is_err());
+    }
+
+    #[test]
+    fn the_end_of_our_own_child_is_left_to_whoever_waits_for_it() {
+        let mut child = Command::new("sleep").arg("100").spawn().expect("there is a sleep");
+        let pid = child.id() as i32;
+        seize(pid).expect("it is our child");
+        child.kill().expect("it is there");
+        let seen = wait(Some(pid), true).expect("it is traced");
+        assert!(matches!(seen, Some((it, Status::Ended)) if it == pid), "{seen:?}");
+        let status = child.wait().expect("its status is there");
+        assert_eq!(status.signal(), Some(libc::SIGKILL));
     }
 }
