@@ -66,6 +66,9 @@ pub struct Resizable {
     pub bytes: u64,
 }
 
+/// What an object holds that refers to nothing: itself, whose size is not kept.
+const NOTHING_HELD: Held = Held { references: 0, objects: 1, bytes: 0 };
+
 /// Objects in the order of their addresses.
 #[derive(Debug, Default)]
 struct Column {
@@ -108,11 +111,14 @@ impl Snapshot {
         }
     }
 
-    /// How much the container at this address holds, if there is one of this type.
+    /// How much the object at this address holds, if there is one of this type.
     pub fn held(&self, address: u64, kind: u64) -> Option<Held> {
-        let index = self.containers.find(address)?;
-        let same = self.kind_at(&self.containers, index) == Some(kind);
-        same.then(|| self.held.get(index).copied()).flatten()
+        if let Some(index) = self.containers.find(address) {
+            let same = self.kind_at(&self.containers, index) == Some(kind);
+            return same.then(|| self.held.get(index).copied()).flatten();
+        }
+        let index = self.leaves.find(address)?;
+        (self.kind_at(&self.leaves, index) == Some(kind)).then_some(NOTHING_HELD)
     }
 
     /// The containers that have more references than in an earlier snapshot: their places, and how many
@@ -121,16 +127,32 @@ impl Snapshot {
         &'a self,
         before: &'a Snapshot,
     ) -> impl Iterator<Item = (usize, u32)> + 'a {
-        let mut rest = before.containers.iter().zip(&before.held).peekable();
+        let mut rest = before.objects().peekable();
         (0..).zip(self.containers.iter().zip(&self.held)).filter_map(move |(index, now)| {
             let ((address, kind), held) = now;
-            while rest.next_if(|((other, _), _)| *other < address).is_some() {}
-            let ((other, other_kind), other_held) = *rest.peek()?;
+            while rest.next_if(|(other, ..)| *other < address).is_some() {}
+            let &(other, other_kind, other_held) = rest.peek()?;
             let kind = self.kinds.get(kind as usize);
             let is_same =
                 other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
             let more = held.references.saturating_sub(other_held.references);
             (is_same && more > 0).then_some((index, more))
+        })
+    }
+
+    /// All objects in the order of their addresses: address, number of the type, what it holds.
+    fn objects(&self) -> impl Iterator<Item = (u64, u32, Held)> + '_ {
+        let mut containers = self.containers.iter().zip(&self.held).peekable();
+        let mut leaves = self.leaves.iter().peekable();
+        std::iter::from_fn(move || {
+            let is_leaf = match (containers.peek(), leaves.peek()) {
+                (Some(((container, _), _)), Some((leaf, _))) => leaf < container,
+                (container, _) => container.is_none(),
+            };
+            if is_leaf {
+                return leaves.next().map(|(address, kind)| (address, kind, NOTHING_HELD));
+            }
+            containers.next().map(|((address, kind), held)| (address, kind, *held))
         })
     }
 
@@ -153,26 +175,20 @@ impl Snapshot {
         let mut births = vec![earlier.len() as u8; count];
         let (containers, leaves) = births.split_at_mut(last.containers.addresses.len());
         for (number, before) in earlier.iter().enumerate().rev() {
-            last.mark(&last.containers, before, &before.containers, containers, number as u8);
-            last.mark(&last.leaves, before, &before.leaves, leaves, number as u8);
+            last.mark(&last.containers, before, containers, number as u8);
+            last.mark(&last.leaves, before, leaves, number as u8);
         }
         births
     }
 
     /// Says of the objects of a column which have been there since the snapshot numbered `number`, if they
     /// have been since the one that follows it.
-    fn mark(
-        &self,
-        own: &Column,
-        before: &Snapshot,
-        theirs: &Column,
-        births: &mut [u8],
-        number: u8,
-    ) {
-        let mut rest = theirs.iter().peekable();
+    fn mark(&self, own: &Column, before: &Snapshot, births: &mut [u8], number: u8) {
+        // What was empty then may be full now, and the other way round.
+        let mut rest = before.objects().peekable();
         for ((address, kind), birth) in own.iter().zip(births) {
             while rest.next_if(|other| other.0 < address).is_some() {}
-            let Some(&(other, other_kind)) = rest.peek() else { return };
+            let Some(&(other, other_kind, _)) = rest.peek() else { return };
             let kind = self.kinds.get(kind as usize);
             let is_same =
                 other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
@@ -233,4 +249,57 @@ impl Totals {
 
 fn is_resizable(kind: &Kind) -> bool {
     RESIZABLE.contains(&&*kind.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: u64 = 0x100;
+    const TEXT: u64 = 0x200;
+
+    /// A heap of lists, with so many references each, and texts.
+    fn snapshot(lists: &[(u64, u32)], texts: &[u64]) -> Snapshot {
+        let is_leaf = |references: u32| references == 0;
+        let of = |wanted: bool| lists.iter().filter(move |list| is_leaf(list.1) == wanted);
+        let mut leaves: Vec<(u64, u32)> = of(true).map(|list| (list.0, 0)).collect();
+        leaves.extend(texts.iter().map(|&text| (text, 1)));
+        leaves.sort_unstable();
+        let held = |&(_, references): &(u64, u32)| Held { references, objects: 1, bytes: 56 };
+        Snapshot {
+            at: Duration::ZERO,
+            totals: Totals::default(),
+            kinds: vec![LIST, TEXT],
+            containers: Column {
+                addresses: of(false).map(|list| list.0).collect(),
+                kinds: of(false).map(|_| 0).collect(),
+            },
+            leaves: Column {
+                addresses: leaves.iter().map(|leaf| leaf.0).collect(),
+                kinds: leaves.iter().map(|leaf| leaf.1).collect(),
+            },
+            held: of(false).map(held).collect(),
+            resizable: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_was_empty_was_there_all_the_same() {
+        let snapshots = [
+            snapshot(&[(0x10, 0), (0x30, 2), (0x50, 1)], &[0x40]),
+            snapshot(&[(0x10, 3), (0x30, 0), (0x60, 0)], &[0x40, 0x50]),
+            snapshot(&[(0x10, 5), (0x30, 4), (0x60, 1)], &[0x40, 0x50]),
+        ];
+        // 0x10, 0x30, 0x60; 0x40, 0x50, which is a text since the second look.
+        assert_eq!(Snapshot::births(&snapshots), [0, 0, 1, 0, 1]);
+        let references =
+            |at: u64| snapshots.each_ref().map(|it| Some(it.held(at, LIST)?.references));
+        assert_eq!(references(0x10), [Some(0), Some(3), Some(5)]);
+        assert_eq!(references(0x30), [Some(2), Some(0), Some(4)]);
+        assert_eq!(references(0x60), [None, Some(0), Some(1)]);
+        assert_eq!(references(0x50), [Some(1), None, None]);
+        let [first, second, last] = &snapshots;
+        assert_eq!(last.grown_since(first).collect::<Vec<_>>(), [(0, 5), (1, 2)]);
+        assert_eq!(last.grown_since(second).collect::<Vec<_>>(), [(0, 2), (1, 4), (2, 1)]);
+    }
 }
