@@ -20,7 +20,7 @@ use support::{
 const TOGETHER: [(&str, &str); 10] = [
     (SIMPLE, "dict,set,deque,bytearray,ordered,array,attribute,list"),
     (SIMPLE, "spread,chain,lru_cache,traceback,tasks,generators"),
-    (SIMPLE, "loggers,mock"),
+    (SIMPLE, "loggers,mock,far_bound"),
     (SIMPLE, "garbage"),
     (SIMPLE, "refcount,threads"),
     (SIMPLE, "native,large"),
@@ -33,8 +33,9 @@ const TOGETHER: [(&str, &str); 10] = [
 const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
 /// What must be said of some of them.
-const HINTS: [(&str, &str); 11] = [
+const HINTS: [(&str, &str); 12] = [
     ("dict", "a dict at module level without bound"),
+    ("far_bound", "which has a high bound (maxlen = 100000000)"),
     ("garbage", "the garbage collector is off"),
     ("frozen", "they were frozen (gc.freeze())"),
     ("starved", "collections are too rare"),
@@ -47,7 +48,11 @@ const HINTS: [(&str, &str); 11] = [
     ("local", "a function which does not return"),
 ];
 /// What a person might take for a leak.
-const NO_LEAKS: [&str; 11] = [
+const NO_LEAKS: [&str; 15] = [
+    "near_bound",
+    "near_bounds",
+    "owner_bound",
+    "lru_room",
     "bounded",
     "lru_bound",
     "large_cache",
@@ -96,8 +101,9 @@ fn usual() -> Vec<Trial> {
         let name = format!("hunt_no_leak_{way}::{}", some.name);
         trials.push(Trial::test(name, move || nothing_is_found(some, way)));
     }
-    let others: [(&str, Test); 4] = [
+    let others: [(&str, Test); 5] = [
         ("hunt_native_ptrace", native_memory_is_told_apart),
+        ("hunt_slow", what_only_the_last_look_shows_is_watched),
         ("hunt_text", the_verdict_says_what_is_in_the_json),
         ("hunt_command", a_command_is_hunted_and_fails_on_leaks),
         ("hunt_short", a_hunt_that_is_too_short_says_so),
@@ -193,6 +199,20 @@ fn nothing_is_found(interpreter: &'static Interpreter, way: &str) -> Result<(), 
     let mut target = Target::start(interpreter, "leaks", &[way]);
     let document = verdict(target.pid(), "8")?;
     assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
+    target.assert_healthy();
+    Ok(())
+}
+
+/// Half of the time is too short for it to be suspect.
+fn what_only_the_last_look_shows_is_watched(
+    interpreter: &'static Interpreter,
+) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "leaks", &["slow"]);
+    let document = verdict(target.pid(), "10")?;
+    let truth = &target.ask("truth")[0];
+    assert_eq!(list(&document["findings"]).len(), 1, "{document:#}");
+    assert!(is_it(&document["findings"][0], truth), "{truth} is not in {document:#}");
+    assert_told(&document["findings"][0], truth);
     target.assert_healthy();
     Ok(())
 }

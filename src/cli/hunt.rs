@@ -31,6 +31,7 @@ const SHORTEST: Duration = Duration::from_secs(2);
 ///
 /// The process is watched for half a minute. Its heap is looked at four times, in short pauses; what grows
 /// steadily is then watched with the processor's breakpoint registers, so that every insert shows its stack.
+/// What grows so slowly that only the last look shows it is watched for up to a quarter of the time more.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
        leakspy hunt [OPTIONS] -- <COMMAND>...")]
@@ -244,6 +245,7 @@ impl<'a> Hunt<'a> {
                 let name = first.map_or("", |finding| &*finding.holder.name);
                 format!("watching {count} suspects: {name}")
             }
+            Some(Phase::WatchingLast(count)) => format!("watching {count} more suspects"),
             Some(Phase::Over) => "done".to_owned(),
         };
         format!("Hunting {elapsed:.0} of {:.0} s: {what}", self.args.duration.as_secs_f64())

@@ -1,8 +1,10 @@
 //! What kind of mistake a leak is likely to be, in plain words.
 
+use super::bounds::Filling;
 use super::collector::Collector;
 use super::finding::{Holder, LeakKind};
 use crate::python::gc::Generation;
+use crate::python::objects::Bound;
 
 /// What is known of a leak.
 pub struct Circumstances<'a> {
@@ -14,6 +16,8 @@ pub struct Circumstances<'a> {
     pub grown: &'a str,
     /// Whether it keeps frames of functions that have ended.
     pub keeps_frames: bool,
+    /// The bound of what holds it.
+    pub filling: Option<&'a Filling>,
     /// The state of the garbage collector.
     pub collector: Collector,
 }
@@ -75,7 +79,19 @@ fn container(of: &Circumstances<'_>) -> String {
     } else {
         format!("a {kind}")
     };
-    format!("{owner} without bound: nothing removes what is put in")
+    match of.filling {
+        None => format!("{owner} without bound: nothing removes what is put in"),
+        Some(Filling { bound: Bound { limit, name, is_certain }, full_in_s }) => {
+            let hours = full_in_s / 3600.0;
+            let what = match is_certain {
+                true => "which has a high bound",
+                false => "which may have a high bound",
+            };
+            format!(
+                "{owner} {what} ({name} = {limit}): at this pace it is full in {hours:.1} hours"
+            )
+        }
+    }
 }
 
 fn garbage(collector: Collector) -> String {

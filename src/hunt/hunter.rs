@@ -2,37 +2,39 @@
 //!
 //! The heap is looked at four times: at the start, after a quarter and a half of the time, and at the end.
 //! After the third look there are suspects; from then on what they hold is read many times a second,
-//! which costs the target nothing, and who feeds them is watched.
+//! which costs the target nothing, and who feeds them is watched. What only the last look shows, as it grows
+//! slowly, is watched for a while after it.
 
 use std::time::{Duration, Instant};
 
-use super::feeders::{Outcome, WatchOptions, Watched, Watching};
+use super::feeders::WatchOptions;
 use super::finding::{Feeder, Finding, LeakKind};
 use super::guarded::WatchError;
 use super::native::Outside;
 use super::native_feeders::Following;
 use super::snapshot::Snapshot;
 use super::suspects::{Key, Suspect, suspects};
+use super::trails::{Trails, feeder};
 use super::trend::{Series, confidence};
 use super::verdict::{Standstill, Verdict};
-use super::words::{Meaning, Word, growth_word};
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
-use crate::memory::Memory;
 use crate::profile::recording::Pauses;
-use crate::python::{Origin, Python};
+use crate::python::Python;
 use crate::target::breakpoint::Way;
 use crate::target::{Process, ProcessError};
 
 /// When the heap is looked at, as parts of the time.
 const LOOKS: [f64; 4] = [0.0, 0.25, 0.5, 1.0];
+const MOST_LOOKS: usize = LOOKS.len();
 /// With fewer looks than this nothing can be said.
 const FEWEST_LOOKS: usize = 3;
 /// How often the resident set and the sizes of suspects are read.
 const READ_EVERY: Duration = Duration::from_millis(50);
 /// Of the time, so much at most is kept for what remains to be done after the last look.
 const MOST_RESERVED: f64 = 0.3;
-/// So much of the time suspects are watched at least, even if the heap is so large that it gets late.
-const LEAST_WATCHED: f64 = 0.25;
+/// So much of the time suspects are watched at least, even if the heap is so large that it gets late; and
+/// those of the last look at most.
+const WATCHED_SHARE: f64 = 0.25;
 /// What of the growth of the resident set strings and numbers must be that only native code holds.
 const CREDIBLE_SHARE: f64 = 0.2;
 /// No more suspects than this are watched, and findings told.
@@ -70,17 +72,10 @@ pub enum Phase {
     Comparing(usize),
     /// So many suspects are being watched.
     Watching(usize),
+    /// So many that only the last look has shown.
+    WatchingLast(usize),
     /// There is a verdict.
     Over,
-}
-
-/// A suspect being watched.
-#[derive(Debug)]
-struct Trail {
-    key: Key,
-    words: Vec<Word>,
-    /// The sum of the sizes of what holds it, read many times.
-    sizes: Series,
 }
 
 /// A hunt that goes on.
@@ -93,11 +88,10 @@ pub struct Hunter {
     began: Instant,
     snapshots: Vec<Snapshot>,
     suspects: Vec<Suspect>,
-    /// What is watched, in the order of the findings of the watch.
-    watched: Vec<Trail>,
-    watching: Option<Watching>,
+    trails: Trails,
     watched_since: Option<Duration>,
-    outcome: Option<Outcome>,
+    /// Until when the suspects of the last look are watched.
+    watched_until: Option<Duration>,
     /// When the turn of native memory comes, if it grows.
     follow_from: Option<Duration>,
     following: Option<Following>,
@@ -130,10 +124,9 @@ impl Hunter {
             began: Instant::now(),
             snapshots: Vec::new(),
             suspects: Vec::new(),
-            watched: Vec::new(),
-            watching: None,
+            trails: Trails::default(),
             watched_since: None,
-            outcome: None,
+            watched_until: None,
             follow_from: None,
             following: None,
             native_blocks: Vec::new(),
@@ -158,6 +151,7 @@ impl Hunter {
         match (self.is_over, self.snapshots.len()) {
             (true, _) => Phase::Over,
             (false, looks) if looks < FEWEST_LOOKS => Phase::Comparing(looks),
+            (false, looks) if looks == MOST_LOOKS => Phase::WatchingLast(self.trails.watched()),
             (false, _) => Phase::Watching(self.suspects.len()),
         }
     }
@@ -180,7 +174,15 @@ impl Hunter {
         if !self.process.is_alive() {
             return self.end();
         }
-        let left = self.next_look().saturating_sub(self.began.elapsed());
+        let now = self.began.elapsed();
+        if let Some(until) = self.watched_until {
+            if now >= until || !self.trails.are_watched() {
+                return self.end();
+            }
+            self.go_on_watching(tick.min(until.saturating_sub(now)));
+            return Ok(());
+        }
+        let left = self.next_look().saturating_sub(now);
         if left.is_zero() {
             return self.look();
         }
@@ -189,7 +191,7 @@ impl Hunter {
             self.read();
         }
         let rest = tick.min(left).min(READ_EVERY);
-        if self.watching.is_some() {
+        if self.trails.are_watched() {
             self.go_on_watching(rest);
         } else if self.following.as_ref().is_some_and(|following| !following.has_ended()) {
             self.go_on_following(rest);
@@ -208,7 +210,8 @@ impl Hunter {
 
     /// Comes to an end now, with what is known.
     pub fn hurry(&mut self) -> Result<(), HuntError> {
-        if !self.is_over && self.snapshots.len() + 1 >= FEWEST_LOOKS && self.process.is_alive() {
+        let can_look = (FEWEST_LOOKS - 1..MOST_LOOKS).contains(&self.snapshots.len());
+        if !self.is_over && can_look && self.process.is_alive() {
             self.look()?;
         }
         self.end()
@@ -223,8 +226,7 @@ impl Hunter {
             return Err(self.too_short());
         }
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();
-        let watch = self.outcome.as_ref().map(|outcome| outcome.pauses).unwrap_or_default();
-        let watches = [watch, self.follow_pauses].into_iter();
+        let watches = [self.trails.pauses(), self.follow_pauses].into_iter();
         let pauses = self.snapshots.iter().map(|it| it.totals.paused);
         let seconds_of = |pause: Duration| pause.as_secs_f64();
         let mut findings: Vec<Finding> =
@@ -275,18 +277,12 @@ impl Hunter {
         if !suspect.is_steady {
             return None;
         }
-        let trail = self.watched.iter().position(|trail| trail.key == suspect.key);
+        let Some(trail) = self.trails.of(suspect.key) else { return Some(finding) };
         // Where threads are started they are only for a moment.
-        if let Some(trail) = trail.and_then(|index| self.watched.get(index))
-            && suspect.key != Key::Threads
-            && trail.sizes.len() > 1
-        {
+        if suspect.key != Key::Threads && trail.sizes.len() > 1 {
             finding.confidence = confidence(&trail.sizes)?.max(finding.confidence);
         }
-        let outcome = self.outcome.as_ref();
-        if let Some(fed) = trail.zip(outcome).and_then(|(index, it)| it.findings.get(index)) {
-            finding.feeders = fed.feeders.iter().map(feeder).collect();
-        }
+        finding.feeders.clone_from(&trail.feeders);
         Some(finding)
     }
 
@@ -297,14 +293,15 @@ impl Hunter {
         let reserved = self.effort.min(duration.mul_f64(MOST_RESERVED));
         let due = duration.saturating_sub(reserved).mul_f64(part);
         match self.watched_since {
-            Some(since) => due.max(since + duration.mul_f64(LEAST_WATCHED)),
+            Some(since) => due.max(since + duration.mul_f64(WATCHED_SHARE)),
             None => due,
         }
     }
 
     /// Looks at the heap.
     fn look(&mut self) -> Result<(), HuntError> {
-        self.stop_watching();
+        let result = self.trails.stop();
+        self.note(result);
         self.stop_following();
         let begun = Instant::now();
         let at = self.began.elapsed();
@@ -325,21 +322,29 @@ impl Hunter {
             self.suspects.truncate(MOST);
         }
         self.effort = begun.elapsed();
-        if self.snapshots.len() == LOOKS.len() {
-            self.complete = true;
-            return self.end();
-        }
-        if self.snapshots.len() == FEWEST_LOOKS {
-            self.watched = self.suspects.iter().map(|it| self.trail(it, &heap)).collect();
-            drop(heap);
-            let since = self.began.elapsed();
-            self.watched_since = Some(since);
-            self.watch();
-            if self.outside().may_leak() {
-                // Who feeds the others may be known before.
-                let left = self.next_look().saturating_sub(since);
-                self.follow_from = Some(since + left / 2);
+        match self.snapshots.len() {
+            FEWEST_LOOKS => {
+                self.trails.take_up(self.suspects.iter(), &heap, &self.python);
+                drop(heap);
+                let since = self.began.elapsed();
+                self.watched_since = Some(since);
+                self.watch();
+                if self.outside().may_leak() {
+                    // Who feeds the others may be known before.
+                    let left = self.next_look().saturating_sub(since);
+                    self.follow_from = Some(since + left / 2);
+                }
             }
+            MOST_LOOKS => {
+                self.complete = true;
+                let proved = self.suspects.iter().filter(|suspect| suspect.is_steady);
+                self.trails.take_up(proved, &heap, &self.python);
+                drop(heap);
+                self.watch();
+                let until = self.began.elapsed() + self.options.duration.mul_f64(WATCHED_SHARE);
+                self.watched_until = Some(until);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -360,40 +365,25 @@ impl Hunter {
         }
     }
 
-    /// What to watch of a suspect.
-    fn trail(&self, suspect: &Suspect, heap: &Analysis<'_>) -> Trail {
-        let mut decoder = heap.graph.decoder().clone();
-        let mut word =
-            |&object: &u64| growth_word(&heap.capture, &self.python, &mut decoder, object);
-        let words = suspect.watch.iter().filter_map(&mut word).collect();
-        Trail { key: suspect.key, words, sizes: Vec::new() }
-    }
-
     /// Begins to watch.
     fn watch(&mut self) {
-        let watched: Vec<Watched> =
-            self.watched.iter().map(|trail| Watched { words: trail.words.clone() }).collect();
-        if watched.iter().all(|watched| watched.words.is_empty()) {
-            return;
-        }
         let options = WatchOptions { way: self.options.way, ..WatchOptions::default() };
-        match Watching::start(&self.process, &self.python, &watched, &options) {
-            Ok(watching) => self.watching = Some(watching),
-            Err(error) => self.trouble = Some(error),
-        }
+        let result = self.trails.watch(&self.process, &self.python, &options);
+        self.note(result);
+    }
+
+    /// Takes note of why nobody can be watched, if so.
+    fn note(&mut self, result: Result<(), WatchError>) {
+        self.trouble = result.err().or(self.trouble.take());
     }
 
     fn go_on_watching(&mut self, rest: Duration) {
-        let Some(watching) = &mut self.watching else { return };
-        if let Err(error) = watching.step(rest) {
-            self.trouble = Some(error);
-            self.watching = None;
-            return;
-        }
         let is_for_others = self.follow_from.is_some_and(|from| self.began.elapsed() >= from);
-        if watching.is_settled() || watching.has_ended() || is_for_others {
-            self.stop_watching();
-        }
+        let result = match is_for_others {
+            true => self.trails.stop(),
+            false => self.trails.step(rest),
+        };
+        self.note(result);
     }
 
     /// Begins to follow the calls of the C library's allocator.
@@ -428,41 +418,18 @@ impl Hunter {
         self.follow_pauses = following.pauses();
     }
 
-    /// Lets the target go, and keeps what was seen.
-    fn stop_watching(&mut self) {
-        let Some(mut watching) = self.watching.take() else { return };
-        watching.stop();
-        while !watching.has_ended() && self.trouble.is_none() {
-            if let Err(error) = watching.step(READ_EVERY) {
-                self.trouble = Some(error);
-            }
-        }
-        self.outcome = Some(watching.finish());
-    }
-
     /// Reads what costs the target nothing.
     fn read(&mut self) {
         let now = self.began.elapsed();
         if let Ok(bytes) = self.process.resident_bytes() {
             self.resident.push((now, bytes as f64));
         }
-        for trail in &mut self.watched {
-            let mut sum = 0.0;
-            for word in trail.words.iter().filter(|word| word.meaning == Meaning::Size) {
-                match self.process.u64(word.address) {
-                    Ok(size) => sum += size as f64,
-                    // What cannot be read any more has gone.
-                    Err(_) => continue,
-                }
-            }
-            if trail.words.iter().any(|word| word.meaning == Meaning::Size) {
-                trail.sizes.push((now, sum));
-            }
-        }
+        self.trails.read_sizes(&self.process, now);
     }
 
     fn end(&mut self) -> Result<(), HuntError> {
-        self.stop_watching();
+        let result = self.trails.stop();
+        self.note(result);
         self.stop_following();
         self.is_over = true;
         Ok(())
@@ -476,15 +443,4 @@ fn is_credible(finding: &Finding, rss_bytes_per_s: f64) -> bool {
     let is_builtin = !finding.grown.contains('.');
     let share = finding.bytes_per_s / rss_bytes_per_s.max(1.0);
     finding.kind != LeakKind::Refcount || !is_builtin || share >= CREDIBLE_SHARE
-}
-
-/// A stack that was seen, and the frame in it that belongs to the program's own code.
-fn feeder(seen: &super::feeders::Feeder) -> Feeder {
-    let is_own = |file: &str| Origin::of(file).0 == Origin::Program;
-    Feeder {
-        share: seen.share,
-        hits: seen.hits,
-        own_frame: seen.stack.iter().find(|frame| is_own(&frame.file)).cloned(),
-        stack: seen.stack.clone(),
-    }
 }

@@ -6,6 +6,7 @@
 
 use rustc_hash::FxHashSet;
 
+use super::bounds::Filling;
 use super::finding::LeakKind;
 use super::kinds::{count, grown, is_waiting, keeps_frames, waits};
 use super::names;
@@ -68,9 +69,26 @@ impl Scene<'_> {
             bytes_per_s: per_second(bytes),
             bytes_per_object: bytes / count,
             keeps_frames: keeps_frames(self.heap, &place.holding),
+            filling: self.filling_of(kind, place, per_second(count)),
         };
         let watch = self.watch(kind, place, grown);
         self.suspect(key, account, Rise { is_steady, ..rise }, watch)
+    }
+
+    /// The bound of a place; of many holders that of one of those which grow most, if a few of them have
+    /// one.
+    fn filling_of(&self, kind: LeakKind, place: &Place, per_second: f64) -> Option<Filling> {
+        const FEW: usize = 3;
+        match kind {
+            LeakKind::Container => self.filling(place.node, per_second),
+            LeakKind::Spread => {
+                let each = per_second / place.holders.len() as f64;
+                let few = place.holders.iter().take(FEW);
+                let all: Option<Vec<_>> = few.map(|&holder| self.filling(holder, each)).collect();
+                all?.pop()
+            }
+            _ => None,
+        }
     }
 
     /// How much a place held at each moment.

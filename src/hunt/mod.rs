@@ -10,6 +10,7 @@
 //! are [followed](follow) instead ([`native_feeders`]). The [`hunter`] leads through it all, to the
 //! [`verdict`].
 
+mod bounds;
 mod budget;
 pub mod collector;
 pub mod feeders;
@@ -34,6 +35,7 @@ mod survivors;
 pub mod suspects;
 mod tally;
 mod threads;
+mod trails;
 pub mod trend;
 mod turns;
 pub mod verdict;

@@ -84,6 +84,7 @@ fn finding(bytes_per_s: f64, confidence: f64) -> Finding {
         holder: &holder,
         grown: &grown,
         keeps_frames: false,
+        filling: None,
         collector: Collector::default(),
     });
     Finding {

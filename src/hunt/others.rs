@@ -131,6 +131,7 @@ impl Scene<'_> {
             bytes_per_s: bytes as f64 / seconds,
             bytes_per_object: bytes as f64 / rise.trend.net,
             keeps_frames: false,
+            filling: self.filling(node, rise.trend.per_second),
         };
         self.suspect(Key::Object(address), account, rise, vec![address])
     }
@@ -165,6 +166,7 @@ impl Scene<'_> {
             bytes_per_s: bytes as f64 / seconds,
             bytes_per_object: bytes as f64 / count,
             keeps_frames: false,
+            filling: None,
         };
         let address = self.identity(node)?.0;
         self.suspect(Key::Object(address), account, rise, vec![address])
@@ -192,6 +194,7 @@ impl Scene<'_> {
             bytes_per_s: rise.trend.per_second,
             bytes_per_object: now.bytes as f64,
             keeps_frames: false,
+            filling: None,
         };
         self.suspect(Key::Object(now.address), account, rise, vec![now.address])
     }
@@ -210,6 +213,7 @@ impl Scene<'_> {
             bytes_per_s: rise.trend.per_second * bytes,
             bytes_per_object: bytes,
             keeps_frames: false,
+            filling: None,
         };
         let started = threads::started(&self.heap.capture, self.python, &self.heap.graph);
         self.suspect(Key::Threads, account, rise, started.into_iter().collect())

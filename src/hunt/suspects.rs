@@ -5,6 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::bounds::Filling;
 use super::collector::Collector;
 use super::finding::{Finding, Holder, LeakKind};
 use super::growth::Growth;
@@ -43,8 +44,8 @@ pub struct Suspect {
     /// The objects whose [growth words](super::words) tell that: holders, or the type or the code of what
     /// piles up.
     pub watch: Vec<u64>,
-    /// Whether it has grown in every interval, at about the same pace. If not it may be worth watching,
-    /// but is nothing to tell of.
+    /// Whether it has grown in every interval, at about the same pace, and nothing stops it soon. If not
+    /// it may be worth watching, but is nothing to tell of.
     pub is_steady: bool,
 }
 
@@ -95,6 +96,8 @@ pub(super) struct Account {
     pub bytes_per_object: f64,
     /// Whether it keeps frames of functions that have ended.
     pub keeps_frames: bool,
+    /// The bound of what holds it.
+    pub filling: Option<Filling>,
 }
 
 impl Scene<'_> {
@@ -165,12 +168,15 @@ impl Scene<'_> {
             bytes_per_s,
             bytes_per_object,
             keeps_frames,
+            filling,
         } = account;
+        let is_soon_over = filling.as_ref().is_some_and(Filling::is_soon_over);
         let hint = hints::hint(&Circumstances {
             kind,
             holder: &holder,
             grown: &grown,
             keeps_frames,
+            filling: filling.as_ref(),
             collector: self.collector,
         });
         let figures = [objects_per_s, bytes_per_s, bytes_per_object];
@@ -187,7 +193,8 @@ impl Scene<'_> {
             feeders: Vec::new(),
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());
-        is_sound.then_some(Suspect { key, finding, watch, is_steady: rise.is_steady })
+        let is_steady = rise.is_steady && !is_soon_over;
+        is_sound.then_some(Suspect { key, finding, watch, is_steady })
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Deque {
     pub left_block: usize,
     /// `leftindex`: the first item's place in it.
     pub left_index: usize,
+    /// `maxlen`: how many items it takes at most, or -1.
+    pub max_length: usize,
     /// `numfreeblocks`: blocks kept for later use (from 3.11 on).
     pub free_blocks: Option<usize>,
     /// `block.data`: the items.
@@ -97,6 +99,8 @@ pub struct LruCache {
     pub key: usize,
     /// `lru_list_elem.result`.
     pub result: usize,
+    /// `maxsize`: how many results it keeps at most, or -1.
+    pub max_size: usize,
 }
 
 /// `PyByteArrayObject`.

@@ -12,6 +12,7 @@
 
 mod ancestry;
 mod attributes;
+mod bounds;
 mod buffers;
 mod classes;
 mod context;
@@ -32,6 +33,7 @@ mod values;
 mod view;
 mod visit;
 
+pub use bounds::Bound;
 pub use decoder::{Decoder, Shape};
 pub use disclosure::Disclosure;
 pub use edges::{Edges, Role};
