@@ -103,14 +103,14 @@ fn text(bytes: &[u8]) -> String {
 fn it_fires_at_the_crossing_and_once(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "memory_over_time", &[]);
     let limit = rss(&target) + (8 << 20);
-    let (interval, pages_per_second) = (0.2, 4000.0);
-    let mut watching = watch(&target, &["--rss-above", &limit.to_string(), "-i", "0.2"]);
+    let (interval, pages_per_second) = (1.0, 4000.0);
+    let mut watching = watch(&target, &["--rss-above", &limit.to_string(), "-i", "1"]);
     target.ask("grow 4000");
     watching.wait_until_said("the limit is");
     let beyond = rss(&target).saturating_sub(limit) as f64;
     assert_eq!(watching.status(), Some(0));
-    // An interval, and as much again for a busy machine.
-    let most = 2.0 * interval * pages_per_second * 4096.0;
+    // An interval, and a quarter of one for a busy machine.
+    let most = 1.25 * interval * pages_per_second * 4096.0;
     assert!(beyond <= most, "fired {beyond} bytes beyond the limit, at most {most} expected");
     target.assert_healthy();
     Ok(())

@@ -337,6 +337,7 @@ impl Hunter {
             }
             MOST_LOOKS => {
                 self.complete = true;
+                self.follow_from = None;
                 let proved = self.suspects.iter().filter(|suspect| suspect.is_steady);
                 self.trails.take_up(proved, &heap, &self.python);
                 drop(heap);
