@@ -35,7 +35,9 @@ impl Scene<'_> {
         let since = series.len().min(self.snapshots.len());
         let born = self.snapshots.len() - since;
         let proven = proven.get(born..)?;
-        let is_steady = rise.is_steady && proven.iter().all(|cohort| cohort.objects > 0);
+        let is_changing = place.shape == Shape::Spread && self.keeps_its_size(place.node, rise);
+        let is_steady =
+            rise.is_steady && !is_changing && proven.iter().all(|cohort| cohort.objects > 0);
         let kind = match (root, place.shape) {
             (Some(RootKind::Garbage), _) => LeakKind::Garbage,
             (Some(RootKind::Native), _) => LeakKind::Refcount,

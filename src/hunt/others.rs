@@ -77,9 +77,13 @@ impl Scene<'_> {
         let Some(parent) = self.paths.before(node) else { return false };
         let kind = graph.kind_id(node);
         let alike = graph.successors(parent).iter().filter(|&&other| graph.kind_id(other) == kind);
-        let Some((address, kind)) = self.identity(parent).filter(|_| alike.count() >= MANY) else {
-            return false;
-        };
+        alike.count() >= MANY && self.keeps_its_size(parent, rise)
+    }
+
+    /// Whether what an object retains does not grow, though some of what hangs from it rises so: those that
+    /// are there in the end have grown, and those that have gone were larger.
+    pub fn keeps_its_size(&self, node: u32, rise: Rise) -> bool {
+        let Some((address, kind)) = self.identity(node) else { return false };
         let held = |snapshot: &Snapshot| Some((snapshot.at, snapshot.held(address, kind)?.objects));
         let held: Series =
             self.snapshots.iter().filter_map(held).map(|(at, it)| (at, f64::from(it))).collect();
