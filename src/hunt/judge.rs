@@ -35,7 +35,10 @@ impl Scene<'_> {
         let since = series.len().min(self.snapshots.len());
         let born = self.snapshots.len() - since;
         let proven = proven.get(born..)?;
-        let is_changing = place.shape == Shape::Spread && self.keeps_its_size(place.node, rise);
+        // Of those that come, grow and go, those that are there in the end have all grown.
+        let is_changing = place.shape == Shape::Spread
+            && self.has_lost_some(place.node)
+            && self.keeps_its_size(place.node, rise);
         let is_steady =
             rise.is_steady && !is_changing && proven.iter().all(|cohort| cohort.objects > 0);
         let kind = match (root, place.shape) {

@@ -80,8 +80,20 @@ impl Scene<'_> {
         alike.count() >= MANY && self.keeps_its_size(parent, rise)
     }
 
-    /// Whether what an object retains does not grow, though some of what hangs from it rises so: those that
-    /// are there in the end have grown, and those that have gone were larger.
+    /// Whether an object has let something go: more of what it refers to is new than it has gained.
+    pub fn has_lost_some(&self, node: u32) -> bool {
+        let references = |snapshot: &Snapshot| {
+            let (address, kind) = self.identity(node)?;
+            Some(snapshot.held(address, kind)?.references)
+        };
+        let ends = self.snapshots.first().zip(self.snapshots.last());
+        let ends = ends.and_then(|(first, last)| Some((references(first)?, references(last)?)));
+        let is_new = |next: &&u32| self.growth.holder(**next).is_some();
+        let new = self.heap.graph.successors(node).iter().filter(is_new).count();
+        ends.is_none_or(|(first, last)| new > last.saturating_sub(first) as usize)
+    }
+
+    /// Whether what an object retains does not grow, though some of what hangs from it rises so.
     pub fn keeps_its_size(&self, node: u32, rise: Rise) -> bool {
         let Some((address, kind)) = self.identity(node) else { return false };
         let held = |snapshot: &Snapshot| Some((snapshot.at, snapshot.held(address, kind)?.objects));
