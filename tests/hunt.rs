@@ -20,7 +20,7 @@ use support::{
 const TOGETHER: [(&str, &str); 10] = [
     (SIMPLE, "dict,set,deque,bytearray,ordered,array,attribute,list"),
     (SIMPLE, "spread,chain,lru_cache,traceback,tasks,generators"),
-    (SIMPLE, "loggers,mock,far_bound"),
+    (SIMPLE, "loggers,mock,far_bound,result"),
     (SIMPLE, "garbage"),
     (SIMPLE, "refcount,threads"),
     (SIMPLE, "native,large"),
@@ -33,9 +33,10 @@ const TOGETHER: [(&str, &str); 10] = [
 const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
 /// What must be said of some of them.
-const HINTS: [(&str, &str); 12] = [
+const HINTS: [(&str, &str); 13] = [
     ("dict", "a dict at module level without bound"),
     ("far_bound", "which has a high bound (maxlen = 100000000)"),
+    ("result", "a list without bound"),
     ("garbage", "the garbage collector is off"),
     ("frozen", "they were frozen (gc.freeze())"),
     ("starved", "collections are too rare"),

@@ -10,9 +10,8 @@ use crate::python::objects::Bound;
 const SOON_S: f64 = 3600.0;
 /// The same of a bound that is guessed by its name: if it is none, the next hunt finds more than it allows.
 const SOON_IF_GUESSED_S: f64 = 300.0;
-/// So many objects above a collection may say how much it will hold: its owner, perhaps with a dict
-/// between.
-const STEPS: usize = 3;
+/// Above a collection its owner stands, perhaps with its `__dict__` between.
+const STEPS: usize = 2;
 /// Who holds so many times more than the limit does not heed it.
 const SLACK: f64 = 1.25;
 
@@ -41,8 +40,9 @@ impl Scene<'_> {
         let word = growth_word(memory, self.python, &mut decoder, address)?;
         let size = memory.u64(word.address).ok()? as f64;
         let path = self.told_path(node);
-        let above = path.iter().rev().take(1 + STEPS).filter_map(|&node| self.identity(node));
-        above.filter_map(|(object, _)| decoder.bound(memory, object)).find_map(|bound| {
+        let owners = path.iter().rev().take(1 + STEPS).filter_map(|&node| self.identity(node));
+        let mut bounds = owners.filter_map(|(owner, _)| decoder.bound(memory, owner, address));
+        bounds.find_map(|bound| {
             let limit = bound.limit as f64;
             let full_in_s = (limit - size).max(0.0) / per_second;
             (size <= SLACK * limit).then_some(Filling { bound, full_in_s })

@@ -6,7 +6,8 @@
 use super::decoder::Decoder;
 use super::edges::Role;
 use super::kinds::Body;
-use super::values::{small_int, string, type_of};
+use super::links::Link;
+use super::values::{small_int, type_of};
 use crate::memory::Memory;
 use crate::python::at;
 
@@ -26,49 +27,66 @@ pub struct Bound {
 }
 
 impl Decoder {
-    /// The most that an object, or a collection that it owns, will hold; `None` if it does not say, or has
-    /// no bound.
-    pub fn bound<M: Memory>(&mut self, memory: &M, object: u64) -> Option<Bound> {
-        let kind = type_of(memory, self.layout(), object).ok()?;
+    /// The most that a collection will hold as its owner says, or it itself; `None` if that says nothing,
+    /// has no bound, or is not the owner.
+    pub fn bound<M: Memory>(&mut self, memory: &M, owner: u64, collection: u64) -> Option<Bound> {
+        let kind = type_of(memory, self.layout(), owner).ok()?;
         let id = self.type_at(memory, kind).ok()?;
-        let (kind, layout) = (self.kind(id)?, &self.layout().objects);
-        let (offset, name) = match kind.body {
-            Body::Deque => (layout.deque.max_length, "maxlen"),
-            Body::LruCache => (layout.lru_cache.max_size, "maxsize"),
+        let body = self.kind(id)?.body;
+        let objects = self.layout().objects;
+        let is_own = owner == collection
+            || body == Body::LruCache
+                && self.role(memory, owner, collection) == Some(Role::Field("cache"));
+        let (offset, name) = match body {
+            Body::Deque if is_own => (objects.deque.max_length, "maxlen"),
+            Body::LruCache if is_own => (objects.lru_cache.max_size, "maxsize"),
             // What they say is about other things.
-            Body::Type | Body::Module => return None,
-            _ => return self.bound_by_name(memory, object),
+            Body::Deque | Body::LruCache | Body::Type | Body::Module => return None,
+            _ => return self.bound_by_name(memory, owner, collection),
         };
         // Without a bound it is -1.
-        let limit = u64::try_from(memory.u64(at(object, offset)).ok()? as i64).ok()?;
+        let limit = u64::try_from(memory.u64(at(owner, offset)).ok()? as i64).ok()?;
         Some(Bound { limit, name: name.to_owned(), is_certain: true })
     }
 
-    /// By an attribute.
-    fn bound_by_name<M: Memory>(&mut self, memory: &M, object: u64) -> Option<Bound> {
-        let mut found = Vec::new();
-        self.roles(memory, object, &mut found);
-        let dicts: Vec<u64> = found
-            .iter()
-            .filter(|(_, role)| *role == Role::Field("__dict__"))
-            .map(|(dict, _)| *dict)
-            .collect();
-        let has_attributes = !dicts.is_empty()
-            || found.iter().any(|(_, role)| matches!(role, Role::Attribute(_) | Role::Slot(_)));
-        if !has_attributes {
+    /// By an attribute of the owner, of which the collection is another.
+    fn bound_by_name<M: Memory>(
+        &mut self,
+        memory: &M,
+        owner: u64,
+        collection: u64,
+    ) -> Option<Bound> {
+        let attributes = self.attributes(memory, owner);
+        if owner != collection && attributes.iter().all(|(value, _)| *value != collection) {
             return None;
         }
-        for dict in dicts {
-            self.roles(memory, dict, &mut found);
-        }
-        found.into_iter().find_map(|(value, role)| {
-            let (Role::Attribute(name) | Role::Value(name)) = role else { return None };
-            let name = string(memory, self.layout(), name).ok().filter(|name| is_name(name))?;
+        attributes.into_iter().find_map(|(value, role)| {
+            let Link::Attribute(name) = self.words(memory, role)? else { return None };
             let kind = type_of(memory, self.layout(), value).ok()?;
             let is_int = self.known_type(kind).is_some_and(|kind| kind.name == "int");
-            let limit = small_int(memory, self.layout(), value).ok()?.filter(|_| is_int)?;
+            if !is_name(&name) || !is_int {
+                return None;
+            }
+            let limit = small_int(memory, self.layout(), value).ok()??;
             (limit > 0).then_some(Bound { limit, name, is_certain: false })
         })
+    }
+
+    /// The attributes of an instance, wherever it keeps them.
+    fn attributes<M: Memory>(&mut self, memory: &M, object: u64) -> Vec<(u64, Role)> {
+        let mut found = Vec::new();
+        self.roles(memory, object, &mut found);
+        let dict = found.iter().find(|(_, role)| *role == Role::Field("__dict__"));
+        let mut inside = Vec::new();
+        if let Some(&(dict, _)) = dict {
+            self.roles(memory, dict, &mut inside);
+        }
+        found.retain(|(_, role)| matches!(role, Role::Attribute(_) | Role::Slot(_)));
+        found.extend(inside.into_iter().filter_map(|(value, role)| match role {
+            Role::Value(name) => Some((value, Role::Attribute(name))),
+            _ => None,
+        }));
+        found
     }
 }
 
