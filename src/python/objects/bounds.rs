@@ -5,7 +5,7 @@
 
 use super::decoder::Decoder;
 use super::edges::Role;
-use super::kinds::Body;
+use super::kinds::{Body, Place};
 use super::links::Link;
 use super::values::{small_int, type_of};
 use crate::memory::Memory;
@@ -32,7 +32,10 @@ impl Decoder {
     pub fn bound<M: Memory>(&mut self, memory: &M, owner: u64, collection: u64) -> Option<Bound> {
         let kind = type_of(memory, self.layout(), owner).ok()?;
         let id = self.type_at(memory, kind).ok()?;
-        let body = self.kind(id)?.body;
+        let kind = self.kind(id)?;
+        let body = kind.body;
+        // A plain dict or list, which may have millions of items, has no attributes.
+        let has_attributes = kind.attributes != Place::Nowhere || !kind.slots.is_empty();
         let objects = self.layout().objects;
         let is_own = owner == collection
             || body == Body::LruCache
@@ -42,7 +45,8 @@ impl Decoder {
             Body::LruCache if is_own => (objects.lru_cache.max_size, "maxsize"),
             // What they say is about other things.
             Body::Deque | Body::LruCache | Body::Type | Body::Module => return None,
-            _ => return self.bound_by_name(memory, owner, collection),
+            _ if has_attributes => return self.bound_by_name(memory, owner, collection),
+            _ => return None,
         };
         // Without a bound it is -1.
         let limit = u64::try_from(memory.u64(at(owner, offset)).ok()? as i64).ok()?;
