@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use leakspy::heap::{Capture, CaptureOptions};
+use leakspy::process::Process;
 use leakspy::python::Python;
-use leakspy::target::Process;
 use serde_json::Value;
 
 use common::statistics::median;

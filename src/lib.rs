@@ -3,13 +3,15 @@
 //! The layers, each of which uses only those before it:
 //!
 //! - [`memory`]: bytes by address, through one small trait.
-//! - [`target`]: a process under observation, its maps, threads and pauses. No Python in it.
-//! - [`python`]: CPython in memory: finding it, its threads, frames and allocators.
+//! - [`process`]: a process under observation, its maps, threads and pauses. No Python in it.
+//! - [`python`]: CPython in memory: finding it, its threads, frames, objects and allocators.
+//! - [`guardian`]: the small process that traces a target, so that leakspy can be killed without harm.
 //! - [`heap`]: a copy of a process's memory, taken in one pause, and the graph of its objects.
 //! - [`profile`]: stacks with weights.
-//! - [`hunt`]: what piles up, what holds it and who feeds it.
+//! - [`inspect`]: questions about one heap: what lives, why, in which cycles.
 //! - [`timeline`]: memory against time.
-//! - [`render`]: a profile as a picture or a file.
+//! - [`hunt`]: what piles up, what retains it and which code adds to it.
+//! - [`render`]: answers as pictures, text and JSON.
 //! - [`cli`]: the command line. Only this layer prints, exits and knows a person.
 //!
 //! A profile is a sum of weighted stacks, wherever they come from:
@@ -43,11 +45,13 @@
 //! ```
 
 pub mod cli;
+pub mod guardian;
 pub mod heap;
 pub mod hunt;
+pub mod inspect;
 pub mod memory;
+pub mod process;
 pub mod profile;
 pub mod python;
 pub mod render;
-pub mod target;
 pub mod timeline;

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Instant;
 
-use leakspy::profile::cycles::{Cycles, Fate, cycles};
+use leakspy::inspect::cycles::{Cycles, Fate, cycles};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use support::{Interpreter, Target, assert_documented, cases, interpreters, leakspy, with_heap};

@@ -8,15 +8,15 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leakspy::hunt::feeders::{Fed, Feeder, Outcome, WatchOptions, Watched, Watching};
+use leakspy::guardian::spawn::Work;
+use leakspy::hunt::inserts::feeders::{Fed, Feeder, Outcome, WatchOptions, Watched, Watching};
+use leakspy::hunt::inserts::growth_counters::growth_word;
+use leakspy::hunt::mallocs::native_feeders::Following;
 use leakspy::hunt::messages::Limits;
-use leakspy::hunt::native_feeders::Following;
-use leakspy::hunt::words::growth_word;
+use leakspy::process::Process;
+use leakspy::process::breakpoint::Way;
 use leakspy::python::Python;
 use leakspy::python::objects::Decoder;
-use leakspy::target::Process;
-use leakspy::target::breakpoint::Way;
-use leakspy::target::guardian::Work;
 use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
 use support::{Interpreter, Target, cases, interpreters, wait_until};
@@ -258,7 +258,7 @@ fn told(fed: &Fed) -> String {
 /// Looks at the registers themselves: only ptrace's own, for perf events have others.
 #[cfg(target_arch = "x86_64")]
 fn assert_registers_are_clear(target: &Target) {
-    use leakspy::target::ptrace;
+    use leakspy::process::ptrace;
     const CONTROL: usize = 7;
     for thread in target.health().threads {
         let tid = thread.tid;

@@ -5,14 +5,15 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::successors;
 
+use leakspy::heap::figures::groups;
 use leakspy::heap::{
     Amount, Analysis, Capture, CaptureOptions, Count, Discovery, Dominators, Flow, Graph, Grouping,
-    Inconsistencies, Retained, RootKind, Tally, groups,
+    Inconsistencies, Retained, RootKind, Tally,
 };
 use leakspy::memory::Memory;
+use leakspy::process::Process;
 use leakspy::python::Python;
 use leakspy::python::gc::{Generation, HEAD_SIZE};
-use leakspy::target::Process;
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::{Interpreter, Target, cases, cases_with_numpy, interpreters};
 

@@ -4,13 +4,13 @@
 use std::sync::{Arc, LazyLock};
 
 use leakspy::memory::{Memory, ReadError};
+use leakspy::process::{Image, Process};
 use leakspy::python::debug_offsets::DebugOffsets;
 use leakspy::python::dicts::{attribute, entries, get};
 use leakspy::python::layout::{HashEntry, Layout, TABLES};
 use leakspy::python::objects::{Decoder, Disclosure, Edges, bytes, small_int, string, type_name};
 use leakspy::python::tracemalloc::{Tables, Traces, Tracing};
 use leakspy::python::{CodeCache, Python, RawFrame, RawStack, Types, Version};
-use leakspy::target::{Image, Process};
 use proptest::prelude::*;
 
 /// Memory without a hole, or with many: the same few words over and over, so that pointers that are

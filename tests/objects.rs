@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use leakspy::memory::{Cached, Memory};
+use leakspy::process::Process;
 use leakspy::python::Python;
 use leakspy::python::objects::{Decoder, Disclosure, Edges, TypeId};
-use leakspy::target::Process;
 use libtest_mimic::{Arguments, Failed};
 use serde::Deserialize;
 use support::{Interpreter, Target, cases, cases_with_numpy};

@@ -4,8 +4,8 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use leakspy::process::Process;
 use leakspy::python::{Frame, Python};
-use leakspy::target::Process;
 use libtest_mimic::{Arguments, Failed};
 use support::{Interpreter, Target, cases};
 

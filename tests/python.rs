@@ -3,9 +3,9 @@
 
 mod support;
 
-use leakspy::python::snapshot::ThreadSnapshot;
+use leakspy::process::Process;
+use leakspy::python::thread_dump::ThreadSnapshot;
 use leakspy::python::{CodeCache, Frame, Python, RawStack, allocators};
-use leakspy::target::Process;
 use libtest_mimic::{Arguments, Failed};
 use support::{Interpreter, Target, cases};
 

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leakspy::profile::{By, Profile, Stack, Weight};
-use leakspy::python::snapshot::{Snapshot, ThreadSnapshot};
-use leakspy::python::{self, Frame, Version};
-use leakspy::render::dump::{self, Dump};
+use leakspy::python;
+use leakspy::python::thread_dump::{Snapshot, ThreadSnapshot};
+use leakspy::python::{Frame, Version};
+use leakspy::render::dump;
+use leakspy::render::dump::Dump;
 use leakspy::render::{Form, Heading, Paths, Pauses, Style, View, labels, summary};
 use proptest::prelude::*;
 use serde_json::Value;

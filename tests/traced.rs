@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use leakspy::heap::{Capture, CaptureOptions};
 use leakspy::memory::Memory;
+use leakspy::process::Process;
 use leakspy::python::Python;
 use leakspy::python::objects::{Decoder, Edges};
 use leakspy::python::tracemalloc::{Traceback, Traces, Tracing};
-use leakspy::target::Process;
 use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
 use support::{Interpreter, Target, cases, leakspy};

@@ -8,8 +8,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use leakspy::heap::{Analysis, RootNames, Subject};
-use leakspy::profile::show;
-use leakspy::profile::why::{Excluded, Options, What, Why, why};
+use leakspy::inspect::object;
+use leakspy::inspect::why::{Excluded, Options, What, Why, why};
 use leakspy::python::objects::Disclosure;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
@@ -335,8 +335,8 @@ fn an_object_is_as_the_target_says(interpreter: &'static Interpreter) -> Result<
         for (name, truth) in truth.as_object().expect("an object") {
             let path: Subject = format!("__main__:{name}").parse().expect("a path");
             let [node] = path.find(heap).expect("there is an object")[..] else { panic!("one") };
-            let options = show::Options { most: 10, disclosure: Disclosure::Values };
-            let shown = show::show(heap, names, node, options);
+            let options = object::Options { most: 10, disclosure: Disclosure::Values };
+            let shown = object::show(heap, names, node, options);
             assert_eq!(truth["address"], shown.address, "{name}");
             assert_eq!(truth["type"], shown.kind, "{name}");
             assert_eq!(truth["size"], shown.shallow, "{name}: {shown:?}");

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use leakspy::target::{PageMap, Piece, Process};
+use leakspy::process::{PageMap, Piece, Process};
 use memmap2::{Advice, MmapMut};
 
 /// Bytes that a reader of the bare copy takes at a time.

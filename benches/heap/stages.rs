@@ -5,12 +5,12 @@ use std::fs;
 use std::ops::Range;
 use std::time::Instant;
 
+use leakspy::heap::figures::groups;
 use leakspy::heap::{
     Analysis, Capture, CaptureOptions, Discovery, Dominators, Graph, Grouping, Retained, Tally,
-    groups,
 };
+use leakspy::process::Process;
 use leakspy::python::Python;
-use leakspy::target::Process;
 use nix::time::{ClockId, clock_gettime};
 
 use super::floor::bare_copy;

@@ -10,35 +10,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::commands::{
+    cycles, diff, dump, graph, guardian, heap, hunt, mem, peak, plot, record, show, timeline, tree,
+    watch, why,
+};
+use self::errors::advice;
 use crate::heap::give_memory_back;
 
-pub mod advice;
+pub mod args;
 pub mod command;
-pub mod cycles;
-pub mod diff;
-pub mod disclosure;
-pub mod dump;
-pub mod facts;
-pub mod family;
-pub mod graph;
-pub mod guardian;
-pub mod heap;
-pub mod hunt;
-pub mod look;
-pub mod mem;
-pub mod obstacle;
+pub mod commands;
+pub mod errors;
 pub mod output;
-pub mod peak;
-pub mod plot;
 pub mod png;
 pub mod progress;
-pub mod record;
-pub mod show;
 pub mod signals;
-pub mod timeline;
-pub mod tree;
-pub mod watch;
-pub mod why;
 
 /// Says where the memory of a running Python process is, from outside.
 ///

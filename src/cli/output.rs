@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{record, say};
+use super::commands::record;
+use super::say;
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
-use crate::profile::traced::Traced;
+use crate::profile::tracemalloc::Traced;
 use crate::render::{Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.

@@ -3,18 +3,18 @@
 use std::num::NonZero;
 use std::thread;
 
-use super::capture::Capture;
-use super::discovery::{Discovery, Inconsistencies};
-use super::dominators::Dominators;
-use super::graph::Graph;
-use super::politeness::politely;
-use super::retained::{Amount, Retained};
-use super::taking::{CaptureError, CaptureOptions};
-use super::tally::Tally;
+use super::capture::copy::Capture;
+use super::capture::take::{CaptureError, CaptureOptions};
+use super::graph::dominators::Dominators;
+use super::graph::object_graph::Graph;
+use super::graph::retained::{Amount, Retained};
+use super::support::nice::politely;
+use super::trace::discovery::{Discovery, Inconsistencies};
+use super::trace::type_counts::Tally;
 use crate::memory::ReadError;
+use crate::process::Process;
 use crate::python::Python;
 use crate::python::gc::GcError;
-use crate::target::Process;
 
 /// Why a heap could not be looked at.
 #[derive(Debug, thiserror::Error)]

@@ -1,63 +1,38 @@
-//! The heap of a process: a capture of its memory, and what is to be learnt from it.
+//! The heap of a process: a capture of its memory, the graph of its objects, and figures about both.
+//!
+//! ```text
+//! capture ──▶ trace ──▶ graph ──▶ figures
+//!    └──────────────────────────▶ rss
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | [`capture`] | the memory that can hold objects, copied in one pause |
+//! | [`trace`] | every object in the capture, found and numbered |
+//! | [`graph`] | objects and references as arrays; dominators, retained sizes, paths, cycles |
+//! | [`figures`] | groups, largest objects, changes; selecting objects by name |
+//! | [`rss`] | the resident set divided up: pymalloc, malloc, stacks, files |
+//! | [`support`] | large arrays, a work queue, being nice |
+//! | [`analysis`] | all of it together, for one capture |
 
 pub mod analysis;
-mod assembly;
-pub mod buffers;
 pub mod capture;
-pub mod census;
-pub mod changes;
-pub mod components;
-pub mod composition;
-pub mod discovery;
-pub mod dominators;
+pub mod figures;
 pub mod graph;
-mod group_sets;
-pub mod groups;
-pub mod largest;
-mod ledger;
-pub mod malloc;
-mod native_blocks;
-mod orphans;
-mod owners;
-pub mod paths;
-mod politeness;
-pub mod referrers;
-pub mod regions;
-pub mod residency;
-pub mod retained;
-mod room;
-pub mod root_names;
-pub mod roots;
-pub mod search;
-pub mod several_paths;
-pub mod subject;
-pub mod summary;
-pub mod taking;
-pub mod tally;
-mod tasks;
-mod tracing;
-pub mod tree;
+pub mod rss;
+pub mod support;
+pub mod trace;
 
 pub use analysis::{Analysis, HeapError};
-pub use capture::{Capture, Segments};
-pub use components::Components;
-pub use composition::{Composition, CompositionError, Verdict};
-pub use discovery::{Discovery, Inconsistencies};
-pub use dominators::Dominators;
-pub use graph::Graph;
-pub use groups::{Group, Grouping, groups};
-pub use largest::{LargeObject, largest};
-pub use native_blocks::NativeBlocks;
-pub use paths::{Lineage, ShortestPaths};
-pub use referrers::Referrers;
-pub use retained::{Amount, Retained, retained_together};
-pub use room::give_memory_back;
-pub use root_names::{RootName, RootNames};
-pub use roots::{Root, RootKind};
-pub use search::{Flow, Search};
-pub use several_paths::several;
-pub use subject::{Subject, SubjectError};
-pub use summary::{Owner, Summary};
-pub use taking::{CaptureError, CaptureFacts, CaptureOptions};
-pub use tally::{Count, Tally};
-pub use tree::DominatorTree;
+pub use capture::{Capture, CaptureError, CaptureFacts, CaptureOptions, Segments};
+pub use figures::{
+    Group, Grouping, LargeObject, Owner, RootName, RootNames, Subject, SubjectError, Summary,
+    groups, largest,
+};
+pub use graph::{
+    Amount, Components, DominatorTree, Dominators, Flow, Graph, Lineage, Referrers, Retained,
+    Search, ShortestPaths, retained_together, several,
+};
+pub use rss::{Composition, CompositionError, NativeBlocks, Verdict};
+pub use support::give_memory_back;
+pub use trace::{Count, Discovery, Inconsistencies, Root, RootKind, Tally};

@@ -7,21 +7,21 @@
 
 use std::time::{Duration, Instant};
 
-use super::feeders::WatchOptions;
+use super::compare::heap_columns::Snapshot;
+use super::compare::steadiness::{Series, confidence};
 use super::finding::{Feeder, Finding, LeakKind};
-use super::guarded::WatchError;
-use super::native::Outside;
-use super::native_feeders::Following;
-use super::snapshot::Snapshot;
-use super::suspects::{Key, Suspect, suspects};
-use super::trails::{Trails, feeder};
-use super::trend::{Series, confidence};
+use super::inserts::feeders::WatchOptions;
+use super::inserts::watched_suspects::{Trails, feeder};
+use super::mallocs::native_feeders::Following;
+use super::suspects::find::{Key, Suspect, suspects};
+use super::suspects::native::Outside;
 use super::verdict::{Standstill, Verdict};
+use crate::guardian::client::WatchError;
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
+use crate::process::breakpoint::Way;
+use crate::process::{Process, ProcessError};
 use crate::profile::recording::Pauses;
 use crate::python::Python;
-use crate::target::breakpoint::Way;
-use crate::target::{Process, ProcessError};
 
 /// When the heap is looked at, as parts of the time.
 const LOOKS: [f64; 4] = [0.0, 0.25, 0.5, 1.0];

@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::words::Word;
+use super::inserts::growth_counters::Word;
+use crate::process::breakpoint::Way;
 use crate::profile::messages::End;
 use crate::python::RawFrame;
-use crate::target::breakpoint::Way;
 
 /// What the guardian is to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

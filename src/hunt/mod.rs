@@ -1,44 +1,25 @@
-//! The hunt: which objects pile up, what holds them, who puts them there.
+//! The hunt: which objects pile up, what retains them, and which line of code adds them.
 //!
-//! Several captures of the heap, some seconds apart, tell what is new and stays
-//! ([`snapshot`], [`growth`]), where it is attached ([`places`]) and whether that goes on steadily
-//! ([`trend`], [`suspects`]).
+//! The [`hunter`] takes several captures of the heap, some seconds apart:
 //!
-//! Of an object that grows, one [word](words) changes at every growth. A process of its own
-//! [watches](watch) such words and [tells](messages) of each change with the stack that made it, and
-//! [feeders] are what becomes of that. For native memory, which has no such word, calls of the allocator
-//! are [followed](follow) instead ([`native_feeders`]). The [`hunter`] leads through it all, to the
-//! [`verdict`].
+//! ```text
+//! captures ──▶ compare ──▶ suspects ──▶ inserts, mallocs ──▶ verdict
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | [`compare`] | what is new and stays, where it accumulates, and how steadily |
+//! | [`suspects`] | which of that is a leak |
+//! | [`inserts`] | who adds to it: writes to the word that counts it are watched |
+//! | [`mallocs`] | who allocates native memory that stays |
+//! | [`messages`] | what the guardian reports while it watches or follows |
+//! | [`finding`], [`verdict`] | the result |
 
-mod bounds;
-mod budget;
-pub mod collector;
-pub mod feeders;
+pub mod compare;
 pub mod finding;
-pub mod follow;
-pub mod growth;
-mod guard;
-pub mod guarded;
-mod hints;
 pub mod hunter;
-mod judge;
-mod kinds;
+pub mod inserts;
+pub mod mallocs;
 pub mod messages;
-mod names;
-mod native;
-pub mod native_feeders;
-mod newborn;
-mod others;
-pub mod places;
-pub mod snapshot;
-mod survivors;
 pub mod suspects;
-mod tally;
-mod threads;
-mod trails;
-pub mod trend;
-mod turns;
 pub mod verdict;
-pub mod watch;
-pub mod words;
-mod young;

@@ -1,7 +1,7 @@
 //! The accounts of a look: how much of it was the target's own time.
 //!
 //! Our clock runs while the target stands still, so what the hits cost is taken off. How long a stop
-//! lasted for the target, the kernel knows (see [`perf`](crate::target::breakpoint::perf)); where it
+//! lasted for the target, the kernel knows (see [`perf`](crate::process::breakpoint::perf)); where it
 //! does not tell, our own view of it is corrected by how long waking up takes both sides. What a hit costs
 //! that is only counted is measured again and again. How far all this may be wrong is part of the account.
 
@@ -16,8 +16,8 @@ use rustc_hash::FxHashSet;
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
 use super::messages::{Look, Sample};
-use crate::target::breakpoint::cost::Probe;
-use crate::target::breakpoint::{Interruptions, Span};
+use crate::process::breakpoint::cost::Probe;
+use crate::process::breakpoint::{Interruptions, Span};
 
 /// The time of `CLOCK_MONOTONIC` in nanoseconds.
 pub fn now() -> u64 {
@@ -301,8 +301,8 @@ fn length(spans: &[Span]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::messages::Call;
     use super::*;
-    use crate::profile::messages::Call;
 
     const THREAD: i32 = 7;
 

@@ -5,17 +5,17 @@
 //! has them. Where it copied pymalloc to hundreds of places (see
 //! [`allocators`](crate::python::allocators)), the functions are hardly ever reached; there the
 //! *reading of the pointers* is waited for, and the arguments are found by
-//! [`lookahead`](crate::target::lookahead).
+//! [`lookahead`](crate::process::lookahead).
 //!
 //! There are six pointers to read and four breakpoints, so two of the four rarer ones are left out by
 //! turns, at random; who is seen half of the time counts twice.
 
 use super::messages::Call;
 use crate::memory::{Cached, Memory};
+use crate::process::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot};
+use crate::process::lookahead::call_ahead;
+use crate::process::{Process, ptrace};
 use crate::python::{AllocatorError, AllocatorFunctions, Python};
-use crate::target::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot};
-use crate::target::lookahead::call_ahead;
-use crate::target::{Process, ptrace};
 
 /// How far behind a function's entry its own code may reach, where no symbol says.
 const FUNCTION_SPAN: u64 = 1024;

@@ -1,13 +1,13 @@
 //! What leakspy and its guardian say to each other: one line of JSON each.
 //!
-//! The guardian (see [`guardian`](crate::target::guardian)) is asked once, by a [`Request`], and
+//! The guardian (see [`guardian`](crate::guardian::spawn)) is asked once, by a [`Request`], and
 //! then reports until it has ended. What it reports is raw: addresses, not names.
 
 use serde::{Deserialize, Serialize};
 
+use crate::guardian::traced_threads::TraceError;
+use crate::process::breakpoint::Way;
 use crate::python::RawFrame;
-use crate::python::traced::TraceError;
-use crate::target::breakpoint::Way;
 
 /// What the guardian is to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

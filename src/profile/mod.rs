@@ -1,29 +1,30 @@
-//! Answers as stacks with weights: what was allocated, and by which stack.
+//! Profiles: stacks with weights.
 //!
-//! This layer gets its frames from [`python`](crate::python) and knows nothing of how a profile is
-//! drawn; [`render`](crate::render) does that. Allocations are sampled by a process of its own: its
-//! work is [`sampler`], what it says are [`messages`], and what becomes of them is [`recorder`]'s.
+//! This layer gets its frames from [`python`](crate::python) and knows nothing of how a profile is drawn;
+//! [`render`](crate::render) does that.
+//!
+//! | | |
+//! |---|---|
+//! | [`stacks`] | the profile itself: a sum of weighted stacks |
+//! | [`recorder`], [`recording`] | sampled allocations, leakspy's side, and what they come to |
+//! | [`sampler`], [`messages`] | the guardian's side: breakpoints on the allocator, reports of samples |
+//! | [`calls`], [`bursts`], [`account`] | where to set breakpoints, when, and at what pace the target allocates |
+//! | [`estimate`] | from samples to totals, with their error |
+//! | [`stack_recorder`] | stacks without memory, where nothing may be paused |
+//! | [`tracemalloc`] | the exact profile that a target with tracemalloc keeps itself |
+//! | [`thread_names`] | what threads are called |
 
 pub mod account;
 pub mod bursts;
 pub mod calls;
-pub mod cycles;
-pub mod live;
+pub mod estimate;
 pub mod messages;
-pub mod newcomers;
-pub mod outbox;
-pub mod picture;
 pub mod recorder;
 pub mod recording;
 pub mod sampler;
-pub mod show;
 pub mod stack_recorder;
 pub mod stacks;
-pub mod tally;
 pub mod thread_names;
-pub mod traced;
-pub mod tree;
-pub mod trouble;
-pub mod why;
+pub mod tracemalloc;
 
 pub use stacks::{By, Profile, Stack, Weight, process_root};

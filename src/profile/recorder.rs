@@ -14,14 +14,15 @@ use std::time::{Duration, Instant};
 use indicatif::BinaryBytes;
 use rustc_hash::FxHashMap;
 
+use super::estimate::Tally;
 use super::messages::{Call, End, Look, Message, Request, Sample};
 use super::stacks::{Stack, process_root};
-use super::tally::Tally;
 use super::thread_names::ThreadNames;
+use crate::guardian::spawn;
+use crate::process::breakpoint::Way;
+use crate::process::symbols::Symbols;
+use crate::process::{Process, ProcessError};
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
-use crate::target::breakpoint::Way;
-use crate::target::symbols::Symbols;
-use crate::target::{Process, ProcessError, guardian};
 
 /// The largest request that pymalloc serves itself, in bytes (`SMALL_REQUEST_THRESHOLD`,
 /// Objects/obmalloc.c, 3.8 to 3.15).
@@ -118,9 +119,9 @@ impl Recorder {
         let python = Python::attach(&process)?;
         let command = process.command()?;
         let pid = process.pid();
-        let program = Path::new(guardian::THIS_PROGRAM);
+        let program = Path::new(spawn::THIS_PROGRAM);
         let mut guardian =
-            guardian::spawn(program, guardian::Work::Sample).map_err(RecordError::Guardian)?;
+            spawn::spawn(program, spawn::Work::Sample).map_err(RecordError::Guardian)?;
         let (Some(mut control), Some(reports)) = (guardian.stdin.take(), guardian.stdout.take())
         else {
             return Err(RecordError::Guardian(io::ErrorKind::BrokenPipe.into()));

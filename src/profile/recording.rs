@@ -2,17 +2,17 @@
 //!
 //! Processes come and go while it lasts. One that has just been started is not a Python yet, and one
 //! that replaces its program may become another Python; so there are those that are waited for
-//! ([`newcomers`](super::newcomers)), those that are sampled, and those that have ended.
+//! ([`newcomers`](crate::guardian::newcomers)), those that are sampled, and those that have ended.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::messages::{End, Message};
-use super::newcomers::{Newcomers, TRY_AGAIN};
 use super::recorder::{Options, RecordError, Recorder};
 use super::stacks::{By, Profile, Weight};
+use crate::guardian::newcomers::{Newcomers, TRY_AGAIN};
+use crate::process::{Process, ProcessError};
 use crate::python::{PythonError, Version};
-use crate::target::{Process, ProcessError};
 
 /// A recording that goes on.
 #[derive(Debug)]

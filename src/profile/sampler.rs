@@ -19,14 +19,14 @@ use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
 use super::messages::{End, Look, Message, Request, Sample};
-use super::outbox::Outbox;
-use super::trouble::{Trouble, last_word};
+use crate::guardian::outbox::Outbox;
+use crate::guardian::traced_threads::TracedPython;
+use crate::guardian::trouble::{Trouble, last_word};
+use crate::process::Process;
+use crate::process::breakpoint::{Breakpoints, Way};
+use crate::process::tracees::Event;
+use crate::process::waits::Waits;
 use crate::python::RawStack;
-use crate::python::traced::TracedPython;
-use crate::target::Process;
-use crate::target::breakpoint::{Breakpoints, Way};
-use crate::target::tracees::Event;
-use crate::target::waits::Waits;
 
 /// How often it is checked between looks that the target is still there, in nanoseconds.
 const CHECK_EVERY: u64 = 100_000_000;

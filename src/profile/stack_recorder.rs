@@ -8,12 +8,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::newcomers::Newcomers;
 use super::stacks::{Profile, Stack, Weight, process_root};
 use super::thread_names::ThreadNames;
+use crate::guardian::newcomers::Newcomers;
 use crate::memory::ReadError;
+use crate::process::{AddressSpace, Process, ProcessError, ThreadIds};
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
-use crate::target::{AddressSpace, Process, ProcessError, ThreadIds};
 
 /// What stacks are recorded of, and what they stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::memory::Cached;
+use crate::process::Process;
 use crate::python::Python;
-use crate::target::Process;
 
 /// The names found so far.
 ///

@@ -13,8 +13,8 @@
 use super::layout::Allocators as Place;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
-use crate::target::image::Part;
-use crate::target::{Image, references};
+use crate::process::image::Part;
+use crate::process::{Image, references};
 
 /// One table, in words: ctx, malloc, calloc, realloc, free.
 const TABLE_SIZE: usize = 40;

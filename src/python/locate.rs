@@ -9,12 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::debug_offsets::DebugOffsets;
-use super::layout::{self, NEWEST_MINOR, OLDEST_MINOR, Table};
+use super::layout;
+use super::layout::{NEWEST_MINOR, OLDEST_MINOR, Table};
 use super::validate::Invalid;
 use super::version::Version;
 use super::{Python, Types};
 use crate::memory::{Memory, ReadError};
-use crate::target::{Image, ImageError, Mapping, Process, ProcessError, Symbol};
+use crate::process::{Image, ImageError, Mapping, Process, ProcessError, Symbol};
 
 /// The newest minor version that does not publish its version as a symbol.
 const NEWEST_UNPUBLISHED: u8 = 10;

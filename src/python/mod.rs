@@ -24,10 +24,9 @@ pub mod objects;
 pub mod origin;
 pub mod pause;
 pub mod pymalloc;
-pub mod snapshot;
 pub mod stack;
+pub mod thread_dump;
 pub mod threads;
-pub mod traced;
 pub mod tracemalloc;
 pub mod validate;
 pub mod version;
@@ -44,7 +43,7 @@ pub use stack::{RawFrame, RawStack};
 pub use threads::ThreadState;
 pub use version::Version;
 
-use crate::target::Image;
+use crate::process::Image;
 use debug_offsets::Disagreement;
 use layout::Layout;
 

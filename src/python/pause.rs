@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Python;
 use super::threads::ThreadState;
 use crate::memory::ReadError;
-use crate::target::{Pause, PauseError, Process, ProcessError, ThreadIds};
+use crate::process::{Pause, PauseError, Process, ProcessError, ThreadIds};
 
 /// How often the holder is tried to be caught before all Python threads are stopped.
 const TRIES: usize = 8;

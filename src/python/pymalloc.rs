@@ -8,7 +8,7 @@
 use super::layout::PymallocPlace;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
-use crate::target::Image;
+use crate::process::Image;
 
 /// `arena_object`: its size, the address of the arena, and the first pool that was never carved.
 const ARENA_OBJECT: usize = 48;

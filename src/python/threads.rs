@@ -35,7 +35,7 @@ pub struct ThreadState {
     /// `threading.get_native_id()`. Python keeps it from 3.11 on; before, it is taken from glibc's
     /// thread descriptor where that is what it should be. A thread that is only being made has none
     /// yet. To be checked against the process's real threads:
-    /// [`ThreadIds`](crate::target::ThreadIds).
+    /// [`ThreadIds`](crate::process::ThreadIds).
     pub native_id: Option<i32>,
 }
 

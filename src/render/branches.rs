@@ -14,7 +14,7 @@ pub struct Extent {
 }
 
 /// A line of a tree, to be shown or not.
-pub(in crate::render) struct Row {
+pub(super) struct Row {
     /// How many lines lead to it.
     pub depth: usize,
     /// What is written there.
@@ -27,7 +27,7 @@ pub(in crate::render) struct Row {
 
 /// Lines that go into a table, each with its branch drawn before it. Those that are too many become one
 /// that says so, with columns for what they weigh.
-pub(in crate::render) fn branches(
+pub(super) fn branches(
     rows: Vec<Row>,
     extent: Extent,
     more_columns: impl Fn(u64) -> Vec<String>,

@@ -10,7 +10,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::RenderError;
 use super::labels::printable;
-use super::words::{self, mib};
+use super::phrases;
+use super::phrases::mib;
 use crate::timeline::{Measure, Series, Timeline, Who};
 
 /// Pixels: the width of all, the height of the chart, and of a line below it.
@@ -160,7 +161,7 @@ fn draw<'a>(
         let y = 4 + row as i32 * LINE as i32;
         let swatch = [(96, y + 8), (124, y + 8)];
         lower.draw(&PathElement::new(swatch, curve.color.stroke_width(curve.width() + 1)))?;
-        let words = format!("{}: {}", curve.name, words::series(curve.series, measure));
+        let words = format!("{}: {}", curve.name, phrases::series(curve.series, measure));
         lower.draw(&Text::new(words, (134, y), ("sans-serif", 15)))?;
     }
     let unnamed = curves.iter().filter(|curve| !curve.is_named).count();

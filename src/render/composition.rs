@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::json::SCHEMA;
 use super::labels::printable;
-use super::words::mib;
+use super::phrases::mib;
 use super::{RenderError, time};
 use crate::heap::{Composition, Owner, Verdict};
 

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::heap::table::{table, write_table};
 use super::labels::printable;
-use super::look::{Head, Look};
+use super::preamble::{Head, Look};
 use super::{RenderError, time};
-use crate::profile::cycles::{Cycles, Fate, Pattern};
+use crate::inspect::cycles::{Cycles, Fate, Pattern};
 use crate::python::collector::{Collections, Collector};
 
 /// So many types of a cycle are named.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Paths;
 use super::json::SCHEMA;
 use super::labels::{path, printable};
-use crate::python::snapshot::{Snapshot, ThreadSnapshot};
+use crate::python::thread_dump::{Snapshot, ThreadSnapshot};
 use crate::python::{Frame, Version};
 
 /// One process with its snapshot.

@@ -11,7 +11,8 @@ use indicatif::{HumanBytes, HumanCount};
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
-use super::labels::{self, Kind, Label};
+use super::labels;
+use super::labels::{Kind, Label};
 use super::{Heading, Paths, RenderError, Style, View, folded, whole};
 use crate::profile::{By, Profile};
 

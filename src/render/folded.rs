@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::labels::{self, Label};
+use super::labels;
+use super::labels::Label;
 use super::{Heading, Paths, RenderError, Style, whole};
 use crate::profile::{By, Profile};
 

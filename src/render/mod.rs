@@ -19,18 +19,18 @@ pub mod flamegraph;
 pub mod folded;
 pub mod graph;
 pub mod heap;
+pub mod heaviest;
 pub mod hunt;
 pub mod json;
 pub mod labels;
-pub mod look;
-pub mod places;
+pub mod phrases;
+pub mod preamble;
 pub mod show;
 pub mod sparkline;
 pub mod speedscope;
 pub mod summary;
 pub mod tree;
 pub mod why;
-pub mod words;
 
 /// Why a form could not be written.
 #[derive(Debug, thiserror::Error)]

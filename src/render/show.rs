@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::RenderError;
 use super::heap::table::{table, write_table};
 use super::labels::printable;
-use super::look::{Head, Look};
-use crate::profile::show::{Neighbour, Shown};
+use super::preamble::{Head, Look};
+use crate::inspect::object::{Neighbour, Shown};
 
 /// Writes an object.
 pub fn write(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {

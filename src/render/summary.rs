@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{Heading, Paths, Pauses, RenderError, Style, View, labels, places, time, whole};
+use super::{Heading, Paths, Pauses, RenderError, Style, View, heaviest, labels, time, whole};
 use crate::profile::{By, Profile, Stack, Weight};
 
 /// How many of the heaviest stacks are named.
@@ -132,7 +132,7 @@ fn write_live(
             time(all)
         )?,
     }
-    let places = places::telling(profile, heading.earlier.as_ref(), style, STACKS);
+    let places = heaviest::telling(profile, heading.earlier.as_ref(), style, STACKS);
     if !places.is_empty() {
         let what = if heading.earlier.is_some() { "Grew most" } else { "Widest" };
         writeln!(out, "{what} by {}:", style.by.unit())?;

@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::branches::{Extent, Row, branches};
 use super::heap::table::{percent, table, write_table};
-use super::labels::{self, printable};
-use super::look::{Head, Look};
+use super::labels;
+use super::labels::printable;
+use super::preamble::{Head, Look};
 use super::{Paths, RenderError};
 use crate::heap::Amount;
-use crate::profile::tree::{Line, Part};
+use crate::inspect::dominator_tree::{Line, Part};
 use crate::python::Frame;
 
 /// Writes the tree of a heap that has so much in all.

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::branches::{Extent, Row, branches};
 use super::heap::table::{table, write_table};
-use super::labels::{self, printable};
-use super::look::{Head, Look};
+use super::labels;
+use super::labels::printable;
+use super::preamble::{Head, Look};
 use super::{Paths, RenderError};
-use crate::profile::why::{Line, What, Why};
+use crate::inspect::why::{Line, What, Why};
 use crate::python::Frame;
 
 /// Writes why objects live.

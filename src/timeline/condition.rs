@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::pace::Pace;
 use super::sample::Sample;
-use super::trend::{Trend, TrendKind};
+use super::slope::{Trend, TrendKind};
 use super::trigger::{Edge, Trigger};
 
 /// Of the time over which growth is measured, so much must have passed.

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::pace::Pace;
+use crate::process::{AddressSpace, Process};
 use crate::python::Python;
-use crate::target::{AddressSpace, Process};
 
 /// How often a process is asked at first whether it is a Python, and at least.
 const ATTACH: Duration = Duration::from_secs(1);

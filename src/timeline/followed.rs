@@ -4,8 +4,8 @@
 //! stays that of the process when the PID is another's. Who has been seen is followed until it ends, even
 //! if its parent ends before it.
 
-use crate::target::family::descendants;
-use crate::target::{Process, ProcessError};
+use crate::process::descendants::descendants;
+use crate::process::{Process, ProcessError};
 
 /// The processes that are followed, each with what the user of this keeps of it.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::series::Peak;
-use super::trend::Trend;
+use super::slope::Trend;
 
 /// So many of the last values are kept.
 const LAST: usize = 40;

@@ -14,7 +14,7 @@ mod observer;
 mod pace;
 mod sample;
 mod series;
-mod trend;
+mod slope;
 mod trigger;
 
 pub use condition::{Condition, Now, Watched};
@@ -24,5 +24,5 @@ pub use history::History;
 pub use observer::{Observer, Options};
 pub use sample::{Measure, Sample, Who};
 pub use series::{Peak, Series, Timeline};
-pub use trend::{Trend, TrendKind};
+pub use slope::{Trend, TrendKind};
 pub use trigger::{Edge, Trigger};

@@ -10,8 +10,8 @@ use super::counters::Counters;
 use super::followed::Followed;
 use super::pace::Pace;
 use super::sample::Sample;
+use crate::process::{Process, ProcessError};
 use crate::python::{Frame, Python};
-use crate::target::{Process, ProcessError};
 
 /// How often command lines, which a program may change, and arenas are read.
 const SELDOM: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::sample::{Measure, Sample, Who};
-use super::trend::Trend;
+use super::slope::Trend;
 
 /// The samples of one process, or of the sum over all.
 #[derive(Debug, Clone, PartialEq)]

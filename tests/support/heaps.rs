@@ -1,8 +1,8 @@
 //! The heap of a running fixture.
 
 use leakspy::heap::{Analysis, CaptureOptions, RootNames};
+use leakspy::process::Process;
 use leakspy::python::Python;
-use leakspy::target::Process;
 use libtest_mimic::Failed;
 
 use super::target::Target;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use leakspy::target::family::descendants;
+use leakspy::process::descendants::descendants;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
 

@@ -131,7 +131,7 @@ fn counts(counters: &Path) -> Vec<u64> {
 /// Looks at the registers themselves: only ptrace's own, for perf events have others.
 #[cfg(target_arch = "x86_64")]
 pub fn assert_registers_are_clear(target: &Target) {
-    use leakspy::target::ptrace;
+    use leakspy::process::ptrace;
     const CONTROL: usize = 7;
     for thread in target.health().threads {
         let tid = thread.tid;

@@ -6,7 +6,7 @@
 //!
 //! Offsets drift inside minor versions too (3.13.0 and 3.13.5 keep the collector's list heads four
 //! bytes apart), so a minor version can have several [`Table`]s. They are tried in the order of
-//! [`candidates`], each until [validation](crate::python::validate) accepts it. From 3.13 on the
+//! [`candidates`], each until [validation](super::validate) accepts it. From 3.13 on the
 //! interpreter publishes many offsets itself (`_Py_DebugOffsets`): those override the table, and
 //! where the two disagree that is reported.
 //!

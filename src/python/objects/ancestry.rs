@@ -5,7 +5,7 @@
 //! written in C has a name of its own.
 
 use super::context::Context;
-use super::kinds::{HEAP_TYPE, Slot, Unknown};
+use super::type_info::{HEAP_TYPE, Slot, Unknown};
 use super::values::{small_int, string, type_of};
 use super::view::View;
 use crate::memory::{Memory, ReadError};

@@ -2,7 +2,7 @@
 
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
-use super::kinds::Place;
+use super::type_info::Place;
 use super::view::each;
 use super::visit::Visit;
 use crate::memory::{Memory, ReadError};

@@ -5,8 +5,8 @@
 
 use super::decoder::Decoder;
 use super::edges::Role;
-use super::kinds::{Body, Place};
 use super::links::Link;
+use super::type_info::{Body, Place};
 use super::values::{small_int, type_of};
 use crate::memory::Memory;
 use crate::python::at;

@@ -1,7 +1,7 @@
 //! What changes in an object, or in one that it stands for, when it grows.
 
 use super::decoder::Decoder;
-use super::kinds::{Body, HEAP_TYPE, Kind};
+use super::type_info::{Body, HEAP_TYPE, Kind};
 use super::values::type_of;
 use crate::memory::Memory;
 use crate::python::at;
@@ -62,7 +62,7 @@ impl Decoder {
 
 fn instances<M: Memory>(memory: &M, layout: &Layout, class: u64) -> Option<Growth> {
     let flags = memory.u64(at(class, layout.types.flags)).ok()?;
-    let are_gc = flags & super::kinds::HAVE_GC != 0;
+    let are_gc = flags & super::type_info::HAVE_GC != 0;
     (flags & HEAP_TYPE != 0).then_some(Growth::Instances { class, are_gc })
 }
 

@@ -22,13 +22,13 @@ mod edges;
 mod frames;
 mod growth;
 pub(crate) mod keys;
-mod kinds;
 mod links;
 mod mappings;
-mod paths;
 mod previews;
 mod sequences;
 mod stack_frames;
+mod steps;
+mod type_info;
 mod values;
 mod view;
 mod visit;
@@ -38,9 +38,9 @@ pub use decoder::{Decoder, Shape};
 pub use disclosure::Disclosure;
 pub use edges::{Edges, Role};
 pub use growth::Growth;
-pub use kinds::{Kind, TypeId};
 pub use links::Link;
-pub use paths::Step;
+pub use steps::Step;
+pub use type_info::{Kind, TypeId};
 pub use values::{
     LONGEST_BYTES, LONGEST_STRING, bytes, is_text, small_int, string, type_name, type_of,
 };

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::edges::{Role, Sink};
-use super::kinds::{Body, Kind, OwnType};
+use super::type_info::{Body, Kind, OwnType};
 use super::view::{View, each};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;

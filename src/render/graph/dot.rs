@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{fill, lines, link, stroke};
-use crate::profile::picture::{NodeRole, Picture};
+use crate::inspect::subgraph::{NodeRole, Picture};
 use crate::render::RenderError;
 
 /// Writes a picture as a directed graph.
@@ -47,7 +47,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::profile::picture::{Edge, Node};
+    use crate::inspect::subgraph::{Edge, Node};
 
     fn label(list: &AttributeList) -> String {
         let label = list.iter().find(|(name, _)| name == "label").expect("it has a label");

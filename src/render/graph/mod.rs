@@ -10,7 +10,7 @@ pub mod svg;
 use indicatif::HumanBytes;
 
 use super::labels::printable;
-use crate::profile::picture::{Edge, Node, NodeRole};
+use crate::inspect::subgraph::{Edge, Node, NodeRole};
 
 /// So many characters of a name, or of a value, are shown.
 const LONGEST: usize = 36;

@@ -18,7 +18,7 @@ use layout::topo::layout::VisualGraph;
 
 use super::places::{Area, nearest_free, offsets};
 use super::{fill, lines, link, stroke};
-use crate::profile::picture::{NodeRole, Picture};
+use crate::inspect::subgraph::{NodeRole, Picture};
 use crate::render::RenderError;
 
 /// Heights of text, in pixels. By the first of them the text of boxes is told from that of arrows.
@@ -362,7 +362,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::profile::picture::{Edge, Node};
+    use crate::inspect::subgraph::{Edge, Node};
 
     /// Figures are rounded, in pixels.
     const ROUNDING: f64 = 0.1;

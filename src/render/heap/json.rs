@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::heap::changes::Change;
+use crate::heap::figures::changes::Change;
 use crate::heap::{Group, LargeObject, Summary};
 use crate::render::RenderError;
 use crate::render::json::SCHEMA;

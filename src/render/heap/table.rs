@@ -5,9 +5,10 @@ use std::io::Write;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{HumanBytes, HumanCount};
 
-use crate::heap::changes::Change;
+use crate::heap::figures::changes::Change;
 use crate::heap::{Group, LargeObject, Lineage, Summary};
-use crate::render::labels::{self, printable};
+use crate::render::labels;
+use crate::render::labels::printable;
 use crate::render::{Paths, RenderError, time};
 
 /// What a table shows of its groups.

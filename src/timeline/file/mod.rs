@@ -88,8 +88,8 @@ pub fn read(mut file: impl BufRead) -> Result<Timeline, FileError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Measure, Who};
     use super::*;
-    use crate::timeline::{Measure, Who};
 
     fn sample(time_s: f64, pid: i32, mib: u64) -> Sample {
         Sample {

@@ -1,0 +1,5 @@
+//! Arguments that several commands share, and what they lead to.
+
+pub mod disclosure;
+pub mod heap_source;
+pub mod processes;

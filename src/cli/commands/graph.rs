@@ -1,0 +1,117 @@
+//! `leakspy graph`: a part of the object graph as a picture.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{ValueEnum, value_parser};
+
+use crate::cli::args::disclosure::DisclosureArgs;
+use crate::cli::args::heap_source::LookArgs;
+use crate::cli::output::write_whole;
+use crate::cli::say;
+use crate::heap::Subject;
+use crate::inspect::subgraph::{Direction, Options, picture};
+use crate::render::graph::{dot, svg};
+
+/// Draw a part of the object graph: who refers to an object, or what it refers to.
+///
+/// Cycles are red, roots are round and green, what was asked for is yellow. Names of attributes and keys
+/// are shown, values are not, unless they are asked for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub look: LookArgs,
+    /// Which objects: those of a type (app.Session, or Session), the one at an address (0x7f12…), or the
+    /// one behind a path (app.cache:CACHE['key'].items).
+    #[arg(value_name = "TYPE|ADDRESS|PATH")]
+    pub subject: String,
+    /// What is drawn beside them.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub show: Show,
+    /// How many steps away from them.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub depth: usize,
+    /// How many neighbours of each object.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub breadth: usize,
+    /// How many objects in all.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u16).range(1..=500))]
+    pub most: u16,
+    /// Types that are left out.
+    #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// Types that are highlighted.
+    #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
+    pub highlight: Vec<String>,
+    #[command(flatten)]
+    pub disclosure: DisclosureArgs,
+    /// The form of the picture.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub format: Format,
+    /// Where to write it; - is standard output [default: leakspy-PID-graph.svg].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What is drawn beside the objects that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Show {
+    /// Those that refer to them.
+    #[default]
+    Referrers,
+    /// Those that they refer to.
+    Referents,
+    /// A shortest path from a root.
+    Chain,
+}
+
+/// The forms of a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A picture for a browser.
+    #[default]
+    Svg,
+    /// For Graphviz.
+    Dot,
+}
+
+/// Draws the picture.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let subject: Subject = args.subject.parse()?;
+    let options = Options {
+        direction: match args.show {
+            Show::Referrers => Direction::Referrers,
+            Show::Referents => Direction::Referents,
+            Show::Chain => Direction::Chain,
+        },
+        depth: args.depth,
+        breadth: args.breadth,
+        most: args.most.into(),
+        excluded: args.exclude.clone(),
+        highlighted: args.highlight.clone(),
+        disclosure: (&args.disclosure).into(),
+    };
+    let drawn = args
+        .look
+        .with_heap(|heap, names, _, _| Ok(picture(heap, names, &subject.find(heap)?, &options)))?;
+    let mut bytes = Vec::new();
+    match args.format {
+        Format::Svg => svg::write(&drawn, &mut bytes)?,
+        Format::Dot => dot::write(&drawn, &mut bytes)?,
+    }
+    let extension = if args.format == Format::Dot { "dot" } else { "svg" };
+    let path = match &args.output {
+        Some(path) if path == Path::new("-") => {
+            let mut out = io::stdout().lock();
+            out.write_all(&bytes).and_then(|()| out.flush()).context("standard output")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(path) => path.clone(),
+        None => format!("leakspy-{}-graph.{extension}", args.look.pid).into(),
+    };
+    write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    say(format_args!("Wrote {}", path.display()));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,291 @@
+//! `leakspy hunt`: what leaks in a process, what holds it, and who feeds it.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use bytesize::ByteSize;
+
+use super::record::{Breakpoints, Target, seconds};
+use crate::cli::args::processes;
+use crate::cli::command::{exit_code, start};
+use crate::cli::errors::advice;
+use crate::cli::errors::obstacle::is_not_python;
+use crate::cli::output::write_whole;
+use crate::cli::progress::Line;
+use crate::cli::say;
+use crate::cli::signals::{Signals, TICK};
+use crate::guardian::newcomers::Newcomers;
+use crate::heap::CaptureOptions;
+use crate::hunt::hunter::{Hunter, Options, Phase};
+use crate::hunt::verdict::Verdict;
+use crate::process::{Process, ProcessError};
+use crate::render::hunt as render;
+
+/// The exit status that says that something leaks.
+const LEAKS: u8 = 3;
+/// A child that appears when less than this is left is not hunted any more.
+const SHORTEST: Duration = Duration::from_secs(2);
+
+/// Find out what leaks in a process, what holds it, and which lines feed it.
+///
+/// The process is watched for half a minute. Its heap is looked at four times, in short pauses; what grows
+/// steadily is then watched with the processor's breakpoint registers, so that every insert shows its stack.
+/// What grows so slowly that only the last look shows it is watched for up to a quarter of the time more.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
+       leakspy hunt [OPTIONS] -- <COMMAND>...")]
+pub struct Args {
+    /// Whom to hunt.
+    #[command(flatten)]
+    pub target: Target,
+    /// For how many seconds.
+    #[arg(short, long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub duration: Duration,
+    /// Draw a flamegraph of the stacks that feed the leaks, with the holder as leaf.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print JSON (described in docs/json.md).
+    #[arg(short, long)]
+    pub json: bool,
+    /// Exit with status 3 if something leaks.
+    #[arg(long)]
+    pub fail_on_leak: bool,
+    /// Hunt its child processes too.
+    #[arg(short, long)]
+    pub subprocesses: bool,
+    /// How much memory leakspy may use, such as 2GiB [default: half of what is available].
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<ByteSize>,
+    /// How to get at the breakpoint registers.
+    #[arg(long, value_enum, default_value_t, value_name = "WAY")]
+    pub breakpoints: Breakpoints,
+}
+
+impl Args {
+    fn options(&self, duration: Duration) -> Options {
+        let max_memory = self.max_memory.map(|size| size.as_u64());
+        let capture = CaptureOptions { pausing: true, max_memory };
+        Options { duration, capture, way: self.breakpoints.way() }
+    }
+}
+
+/// Hunts, and prints the verdict.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    match args.target.pid {
+        Some(pid) => {
+            let leaks =
+                Hunt::begin(args, &Process::open(pid)?, true)?.go_on(&signals)?.tell(args)?;
+            Ok(status(args, leaks).unwrap_or(ExitCode::SUCCESS))
+        }
+        None => run_command(args, &signals),
+    }
+}
+
+/// Starts the command and hunts it. Its exit status becomes ours, unless something leaks.
+fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
+    let mut child = start(&args.target.command)?;
+    let pid = child.id() as i32;
+    let leaks = match hunt_child(args, pid, signals) {
+        Ok(leaks) => leaks,
+        Err(error) => {
+            // The program goes on all the same, and its exit status is still what counts.
+            say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
+            false
+        }
+    };
+    let code = exit_code(signals.wait_for(&mut child)?);
+    Ok(status(args, leaks).unwrap_or(code))
+}
+
+fn hunt_child(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<bool> {
+    let process = match Process::open(pid) {
+        Err(ProcessError::Zombie { .. }) => return Err(no_python(pid)),
+        process => process?,
+    };
+    Hunt::begin(args, &process, false)?.go_on(signals)?.tell(args)
+}
+
+fn status(args: &Args, leaks: bool) -> Option<ExitCode> {
+    (args.fail_on_leak && leaks).then(|| ExitCode::from(LEAKS))
+}
+
+fn no_python(pid: i32) -> anyhow::Error {
+    anyhow!("Process {pid} ended before it became a Python that could be hunted.")
+}
+
+/// One process being hunted, or several.
+struct Hunt<'a> {
+    args: &'a Args,
+    pid: i32,
+    began: Instant,
+    newcomers: Newcomers,
+    hunters: Vec<Hunter>,
+}
+
+/// What came of it.
+struct Verdicts {
+    pid: i32,
+    verdicts: Vec<Verdict>,
+}
+
+impl<'a> Hunt<'a> {
+    /// Begins with a process that is a Python, or (if it does not run yet) will be one.
+    fn begin(args: &'a Args, process: &Process, runs: bool) -> anyhow::Result<Hunt<'a>> {
+        let (pid, newcomers) = (process.pid(), Newcomers::beside(process));
+        let mut hunt = Hunt { args, pid, began: Instant::now(), newcomers, hunters: Vec::new() };
+        if runs {
+            match hunt.take_up(pid, args.duration) {
+                Err(error) if args.subprocesses && is_not_python(&error) => {
+                    hunt.newcomers.look_around(pid);
+                    hunt.try_newcomers();
+                    if hunt.hunters.is_empty() {
+                        return Err(error);
+                    }
+                }
+                result => result?,
+            }
+        } else {
+            hunt.newcomers.expect(process);
+        }
+        Ok(hunt)
+    }
+
+    fn take_up(&mut self, pid: i32, duration: Duration) -> anyhow::Result<()> {
+        let (process, python) = processes::attach(pid)?;
+        self.hunters.push(Hunter::start(process, python, self.args.options(duration))?);
+        Ok(())
+    }
+
+    /// Tries whether those that were waited for are Pythons now.
+    fn try_newcomers(&mut self) {
+        let left = match self.hunters.first() {
+            Some(first) => self.args.duration.saturating_sub(first.elapsed()),
+            None => self.args.duration,
+        };
+        if left < SHORTEST.min(self.args.duration) {
+            self.newcomers.clear();
+            return;
+        }
+        let mut newcomers = std::mem::replace(&mut self.newcomers, Newcomers::none());
+        // Those that are no Pythons are no interest of ours.
+        let _ = newcomers.try_all(|process| self.take_up(process.pid(), left));
+        self.newcomers = newcomers;
+    }
+
+    /// Hunts until all is known, or a signal comes.
+    fn go_on(mut self, signals: &Signals) -> anyhow::Result<Verdicts> {
+        let line = Line::begin();
+        loop {
+            if self.args.subprocesses {
+                self.newcomers.look_around_sometimes(self.pid);
+            }
+            self.try_newcomers();
+            let over = self.hunters.iter().all(|hunter| hunter.phase() == Phase::Over);
+            if over && self.newcomers.is_empty() || signals.came() {
+                break;
+            }
+            if self.hunters.is_empty() {
+                std::thread::sleep(TICK);
+            }
+            let tick = TICK / self.hunters.len().max(1) as u32;
+            self.step(tick)?;
+            line.show("Hunting; Ctrl-C to stop and tell what is known.", || self.state());
+        }
+        line.clear();
+        let mut verdicts = Vec::new();
+        for mut hunter in self.hunters {
+            hunter.hurry()?;
+            let pid = hunter.process().pid();
+            if let Some(trouble) = hunter.trouble() {
+                say(format_args!("leakspy: Who feeds them could not be seen: {trouble}."));
+            }
+            match hunter.verdict() {
+                Ok(verdict) => verdicts.push(verdict),
+                Err(error) if pid == self.pid => return Err(error.into()),
+                Err(error) => {
+                    say(format_args!("leakspy: {}", advice::explain(&error.into(), Some(pid))));
+                }
+            }
+        }
+        if verdicts.is_empty() {
+            Err(no_python(self.pid))
+        } else {
+            Ok(Verdicts { pid: self.pid, verdicts })
+        }
+    }
+
+    /// Goes on with each process. What is wrong with a child is said, and it is left out.
+    fn step(&mut self, tick: Duration) -> anyhow::Result<()> {
+        let mut going_on = Vec::new();
+        for mut hunter in self.hunters.drain(..) {
+            let pid = hunter.process().pid();
+            match hunter.step(tick) {
+                Ok(()) => going_on.push(hunter),
+                Err(error) if pid == self.pid => return Err(error.into()),
+                Err(error) => {
+                    say(format_args!("leakspy: {}", advice::explain(&error.into(), Some(pid))));
+                }
+            }
+        }
+        self.hunters = going_on;
+        Ok(())
+    }
+
+    /// How far it is, in a line.
+    fn state(&self) -> String {
+        let elapsed = self.began.elapsed().as_secs_f64();
+        let what = match self.hunters.first().map(Hunter::phase) {
+            None => "waiting for Python".to_owned(),
+            Some(Phase::Comparing(looks)) => format!("comparing the heap, look {looks} of 4"),
+            Some(Phase::Watching(0)) => "nothing suspect so far, comparing the heap".to_owned(),
+            Some(Phase::Watching(count)) => {
+                let first = self.hunters.iter().flat_map(Hunter::suspects).next();
+                let name = first.map_or("", |finding| &*finding.holder.name);
+                format!("watching {count} suspects: {name}")
+            }
+            Some(Phase::WatchingLast(count)) => format!("watching {count} more suspects"),
+            Some(Phase::Over) => "done".to_owned(),
+        };
+        format!("Hunting {elapsed:.0} of {:.0} s: {what}", self.args.duration.as_secs_f64())
+    }
+}
+
+impl Verdicts {
+    /// Prints them, and gives whether something leaks.
+    fn tell(&self, args: &Args) -> anyhow::Result<bool> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let (first, others) = self.verdicts.split_first().context("there is no process")?;
+        if args.json {
+            render::write_json(first, args.subprocesses.then_some(others), &mut out)?;
+        } else {
+            for (number, verdict) in self.verdicts.iter().enumerate() {
+                if number > 0 {
+                    writeln!(out)?;
+                }
+                render::write_text(verdict, &mut out)?;
+            }
+        }
+        out.flush()?;
+        if let Some(path) = &args.output {
+            self.draw(path)?;
+        }
+        Ok(self.verdicts.iter().any(|verdict| !verdict.findings.is_empty()))
+    }
+
+    fn draw(&self, path: &Path) -> anyhow::Result<()> {
+        let Some(first) =
+            self.verdicts.iter().find(|it| it.pid == self.pid).or(self.verdicts.first())
+        else {
+            return Ok(());
+        };
+        let mut bytes = Vec::new();
+        render::write_picture(&self.verdicts, first, &mut bytes)?;
+        write_whole(path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        say(format_args!("Wrote {}", path.display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! One file per subcommand: its arguments, and `run`.
+
+pub mod cycles;
+pub mod diff;
+pub mod dump;
+pub mod graph;
+pub mod guardian;
+pub mod heap;
+pub mod hunt;
+pub mod mem;
+pub mod peak;
+pub mod plot;
+pub mod record;
+pub mod show;
+pub mod timeline;
+pub mod tree;
+pub mod watch;
+pub mod why;

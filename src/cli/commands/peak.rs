@@ -1,0 +1,42 @@
+//! `leakspy peak`: what timelines come to, in words.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::plot::Part;
+use crate::render::labels::printable;
+use crate::render::phrases;
+use crate::timeline::Who;
+
+/// Print the peak of each process in files of `leakspy timeline` or `mprof`, and how it grows.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What is looked at of them.
+    #[command(flatten)]
+    pub part: Part,
+}
+
+/// Prints what the files come to.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let measure = args.part.measure();
+    let mut out = BufWriter::new(io::stdout().lock());
+    for path in &args.files {
+        let timeline = args.part.read(path)?;
+        writeln!(out, "{}: {}", path.display(), measure.name())?;
+        for series in &timeline.series {
+            let words = phrases::series(series, measure);
+            let command = printable(series.command());
+            match series.who {
+                _ if words.is_empty() => {}
+                Who::All => writeln!(out, "  all together: {words}")?,
+                Who::Process(pid, _) => writeln!(out, "  {pid} {command}: {words}")?,
+            }
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}

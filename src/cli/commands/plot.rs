@@ -1,0 +1,134 @@
+//! `leakspy plot`: timelines as a chart.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use crate::cli::output::write_whole;
+use crate::cli::{png, say};
+use crate::render::chart;
+use crate::render::chart::Run;
+use crate::timeline;
+use crate::timeline::Timeline;
+
+/// Draw files of `leakspy timeline`, or of memory_profiler's `mprof`, as a chart.
+///
+/// Of one file every process is a line, and so is their sum; of several files each is a line, all from
+/// the same beginning. Ticks at the bottom are collections of Python's old generation.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The chart to write, SVG, or PNG if it ends in .png and rsvg-convert or Inkscape is installed; `-`
+    /// for standard output [default: beside the first file, ending in .svg].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What is looked at of them.
+    #[command(flatten)]
+    pub part: Part,
+}
+
+/// What is looked at of a file.
+#[derive(Debug, clap::Args)]
+pub struct Part {
+    /// Which figure is looked at.
+    #[arg(long = "of", value_enum, default_value_t, value_name = "FIGURE")]
+    pub measure: Measure,
+    /// Leave out what is before so many seconds after the first sample: a program's start, mostly.
+    #[arg(long, value_name = "SECONDS")]
+    pub from: Option<f64>,
+    /// Leave out what is after so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub to: Option<f64>,
+}
+
+/// The figures that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Measure {
+    /// The resident set.
+    #[default]
+    Rss,
+    /// The proportional set: shared pages are divided by the number of their users.
+    Pss,
+    /// The unique set: what would come back if the process ended.
+    Uss,
+    /// What is swapped out.
+    Swap,
+    /// Anonymous memory.
+    Anonymous,
+    /// Pages of files.
+    File,
+    /// Shared memory.
+    Shared,
+    /// The arenas of Python's own allocator.
+    Arenas,
+}
+
+impl Part {
+    /// The figure.
+    pub fn measure(&self) -> timeline::Measure {
+        match self.measure {
+            Measure::Rss => timeline::Measure::Rss,
+            Measure::Pss => timeline::Measure::Pss,
+            Measure::Uss => timeline::Measure::Uss,
+            Measure::Swap => timeline::Measure::Swap,
+            Measure::Anonymous => timeline::Measure::Anonymous,
+            Measure::File => timeline::Measure::File,
+            Measure::Shared => timeline::Measure::Shared,
+            Measure::Arenas => timeline::Measure::Arenas,
+        }
+    }
+
+    /// Reads that part of a file.
+    pub fn read(&self, path: &Path) -> anyhow::Result<Timeline> {
+        let cannot = || format!("cannot read {}", path.display());
+        let file = File::open(path).with_context(cannot)?;
+        let timeline = timeline::read(BufReader::new(file)).with_context(cannot)?;
+        let timeline = timeline.part(self.from, self.to);
+        let measure = self.measure();
+        if !timeline.series.iter().any(|series| series.points(measure).next().is_some()) {
+            bail!("There is nothing about {} in {}.", measure.name(), path.display());
+        }
+        Ok(timeline)
+    }
+}
+
+/// Draws the files.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let timelines: Vec<Timeline> =
+        args.files.iter().map(|path| args.part.read(path)).collect::<anyhow::Result<_>>()?;
+    let names: Vec<String> =
+        args.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let path = match (&args.output, args.files.first()) {
+        (Some(path), _) => path.clone(),
+        (None, first) => first.map(|path| path.with_extension("svg")).unwrap_or_default(),
+    };
+    let runs: Vec<Run<'_>> =
+        names.iter().zip(&timelines).map(|(name, timeline)| Run { name, timeline }).collect();
+    let svg = chart::svg(&runs, args.part.measure())?;
+    if path == Path::new("-") {
+        let mut out = io::stdout().lock();
+        out.write_all(svg.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    let bytes = match is_png {
+        false => svg.into_bytes(),
+        true => png::of_svg(&svg)?.with_context(|| {
+            let instead = path.with_extension("svg");
+            format!(
+                "A PNG is made by `rsvg-convert` (package librsvg2-bin) or Inkscape, and neither is here. \
+                 leakspy itself draws SVG, which any browser shows: call the file {}.",
+                instead.display()
+            )
+        })?,
+    };
+    write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    say(format_args!("Wrote {}", path.display()));
+    Ok(ExitCode::SUCCESS)
+}

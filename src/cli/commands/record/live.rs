@@ -1,0 +1,166 @@
+//! The view of what lives: one capture, or two with a while between them.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::{Args, nothing_recorded};
+use crate::cli::args::processes;
+use crate::cli::errors::advice;
+use crate::cli::signals::{Signals, TICK};
+use crate::cli::{output, say};
+use crate::heap::{Analysis, RootNames};
+use crate::inspect::live::{Heavy, live};
+use crate::process::Process;
+use crate::profile::tracemalloc::TracedError;
+use crate::profile::{Profile, process_root};
+use crate::python::Python;
+use crate::python::objects::Disclosure;
+use crate::python::tracemalloc::Traces;
+use crate::render::{Heading, Pauses, View};
+
+/// The live objects of a process, and perhaps of its children.
+struct Moment {
+    at: Instant,
+    pid: i32,
+    /// When the process started: [`Process::started`].
+    started: u64,
+    command: String,
+    python: String,
+    profile: Profile,
+    /// What was named by itself.
+    heavy: Heavy,
+    /// How long each process stood still.
+    pauses: Vec<Duration>,
+}
+
+/// Draws the objects of a process; of one that was just started, from when it is a Python.
+pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Result<()> {
+    let pid = process.pid();
+    if args.target.pid.is_none() {
+        wait_for_python(process, signals)?;
+    }
+    let first = look(args, pid, None)?;
+    let Some(duration) = args.duration else {
+        return write(args, first, None);
+    };
+    say(format_args!("Looked once; again in {:.1} s, or on Ctrl-C.", duration.as_secs_f64()));
+    let is_over = || signals.came() || first.at.elapsed() >= duration;
+    while !is_over() && process.is_alive() {
+        thread::sleep(TICK.min(duration.saturating_sub(first.at.elapsed())));
+    }
+    match look(args, pid, Some(&first)) {
+        // Another process may have its PID by now.
+        Ok(second) if second.started == first.started => write(args, second, Some(first)),
+        Err(error) if process.is_alive() => Err(error),
+        _ => {
+            say("It ended before its objects could be looked at again; these are the first.");
+            write(args, first, None)
+        }
+    }
+}
+
+fn wait_for_python(process: &Process, signals: &Signals) -> anyhow::Result<()> {
+    while Python::attach(process).is_err_and(|error| !error.is_lasting()) {
+        if signals.came() || !process.is_alive() {
+            return Err(nothing_recorded(process.pid(), signals));
+        }
+        thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// Looks at all objects now; names as many of them by themselves as an earlier look did.
+fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Result<Moment> {
+    let at = Instant::now();
+    let (first, others) =
+        processes::each(pid, args.subprocesses, |pid| look_at_one(args, pid, earlier))?;
+    if !args.subprocesses {
+        return Ok(first);
+    }
+    let mut all = Moment { at, profile: Profile::new(), pauses: Vec::new(), ..first.headline() };
+    for one in [first].into_iter().chain(others) {
+        all.profile.merge(one.profile.on_root(&process_root(one.pid, &one.command)));
+        all.pauses.extend(one.pauses);
+    }
+    Ok(all)
+}
+
+fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Result<Moment> {
+    let at = Instant::now();
+    let (process, python) = processes::attach(pid)?;
+    let command = process.command()?;
+    let heap = Analysis::of(&process, &python, &args.capture_options())?;
+    let found = heap.graph.inconsistencies().count();
+    // In a pause it is an object that was just being made.
+    if found > 0 && args.nonblocking {
+        say(format_args!(
+            "References or objects that did not fit together in process {pid}: {found}."
+        ));
+    }
+    let names = RootNames::of(&heap, &python);
+    let heavy = earlier.map_or_else(|| Heavy::of(&heap), |first| first.heavy);
+    let traces = if args.born { births(&heap, &python, pid) } else { None };
+    Ok(Moment {
+        at,
+        pid,
+        started: process.started(),
+        command,
+        python: python.version.to_string(),
+        profile: live(&heap, &names, traces.as_ref(), heavy, Disclosure::default()),
+        heavy,
+        pauses: vec![heap.capture.facts.paused],
+    })
+}
+
+/// Where objects were allocated, if tracemalloc was on; if not, that is said.
+fn births(heap: &Analysis<'_>, python: &Python, pid: i32) -> Option<Traces> {
+    let error = match python.traces(&heap.capture) {
+        Ok(Some(traces)) => return Some(traces),
+        Ok(None) => TracedError::Off { pid }.into(),
+        Err(error) => anyhow::Error::from(error),
+    };
+    say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
+    None
+}
+
+impl Moment {
+    /// Of which process it is, without what was found.
+    fn headline(&self) -> Moment {
+        Moment {
+            at: self.at,
+            pid: self.pid,
+            started: self.started,
+            heavy: self.heavy,
+            command: self.command.clone(),
+            python: self.python.clone(),
+            profile: Profile::new(),
+            pauses: Vec::new(),
+        }
+    }
+}
+
+fn write(args: &Args, moment: Moment, earlier: Option<Moment>) -> anyhow::Result<()> {
+    let mut pauses = moment.pauses;
+    let duration = earlier.as_ref().map(|first| moment.at.duration_since(first.at));
+    pauses.extend(earlier.iter().flat_map(|first| &first.pauses));
+    let total: Duration = pauses.iter().sum();
+    let count = u32::try_from(pauses.len()).context("there are too many processes")?;
+    let heading = Heading {
+        pid: moment.pid,
+        command: moment.command,
+        python: moment.python,
+        view: View::Live,
+        duration: duration.unwrap_or_default(),
+        samples: pauses.len() as u64,
+        pauses: Pauses {
+            mean: total.checked_div(count).unwrap_or_default(),
+            max: pauses.iter().max().copied().unwrap_or_default(),
+            total,
+        },
+        error: None,
+        earlier: earlier.map(|first| first.profile),
+    };
+    output::write_all(&moment.profile, &heading, args)
+}

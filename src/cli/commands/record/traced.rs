@@ -1,0 +1,61 @@
+//! `--view traced`: the tables of tracemalloc, read in one capture. Exact.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Args;
+use crate::cli::errors::advice;
+use crate::cli::errors::obstacle::is_not_python;
+use crate::cli::signals::{Signals, TICK};
+use crate::cli::{output, say};
+use crate::process::Process;
+use crate::process::descendants::descendants;
+use crate::profile::tracemalloc::{Traced, TracedError};
+
+/// Waits as long as asked for, and records what there is then.
+pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Result<()> {
+    if let Some(duration) = args.duration {
+        wait(duration, process, signals);
+    }
+    let traced = if args.subprocesses { family(process)? } else { Traced::of(process, false)? };
+    output::write_traced(&traced, args)
+}
+
+/// Waits until the time is over, a signal comes or the target ends.
+fn wait(duration: Duration, process: &Process, signals: &Signals) {
+    say(format_args!("Waiting {:.1} s; Ctrl-C to look now.", duration.as_secs_f64()));
+    let begun = Instant::now();
+    loop {
+        let left = duration.saturating_sub(begun.elapsed());
+        if left.is_zero() || signals.came() || !process.is_alive() {
+            return;
+        }
+        thread::sleep(left.min(TICK));
+    }
+}
+
+/// The process and its descendants, as far as they are Pythons with tracemalloc on. The others are named;
+/// if there are only others, the error is that of the first.
+fn family(first: &Process) -> anyhow::Result<Traced> {
+    let mut all: Option<Traced> = None;
+    let mut refusals: Vec<(i32, anyhow::Error)> = Vec::new();
+    let mut take = |pid, traced: Result<Traced, TracedError>| match (traced, &mut all) {
+        (Ok(traced), Some(all)) => all.merge(traced),
+        (Ok(traced), None) => all = Some(traced),
+        (Err(error), _) => refusals.push((pid, error.into())),
+    };
+    take(first.pid(), Traced::of(first, true));
+    for pid in descendants(first.pid()) {
+        let traced = Process::open(pid).map_err(TracedError::from);
+        take(pid, traced.and_then(|process| Traced::of(&process, true)));
+    }
+    let Some(all) = all else {
+        // A shell that starts the Pythons is not what is to be complained of.
+        let pythons = refusals.iter().position(|(_, error)| !is_not_python(error));
+        return Err(refusals.swap_remove(pythons.unwrap_or_default()).1);
+    };
+    for (pid, error) in refusals.iter().filter(|(_, error)| !is_not_python(error)) {
+        say(format_args!("leakspy: {}", advice::explain(error, Some(*pid))));
+    }
+    Ok(all)
+}

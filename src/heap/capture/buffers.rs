@@ -1,0 +1,183 @@
+//! Large blocks of memory that hold no objects, which a capture need not copy: the data of numpy arrays,
+//! of long strings and byte strings.
+//!
+//! The C library's malloc (glibc) gives each large block a mapping of its own, which begins with the
+//! block's header: `prev_size` (0), then the size with the bit `IS_MMAPPED`. The kernel makes one mapping
+//! of neighbours, so blocks are found by their headers, in what is not one of pymalloc's arenas. Whether
+//! a block holds objects shows in samples of its words: in a list's items or a dict's entries many are
+//! addresses of memory that holds objects; in numbers or text none is.
+//!
+//! The first page of a block is always copied: an object may begin there and have its data behind it.
+
+use std::ops::Range;
+
+use super::regions::{Region, without};
+use crate::memory::{Memory, ReadError, u64_at};
+use crate::process::pagemap::PAGE;
+use crate::process::{PageMap, Piece, Process};
+use crate::python::pymalloc::Arena;
+
+/// Bytes of a block's header.
+const HEADER: usize = 16;
+/// The bit of a block's size that says that it has a mapping of its own.
+const IS_MMAPPED: u64 = 2;
+/// The low bits of a size, which are flags.
+const FLAGS: u64 = 7;
+/// Smaller blocks are copied without asking, in bytes.
+const LEAST: u64 = 1 << 20;
+/// A block is looked at once every so many bytes, but no fewer and no more times than these.
+const SAMPLE_DISTANCE: u64 = 1 << 20;
+const FEWEST_SAMPLES: u64 = 16;
+const MOST_SAMPLES: u64 = 1024;
+/// Headers that are read at once.
+const BATCH: usize = 256;
+/// Bytes that are looked at again in the pause.
+const LOOK: usize = 64;
+
+/// A large block without objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buffer {
+    block: Range<u64>,
+}
+
+impl Buffer {
+    /// What of it need not be copied.
+    pub fn skipped(&self) -> Range<u64> {
+        self.block.start + PAGE..self.block.end
+    }
+}
+
+/// Finds the large blocks without objects in these regions, in order of address.
+pub fn find_buffers(
+    process: &Process,
+    pages: &PageMap,
+    regions: &[Region],
+    arenas: &[Arena],
+) -> Result<Vec<Buffer>, ReadError> {
+    let arenas: Vec<Range<u64>> = arenas.iter().map(|arena| arena.start..arena.end).collect();
+    let candidates = regions.iter().filter(|region| region.anonymous && !region.brk).cloned();
+    let mut buffers = Vec::new();
+    let mut runs = Vec::new();
+    for gap in without(candidates.collect(), &arenas) {
+        if gap.length() < LEAST {
+            continue;
+        }
+        runs.clear();
+        if pages.occupied(gap.range.clone(), &mut runs).is_err() {
+            // It is gone by now.
+            continue;
+        }
+        let mut next = gap.range.start;
+        for run in &runs {
+            let mut at = run.start.max(next);
+            while at < run.end {
+                match next_block(process, at..run.end, gap.range.end)? {
+                    Some(block) => {
+                        at = block.end;
+                        if block.end - block.start >= LEAST
+                            && !holds_objects(process, regions, &block)
+                        {
+                            buffers.push(Buffer { block });
+                        }
+                    }
+                    None => at = run.end,
+                }
+            }
+            next = next.max(at);
+        }
+    }
+    Ok(buffers)
+}
+
+/// Keeps the buffers that are still what they were: to be asked in the pause. Their header is the same,
+/// and a look at one place finds no address.
+pub fn still_buffers(process: &Process, regions: &[Region], buffers: &mut Vec<Buffer>) {
+    let mut bytes = vec![0; buffers.len() * (HEADER + LOOK)];
+    let mut pieces = Vec::with_capacity(2 * buffers.len());
+    for (buffer, bytes) in buffers.iter().zip(bytes.chunks_exact_mut(HEADER + LOOK)) {
+        let (header, look) = bytes.split_at_mut(HEADER);
+        let middle = buffer.block.start.midpoint(buffer.block.end) / PAGE * PAGE;
+        pieces.push(Piece { address: buffer.block.start, buffer: header });
+        pieces.push(Piece { address: middle, buffer: look });
+    }
+    if process.read_pieces(&mut pieces).is_err() {
+        buffers.clear();
+    }
+    let mut found = bytes.chunks_exact(HEADER + LOOK);
+    buffers.retain(|buffer| {
+        let (header, look) =
+            found.next().unwrap_or_default().split_at_checked(HEADER).unwrap_or_default();
+        block_size(header) == Some(buffer.block.end - buffer.block.start)
+            && region_of(regions, buffer.block.start)
+                .is_some_and(|region| buffer.block.end <= region.range.end)
+            && !has_address(regions, look)
+    });
+}
+
+/// The first block that begins at one of these pages and ends at `most` or before.
+fn next_block(
+    process: &Process,
+    pages: Range<u64>,
+    most: u64,
+) -> Result<Option<Range<u64>>, ReadError> {
+    let mut headers = [0; BATCH * HEADER];
+    let mut batch = pages.start;
+    // One by one first: behind a block there is often another.
+    let mut count = 1;
+    while batch < pages.end {
+        let count_here = count.min(((pages.end - batch) / PAGE) as usize).max(1);
+        let headers = headers.get_mut(..count_here * HEADER).unwrap_or_default();
+        headers.fill(0);
+        let addresses = (0..).map(|index| batch + index * PAGE);
+        let mut pieces: Vec<Piece> = addresses
+            .zip(headers.chunks_exact_mut(HEADER))
+            .map(|(address, buffer)| Piece { address, buffer })
+            .collect();
+        process.read_pieces(&mut pieces)?;
+        for (index, header) in headers.chunks_exact(HEADER).enumerate() {
+            let start = batch + index as u64 * PAGE;
+            let end = block_size(header).and_then(|size| start.checked_add(size));
+            if let Some(end) = end.filter(|&end| end <= most) {
+                return Ok(Some(start..end));
+            }
+        }
+        batch += count_here as u64 * PAGE;
+        count = BATCH;
+    }
+    Ok(None)
+}
+
+/// The size that a header tells, if it is that of a block with a mapping of its own.
+fn block_size(header: &[u8]) -> Option<u64> {
+    let before = u64_at(header, 0)?;
+    let size = u64_at(header, 8)?;
+    let plausible = before == 0 && size & FLAGS == IS_MMAPPED && size > PAGE;
+    let size = size & !FLAGS;
+    // From glibc 2.43 on the size is that of the mapping without the header.
+    let whole = size.checked_next_multiple_of(PAGE)?;
+    (plausible && [0, HEADER as u64].contains(&(whole - size))).then_some(whole)
+}
+
+/// Whether a sample of the block, behind its first page, has an address of memory that holds objects. A
+/// block that cannot be read now may hold some.
+fn holds_objects(process: &Process, regions: &[Region], block: &Range<u64>) -> bool {
+    let pages = (block.end - block.start) / PAGE - 1;
+    let samples = ((pages * PAGE) / SAMPLE_DISTANCE).clamp(FEWEST_SAMPLES, MOST_SAMPLES).min(pages);
+    let mut page = [0; PAGE as usize];
+    (0..samples).any(|sample| {
+        let address = block.start + PAGE * (1 + sample * pages / samples);
+        process.read(address, &mut page).is_err() || has_address(regions, &page)
+    })
+}
+
+fn has_address(regions: &[Region], bytes: &[u8]) -> bool {
+    let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+    words.filter(|word| *word != 0 && word % 8 == 0).any(|word| region_of(regions, word).is_some())
+}
+
+/// The region that contains this address.
+fn region_of(regions: &[Region], address: u64) -> Option<&Region> {
+    let after = regions.partition_point(|region| region.range.start <= address);
+    let region = regions.get(after.checked_sub(1)?)?;
+    region.range.contains(&address).then_some(region)
+}

@@ -1,0 +1,284 @@
+//! A capture: the memory of a process as it was in one pause.
+//!
+//! What was copied lies in one buffer, each stretch of it a [`Segment`]. The place of a byte in the
+//! buffer names it more shortly than its address does: a *slot* is the number of an eight-byte word of
+//! the buffer and fits 32 bits for captures up to 32 GB. Pages that were never touched in the target are
+//! not touched in the buffer either, and read as zeros in both.
+
+use std::ops::Range;
+
+use memmap2::MmapMut;
+use rustc_hash::FxHashMap;
+
+use crate::memory::{Memory, ReadError};
+use crate::process::Process;
+
+/// Addresses are looked up by this many low bits less: one entry a megabyte.
+const GRANULE_BITS: u32 = 20;
+/// Bytes of a slot.
+pub const SLOT: u64 = 8;
+
+/// A stretch of captured memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Segment {
+    /// Its addresses in the target.
+    pub range: Range<u64>,
+    /// Where it begins in the buffer; a multiple of the page size.
+    pub offset: usize,
+}
+
+/// The segments of a capture, and the way to them.
+#[derive(Debug, Default)]
+pub struct Segments {
+    by_address: Vec<Segment>,
+    /// The largest, which is tried first: most of a heap is in one.
+    largest: Segment,
+    /// The first segment that has a part in each granule.
+    granules: FxHashMap<u64, u32>,
+    /// Numbers of the segments, by their place in the buffer.
+    by_offset: Vec<u32>,
+}
+
+impl Segments {
+    /// Puts segments in order, which must not overlap, and makes one of neighbours.
+    pub fn new(mut segments: Vec<Segment>) -> Segments {
+        segments.sort_unstable_by_key(|segment| segment.range.start);
+        segments.dedup_by(|next, last| {
+            let length = (last.range.end - last.range.start) as usize;
+            let continues =
+                last.range.end == next.range.start && last.offset + length == next.offset;
+            if continues {
+                last.range.end = next.range.end;
+            }
+            continues
+        });
+        let mut granules = FxHashMap::default();
+        for (index, segment) in segments.iter().enumerate() {
+            let first = segment.range.start >> GRANULE_BITS;
+            let last = segment.range.end.saturating_sub(1) >> GRANULE_BITS;
+            for granule in first..=last {
+                granules.entry(granule).or_insert(index as u32);
+            }
+        }
+        let mut by_offset: Vec<u32> = (0..segments.len() as u32).collect();
+        by_offset.sort_unstable_by_key(|&index| segments[index as usize].offset);
+        let largest = segments.iter().max_by_key(|segment| segment.range.end - segment.range.start);
+        let largest = largest.cloned().unwrap_or_default();
+        Segments { by_address: segments, largest, granules, by_offset }
+    }
+
+    /// The segments, by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Segment> {
+        self.by_address.iter()
+    }
+
+    /// Where the last segment ends in the buffer.
+    pub fn end(&self) -> usize {
+        let ends = self
+            .by_address
+            .iter()
+            .map(|segment| segment.offset + (segment.range.end - segment.range.start) as usize);
+        ends.max().unwrap_or_default()
+    }
+
+    /// The segment that contains `address`.
+    #[inline]
+    pub fn find(&self, address: u64) -> Option<&Segment> {
+        if self.largest.range.contains(&address) {
+            return Some(&self.largest);
+        }
+        let first = *self.granules.get(&(address >> GRANULE_BITS))?;
+        let candidates = self.by_address.get(first as usize..)?;
+        // In one granule there are few.
+        let found = candidates.iter().find(|segment| address < segment.range.end)?;
+        found.range.contains(&address).then_some(found)
+    }
+
+    /// The slot at `address`, which must be a multiple of eight.
+    #[inline]
+    pub fn slot(&self, address: u64) -> Option<u32> {
+        if !address.is_multiple_of(SLOT) {
+            return None;
+        }
+        let segment = self.find(address)?;
+        let place = segment.offset as u64 + (address - segment.range.start);
+        u32::try_from(place / SLOT).ok()
+    }
+
+    /// The slots of what there is of these addresses.
+    pub fn slots_in(&self, addresses: Range<u64>) -> impl Iterator<Item = Range<u32>> {
+        let first = self.by_address.partition_point(|part| part.range.end <= addresses.start);
+        let parts = self.by_address.iter().skip(first);
+        let parts = parts.take_while(move |part| part.range.start < addresses.end);
+        parts.map(move |part| {
+            let slot = |address: u64| {
+                let inside = address.clamp(part.range.start, part.range.end) - part.range.start;
+                u32::try_from((part.offset as u64 + inside) / SLOT).unwrap_or(u32::MAX)
+            };
+            slot(addresses.start)..slot(addresses.end)
+        })
+    }
+
+    /// The address of a slot.
+    pub fn address(&self, slot: u32) -> Option<u64> {
+        self.segment_of(slot)?.address_of(slot)
+    }
+
+    /// The last segment that does not begin behind this slot.
+    fn segment_of(&self, slot: u32) -> Option<&Segment> {
+        let place = u64::from(slot) * SLOT;
+        let after = self.by_offset.partition_point(|&index| {
+            self.by_address.get(index as usize).is_some_and(|s| s.offset as u64 <= place)
+        });
+        let index = *self.by_offset.get(after.checked_sub(1)?)?;
+        self.by_address.get(index as usize)
+    }
+}
+
+impl Segment {
+    /// The address of a slot of this segment.
+    fn address_of(&self, slot: u32) -> Option<u64> {
+        let inside = (u64::from(slot) * SLOT).checked_sub(self.offset as u64)?;
+        let address = self.range.start.checked_add(inside)?;
+        self.range.contains(&address).then_some(address)
+    }
+}
+
+/// The memory of a process as it was in one pause.
+///
+/// Only what can hold objects was copied. What the process cannot change, such as the names of types in
+/// its program files, is read from the process itself when it is asked for.
+#[derive(Debug)]
+pub struct Capture<'a> {
+    pub(crate) segments: Segments,
+    pub(crate) buffer: MmapMut,
+    /// Mappings that cannot be written, by address.
+    pub(crate) constant: Vec<Range<u64>>,
+    /// Memory that comes with the program's files, by address.
+    pub(crate) program: Vec<Range<u64>>,
+    pub(crate) process: &'a Process,
+    /// How it was made.
+    pub facts: crate::heap::CaptureFacts,
+}
+
+impl Capture<'_> {
+    /// The stretches of memory that it has.
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// The number of slots: they end with the last segment.
+    pub fn slots(&self) -> usize {
+        self.segments.end() / SLOT as usize
+    }
+
+    /// The bytes that it has, those of untouched pages included.
+    pub fn extent(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
+    }
+
+    /// The slots of memory that comes with the program's files.
+    pub fn slots_of_program(&self) -> impl Iterator<Item = Range<u32>> {
+        self.program.iter().flat_map(|program| self.segments.slots_in(program.clone()))
+    }
+
+    /// The mapping that contains this address and cannot be written.
+    fn constant_at(&self, address: u64) -> Option<&Range<u64>> {
+        let after = self.constant.partition_point(|range| range.start <= address);
+        let range = self.constant.get(after.checked_sub(1)?)?;
+        range.contains(&address).then_some(range)
+    }
+}
+
+impl Memory for Capture<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let length = buffer.len();
+        if let Some(bytes) = self.lend(address, length) {
+            buffer.copy_from_slice(bytes);
+            return Ok(());
+        }
+        // Perhaps it lies in several stretches, one behind the other, some of which were not copied.
+        let mut rest = buffer;
+        let mut next = address;
+        while !rest.is_empty() {
+            let unmapped = ReadError::Unmapped { address, length };
+            let captured = self.segments.find(next).map(|segment| &segment.range);
+            let range = captured.or_else(|| self.constant_at(next)).ok_or(unmapped)?;
+            let here = (range.end - next).min(rest.len() as u64) as usize;
+            let (piece, others) = rest.split_at_mut(here);
+            match captured {
+                Some(_) => piece.copy_from_slice(self.lend(next, here).ok_or(unmapped)?),
+                None => self.process.read(next, piece)?,
+            }
+            rest = others;
+            next = next.wrapping_add(here as u64);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn lend(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let segment = self.segments.find(address)?;
+        let available = segment.range.end - address;
+        if length as u64 > available {
+            return None;
+        }
+        let start = segment.offset + (address - segment.range.start) as usize;
+        self.buffer.get(start..start.checked_add(length)?)
+    }
+
+    #[inline]
+    fn prefetch(&self, address: u64, length: usize) {
+        if let Some([first, .., last]) = self.lend(address, length) {
+            fetch(first);
+            fetch(last);
+        }
+    }
+}
+
+/// Has the processor fetch what is there into its caches, without waiting for it.
+#[inline]
+pub(crate) fn fetch<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: nothing is read or written, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segments() -> Segments {
+        let segment = |range, offset| Segment { range, offset };
+        Segments::new(vec![
+            segment(0x7000_0000_0000..0x7000_0030_0000, 0x4000),
+            segment(0x5000..0x6000, 0x1000),
+            segment(0x6000..0x8000, 0x2000),
+            segment(0x9000..0xa000, 0),
+        ])
+    }
+
+    #[test]
+    fn neighbours_in_both_are_one() {
+        let ranges: Vec<_> = segments().iter().map(|segment| segment.range.clone()).collect();
+        assert_eq!(ranges, [0x5000..0x8000, 0x9000..0xa000, 0x7000_0000_0000..0x7000_0030_0000]);
+    }
+
+    #[test]
+    fn slots_and_addresses_lead_to_each_other() {
+        let segments = segments();
+        for address in [0x5000, 0x7ff8, 0x9000, 0x7000_0000_0000, 0x7000_002f_fff8] {
+            let slot = segments.slot(address).expect("it was captured");
+            assert_eq!(segments.address(slot), Some(address));
+        }
+        for address in [0, 0x4ff8, 0x5004, 0x8000, 0xa000, 0x7000_0030_0000, u64::MAX] {
+            assert_eq!(segments.slot(address), None, "{address:#x}");
+        }
+        assert_eq!(segments.address(u32::MAX), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! Which groups there are on the way down to a node, known for millions of nodes at the price of a number
+//! each: nodes have few different sets of groups above them, and a set is one that there was already with
+//! one more group.
+
+use rustc_hash::FxHashMap;
+
+/// The number of the empty set.
+pub(crate) const EMPTY: u32 = 0;
+
+/// Sets of groups, by number.
+#[derive(Debug)]
+pub(crate) struct GroupSets {
+    /// Each set as another with one more group; the first, which is empty, of itself.
+    sets: Vec<(u32, usize)>,
+    /// What was asked: a set and a group, and the set with the group.
+    asked: FxHashMap<(u32, usize), u32>,
+}
+
+impl GroupSets {
+    /// Only the empty set.
+    pub fn new() -> GroupSets {
+        GroupSets { sets: vec![(EMPTY, usize::MAX)], asked: FxHashMap::default() }
+    }
+
+    /// A set with a group: the set itself, if that is in it.
+    #[inline]
+    pub fn with(&mut self, set: u32, group: usize) -> u32 {
+        match self.asked.get(&(set, group)) {
+            Some(known) => *known,
+            None => self.find(set, group),
+        }
+    }
+
+    fn find(&mut self, set: u32, group: usize) -> u32 {
+        let mut rest = set;
+        let found = loop {
+            match self.sets.get(rest as usize) {
+                Some((_, own)) if *own == group => break set,
+                Some((smaller, _)) if rest != EMPTY => rest = *smaller,
+                _ => {
+                    self.sets.push((set, group));
+                    break self.sets.len() as u32 - 1;
+                }
+            }
+        };
+        self.asked.insert((set, group), found);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_what_it_was_made_with() {
+        let mut sets = GroupSets::new();
+        let one = sets.with(EMPTY, 7);
+        let two = sets.with(one, 3);
+        assert!(EMPTY != one && one != two);
+        assert_eq!([sets.with(two, 7), sets.with(two, 3), sets.with(one, 7)], [two, two, one]);
+        assert_eq!(sets.with(EMPTY, 7), one);
+        assert_ne!(sets.with(EMPTY, 3), one);
+    }
+}

@@ -1,0 +1,292 @@
+//! Objects in groups: by type, by module of the type, by size, by generation of the collector.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::thread;
+
+use rustc_hash::FxHashMap;
+
+use super::group_sets::{EMPTY, GroupSets};
+use crate::heap::analysis::Analysis;
+use crate::heap::graph::object_graph::Graph;
+use crate::heap::graph::search::Flow;
+use crate::heap::support::huge_vec::filled;
+use crate::heap::trace::type_counts::Tally;
+use crate::python::gc::Generation;
+
+/// What makes a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grouping {
+    /// The type's name.
+    #[default]
+    Type,
+    /// The module of the type.
+    Module,
+    /// All bytes that go with an object, in classes of which each is twice as wide as the one before.
+    Size,
+    /// The collector's list that an object is in, if it is in one.
+    Generation,
+}
+
+/// A group of objects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Group {
+    /// What they have in common.
+    pub name: String,
+    /// How many there are.
+    pub count: u64,
+    /// How many of them the collector tracks; `None` where that was not asked.
+    pub tracked: Option<u64>,
+    /// The sum of their own sizes with what stands before them, as `sys.getsizeof` says, in bytes.
+    pub shallow: u64,
+    /// The bytes that they own elsewhere.
+    pub external: u64,
+    /// What would go at least if they went: what each of them retains, nothing counted twice, in bytes.
+    /// `None` where no graph was made.
+    pub retained: Option<u64>,
+}
+
+impl Group {
+    /// Their own bytes, and those that they own elsewhere.
+    pub fn bytes(&self) -> u64 {
+        self.shallow.saturating_add(self.external)
+    }
+}
+
+/// Classes of sizes: the first has up to 16 bytes.
+const SMALLEST_CLASS: u32 = 4;
+const SIZE_CLASSES: u32 = u64::BITS - SMALLEST_CLASS + 1;
+/// The group of objects that are in none of the collector's lists.
+const UNTRACKED: u32 = Generation::ALL.len() as u32;
+const UNREADABLE: &str = "(unreadable)";
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Generation::Young => "young",
+            Generation::Middle => "middle",
+            Generation::Old => "old",
+            Generation::Permanent => "frozen",
+        })
+    }
+}
+
+/// Which group each object is in.
+struct Membership<'a> {
+    graph: &'a Graph,
+    names: Vec<String>,
+    of: Of,
+}
+
+/// What decides.
+enum Of {
+    /// The number of the type; the last group has what could not be read.
+    Kind(Vec<u32>),
+    /// The size.
+    Size,
+    /// The list, by container.
+    List(Vec<u8>),
+}
+
+impl<'a> Membership<'a> {
+    fn new(graph: &'a Graph, by: Grouping) -> Membership<'a> {
+        match by {
+            Grouping::Type => Membership::by_kind(graph, |kind| &kind.name),
+            Grouping::Module => Membership::by_kind(graph, |kind| &kind.module),
+            Grouping::Size => {
+                let names = (0..SIZE_CLASSES).map(size_class_name).collect();
+                Membership { graph, names, of: Of::Size }
+            }
+            Grouping::Generation => {
+                let mut lists = vec![UNTRACKED as u8; graph.objects().len()];
+                for (list, nodes) in (0..).zip(graph.tracked()) {
+                    for node in nodes {
+                        if let Some(place) = lists.get_mut((node - graph.objects().start) as usize)
+                        {
+                            *place = list;
+                        }
+                    }
+                }
+                let names = Generation::ALL.iter().map(Generation::to_string);
+                let names = names.chain(["not tracked".to_owned()]).collect();
+                Membership { graph, names, of: Of::List(lists) }
+            }
+        }
+    }
+
+    fn by_kind(
+        graph: &'a Graph,
+        name: fn(&crate::python::objects::Kind) -> &String,
+    ) -> Membership<'a> {
+        let mut names = Vec::new();
+        let mut numbers = FxHashMap::default();
+        let mut of = Vec::with_capacity(graph.kinds().len() + 1);
+        let unreadable = UNREADABLE.to_owned();
+        for name in graph.kinds().iter().map(name).chain([&unreadable]) {
+            of.push(*numbers.entry(name).or_insert_with(|| {
+                names.push(name.clone());
+                names.len() as u32 - 1
+            }));
+        }
+        Membership { graph, names, of: Of::Kind(of) }
+    }
+
+    /// The group of an object.
+    fn of(&self, node: u32) -> usize {
+        let group = match &self.of {
+            Of::Kind(groups) => {
+                let last = groups.len().saturating_sub(1);
+                let kind = self.graph.kind_id(node).map_or(last, |id| id.0 as usize);
+                groups.get(kind).copied().unwrap_or_default()
+            }
+            Of::Size => size_class(self.graph.size(node)),
+            Of::List(lists) => {
+                let index = (node - self.graph.objects().start) as usize;
+                lists.get(index).map_or(UNTRACKED, |&list| list.into())
+            }
+        };
+        group as usize
+    }
+
+    /// Whether an object can be in the same group as one that dominates it. A leaf such as a string
+    /// cannot, if groups are types.
+    fn can_nest(&self, node: u32) -> bool {
+        !matches!(self.of, Of::Kind(_)) || self.graph.kind(node).is_none_or(|kind| !kind.is_leaf())
+    }
+}
+
+fn size_class(size: u64) -> u32 {
+    (u64::BITS - size.saturating_sub(1).leading_zeros()).saturating_sub(SMALLEST_CLASS)
+}
+
+fn size_class_name(class: u32) -> String {
+    match class {
+        0 => format!("up to {} bytes", 1 << SMALLEST_CLASS),
+        _ => {
+            let top = 1_u128 << (class + SMALLEST_CLASS);
+            format!("{} to {top} bytes", top / 2 + 1)
+        }
+    }
+}
+
+/// The groups of a heap that have members: by bytes, the largest first; sizes and generations in their
+/// own order.
+pub fn groups(heap: &Analysis<'_>, by: Grouping) -> Vec<Group> {
+    let graph = &heap.graph;
+    let membership = Membership::new(graph, by);
+    let (mut groups, retained) = thread::scope(|scope| {
+        let retained = scope.spawn(|| retained(heap, &membership));
+        let groups = members(graph, &membership);
+        (groups, retained.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    for (group, retained) in groups.iter_mut().zip(retained) {
+        group.retained = Some(retained);
+    }
+    groups.retain(|group| group.count > 0);
+    if matches!(by, Grouping::Type | Grouping::Module) {
+        groups.sort_by(|a, b| b.bytes().cmp(&a.bytes()).then_with(|| a.name.cmp(&b.name)));
+    }
+    groups
+}
+
+/// The same of objects that were only counted: by type or by module, without what they retain.
+pub fn counted(tally: &Tally, by: Grouping) -> Vec<Group> {
+    let mut groups: FxHashMap<&str, Group> = FxHashMap::default();
+    for (kind, count) in tally.by_type().filter(|(_, count)| count.objects > 0) {
+        let name = if by == Grouping::Module { &kind.module } else { &kind.name };
+        let group = groups.entry(name).or_default();
+        group.name.clone_from(name);
+        group.count += count.objects;
+        group.shallow = group.shallow.saturating_add(count.shallow);
+        group.external = group.external.saturating_add(count.external);
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by(|a, b| b.bytes().cmp(&a.bytes()).then_with(|| a.name.cmp(&b.name)));
+    groups
+}
+
+/// The members of each group, counted.
+fn members(graph: &Graph, membership: &Membership<'_>) -> Vec<Group> {
+    let mut groups: Vec<Group> = membership
+        .names
+        .iter()
+        .map(|name| Group { name: name.clone(), tracked: Some(0), ..Group::default() })
+        .collect();
+    for node in graph.objects() {
+        if let Some(group) = groups.get_mut(membership.of(node)) {
+            group.count += 1;
+            let (size, external) = (graph.size(node), graph.external(node));
+            group.shallow = group.shallow.saturating_add(size.saturating_sub(external));
+            group.external = group.external.saturating_add(external);
+        }
+    }
+    for &node in graph.tracked().iter().flatten() {
+        if let Some(group) = groups.get_mut(membership.of(node)) {
+            *group.tracked.get_or_insert_default() += 1;
+        }
+    }
+    groups
+}
+
+/// What each group retains: the sum over those of its objects that none of the others dominates.
+fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
+    let Analysis { graph, dominators, .. } = heap;
+    let (first, first_leaf) = (graph.objects().start, graph.first_leaf());
+    let mut sums = vec![0_u64; membership.names.len()];
+    let mut add = |group: usize, node: u32| {
+        if let Some(sum) = sums.get_mut(group) {
+            *sum = sum.saturating_add(heap.amount(node).bytes);
+        }
+    };
+    let mut sets = GroupSets::new();
+    // The groups from the root down to each node that is no leaf.
+    let mut above = filled(EMPTY, first_leaf as usize);
+    let set_of = |above: &[u32], node: u32| above.get(node as usize).copied().unwrap_or(EMPTY);
+    for &node in dominators.order() {
+        let Some(dominator) = dominators.immediate(node) else { continue };
+        let mut set = set_of(&above, dominator);
+        if node >= first {
+            let group = membership.of(node);
+            let with = sets.with(set, group);
+            if with != set {
+                add(group, node);
+            }
+            set = with;
+        }
+        if let Some(place) = above.get_mut(node as usize) {
+            *place = set;
+        }
+    }
+    for node in first_leaf..graph.end() {
+        let group = membership.of(node);
+        let is_nested = membership.can_nest(node)
+            && dominators.immediate(node).is_some_and(|dominator| {
+                let set = set_of(&above, dominator);
+                sets.with(set, group) == set
+            });
+        if !is_nested {
+            add(group, node);
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_size_has_the_class_that_names_it() {
+        for (size, class) in [
+            (0, "up to 16 bytes"),
+            (16, "up to 16 bytes"),
+            (17, "17 to 32 bytes"),
+            (32, "17 to 32 bytes"),
+            (33, "33 to 64 bytes"),
+            (1 << 20, "524289 to 1048576 bytes"),
+        ] {
+            assert_eq!(size_class_name(size_class(size)), class);
+        }
+        assert!(size_class(1 << 63) < SIZE_CLASSES);
+    }
+}

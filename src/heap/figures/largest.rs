@@ -1,0 +1,74 @@
+//! The objects that retain the most, each with a path that holds it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize};
+
+use super::root_names::RootNames;
+use crate::heap::analysis::Analysis;
+use crate::heap::graph::shortest_paths::{Lineage, ShortestPaths};
+use crate::heap::trace::roots::RootKind;
+use crate::python::objects::Disclosure;
+
+/// An object that retains much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargeObject {
+    /// Its address.
+    pub address: u64,
+    /// The name of its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its own size with what stands before it, as `sys.getsizeof` says, in bytes.
+    pub shallow: u64,
+    /// The bytes that it owns elsewhere.
+    pub external: u64,
+    /// What it retains, in bytes.
+    pub retained: u64,
+    /// How many objects it retains, itself included.
+    pub objects: u32,
+    /// A shortest path to it from a root.
+    #[serde(flatten)]
+    pub lineage: Lineage,
+}
+
+/// So many of the objects that retain the most, the largest first. Modules and their dicts, which
+/// retain whatever is global, are not among them. Of keys as much is told as the `disclosure` says.
+pub fn largest(
+    heap: &Analysis<'_>,
+    names: &RootNames,
+    count: usize,
+    disclosure: Disclosure,
+) -> Vec<LargeObject> {
+    let graph = &heap.graph;
+    let mut best = BinaryHeap::new();
+    let modules: FxHashSet<u32> = graph
+        .roots()
+        .iter()
+        .filter(|root| matches!(root.kind, RootKind::Module { .. }))
+        .flat_map(|root| &root.objects)
+        .filter_map(|&object| graph.node(&heap.capture, object))
+        .collect();
+    for node in graph.objects().filter(|node| !modules.contains(node)) {
+        let bytes = heap.amount(node).bytes;
+        let is_among = |worst: &Reverse<(u64, Reverse<u32>)>| bytes > worst.0.0;
+        if best.len() < count || best.peek().is_some_and(is_among) {
+            best.push(Reverse((bytes, Reverse(node))));
+            if best.len() > count {
+                best.pop();
+            }
+        }
+    }
+    let paths = ShortestPaths::of(graph);
+    let describe = |Reverse((retained, Reverse(node)))| LargeObject {
+        address: graph.address(&heap.capture, node).unwrap_or_default(),
+        kind: graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default(),
+        shallow: graph.shallow(node).saturating_add(graph.header(node)),
+        external: graph.external(node),
+        retained,
+        objects: heap.amount(node).objects,
+        lineage: Lineage::of(heap, names, &paths.between(0, node), disclosure),
+    };
+    best.into_sorted_vec().into_iter().map(describe).collect()
+}

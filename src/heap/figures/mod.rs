@@ -1,0 +1,24 @@
+//! Figures about a heap, as tables show them, and the selection of objects by what a person types.
+//!
+//! | | |
+//! |---|---|
+//! | [`summary`] | a heap in figures: what `leakspy heap` prints and saves |
+//! | [`mod@groups`], [`group_sets`] | objects by type, module, size or generation, with retained sizes |
+//! | [`mod@largest`] | the objects that retain the most |
+//! | [`changes`] | the difference of two summaries |
+//! | [`selector`] | objects by type, address or name |
+//! | [`root_names`] | GC roots in words |
+
+pub mod changes;
+pub(crate) mod group_sets;
+pub mod groups;
+pub mod largest;
+pub mod root_names;
+pub mod selector;
+pub mod summary;
+
+pub use groups::{Group, Grouping, groups};
+pub use largest::{LargeObject, largest};
+pub use root_names::{RootName, RootNames};
+pub use selector::{Subject, SubjectError};
+pub use summary::{Owner, Summary};

@@ -1,0 +1,85 @@
+//! What roots are called: `thread MainThread`, a frame of it, `module app.cache`.
+
+use crate::heap::analysis::Analysis;
+use crate::heap::trace::roots::{Root, RootKind};
+use crate::python::code::CodeCache;
+use crate::python::{Frame, Python, RawStack};
+
+/// What a root is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootName {
+    /// Anything but a frame.
+    Words(String),
+    /// A frame.
+    Frame {
+        /// The number of its thread's root.
+        thread: u32,
+        /// The frame; `None` where its code cannot be read, or has not begun to run.
+        frame: Option<Frame>,
+    },
+}
+
+/// The names of all roots, in their order.
+#[derive(Debug)]
+pub struct RootNames {
+    names: Vec<RootName>,
+}
+
+impl RootNames {
+    /// Finds the names of a heap's roots.
+    pub fn of(heap: &Analysis<'_>, python: &Python) -> RootNames {
+        let threads = python.thread_names(&heap.capture);
+        let mut code = CodeCache::new();
+        let mut frames = Vec::new();
+        let mut names = Vec::with_capacity(heap.graph.roots().len());
+        for root in heap.graph.roots() {
+            names.push(match root.kind {
+                RootKind::Thread { state, pthread } => {
+                    frames = thread_frames(heap, python, state, &mut code);
+                    RootName::Words(match threads.get(&pthread) {
+                        Some(name) => format!("thread {name}"),
+                        None => format!("thread {pthread:#x}"),
+                    })
+                }
+                // The frames of a thread follow it, innermost first, as those of its stack do.
+                RootKind::Frame { thread, .. } => {
+                    RootName::Frame { thread, frame: frames.pop().flatten() }
+                }
+                _ => RootName::Words(words(root)),
+            });
+        }
+        RootNames { names }
+    }
+
+    /// What a root is called, by its number.
+    pub fn get(&self, root: u32) -> Option<&RootName> {
+        self.names.get(root as usize)
+    }
+}
+
+/// The frames of a thread, outermost first.
+fn thread_frames(
+    heap: &Analysis<'_>,
+    python: &Python,
+    state: u64,
+    code: &mut CodeCache,
+) -> Vec<Option<Frame>> {
+    let mut stack = RawStack::default();
+    // What can be read of it can be named.
+    let _ = python.copy_stack(&heap.capture, state, &mut stack);
+    let resolve = |raw| code.resolve(&heap.capture, python, raw).ok().flatten();
+    stack.frames.iter().rev().map(resolve).collect()
+}
+
+fn words(root: &Root) -> String {
+    let words = match &root.kind {
+        RootKind::Module { name } => return format!("module {name}"),
+        RootKind::Thread { .. } | RootKind::Frame { .. } => "thread",
+        RootKind::Interpreter { .. } => "interpreter",
+        RootKind::Static => "built into the interpreter",
+        RootKind::Interned => "interned strings",
+        RootKind::Native => "native code",
+        RootKind::Garbage => "garbage, not collected yet",
+    };
+    words.to_owned()
+}

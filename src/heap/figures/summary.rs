@@ -1,0 +1,142 @@
+//! A heap in figures: what `leakspy heap` shows, saves and compares.
+
+use std::time::{Duration, SystemTime};
+
+use rustc_hash::FxHashMap;
+
+use super::groups::{Group, Grouping, counted, groups};
+use super::largest::LargeObject;
+use crate::heap::analysis::Analysis;
+use crate::heap::capture::copy::Capture;
+use crate::heap::trace::type_counts::Tally;
+
+/// A heap in figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The process.
+    pub pid: i32,
+    /// Its command line.
+    pub command: String,
+    /// The version of its interpreter.
+    pub python: String,
+    /// When it was looked at.
+    pub time: SystemTime,
+    /// How long it stood still for that.
+    pub pause: Duration,
+    /// The bytes that were copied meanwhile.
+    pub copied: u64,
+    /// Its resident set, in bytes.
+    pub rss: u64,
+    /// References and objects that did not fit together: hardly any where the process stood still.
+    pub inconsistencies: u64,
+    /// Its objects by type, the type with most bytes first.
+    pub types: Vec<Group>,
+    /// Its objects in other groups, if that was asked for.
+    pub groups: Option<Vec<Group>>,
+    /// The objects that retain most, if they were asked for.
+    pub largest: Vec<LargeObject>,
+}
+
+/// Whose heap it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The process.
+    pub pid: i32,
+    /// Its command line.
+    pub command: String,
+    /// The version of its interpreter.
+    pub python: String,
+}
+
+impl Summary {
+    /// The figures of a heap that was looked at just now.
+    pub fn of(heap: &Analysis<'_>, owner: Owner, by: Grouping) -> Summary {
+        Summary {
+            inconsistencies: heap.graph.inconsistencies().count(),
+            types: groups(heap, Grouping::Type),
+            groups: (by != Grouping::Type).then(|| groups(heap, by)),
+            ..Summary::blank(&heap.capture, owner)
+        }
+    }
+
+    /// The figures of a heap whose objects were only counted, just now: by type, or by module too.
+    pub fn of_tally(capture: &Capture<'_>, tally: &Tally, owner: Owner, by: Grouping) -> Summary {
+        Summary {
+            inconsistencies: tally.inconsistencies.count(),
+            types: counted(tally, Grouping::Type),
+            groups: (by != Grouping::Type).then(|| counted(tally, by)),
+            ..Summary::blank(capture, owner)
+        }
+    }
+
+    /// What is known before any object is.
+    fn blank(capture: &Capture<'_>, owner: Owner) -> Summary {
+        let facts = capture.facts;
+        Summary {
+            pid: owner.pid,
+            command: owner.command,
+            python: owner.python,
+            time: SystemTime::now(),
+            pause: facts.paused,
+            copied: facts.copied,
+            rss: facts.rss,
+            inconsistencies: 0,
+            types: Vec::new(),
+            groups: None,
+            largest: Vec::new(),
+        }
+    }
+
+    /// All figures of several processes together. What is said of one is said of the first.
+    pub fn together(all: &[Summary]) -> Option<Summary> {
+        let mut sum = all.first()?.clone();
+        for other in all.iter().skip(1) {
+            sum.pause += other.pause;
+            sum.copied += other.copied;
+            sum.rss += other.rss;
+            sum.inconsistencies += other.inconsistencies;
+        }
+        sum.types = merged(all.iter().map(|one| one.types.as_slice()));
+        sum.types.sort_by(|a, b| b.bytes().cmp(&a.bytes()).then_with(|| a.name.cmp(&b.name)));
+        let parts: Option<Vec<&[Group]>> = all.iter().map(|one| one.groups.as_deref()).collect();
+        sum.groups = parts.map(|parts| merged(parts.into_iter()));
+        sum.largest = all.iter().flat_map(|one| one.largest.iter().cloned()).collect();
+        sum.largest.sort_by_key(|object| std::cmp::Reverse(object.retained));
+        sum.largest.truncate(all.iter().map(|one| one.largest.len()).max().unwrap_or_default());
+        Some(sum)
+    }
+
+    /// All its objects as one group.
+    pub fn total(&self) -> Group {
+        let mut total = Group::default();
+        for group in &self.types {
+            add(&mut total, group);
+        }
+        total
+    }
+}
+
+/// Groups of the same name become one, at the place of the first.
+fn merged<'a>(parts: impl Iterator<Item = &'a [Group]>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places = FxHashMap::default();
+    for group in parts.flatten() {
+        let place = *places.entry(&group.name).or_insert_with(|| {
+            let (tracked, retained) = (group.tracked.map(|_| 0), group.retained.map(|_| 0));
+            groups.push(Group { name: group.name.clone(), tracked, retained, ..Group::default() });
+            groups.len() - 1
+        });
+        if let Some(sum) = groups.get_mut(place) {
+            add(sum, group);
+        }
+    }
+    groups
+}
+
+fn add(sum: &mut Group, group: &Group) {
+    sum.count += group.count;
+    sum.tracked = sum.tracked.zip(group.tracked).map(|(a, b)| a + b);
+    sum.shallow = sum.shallow.saturating_add(group.shallow);
+    sum.external = sum.external.saturating_add(group.external);
+    sum.retained = sum.retained.zip(group.retained).map(|(a, b)| a.saturating_add(b));
+}

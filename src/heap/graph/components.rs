@@ -1,0 +1,223 @@
+//! Strongly connected components: objects that all reach each other, the cycles of a heap.
+//!
+//! Tarjan's algorithm without recursion: each node is entered once and each reference followed once. Only
+//! components that hold a cycle are kept: of several nodes, or of one that refers to itself.
+
+use super::search::{Flow, NONE};
+use crate::heap::support::huge_vec::{filled, room_for};
+
+/// The cycles of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Components {
+    /// The nodes of all components, those of each together.
+    nodes: Vec<u32>,
+    /// Where each begins among them; one more for the end.
+    starts: Vec<u32>,
+}
+
+/// A node that has been entered: how many of its successors have been looked at.
+#[derive(Debug)]
+struct Visit {
+    node: u32,
+    next: u32,
+}
+
+impl Components {
+    /// Finds them among the nodes from this one on. Leaves are in none.
+    pub fn of(graph: &impl Flow, first: u32) -> Components {
+        let end = graph.first_leaf();
+        let count = end.saturating_sub(first) as usize;
+        let mut tarjan = Tarjan {
+            first,
+            low: filled(NONE, count),
+            open: room_for(count),
+            visits: Vec::new(),
+            entered: 0,
+            found: Components { nodes: Vec::new(), starts: vec![0] },
+        };
+        for node in first..end {
+            if tarjan.is_new(node) {
+                tarjan.enter(graph, node);
+                tarjan.search(graph);
+            }
+        }
+        tarjan.found
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The nodes of each.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.starts.windows(2).map(|pair| match pair {
+            [start, end] => self.nodes.get(*start as usize..*end as usize).unwrap_or_default(),
+            _ => &[],
+        })
+    }
+}
+
+/// The low of a node whose component is known.
+const DONE: u32 = NONE - 1;
+
+struct Tarjan {
+    first: u32,
+    /// For each node the earliest that it is known to reach, by the order of entering: at first itself.
+    low: Vec<u32>,
+    /// Nodes whose component is not known yet, each with its place in the order of entering.
+    open: Vec<(u32, u32)>,
+    visits: Vec<Visit>,
+    entered: u32,
+    found: Components,
+}
+
+impl Tarjan {
+    fn low(&self, node: u32) -> u32 {
+        let index = node.checked_sub(self.first).map(|index| index as usize);
+        index.and_then(|index| self.low.get(index)).copied().unwrap_or(DONE)
+    }
+
+    fn set_low(&mut self, node: u32, low: u32) {
+        let index = node.checked_sub(self.first).map(|index| index as usize);
+        if let Some(place) = index.and_then(|index| self.low.get_mut(index)) {
+            *place = low;
+        }
+    }
+
+    fn is_new(&self, node: u32) -> bool {
+        self.low(node) == NONE
+    }
+
+    fn enter(&mut self, graph: &impl Flow, node: u32) {
+        graph.prefetch(node);
+        self.set_low(node, self.entered);
+        self.open.push((node, self.entered));
+        self.entered += 1;
+        self.visits.push(Visit { node, next: 0 });
+    }
+
+    /// Searches from the node that was entered last.
+    fn search(&mut self, graph: &impl Flow) {
+        while let Some(visit) = self.visits.last_mut() {
+            let node = visit.node;
+            let Some(&next) = graph.successors(node).get(visit.next as usize) else {
+                self.leave(graph, node);
+                continue;
+            };
+            visit.next += 1;
+            match self.low(next) {
+                NONE => self.enter(graph, next),
+                DONE => {}
+                low => self.set_low(node, low.min(self.low(node))),
+            }
+        }
+    }
+
+    /// All that a node leads to has been seen.
+    fn leave(&mut self, graph: &impl Flow, node: u32) {
+        self.visits.pop();
+        let low = self.low(node);
+        if let Some(above) = self.visits.last() {
+            let above = above.node;
+            self.set_low(above, low.min(self.low(above)));
+        }
+        let place = self.open.partition_point(|&(_, order)| order < low);
+        if self.open.get(place).is_none_or(|&(first, _)| first != node) {
+            return;
+        }
+        let is_cycle = self.open.len() - place > 1 || graph.successors(node).contains(&node);
+        for (member, _) in self.open.split_off(place) {
+            self.set_low(member, DONE);
+            if is_cycle {
+                self.found.nodes.push(member);
+            }
+        }
+        if is_cycle {
+            self.found.starts.push(self.found.nodes.len() as u32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Lists(Vec<Vec<u32>>, u32);
+
+    impl Flow for Lists {
+        fn first_leaf(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn end(&self) -> u32 {
+            self.0.len() as u32 + self.1
+        }
+
+        fn successors(&self, node: u32) -> &[u32] {
+            &self.0[node as usize]
+        }
+    }
+
+    /// Two nodes are in one component if each can be reached from the other.
+    fn reference(graph: &Lists, first: u32) -> BTreeSet<BTreeSet<u32>> {
+        let count = graph.first_leaf() as usize;
+        let mut reaches = vec![vec![false; count]; count];
+        for (from, list) in graph.0.iter().enumerate() {
+            for &to in list.iter().filter(|&&to| (to as usize) < count) {
+                reaches[from][to as usize] = from >= first as usize && to >= first;
+            }
+        }
+        for over in 0..count {
+            for from in 0..count {
+                for to in 0..count {
+                    reaches[from][to] |= reaches[from][over] && reaches[over][to];
+                }
+            }
+        }
+        let component = |node: usize| {
+            (0..count)
+                .filter(|&other| reaches[node][other] && reaches[other][node])
+                .map(|other| other as u32)
+                .collect()
+        };
+        (0..count).filter(|&node| reaches[node][node]).map(component).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_those_of_the_definition(
+            successors in prop::collection::vec(prop::collection::vec(0..40_u32, 0..4), 1..30),
+            first in 0..5_u32,
+        ) {
+            let end = successors.len() as u32 + 10;
+            let lists = successors.into_iter().map(|list| list.into_iter().filter(|&to| to < end).collect());
+            let graph = Lists(lists.collect(), 10);
+            let components = Components::of(&graph, first);
+            let found: Vec<BTreeSet<u32>> =
+                components.iter().map(|nodes| nodes.iter().copied().collect()).collect();
+            prop_assert_eq!(found.len(), components.len());
+            prop_assert_eq!(components.nodes.len(), found.iter().map(BTreeSet::len).sum::<usize>());
+            let found: BTreeSet<_> = found.into_iter().collect();
+            prop_assert_eq!(found, reference(&graph, first));
+        }
+    }
+
+    #[test]
+    fn a_ring_of_a_million_is_one_component() {
+        const COUNT: u32 = 1_000_000;
+        let graph = Lists((0..COUNT).map(|node| vec![(node + 1) % COUNT]).collect(), 0);
+        let components = Components::of(&graph, 0);
+        assert_eq!(components.iter().map(<[u32]>::len).collect::<Vec<_>>(), [COUNT as usize]);
+        assert!(Components::of(&graph, COUNT).is_empty());
+    }
+}

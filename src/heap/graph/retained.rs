@@ -1,0 +1,104 @@
+//! Retained sizes: what would go if an object went.
+//!
+//! An object retains itself and all that it dominates. So the sizes of everything below the root of all
+//! add up to the whole heap.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::dominators::Dominators;
+use super::object_graph::Graph;
+use super::search::Flow;
+use crate::heap::analysis::Analysis;
+use crate::heap::support::huge_vec::room_for;
+
+/// Bytes and objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amount {
+    /// Bytes, with [all that goes](Graph::size) with each object.
+    pub bytes: u64,
+    /// Objects.
+    pub objects: u32,
+}
+
+/// What each node retains.
+#[derive(Debug)]
+pub struct Retained {
+    /// By node, for those that are no leaves.
+    amounts: Vec<Amount>,
+}
+
+impl Retained {
+    /// Adds up the sizes of all objects along the dominator tree.
+    pub fn of(graph: &Graph, dominators: &Dominators) -> Retained {
+        let own = |node| Amount { bytes: graph.size(node), objects: 1 };
+        let (first, first_leaf) = (graph.objects().start, graph.first_leaf());
+        let mut retained = Retained { amounts: room_for(first_leaf as usize) };
+        retained.amounts.resize(first as usize, Amount::default());
+        retained.amounts.extend((first..first_leaf).map(own));
+        for leaf in first_leaf..graph.end() {
+            if let Some(dominator) = dominators.immediate(leaf) {
+                retained.add(dominator, own(leaf));
+            }
+        }
+        for &node in dominators.order().iter().rev() {
+            if let Some(dominator) = dominators.immediate(node) {
+                let amount = retained.inner(node);
+                retained.add(dominator, amount);
+            }
+        }
+        retained
+    }
+
+    /// What a node retains, itself included. For the root of all: the whole heap.
+    pub fn amount(&self, graph: &Graph, node: u32) -> Amount {
+        if node < graph.first_leaf() {
+            self.inner(node)
+        } else {
+            Amount { bytes: graph.size(node), objects: 1 }
+        }
+    }
+
+    fn inner(&self, node: u32) -> Amount {
+        self.amounts.get(node as usize).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, node: u32, amount: Amount) {
+        if let Some(sum) = self.amounts.get_mut(node as usize) {
+            sum.bytes = sum.bytes.saturating_add(amount.bytes);
+            sum.objects = sum.objects.saturating_add(amount.objects);
+        }
+    }
+}
+
+/// What would go if these objects went: what each of them retains, nothing counted twice.
+pub fn retained_together(heap: &Analysis<'_>, nodes: &[u32]) -> Amount {
+    let members: FxHashSet<u32> = nodes.iter().copied().collect();
+    // Whether one of them is on the way from a node up to the root, the node included.
+    let mut known: FxHashMap<u32, bool> = FxHashMap::default();
+    let mut way = Vec::new();
+    let mut is_below = |node: u32| {
+        let mut next = heap.dominators.immediate(node);
+        let found = loop {
+            let Some(above) = next else { break false };
+            if members.contains(&above) {
+                break true;
+            }
+            if let Some(&known) = known.get(&above) {
+                break known;
+            }
+            way.push(above);
+            next = heap.dominators.immediate(above);
+        };
+        known.extend(way.drain(..).map(|above| (above, found)));
+        found
+    };
+    let mut sum = Amount::default();
+    for &node in &members {
+        if !is_below(node) {
+            let amount = heap.amount(node);
+            sum.bytes = sum.bytes.saturating_add(amount.bytes);
+            sum.objects = sum.objects.saturating_add(amount.objects);
+        }
+    }
+    sum
+}

@@ -1,0 +1,177 @@
+//! A depth-first search through a graph from its root: what is reached, and all that dominators are
+//! computed from. Every edge is looked at once.
+//!
+//! Nodes are numbered in the order in which they are found. Most edges of a heap lead to where the search
+//! had not been: those are the tree of the search. Of the others, *crossings*, only those matter that
+//! stay in one branch below the root: what is reached from two branches has the root for its dominator, and
+//! that is all there is to know of it.
+//!
+//! Nothing recurses. The graph may get more edges from its root while the search goes on.
+
+use std::slice;
+
+use crate::heap::capture::copy::fetch;
+use crate::heap::support::huge_vec::{filled, room_for};
+
+/// So many successors of a node are fetched ahead.
+const AHEAD: usize = 16;
+
+/// What stands for no node.
+pub const NONE: u32 = u32::MAX;
+
+/// A graph with a root, node 0.
+pub trait Flow {
+    /// Nodes from this number on have no successors.
+    fn first_leaf(&self) -> u32;
+
+    /// One past the number of the last node.
+    fn end(&self) -> u32;
+
+    /// The nodes that a node leads to; there may be equal ones. Only nodes before the first leaf are
+    /// asked for.
+    fn successors(&self, node: u32) -> &[u32];
+
+    /// Says that the successors of a node will soon be asked for.
+    fn prefetch(&self, node: u32) {
+        let _ = node;
+    }
+}
+
+/// A depth-first search.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The number of each node that is no leaf.
+    pub(crate) number: Vec<u32>,
+    /// The nodes by their numbers.
+    pub(crate) order: Vec<u32>,
+    /// By number, the number of the node from which each was found.
+    pub(crate) parent: Vec<u32>,
+    /// By number: 0 for what two branches lead to, else the parent.
+    pub(crate) semi: Vec<u32>,
+    /// The numbers of both ends of the crossings that matter.
+    pub(crate) crossings: Vec<[u32; 2]>,
+    /// For each leaf the number of the first node that leads to it, or 0 if two branches do.
+    pub(crate) leaves: Vec<u32>,
+    /// Leaves that more nodes of a branch lead to, each with the number of such a node.
+    pub(crate) shared: Vec<[u32; 2]>,
+    /// The number of the node with which the current branch begins.
+    branch: u32,
+}
+
+impl Search {
+    /// Searches all that the root leads to.
+    pub fn of(graph: &impl Flow) -> Search {
+        let first_leaf = graph.first_leaf();
+        let leaves = graph.end().saturating_sub(first_leaf);
+        let mut search = Search {
+            number: filled(NONE, first_leaf as usize),
+            order: room_for(first_leaf as usize),
+            parent: room_for(first_leaf as usize),
+            semi: room_for(first_leaf as usize),
+            crossings: Vec::new(),
+            leaves: filled(NONE, leaves as usize),
+            shared: Vec::new(),
+            branch: 0,
+        };
+        if first_leaf > 0 {
+            search.go(graph, 0, 0);
+        }
+        search
+    }
+
+    /// Goes on with an edge that the graph did not have so far. It leads away from the root, or from the
+    /// child of the root that was found last, or else to a leaf that nothing led to.
+    pub fn add_edge(&mut self, graph: &impl Flow, from: u32, to: u32) {
+        let Some(&from) = self.number.get(from as usize).filter(|&&number| number != NONE) else {
+            return;
+        };
+        if self.is_fresh(from, to) {
+            self.go(graph, to, from);
+        }
+    }
+
+    /// Whether a node has been reached.
+    pub fn reaches(&self, node: u32) -> bool {
+        let node = node as usize;
+        let found = self.number.get(node).or_else(|| self.leaves.get(node - self.number.len()));
+        found.is_some_and(|&found| found != NONE)
+    }
+
+    /// Searches from a node that has not been reached, found from another (by number).
+    fn go<'a>(&mut self, graph: &'a impl Flow, node: u32, parent: u32) {
+        let mut path: Vec<(u32, slice::Iter<'a, u32>)> = Vec::new();
+        path.push((self.visit(node, parent), self.successors(graph, node)));
+        while let Some((from, rest)) = path.last_mut() {
+            let from = *from;
+            match rest.find(|&&to| self.is_fresh(from, to)) {
+                Some(&to) => path.push((self.visit(to, from), self.successors(graph, to))),
+                None => {
+                    path.pop();
+                }
+            }
+        }
+    }
+
+    /// What a node leads to, where the search will soon look at the first.
+    fn successors<'a>(&self, graph: &'a impl Flow, node: u32) -> slice::Iter<'a, u32> {
+        let successors = graph.successors(node);
+        for &next in successors.iter().take(AHEAD) {
+            match self.number.get(next as usize) {
+                Some(number) => {
+                    fetch(number);
+                    graph.prefetch(next);
+                }
+                None => {
+                    if let Some(first) = self.leaves.get(next as usize - self.number.len()) {
+                        fetch(first);
+                    }
+                }
+            }
+        }
+        successors.iter()
+    }
+
+    /// Numbers a node.
+    fn visit(&mut self, node: u32, parent: u32) -> u32 {
+        let number = self.order.len() as u32;
+        self.number[node as usize] = number;
+        self.order.push(node);
+        self.parent.push(parent);
+        self.semi.push(parent);
+        if parent == 0 {
+            self.branch = number;
+        }
+        number
+    }
+
+    /// Looks at an edge, and says whether it leads to where the search is to go on: to a node that is no
+    /// leaf and has not been reached. Of others it remembers what matters.
+    #[inline]
+    fn is_fresh(&mut self, from: u32, to: u32) -> bool {
+        let Some(&number) = self.number.get(to as usize) else {
+            self.reach_leaf(from, to - self.number.len() as u32);
+            return false;
+        };
+        match number {
+            NONE => return true,
+            0 => {}
+            number if number == from => {}
+            // From another branch, or from the root itself.
+            number if number < self.branch || from == 0 => self.semi[number as usize] = 0,
+            number => self.crossings.push([from, number]),
+        }
+        false
+    }
+
+    #[inline]
+    fn reach_leaf(&mut self, from: u32, leaf: u32) {
+        let Some(first) = self.leaves.get_mut(leaf as usize) else { return };
+        match *first {
+            NONE => *first = from,
+            0 => {}
+            first if first == from => {}
+            number if number < self.branch || from == 0 => *first = 0,
+            _ => self.shared.push([leaf, from]),
+        }
+    }
+}

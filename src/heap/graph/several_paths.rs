@@ -1,0 +1,141 @@
+//! Several shortest paths to one object, the shortest first.
+//!
+//! Paths are grown backwards, from the object to the root of all, the most promising first: a path that has
+//! come to some object needs as many steps more as a shortest path to that object has. Since that is never
+//! too many, paths come out in the order of their lengths. No path passes an object twice.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::referrers::Referrers;
+use super::shortest_paths::ShortestPaths;
+
+/// No more unfinished paths than this are made for one object: what comes then would be long.
+const MOST_TRIALS: usize = 200_000;
+
+/// A path that has not come to the root of all yet.
+struct Trial {
+    node: u32,
+    /// The trial that it continues; itself for the first.
+    after: u32,
+    length: u32,
+}
+
+/// Up to so many shortest paths from the root of all to a node, both included. Those that the `shortest`
+/// paths do not lead to, and what is not `allowed`, they do not pass.
+pub fn several(
+    shortest: &ShortestPaths,
+    referrers: &Referrers,
+    allowed: impl Fn(u32) -> bool,
+    to: u32,
+    count: usize,
+) -> Vec<Vec<u32>> {
+    let mut trials = vec![Trial { node: to, after: 0, length: 0 }];
+    let mut queue = BinaryHeap::from([Reverse((0, 0_u32))]);
+    let mut paths = Vec::new();
+    while let Some(Reverse((_, number))) = queue.pop() {
+        let Some(&Trial { node, length, .. }) = trials.get(number as usize) else { break };
+        if node == 0 {
+            paths.push(way(&trials, number).collect());
+            if paths.len() >= count {
+                break;
+            }
+            continue;
+        }
+        let mut last = None;
+        for &referrer in referrers.of_node(node) {
+            if last.replace(referrer) == Some(referrer)
+                || trials.len() >= MOST_TRIALS
+                || !allowed(referrer)
+                || way(&trials, number).any(|passed| passed == referrer)
+            {
+                continue;
+            }
+            let length = length + 1;
+            let Some(rest) = shortest.length(referrer) else { continue };
+            queue.push(Reverse((length + rest, trials.len() as u32)));
+            trials.push(Trial { node: referrer, after: number, length });
+        }
+    }
+    paths
+}
+
+/// The nodes of a trial, from where it has come to.
+fn way(trials: &[Trial], number: u32) -> impl Iterator<Item = u32> {
+    let mut next = Some(number);
+    std::iter::from_fn(move || {
+        let trial = trials.get(next? as usize)?;
+        next = (trial.length > 0).then_some(trial.after);
+        Some(trial.node)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::heap::Flow;
+
+    struct Lists(Vec<Vec<u32>>);
+
+    impl Flow for Lists {
+        fn first_leaf(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn end(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn successors(&self, node: u32) -> &[u32] {
+            &self.0[node as usize]
+        }
+    }
+
+    /// All paths from the root to a node that pass no node twice.
+    fn all(graph: &Lists, to: u32) -> Vec<Vec<u32>> {
+        let mut found = Vec::new();
+        let mut rest = vec![vec![0]];
+        while let Some(path) = rest.pop() {
+            let last = path[path.len() - 1];
+            if last == to {
+                found.push(path);
+                continue;
+            }
+            let mut next = graph.0[last as usize].clone();
+            next.dedup();
+            let fresh = next.into_iter().filter(|next| !path.contains(next));
+            rest.extend(fresh.map(|next| [&*path, &[next]].concat()));
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_the_shortest_of_all(
+            mut successors in prop::collection::vec(prop::collection::vec(0..8_u32, 0..4), 8),
+            count in 1..10_usize,
+        ) {
+            for list in &mut successors {
+                list.sort_unstable();
+            }
+            let graph = Lists(successors);
+            let shortest = ShortestPaths::through(&graph, |_| true);
+            let referrers = Referrers::of(&graph);
+            for to in 1..8 {
+                let mut expected = all(&graph, to);
+                expected.sort_by_key(Vec::len);
+                let found = several(&shortest, &referrers, |_| true, to, count);
+                prop_assert_eq!(found.len(), expected.len().min(count));
+                prop_assert!(found.iter().all(|path| expected.contains(path)));
+                let lengths = |paths: &[Vec<u32>]| paths.iter().map(Vec::len).take(count).collect::<Vec<_>>();
+                prop_assert_eq!(lengths(&found), lengths(&expected));
+                let mut distinct = found.clone();
+                distinct.sort();
+                distinct.dedup();
+                prop_assert_eq!(distinct.len(), found.len());
+            }
+        }
+    }
+}

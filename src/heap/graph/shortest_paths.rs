@@ -1,0 +1,271 @@
+//! Shortest paths from roots to objects: why they live, in the fewest steps.
+
+use serde::{Deserialize, Serialize};
+
+use super::object_graph::Graph;
+use super::search::{Flow, NONE};
+use crate::heap::analysis::Analysis;
+use crate::heap::capture::copy::fetch;
+use crate::heap::figures::root_names::{RootName, RootNames};
+use crate::heap::support::huge_vec::{filled, room_for};
+use crate::heap::trace::roots::{Root, RootKind};
+use crate::python::Frame;
+use crate::python::objects::{Disclosure, Link};
+
+/// Paths with more steps than this have no [length](ShortestPaths::length).
+const LONGEST: u32 = 10_000;
+/// So many nodes ahead of the search, where a node leads to is fetched, and what is known of that.
+const FAR: usize = 16;
+const NEAR: usize = 6;
+/// Of so many of the nodes that it leads to.
+const MOST_AHEAD: usize = 16;
+/// What stands for no node where one is wanted. There are fewer nodes than this.
+const WANTED: u32 = NONE - 1;
+
+/// From which node each was found first, in a search in breadth from the root of all.
+///
+/// Roots that have names come before those that have none, so that of paths of one length the most
+/// telling is taken.
+#[derive(Debug)]
+pub struct ShortestPaths {
+    parents: Vec<u32>,
+}
+
+impl ShortestPaths {
+    /// Finds a shortest path to every object.
+    pub fn of(graph: &Graph) -> ShortestPaths {
+        ShortestPaths::through(graph, |_| true)
+    }
+
+    /// Finds a shortest path to every object among those paths that lead through nothing but what is
+    /// `allowed`; where they end does not matter.
+    pub fn through(graph: &impl Flow, allowed: impl Fn(u32) -> bool) -> ShortestPaths {
+        ShortestPaths::search(graph, allowed, None)
+    }
+
+    /// The same for these nodes and what leads to them; what of others is found is not said.
+    pub fn to(graph: &impl Flow, allowed: impl Fn(u32) -> bool, wanted: &[u32]) -> ShortestPaths {
+        ShortestPaths::search(graph, allowed, Some(wanted))
+    }
+
+    /// Searches everything, or until all that is wanted has been found.
+    fn search(
+        graph: &impl Flow,
+        allowed: impl Fn(u32) -> bool,
+        wanted: Option<&[u32]>,
+    ) -> ShortestPaths {
+        let mut parents = filled(NONE, graph.end() as usize);
+        let mut missing = 0;
+        for &node in wanted.unwrap_or_default() {
+            if let Some(parent) = parents.get_mut(node as usize).filter(|parent| **parent == NONE) {
+                *parent = WANTED;
+                missing += 1;
+            }
+        }
+        let all_found = |missing: usize| wanted.is_some() && missing == 0;
+        let mut queue: Vec<u32> = room_for(graph.first_leaf() as usize);
+        queue.push(0);
+        if let Some(root) = parents.first_mut() {
+            *root = 0;
+        }
+        let mut next = 0;
+        while let Some(&node) = queue.get(next).filter(|_| !all_found(missing)) {
+            next += 1;
+            if let Some(&later) = queue.get(next + FAR) {
+                graph.prefetch(later);
+            }
+            if let Some(&soon) = queue.get(next + NEAR) {
+                for &target in graph.successors(soon).iter().take(MOST_AHEAD) {
+                    if let Some(parent) = parents.get(target as usize) {
+                        fetch(parent);
+                    }
+                }
+            }
+            for &target in graph.successors(node) {
+                if let Some(parent) = parents.get_mut(target as usize)
+                    && *parent >= WANTED
+                {
+                    missing -= usize::from(*parent == WANTED);
+                    *parent = node;
+                    if target < graph.first_leaf() && allowed(target) {
+                        queue.push(target);
+                    }
+                }
+            }
+        }
+        if missing > 0 {
+            for parent in parents.iter_mut().filter(|parent| **parent == WANTED) {
+                *parent = NONE;
+            }
+        }
+        ShortestPaths { parents }
+    }
+
+    /// Whether there is a path to a node.
+    pub fn reaches(&self, node: u32) -> bool {
+        self.parents.get(node as usize).is_some_and(|&parent| parent != NONE)
+    }
+
+    /// How many steps the path to a node has; `None` where there is none, or an endless one for people.
+    pub fn length(&self, node: u32) -> Option<u32> {
+        let mut node = node;
+        for length in 0..LONGEST {
+            if node == 0 {
+                return Some(length);
+            }
+            node = self.before(node)?;
+        }
+        None
+    }
+
+    /// The node before this one on the path; `None` for the root of all and for what no path leads to.
+    pub fn before(&self, node: u32) -> Option<u32> {
+        let parent = self.parents.get(node as usize).copied()?;
+        (node != 0 && parent != NONE).then_some(parent)
+    }
+
+    /// The nodes from one that dominates a node (the root of all, for instance) to that node, both
+    /// included; nothing where no path is known.
+    pub fn between(&self, from: u32, to: u32) -> Vec<u32> {
+        let mut nodes = vec![to];
+        let mut node = to;
+        while node != from {
+            match self.parents.get(node as usize) {
+                Some(&parent) if parent != NONE && node != 0 => node = parent,
+                _ => return Vec::new(),
+            }
+            nodes.push(node);
+        }
+        nodes.reverse();
+        nodes
+    }
+}
+
+/// A path in Python's words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Where it begins: `thread MainThread`, `module app.cache`, `native code`.
+    pub root: String,
+    /// The frame that holds the first object, if one does.
+    pub frame: Option<Frame>,
+    /// How each object holds the next: `local rows`, `CACHE`, `['key']`, `.name`.
+    pub path: Vec<String>,
+}
+
+impl Lineage {
+    /// Finds the words for a path from a root, [`ShortestPaths::between`] node 0 and an object.
+    /// Of keys no more is told than may be names.
+    pub fn of(
+        heap: &Analysis<'_>,
+        names: &RootNames,
+        nodes: &[u32],
+        disclosure: Disclosure,
+    ) -> Lineage {
+        let graph = &heap.graph;
+        let first = graph.objects().start;
+        let split = nodes.iter().position(|&node| node >= first).unwrap_or(nodes.len());
+        let (above, objects) = nodes.split_at(split);
+        let mut lineage = Lineage::default();
+        for name in above.iter().filter_map(|node| names.get(node.checked_sub(1)?)) {
+            match name {
+                RootName::Words(words) => lineage.root.clone_from(words),
+                RootName::Frame { frame, .. } => lineage.frame.clone_from(frame),
+            }
+        }
+        let objects: Vec<u64> =
+            objects.iter().filter_map(|&node| graph.address(&heap.capture, node)).collect();
+        let root = above.last().and_then(|&node| graph.root(node));
+        lineage.path = links(heap, root, objects, disclosure);
+        lineage
+    }
+}
+
+/// How a root and the objects of a path hold each other.
+fn links(
+    heap: &Analysis<'_>,
+    root: Option<&Root>,
+    mut objects: Vec<u64>,
+    disclosure: Disclosure,
+) -> Vec<String> {
+    let mut decoder = heap.graph.decoder().clone();
+    let mut links = Vec::new();
+    let mut is_module = false;
+    match root.map(|root| (&root.kind, root.objects.first())) {
+        // Its globals are reached through its dict.
+        Some((RootKind::Module { .. }, Some(&module))) => {
+            is_module = true;
+            if !objects.contains(&module) {
+                objects.insert(0, module);
+            }
+        }
+        Some((RootKind::Frame { frame, .. }, _)) => {
+            let link =
+                objects.first().and_then(|&first| decoder.frame_link(&heap.capture, *frame, first));
+            links.extend(link);
+        }
+        _ => {}
+    }
+    links.extend(decoder.path(&heap.capture, &objects).into_iter().map(|step| step.link));
+    // Variables that functions share are in cells.
+    if let [Link::Local(_), Link::Attribute(field), ..] = &*links
+        && field == "cell_contents"
+    {
+        links.remove(1);
+    }
+    if disclosure == Disclosure::Names {
+        links = links.into_iter().map(Link::redacted).collect();
+    }
+    let mut words: Vec<String> = links.iter().map(Link::to_string).collect();
+    if let Some(Root { kind: RootKind::Interpreter { .. }, objects: fields, .. }) = root
+        && objects.first().is_some_and(|first| fields.first() == Some(first))
+    {
+        words.insert(0, "sys.modules".to_owned());
+    }
+    if let (true, Some(Link::Attribute(name)), Some(first)) =
+        (is_module, links.first(), words.first_mut())
+    {
+        first.clone_from(name);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Lists(Vec<Vec<u32>>);
+
+    impl Flow for Lists {
+        fn first_leaf(&self) -> u32 {
+            self.0.len() as u32 - 4
+        }
+
+        fn end(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn successors(&self, node: u32) -> &[u32] {
+            &self.0[node as usize]
+        }
+    }
+
+    proptest! {
+        /// Where not all paths are wanted, those that are wanted are the same.
+        #[test]
+        fn what_is_wanted_is_found_as_if_all_were(
+            successors in prop::collection::vec(prop::collection::vec(0..30_u32, 0..4), 30),
+            wanted in prop::collection::vec(0..30_u32, 0..5),
+            shut in 1..30_u32,
+        ) {
+            let graph = Lists(successors);
+            let all = ShortestPaths::through(&graph, |node| node != shut);
+            let some = ShortestPaths::to(&graph, |node| node != shut, &wanted);
+            for &node in &wanted {
+                prop_assert_eq!(some.reaches(node), all.reaches(node));
+                prop_assert_eq!(some.between(0, node), all.between(0, node));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Objects that no known root leads to.
+//!
+//! If more references are counted on such an object than there are, native code holds it: a local
+//! variable of a C function, a static variable of an extension module. (An object that a known root
+//! leads to may be held by native code as well; this is not asked, since a count too high by one
+//! would take the object from its holder.) What is then left is garbage.
+
+use super::object_graph::Graph;
+use super::search::{Flow, Search};
+use crate::heap::capture::copy::Capture;
+use crate::heap::trace::roots::RootKind;
+use crate::memory::Memory;
+
+/// From this reference count on (as a half word) an object is immortal (from 3.12 on).
+const IMMORTAL: u32 = 1 << 31;
+/// The name of the type of the table of interned strings.
+const DICT: &str = "dict";
+
+/// Gives the objects that no known root leads to a root to belong to, and goes on with the search through
+/// the graph, which has come to the end of the known roots.
+pub(crate) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &Capture<'_>) {
+    let roots = [RootKind::Interned, RootKind::Native, RootKind::Garbage];
+    let [Some(interned), Some(native), Some(garbage)] = roots.map(|kind| graph.node_of_root(&kind))
+    else {
+        return;
+    };
+    connect(graph, search, 0, interned);
+
+    let containers = graph.objects().start..graph.first_leaf();
+    let unreached: Vec<u32> = containers.filter(|&node| !search.reaches(node)).collect();
+    let counts = references_among(graph, &unreached);
+    connect(graph, search, 0, native);
+    for (&node, &count) in unreached.iter().zip(&counts) {
+        if is_held(graph, capture, node, count) {
+            connect(graph, search, native, node);
+        }
+    }
+    connect(graph, search, 0, garbage);
+    for node in unreached {
+        if !search.reaches(node) {
+            connect(graph, search, garbage, node);
+        }
+    }
+    // What is left are leaves that nothing refers to.
+    for node in graph.first_leaf()..graph.end() {
+        if !search.reaches(node) {
+            let is_interned = is_interned(graph, capture, node);
+            connect(graph, search, if is_interned { interned } else { native }, node);
+        }
+    }
+}
+
+/// Lets a root lead to a node.
+fn connect(graph: &mut Graph, search: &mut Search, from: u32, to: u32) {
+    graph.add_root_edge(from, to);
+    search.add_edge(graph, from, to);
+}
+
+/// Whether an object is an interned string, or the table of all of them, which does not count as their
+/// holder and so refers to nothing.
+fn is_interned(graph: &Graph, capture: &Capture<'_>, node: u32) -> bool {
+    let Some(address) = graph.address(capture, node) else { return false };
+    let decoder = graph.decoder();
+    match graph.kind(node).is_some_and(|kind| kind.name == DICT) {
+        true => decoder.is_interned_strings(capture, address),
+        false => decoder.is_interned(capture, address).unwrap_or_default(),
+    }
+}
+
+/// How many references there are to each of these nodes, which are in order. No other node refers to
+/// them.
+fn references_among(graph: &Graph, nodes: &[u32]) -> Vec<u32> {
+    let mut counts = vec![0_u32; nodes.len()];
+    for &node in nodes {
+        for next in graph.successors(node) {
+            if let Ok(index) = nodes.binary_search(next)
+                && let Some(count) = counts.get_mut(index)
+            {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+    counts
+}
+
+/// Whether an object's reference count tells of more references than there are.
+fn is_held(graph: &Graph, capture: &Capture<'_>, node: u32, references: u32) -> bool {
+    // `ob_refcnt` is the first field; its low half is enough, and all there is of it from 3.14 on.
+    let count = graph.address(capture, node).and_then(|object| capture.u32(object).ok());
+    count.is_some_and(|count| count > references || count >= IMMORTAL)
+}

@@ -1,0 +1,47 @@
+//! Allocators other than glibc's malloc, by the names of their files.
+
+use std::path::Path;
+
+use crate::process::Mapping;
+
+/// What the names of files begin with, and whose they are.
+const NAMES: [(&str, &str); 6] = [
+    ("libjemalloc", "jemalloc"),
+    ("libtcmalloc", "tcmalloc"),
+    ("libmimalloc", "mimalloc"),
+    ("libhoard", "Hoard"),
+    ("ld-musl", "musl"),
+    ("libc.musl", "musl"),
+];
+
+/// The allocator that a process has in place of glibc's, if it shows.
+pub fn other_allocator<'m>(maps: impl Iterator<Item = &'m Mapping>) -> Option<&'static str> {
+    maps.filter_map(|mapping| mapping.path.as_deref()).find_map(of_file)
+}
+
+/// Whose a file is, if it is an allocator's.
+fn of_file(path: &Path) -> Option<&'static str> {
+    let file = path.file_name()?.to_string_lossy();
+    NAMES.iter().find(|(name, _)| file.starts_with(name)).map(|(_, whose)| *whose)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocators_are_known_by_their_files() {
+        for (path, expected) in [
+            ("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2", "jemalloc"),
+            ("/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0", "mimalloc"),
+            ("/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4", "tcmalloc"),
+            ("/lib/ld-musl-x86_64.so.1", "musl"),
+            ("/lib/libc.musl-x86_64.so.1", "musl"),
+        ] {
+            assert_eq!(of_file(Path::new(path)), Some(expected), "{path}");
+        }
+        for path in ["/usr/lib/x86_64-linux-gnu/libc.so.6", "[heap]", "/opt/jemalloc/lib/libx.so"] {
+            assert_eq!(of_file(Path::new(path)), None, "{path}");
+        }
+    }
+}

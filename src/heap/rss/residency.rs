@@ -1,0 +1,141 @@
+//! Which pages of a process are in memory, at the moment of a capture.
+//!
+//! The kernel's own account per mapping (`smaps`) is exact, and adds up to the resident set; the page map
+//! tells the pages. They differ in one thing: an anonymous page that was only read is mapped to the one
+//! page of zeros, and not counted as resident. The page map does not name it, but neither does it say
+//! of it that it is this process's alone, or a file's.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use procfs::FromBufRead;
+use procfs::process::{MMapPath, MemoryMaps};
+
+use crate::process::{Mapping, PageMap, PageState, Process};
+
+/// What was copied in a pause.
+#[derive(Debug, Default)]
+pub struct RawResidency {
+    smaps: Vec<u8>,
+    pages: Vec<Range<u64>>,
+    doubtful: Vec<Range<u64>>,
+}
+
+/// The mappings of a process and how much of each is in memory.
+#[derive(Debug, Default)]
+pub struct Residency {
+    /// In order of address.
+    pub mappings: Vec<Resident>,
+    pages: Vec<Range<u64>>,
+    doubtful: Vec<Range<u64>>,
+}
+
+/// A mapping, and how much of it is in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resident {
+    /// The mapping.
+    pub mapping: Mapping,
+    /// What the kernel calls it in brackets, such as `stack`; empty for others.
+    pub special: String,
+    /// Bytes in memory.
+    pub bytes: u64,
+    /// Which part of the doubtful pages counts.
+    doubtful: f64,
+}
+
+impl RawResidency {
+    /// Copies what the kernel says of a process.
+    pub fn read(process: &Process) -> io::Result<RawResidency> {
+        let mut raw = RawResidency::default();
+        let pages = PageMap::open(process.pid())?;
+        let maps = process.maps().map_err(io::Error::other)?;
+        for mapping in maps.iter().filter(|mapping| mapping.inode == 0 && mapping.writable) {
+            pages.each(mapping.start..mapping.end, |page, state| match state {
+                PageState::Absent => {}
+                PageState::Own => add(&mut raw.pages, page),
+                PageState::Doubtful => add(&mut raw.doubtful, page),
+            })?;
+        }
+        raw.smaps = fs::read(format!("/proc/{}/smaps", process.pid()))?;
+        Ok(raw)
+    }
+
+    /// Makes sense of it.
+    pub fn parse(self) -> io::Result<Residency> {
+        let maps = MemoryMaps::from_buf_read(&*self.smaps).map_err(io::Error::other)?;
+        let mut mappings = Vec::new();
+        for map in maps {
+            let bytes = map.extension.map.get("Rss").copied().unwrap_or_default();
+            let special = match &map.pathname {
+                MMapPath::Stack => "stack".to_string(),
+                MMapPath::Vdso => "vdso".to_string(),
+                MMapPath::Other(name) => name.clone(),
+                _ => String::new(),
+            };
+            let mapping = Mapping::from(map);
+            let range = mapping.start..mapping.end;
+            let [own, doubtful] = [&self.pages, &self.doubtful].map(|runs| within(runs, &range));
+            let counted = match doubtful {
+                0 => 0.0,
+                some => bytes.saturating_sub(own) as f64 / some as f64,
+            };
+            mappings.push(Resident { mapping, special, bytes, doubtful: counted.min(1.0) });
+        }
+        mappings.sort_by_key(|resident| resident.mapping.start);
+        Ok(Residency { mappings, pages: self.pages, doubtful: self.doubtful })
+    }
+}
+
+impl Residency {
+    /// The resident set, in bytes.
+    pub fn total(&self) -> u64 {
+        self.mappings.iter().map(|resident| resident.bytes).sum()
+    }
+
+    /// How many bytes of anonymous memory at these addresses are in memory.
+    pub fn bytes(&self, range: &Range<u64>) -> u64 {
+        let own = within(&self.pages, range);
+        let doubtful = within(&self.doubtful, range);
+        if doubtful == 0 {
+            return own;
+        }
+        let part = self.mapping_at(range.start).map_or(0.0, |resident| resident.doubtful);
+        own.saturating_add((doubtful as f64 * part) as u64)
+    }
+
+    /// The mapping that contains an address.
+    pub fn mapping_at(&self, address: u64) -> Option<&Resident> {
+        let after = self.mappings.partition_point(|resident| resident.mapping.start <= address);
+        let resident = self.mappings.get(after.checked_sub(1)?)?;
+        resident.mapping.contains(address).then_some(resident)
+    }
+}
+
+/// Adds a page to runs of pages.
+fn add(runs: &mut Vec<Range<u64>>, page: Range<u64>) {
+    match runs.last_mut() {
+        Some(last) if last.end == page.start => last.end = page.end,
+        _ => runs.push(page),
+    }
+}
+
+/// The bytes of these runs, which are in order, that lie in a range.
+fn within(runs: &[Range<u64>], range: &Range<u64>) -> u64 {
+    let first = runs.partition_point(|run| run.end <= range.start);
+    let here = runs.iter().skip(first).take_while(|run| run.start < range.end);
+    here.map(|run| run.end.min(range.end).saturating_sub(run.start.max(range.start))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_runs_count() {
+        let runs = [0x1000..0x3000, 0x5000..0x6000];
+        assert_eq!(within(&runs, &(0..0x10000)), 0x3000);
+        assert_eq!(within(&runs, &(0x1800..0x5010)), 0x1810);
+        assert_eq!(within(&runs, &(0x3000..0x5000)), 0);
+    }
+}

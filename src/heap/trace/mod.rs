@@ -1,0 +1,16 @@
+//! Tracing: every object in a capture is found and gets a number.
+//!
+//! The [`tracer`] follows references from the [`roots`] and the collector's lists, in several threads, and
+//! sweeps pymalloc's pools for the rest. Each thread writes a [`trace_log`], or only [`type_counts`] where
+//! that is enough; [`numbering`] gives the objects their numbers. [`discovery`] is the whole of it.
+
+pub mod discovery;
+pub mod numbering;
+pub mod roots;
+pub(crate) mod trace_log;
+pub(crate) mod tracer;
+pub mod type_counts;
+
+pub use discovery::{Discovery, Inconsistencies};
+pub use roots::{Root, RootKind};
+pub use type_counts::{Count, Tally};

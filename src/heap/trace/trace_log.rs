@@ -1,0 +1,145 @@
+//! What one thread notes of the objects that it finds, in the order in which it finds them: that order
+//! differs from run to run. Objects are called by their slots, because numbers are given when all are found.
+
+use super::tracer::{Notes, UNKNOWN};
+use crate::heap::support::huge_vec::room_for;
+use crate::python::objects::{Shape, TypeId};
+
+/// In place of a type: the facts are noted elsewhere.
+const UNUSUAL: u16 = u16::MAX;
+
+/// Objects and what they refer to.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// Objects that refer to others.
+    pub containers: Vec<Entry>,
+    /// Objects that do not.
+    pub leaves: Vec<Entry>,
+    /// Which of the targets each container refers to.
+    pub spans: Vec<Span>,
+    /// Slots that are referred to, some of which are no objects.
+    pub targets: Vec<u32>,
+    /// Facts that do not fit an entry, with the slots.
+    pub unusual: Vec<(u32, UnusualFacts)>,
+    /// No more references than this are noted.
+    most_targets: usize,
+}
+
+/// An object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub slot: u32,
+    pub facts: Facts,
+}
+
+/// The type and the size of an object in few bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    kind: u16,
+    size: u16,
+}
+
+/// The facts of an object that is large, or owns bytes elsewhere, or could not be read, or whose type has
+/// a large number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnusualFacts {
+    /// Its type; [`UNKNOWN`] if it could not be read.
+    pub kind: TypeId,
+    /// All bytes that go with it.
+    pub size: u64,
+    /// Those of them that it owns elsewhere.
+    pub external: u64,
+}
+
+/// Places of targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Facts {
+    /// They are noted elsewhere.
+    pub const UNUSUAL: Facts = Facts { kind: UNUSUAL, size: 0 };
+
+    /// The type and the size; `None` if they are noted elsewhere.
+    #[inline]
+    pub fn get(self) -> Option<(TypeId, u64)> {
+        (self.kind != UNUSUAL).then_some((TypeId(self.kind.into()), self.size.into()))
+    }
+}
+
+impl UnusualFacts {
+    /// Nothing.
+    pub const UNKNOWN: UnusualFacts = UnusualFacts { kind: UNKNOWN, size: 0, external: 0 };
+
+    /// The same in few bytes, if they fit.
+    fn usual(&self) -> Option<Facts> {
+        let kind = u16::try_from(self.kind.0).ok().filter(|&kind| kind != UNUSUAL)?;
+        let size = u16::try_from(self.size).ok().filter(|_| self.external == 0)?;
+        Some(Facts { kind, size })
+    }
+}
+
+impl Ledger {
+    /// One of so many, which together can be numbered with 32 bits, for a capture of so many slots.
+    pub fn one_of(ledgers: usize, slots: usize) -> Ledger {
+        // More than most heaps need: it costs only what is used, and to grow costs a copy.
+        let ledgers = ledgers.max(1);
+        let containers = slots / 16 / ledgers;
+        Ledger {
+            containers: room_for(containers),
+            leaves: room_for(2 * containers),
+            spans: room_for(containers),
+            targets: room_for(5 * containers),
+            unusual: Vec::new(),
+            most_targets: u32::MAX as usize / ledgers,
+        }
+    }
+}
+
+/// The facts in few bytes, noting elsewhere what does not fit.
+fn noted(facts: UnusualFacts, slot: u32, unusual: &mut Vec<(u32, UnusualFacts)>) -> Facts {
+    facts.usual().unwrap_or_else(|| {
+        unusual.push((slot, facts));
+        Facts::UNUSUAL
+    })
+}
+
+impl Notes for Ledger {
+    #[inline]
+    fn edge(&mut self, slot: u32) {
+        if self.targets.len() < self.most_targets {
+            self.targets.push(slot);
+        }
+    }
+
+    fn object(&mut self, slot: u32, shape: Option<&Shape>, is_container: bool) {
+        let facts = shape.map_or(UnusualFacts::UNKNOWN, |shape| {
+            let Shape { kind, external, .. } = *shape;
+            let size = shape.shallow.saturating_add(shape.header).saturating_add(external);
+            UnusualFacts { kind, size, external }
+        });
+        let entry = Entry { slot, facts: noted(facts, slot, &mut self.unusual) };
+        if is_container {
+            let start = self.spans.last().map_or(0, |span| span.end);
+            self.containers.push(entry);
+            self.spans.push(Span { start, end: self.targets.len() as u32 });
+        } else {
+            self.leaves.push(entry);
+        }
+    }
+
+    fn rename_types(&mut self, names: &[Option<TypeId>]) {
+        let name = |kind: TypeId| names.get(kind.0 as usize).copied().flatten().unwrap_or(UNKNOWN);
+        for (_, facts) in &mut self.unusual {
+            facts.kind = name(facts.kind);
+        }
+        for entry in self.containers.iter_mut().chain(&mut self.leaves) {
+            if let Some((kind, size)) = entry.facts.get() {
+                let facts = UnusualFacts { kind: name(kind), size, external: 0 };
+                entry.facts = noted(facts, entry.slot, &mut self.unusual);
+            }
+        }
+    }
+}

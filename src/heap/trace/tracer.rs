@@ -1,0 +1,405 @@
+//! Tracing: from the collector's lists and the known roots along all references, by several threads at
+//! once; then what pymalloc has in use and nothing refers to. Each object is looked at once, and what
+//! is seen of it is noted at that moment, while it is in the processor's caches.
+//!
+//! A reference that does not lead to an object (its type is none) is not followed: the target may have
+//! stood still in the middle of a change.
+
+use std::mem;
+use std::thread;
+
+use super::discovery::Inconsistencies;
+use super::numbering::Marks;
+use super::roots::{Root, known_roots};
+use crate::heap::capture::copy::{Capture, SLOT};
+use crate::heap::support::work_queue::{Hand, Tasks};
+use crate::memory::{Memory, u64_at};
+use crate::python::gc::{GcError, Generation};
+use crate::python::objects::{Decoder, Edges, Kind, Shape, TypeId};
+use crate::python::pymalloc::{Arena, Block, Pool};
+use crate::python::{Python, at};
+
+/// Listed objects of a task.
+const BATCH: usize = 1024;
+/// So many met objects are sorted out at once.
+const TOGETHER: usize = 256;
+/// Who has found more objects than these and not yet followed them gives the older half to others.
+const MOST_FOUND: usize = 8192;
+/// The bytes of an object that are fetched ahead: of a small one all.
+const HEAD: usize = 48;
+/// Where an object can begin in its block: behind nothing, the collector's header, or two more words.
+const HEADERS: [u64; 3] = [0, 16, 32];
+/// What no object refers to but has more references than this is no object.
+const MOST_REFERENCES: u32 = 1 << 20;
+/// From this reference count on (as a half word) an object is immortal (from 3.12 on).
+const IMMORTAL: u32 = 1 << 31;
+
+/// In place of the type of an object that could not be described.
+pub(crate) const UNKNOWN: TypeId = TypeId(u32::MAX);
+
+/// What is kept of the objects that are found.
+pub(crate) trait Notes: Send {
+    /// The object that is described next refers to what is at this slot, if that is an object.
+    fn edge(&mut self, slot: u32);
+    /// What is at this slot, without the shape if it could not be read whole. A container refers to
+    /// others; its edges have been given.
+    fn object(&mut self, slot: u32, shape: Option<&Shape>, is_container: bool);
+    /// From now on each type is called as `names` says at the place of its number so far.
+    fn rename_types(&mut self, names: &[Option<TypeId>]);
+}
+
+/// What tracing gives.
+pub(crate) struct Traced<N> {
+    /// Where there are objects.
+    pub marks: Marks,
+    /// A decoder that knows the types of all objects.
+    pub decoder: Decoder,
+    /// The roots.
+    pub roots: Vec<Root>,
+    /// The slots of the objects that the collector tracks: those of each generation, youngest first.
+    pub tracked: [Vec<u32>; Generation::ALL.len()],
+    /// What each thread has noted. Types are called as by the decoder.
+    pub notes: Vec<N>,
+    /// What did not fit together.
+    pub inconsistencies: Inconsistencies,
+}
+
+/// Traces all objects of a capture, a thread for each of these notes. Lists of the collector that do not
+/// close are an error if it is to be `strict`.
+pub(crate) fn trace<N: Notes>(
+    capture: &Capture<'_>,
+    python: &Python,
+    notes: Vec<N>,
+    strict: bool,
+) -> Result<Traced<N>, GcError> {
+    let extent = capture.extent().saturating_add(capture.facts.left_out);
+    let mut decoder = Decoder::new(capture, python, extent);
+    let marks = Marks::new(capture.slots());
+    let roots = known_roots(capture, python, &decoder);
+    let seeds = roots.iter().flat_map(|root| &root.objects).copied().collect();
+    let arenas = python.arenas(capture).unwrap_or_default();
+    let heap = Heap { capture, marks: &marks, python };
+    let tracer = |notes| Tracer::new(decoder.clone(), notes);
+    let mut tracers: Vec<Tracer<N>> = notes.into_iter().map(tracer).collect();
+
+    let mut listed = Listed::default();
+    work(&heap, &mut tracers, vec![Task::Meet(seeds)], |hand| listed.walk(&heap, hand, strict))?;
+    share_types(&heap, &mut decoder, &mut tracers);
+    work(&heap, &mut tracers, arenas.into_iter().map(Task::Sweep).collect(), |_| Ok(()))?;
+    share_types(&heap, &mut decoder, &mut tracers);
+
+    let mut inconsistencies = Inconsistencies { open_lists: listed.open, ..Default::default() };
+    let mut notes = Vec::new();
+    for mut tracer in tracers {
+        inconsistencies.dangling += tracer.dangling;
+        inconsistencies.unreadable += tracer.unreadable;
+        let name = |kind: &Kind| decoder.known_id(kind.address);
+        let names: Vec<Option<TypeId>> = tracer.decoder.kinds().iter().map(name).collect();
+        tracer.notes.rename_types(&names);
+        notes.push(tracer.notes);
+    }
+    Ok(Traced { marks, decoder, roots, tracked: listed.slots, notes, inconsistencies })
+}
+
+/// What all tracers look at.
+struct Heap<'a> {
+    capture: &'a Capture<'a>,
+    marks: &'a Marks,
+    python: &'a Python,
+}
+
+impl Heap<'_> {
+    fn slot(&self, object: u64) -> Option<u32> {
+        self.capture.segments().slot(object)
+    }
+
+    /// A word of the capture; zero where there is none.
+    #[inline]
+    fn word(&self, address: u64) -> u64 {
+        self.capture.lend(address, 8).and_then(|bytes| u64_at(bytes, 0)).unwrap_or_default()
+    }
+
+    /// The address of the type of an object.
+    #[inline]
+    fn kind(&self, object: u64) -> u64 {
+        self.word(at(object, self.python.layout.object.kind))
+    }
+}
+
+/// What a tracer does at a time.
+enum Task {
+    /// Looks at these objects, which may have been found before or be none.
+    Meet(Vec<u64>),
+    /// Follows these, which another has found.
+    Follow(Vec<Met>),
+    /// Finds the objects in an arena that nothing refers to.
+    Sweep(Arena),
+}
+
+/// Lets the tracers work on tasks, while this thread does something else that gives more of them and then
+/// joins in.
+fn work<N: Notes>(
+    heap: &Heap<'_>,
+    tracers: &mut [Tracer<N>],
+    tasks: Vec<Task>,
+    first: impl FnOnce(&Hand<'_, Task>) -> Result<(), GcError>,
+) -> Result<(), GcError> {
+    let tasks = Tasks::new(tasks);
+    let Some((own, others)) = tracers.split_first_mut() else { return Ok(()) };
+    let hand = tasks.join();
+    thread::scope(|scope| {
+        for tracer in others {
+            let hand = tasks.join();
+            scope.spawn(move || tracer.work(heap, hand));
+        }
+        first(&hand)?;
+        own.work(heap, hand);
+        Ok(())
+    })
+}
+
+/// Lets all tracers know the types that any of them has seen.
+fn share_types<N>(heap: &Heap<'_>, decoder: &mut Decoder, tracers: &mut [Tracer<N>]) {
+    for tracer in &*tracers {
+        for kind in tracer.decoder.kinds() {
+            // What one could read, all can.
+            let _ = decoder.type_at(heap.capture, kind.address);
+        }
+    }
+    for tracer in tracers {
+        for kind in decoder.kinds() {
+            let _ = tracer.decoder.type_at(heap.capture, kind.address);
+        }
+    }
+}
+
+/// The objects of the collector's lists.
+#[derive(Default)]
+struct Listed {
+    slots: [Vec<u32>; Generation::ALL.len()],
+    /// Lists that do not close.
+    open: u64,
+}
+
+impl Listed {
+    /// Walks the lists, and lets others look at the objects meanwhile: to walk is to wait for memory.
+    fn walk(
+        &mut self,
+        heap: &Heap<'_>,
+        hand: &Hand<'_, Task>,
+        strict: bool,
+    ) -> Result<(), GcError> {
+        for list in heap.python.gc_lists(heap.capture)? {
+            let slots = &mut self.slots[list.generation as usize];
+            let mut batch = Vec::with_capacity(BATCH);
+            let outcome = list.for_each(heap.capture, |object| {
+                slots.extend(heap.slot(object));
+                batch.push(object);
+                if batch.len() == BATCH {
+                    hand.give(Task::Meet(mem::replace(&mut batch, Vec::with_capacity(BATCH))));
+                }
+            });
+            hand.give(Task::Meet(batch));
+            match outcome {
+                Err(error) if strict => return Err(error),
+                Err(_) => self.open += 1,
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An address that may be that of an object.
+#[derive(Clone, Copy)]
+struct Met {
+    object: u64,
+    slot: u32,
+}
+
+/// An object that can lead to others, and its type as the tracer's own decoder numbers it.
+#[derive(Clone, Copy)]
+struct Found {
+    met: Met,
+    kind: TypeId,
+}
+
+/// Traces objects, in one thread.
+struct Tracer<N> {
+    decoder: Decoder,
+    notes: N,
+    edges: Edges,
+    /// What was met and has not been sorted out.
+    met: Vec<Met>,
+    /// Objects that are found and not yet followed.
+    found: Vec<Found>,
+    dangling: u64,
+    unreadable: u64,
+}
+
+impl<N: Notes> Tracer<N> {
+    fn new(decoder: Decoder, notes: N) -> Tracer<N> {
+        Tracer {
+            decoder,
+            notes,
+            edges: Edges::new(),
+            met: Vec::new(),
+            found: Vec::new(),
+            dangling: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// Works on tasks until there are none.
+    fn work(&mut self, heap: &Heap<'_>, mut hand: Hand<'_, Task>) {
+        while let Some(task) = hand.take() {
+            match task {
+                Task::Meet(objects) => objects.iter().for_each(|&object| self.meet(heap, object)),
+                Task::Follow(found) => found.iter().for_each(|&met| self.take_over(heap, met)),
+                Task::Sweep(arena) => self.sweep(heap, &arena),
+            }
+            while !(self.met.is_empty() && self.found.is_empty()) {
+                while self.met.len() < TOGETHER
+                    && let Some(found) = self.found.pop()
+                {
+                    self.follow(heap, found);
+                }
+                self.sort_out(heap);
+                if self.found.len() > MOST_FOUND {
+                    let older = self.found.drain(..MOST_FOUND / 2);
+                    hand.give(Task::Follow(older.map(|found| found.met).collect()));
+                }
+            }
+        }
+    }
+
+    /// Remembers an address.
+    #[inline]
+    fn meet(&mut self, heap: &Heap<'_>, object: u64) {
+        self.met.extend(heap.slot(object).map(|slot| Met { object, slot }));
+    }
+
+    /// Finds out which of the addresses met are those of objects that have not been found.
+    ///
+    /// Nearly every look at one of them is a cache miss. In rounds, many misses are waited for together.
+    fn sort_out(&mut self, heap: &Heap<'_>) {
+        let mut met = mem::take(&mut self.met);
+        let mut fresh: Vec<Met> = Vec::with_capacity(TOGETHER);
+        for some in met.chunks(TOGETHER) {
+            fresh.clear();
+            fresh.extend(some.iter().filter(|met| !heap.marks.contains(met.slot)));
+            let mut kinds = [0; TOGETHER];
+            for (kind, met) in kinds.iter_mut().zip(&fresh) {
+                *kind = heap.kind(met.object);
+            }
+            for (&met, kind) in fresh.iter().zip(kinds) {
+                self.find(heap, met, kind);
+            }
+        }
+        met.clear();
+        self.met = met;
+    }
+
+    /// Marks an object, whose type is at an address, and notes it if it cannot lead to others.
+    fn find(&mut self, heap: &Heap<'_>, met: Met, kind: u64) {
+        let Ok(id) = self.decoder.type_at(heap.capture, kind) else {
+            self.dangling += 1;
+            return;
+        };
+        if heap.marks.add(met.slot) {
+            let found = Found { met, kind: id };
+            match self.decoder.kind(id) {
+                Some(kind) if kind.is_leaf() => self.describe(heap, found),
+                kind => {
+                    if let Some(table) = kind.and_then(Kind::table) {
+                        heap.capture.prefetch(heap.word(at(met.object, table)), HEAD);
+                    }
+                    self.found.push(found);
+                }
+            }
+        }
+    }
+
+    /// Is to follow an object that another has found.
+    fn take_over(&mut self, heap: &Heap<'_>, met: Met) {
+        if let Ok(kind) = self.decoder.type_at(heap.capture, heap.kind(met.object)) {
+            self.found.push(Found { met, kind });
+        }
+    }
+
+    /// Describes an object and meets what it refers to.
+    fn follow(&mut self, heap: &Heap<'_>, found: Found) {
+        if self.decoder.kind(found.kind).is_some_and(|kind| kind.is_metatype()) {
+            // It need not have objects, or none that has been seen. If it is none, its objects show.
+            let _ = self.decoder.type_at(heap.capture, found.met.object);
+        }
+        self.describe(heap, found);
+    }
+
+    fn describe(&mut self, heap: &Heap<'_>, Found { met: Met { object, slot }, kind }: Found) {
+        let shape = self.decoder.describe_as(heap.capture, object, kind, &mut self.edges);
+        self.unreadable += u64::from(shape.is_err());
+        let Edges { shown, held, candidates } = &self.edges;
+        for &child in shown.iter().chain(held) {
+            if let Some(slot) = heap.slot(child) {
+                self.notes.edge(slot);
+                heap.marks.prefetch(slot);
+                heap.capture.prefetch(child, HEAD);
+                self.met.push(Met { object: child, slot });
+            }
+        }
+        for &candidate in candidates {
+            if let Some(slot) = heap.slot(candidate) {
+                self.notes.edge(slot);
+            }
+        }
+        let is_container = !(shown.is_empty() && held.is_empty() && candidates.is_empty());
+        if is_container {
+            heap.marks.add_container(slot);
+        }
+        self.notes.object(slot, shape.as_ref().ok(), is_container);
+    }
+
+    /// Meets the objects in an arena that nothing refers to.
+    fn sweep(&mut self, heap: &Heap<'_>, arena: &Arena) {
+        let mut met = mem::take(&mut self.met);
+        // In most pools an object has been found in each block.
+        let is_wanted = |pool: Pool| {
+            let slots = heap.slot(pool.start).zip(heap.slot(pool.end - SLOT));
+            slots.is_none_or(|(first, last)| heap.marks.count(first..last + 1) != pool.used)
+        };
+        heap.python.for_each_block_in(heap.capture, arena, is_wanted, |block| {
+            if let Some(object) = self.unknown_object(heap, block)
+                && let Some(slot) = heap.slot(object)
+            {
+                met.push(Met { object, slot });
+            }
+        });
+        self.met = met;
+    }
+
+    /// The object in a block, if there is one that has not been found.
+    fn unknown_object(&self, heap: &Heap<'_>, block: Block) -> Option<u64> {
+        let slot = heap.slot(block.address)?;
+        let is_found = |header: &u64| heap.marks.contains(slot.saturating_add((header / 8) as u32));
+        if HEADERS.iter().any(is_found) {
+            return None;
+        }
+        HEADERS.iter().find_map(|&header| {
+            let room = block.size.checked_sub(header).filter(|&room| room >= 16)?;
+            let object = block.address.wrapping_add(header);
+            if !is_reference_count(heap.word(object)) {
+                return None;
+            }
+            let kind = self.decoder.known_type(heap.kind(object))?;
+            (kind.header == header && kind.basic_size <= room).then_some(object)
+        })
+    }
+}
+
+/// Whether this can be the reference count of an object that no object refers to. What is free has none,
+/// or (from 3.14 on) the address of the next that is free.
+fn is_reference_count(word: u64) -> bool {
+    let (count, overflow) = (word as u32, (word >> 32) as u16);
+    overflow == 0 && ((1..MOST_REFERENCES).contains(&count) || count >= IMMORTAL)
+}

@@ -1,0 +1,114 @@
+//! Objects counted by type, and nothing else: without numbering them and without a graph.
+
+use std::mem;
+
+use super::discovery::Inconsistencies;
+use super::tracer::{Notes, Traced, trace};
+use crate::heap::capture::copy::Capture;
+use crate::python::Python;
+use crate::python::gc::{GcError, Generation};
+use crate::python::objects::{Decoder, Kind, Shape, TypeId};
+
+/// The objects of a heap by type.
+#[derive(Debug)]
+pub struct Tally {
+    counts: Vec<Count>,
+    decoder: Decoder,
+    /// How many objects the collector tracks in each generation, the youngest first.
+    pub tracked: [u64; Generation::ALL.len()],
+    /// What did not fit together. Objects that could not be read whole are counted only there.
+    pub inconsistencies: Inconsistencies,
+}
+
+/// The objects of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// How many there are.
+    pub objects: u64,
+    /// What `sys.getsizeof` says of them, in bytes: [`Shape::shallow`] and [`Shape::header`].
+    pub shallow: u64,
+    /// Bytes that they own elsewhere: [`Shape::external`].
+    pub external: u64,
+}
+
+impl Tally {
+    /// Counts all objects of a capture, with so many threads. Lists of the collector that do not close
+    /// are an error if it is to be `strict`, as for a capture that was made in a pause.
+    pub fn of(
+        capture: &Capture<'_>,
+        python: &Python,
+        threads: usize,
+        strict: bool,
+    ) -> Result<Tally, GcError> {
+        let counts = (0..threads.max(1)).map(|_| Counts::default()).collect();
+        let traced: Traced<Counts> = trace(capture, python, counts, strict)?;
+        let mut sums = vec![Count::default(); traced.decoder.kinds().len()];
+        for Counts(counts) in &traced.notes {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                sum.add(count);
+            }
+        }
+        Ok(Tally {
+            counts: sums,
+            decoder: traced.decoder,
+            tracked: traced.tracked.map(|slots| slots.len() as u64),
+            inconsistencies: traced.inconsistencies,
+        })
+    }
+
+    /// All types, each with its objects.
+    pub fn by_type(&self) -> impl Iterator<Item = (&Kind, Count)> {
+        self.decoder.kinds().iter().zip(self.counts.iter().copied())
+    }
+}
+
+impl Count {
+    /// All bytes that go with them.
+    pub fn bytes(&self) -> u64 {
+        self.shallow.saturating_add(self.external)
+    }
+
+    fn add(&mut self, other: &Count) {
+        self.objects += other.objects;
+        self.shallow = self.shallow.saturating_add(other.shallow);
+        self.external = self.external.saturating_add(other.external);
+    }
+}
+
+/// Counts by the numbers of the types.
+#[derive(Debug, Default)]
+struct Counts(Vec<Count>);
+
+impl Notes for Counts {
+    #[inline]
+    fn edge(&mut self, _slot: u32) {}
+
+    fn object(&mut self, _slot: u32, shape: Option<&Shape>, _is_container: bool) {
+        if let Some(shape) = shape {
+            let shallow = shape.shallow.saturating_add(shape.header);
+            let count = Count { objects: 1, shallow, external: shape.external };
+            self.add(shape.kind, &count);
+        }
+    }
+
+    fn rename_types(&mut self, names: &[Option<TypeId>]) {
+        for (count, name) in mem::take(&mut self.0).iter().zip(names) {
+            if let Some(name) = *name {
+                self.add(name, count);
+            }
+        }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, kind: TypeId, count: &Count) {
+        // Types are numbered one by one.
+        let kind = kind.0 as usize;
+        if self.0.len() <= kind {
+            self.0.resize(kind + 1, Count::default());
+        }
+        if let Some(sum) = self.0.get_mut(kind) {
+            sum.add(count);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Where new objects are attached: for each, the nearest object on a shortest path to it that was there
+//! before. That one is its *holder*, and what hangs directly from the holder is an *item*.
+//!
+//! "Before" is not one moment. An object belongs to the interval between two snapshots in which it was
+//! born, its *cohort*, and its holder is the nearest older than that. So a holder that was itself made
+//! during the hunt is found as well, and each of a chain's links holds what was put behind it later.
+//! Objects of the last cohort have been seen once only, and most of them are temporary: they are counted,
+//! but prove nothing.
+
+use rustc_hash::FxHashMap;
+
+use crate::heap::{Analysis, ShortestPaths};
+use crate::python::objects::TypeId;
+
+/// No node.
+const NONE: u32 = u32::MAX;
+
+/// So many items are kept as examples.
+const EXAMPLES: usize = 8;
+
+/// What was attached to a holder in one interval and is still there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cohort {
+    /// Objects that hang directly from it.
+    pub items: u32,
+    /// These and all below them that is new.
+    pub objects: u32,
+    /// The bytes of all those.
+    pub bytes: u64,
+}
+
+/// Items of one type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Items {
+    /// How many.
+    pub count: u32,
+    /// They and all new objects below them.
+    pub objects: u32,
+    /// The bytes of all those.
+    pub bytes: u64,
+}
+
+/// What was attached to a holder.
+#[derive(Debug, Clone, Default)]
+pub struct Holding {
+    /// By interval, the earliest first.
+    pub cohorts: Vec<Cohort>,
+    /// What was seen at least twice, by type of the item.
+    pub items: FxHashMap<TypeId, Items>,
+    /// All new objects that were seen at least twice, by type.
+    pub kinds: FxHashMap<TypeId, u32>,
+    /// How many new objects hang from each other at most.
+    pub deepest: u32,
+    /// Some items that were seen at least twice.
+    pub examples: Vec<u32>,
+}
+
+impl Holding {
+    /// New objects that were seen at least twice.
+    pub fn proven(&self) -> u32 {
+        let proven = self.cohorts.split_last().map_or(&[][..], |(_, proven)| proven);
+        proven.iter().map(|cohort| cohort.objects).sum()
+    }
+
+    /// Adds another.
+    pub fn merge(&mut self, other: &Holding) {
+        self.cohorts.resize(self.cohorts.len().max(other.cohorts.len()), Cohort::default());
+        for (own, theirs) in self.cohorts.iter_mut().zip(&other.cohorts) {
+            own.items += theirs.items;
+            own.objects += theirs.objects;
+            own.bytes += theirs.bytes;
+        }
+        for (&kind, theirs) in &other.items {
+            let own = self.items.entry(kind).or_default();
+            own.count += theirs.count;
+            own.objects += theirs.objects;
+            own.bytes += theirs.bytes;
+        }
+        for (&kind, count) in &other.kinds {
+            *self.kinds.entry(kind).or_default() += count;
+        }
+        self.deepest = self.deepest.max(other.deepest);
+        let room = EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(other.examples.iter().take(room));
+    }
+}
+
+/// All holders of a heap.
+#[derive(Debug)]
+pub struct Growth {
+    /// What was attached to each, by node.
+    pub holdings: FxHashMap<u32, Holding>,
+    /// Where each object belongs; nothing for old ones.
+    places: Vec<Option<Place>>,
+    first: u32,
+}
+
+/// Where a new object belongs.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    holder: u32,
+    item: u32,
+    depth: u32,
+}
+
+impl Growth {
+    /// Attributes all new objects of a heap to their holders. `births` are those of
+    /// [`Snapshot::births`](super::heap_columns::Snapshot::births), for so many snapshots.
+    pub fn of(
+        heap: &Analysis<'_>,
+        paths: &ShortestPaths,
+        births: &[u8],
+        snapshots: usize,
+    ) -> Growth {
+        let mut attribution = Attribution {
+            paths,
+            births,
+            first: heap.graph.objects().start,
+            places: vec![None; births.len()],
+            above: Vec::new(),
+        };
+        let last = snapshots.saturating_sub(1);
+        let mut holdings: FxHashMap<u32, Holding> = FxHashMap::default();
+        for node in heap.graph.objects() {
+            let birth = attribution.birth(node);
+            if birth == 0 {
+                continue;
+            }
+            let Some(place) = attribution.place(node) else { continue };
+            let holding = holdings.entry(place.holder).or_default();
+            holding.cohorts.resize(last, Cohort::default());
+            let bytes = heap.graph.size(node);
+            let is_item = u32::from(place.item == node);
+            if let Some(cohort) = holding.cohorts.get_mut(usize::from(birth) - 1) {
+                cohort.items += is_item;
+                cohort.objects += 1;
+                cohort.bytes += bytes;
+            }
+            if usize::from(birth) == last {
+                continue;
+            }
+            holding.deepest = holding.deepest.max(place.depth);
+            if let Some(kind) = heap.graph.kind_id(place.item) {
+                let items = holding.items.entry(kind).or_default();
+                items.count += is_item;
+                items.objects += 1;
+                items.bytes += bytes;
+            }
+            if let Some(kind) = heap.graph.kind_id(node) {
+                *holding.kinds.entry(kind).or_default() += 1;
+            }
+            if is_item == 1 && holding.examples.len() < EXAMPLES {
+                holding.examples.push(node);
+            }
+        }
+        Growth { holdings, places: attribution.places, first: attribution.first }
+    }
+
+    /// The holder of a new object.
+    pub fn holder(&self, node: u32) -> Option<u32> {
+        let place = self.places.get(node.checked_sub(self.first)? as usize)?;
+        place.map(|place| place.holder)
+    }
+}
+
+/// Finds places along shortest paths, each only once.
+struct Attribution<'a> {
+    paths: &'a ShortestPaths,
+    births: &'a [u8],
+    first: u32,
+    /// By object.
+    places: Vec<Option<Place>>,
+    above: Vec<u32>,
+}
+
+impl Attribution<'_> {
+    /// The interval in which an object was born; 0 for those that were there from the start, and roots.
+    fn birth(&self, node: u32) -> u8 {
+        let index = node.checked_sub(self.first);
+        index.and_then(|index| self.births.get(index as usize).copied()).unwrap_or_default()
+    }
+
+    fn known(&self, node: u32) -> Option<Place> {
+        self.places.get((node.checked_sub(self.first)?) as usize).copied().flatten()
+    }
+
+    /// Where a new object belongs; `None` where no path leads to it.
+    fn place(&mut self, node: u32) -> Option<Place> {
+        self.above.clear();
+        let mut next = node;
+        while self.birth(next) > 0 && self.known(next).is_none() {
+            self.above.push(next);
+            next = self.paths.before(next)?;
+        }
+        while let Some(node) = self.above.pop() {
+            let place = self.below_parent(node)?;
+            if let Some(known) = self.places.get_mut((node - self.first) as usize) {
+                *known = Some(place);
+            }
+        }
+        self.known(node)
+    }
+
+    /// Where an object belongs, if that is known of its parent or the parent is old.
+    fn below_parent(&self, node: u32) -> Option<Place> {
+        let birth = self.birth(node);
+        let parent = self.paths.before(node)?;
+        let depth = 1 + self.known(parent).map_or(0, |place| place.depth);
+        if self.birth(parent) < birth {
+            return Some(Place { holder: parent, item: node, depth });
+        }
+        let mut place = self.known(parent)?;
+        if self.birth(parent) > birth {
+            // It has been put below a younger one. Holders become older on the way up.
+            place.item = NONE;
+            while self.birth(place.holder) >= birth {
+                place.holder = self.known(place.holder)?.holder;
+            }
+        }
+        Some(Place { depth, ..place })
+    }
+}

@@ -1,0 +1,181 @@
+//! The growths of one finding, added up by the stacks that made them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::feeders::{Fed, Feeder};
+use crate::hunt::messages::Instance;
+use crate::python::{Frame, Stack};
+
+/// With fewer hits nothing is known.
+const LEAST: u64 = 20;
+/// The chance that the next hit brings a new stack, with which no more are waited for: one in so many.
+const ONE_IN: u64 = 20;
+/// No more stacks than this are told apart.
+const MOST_STACKS: usize = 10_000;
+/// No more instances than this wait to be looked at again.
+const MOST_WAITING: usize = 100_000;
+
+/// What has fed a finding so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    numbers: FxHashMap<(Vec<Frame>, bool), usize>,
+    counts: Vec<Count>,
+    hits: u64,
+    /// Instances that have yet to show that they stay, the oldest first.
+    waiting: VecDeque<Waiting>,
+    /// The last of those at each address, by its serial number.
+    latest: FxHashMap<u64, u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    hits: u64,
+    grown: u64,
+    kept: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    serial: u64,
+    address: u64,
+    stack: usize,
+    /// When it was made, in the caller's time.
+    made: Duration,
+}
+
+impl Tally {
+    /// Adds a growth by so much at a time, by a new instance where there is one.
+    pub fn add(&mut self, stack: Stack, grown: u64, instance: Option<Instance>, made: Duration) {
+        self.hits += 1;
+        let next = self.counts.len();
+        if next >= MOST_STACKS {
+            return;
+        }
+        let number = *self.numbers.entry((stack.frames, stack.complete)).or_insert(next);
+        if number == next {
+            self.counts.push(Count::default());
+        }
+        let Some(count) = self.counts.get_mut(number) else { return };
+        count.hits += 1;
+        count.grown = count.grown.saturating_add(grown);
+        let Some(Instance { address, is_there }) = instance else { return };
+        count.kept.get_or_insert(0);
+        self.latest.remove(&address);
+        if is_there && self.waiting.len() < MOST_WAITING {
+            self.latest.insert(address, self.hits);
+            self.waiting.push_back(Waiting { serial: self.hits, address, stack: number, made });
+        }
+    }
+
+    /// Looks again at the instances made before a time. Those count as kept that `is_there` finds, and
+    /// whose place has not been taken by another meanwhile.
+    pub fn look_again(&mut self, before: Duration, is_there: impl Fn(u64) -> bool) {
+        while let Some(waiting) = self.waiting.front().copied().filter(|it| it.made <= before) {
+            self.waiting.pop_front();
+            if self.latest.get(&waiting.address) != Some(&waiting.serial) {
+                continue;
+            }
+            self.latest.remove(&waiting.address);
+            if is_there(waiting.address)
+                && let Some(count) = self.counts.get_mut(waiting.stack)
+            {
+                *count.kept.get_or_insert(0) += 1;
+            }
+        }
+    }
+
+    /// How many growths were seen.
+    pub fn hits(&self) -> u64 {
+        self.hits
+    }
+
+    /// Whether the stacks repeat: of all growths, those whose stack came once only tell how likely the
+    /// next one brings a new stack (Good and Turing).
+    pub fn is_settled(&self) -> bool {
+        let once = self.counts.iter().filter(|count| count.hits == 1).count() as u64;
+        // Where instances are made, those that stay are what there is to know.
+        let kept = self.counts.iter().filter_map(|count| count.kept).reduce(|a, b| a + b);
+        kept.unwrap_or(self.hits) >= LEAST && once * ONE_IN <= self.hits
+    }
+
+    /// What it came to.
+    pub fn into_fed(self) -> Fed {
+        let kept: u64 = self.counts.iter().filter_map(|count| count.kept).sum();
+        let grown: u64 = self.counts.iter().map(|count| count.grown).sum();
+        let share = |count: &Count| match kept {
+            0 => count.grown as f64 / grown.max(1) as f64,
+            _ => count.kept.unwrap_or_default() as f64 / kept as f64,
+        };
+        let mut feeders: Vec<_> = self
+            .numbers
+            .into_iter()
+            .filter_map(|((stack, complete), number)| {
+                let count = self.counts.get(number)?;
+                let Count { hits, grown, kept } = *count;
+                Some(Feeder { stack, complete, hits, grown, kept, share: share(count) })
+            })
+            .collect();
+        feeders.sort_by(|a, b| {
+            let by_hits = || b.hits.cmp(&a.hits);
+            let names = |feeder: &Feeder| {
+                let names = feeder.stack.iter();
+                names.map(|frame| (frame.file.clone(), frame.line)).collect::<Vec<_>>()
+            };
+            b.share.total_cmp(&a.share).then_with(by_hits).then_with(|| names(a).cmp(&names(b)))
+        });
+        Fed { hits: self.hits, feeders }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn stack(line: u32) -> Stack {
+        let frame = Frame { function: "f".into(), file: "a.py".into(), line: Some(line) };
+        Stack { frames: vec![frame], complete: true }
+    }
+
+    fn lines(fed: &Fed) -> Vec<(Option<u32>, u64, f64)> {
+        fed.feeders.iter().map(|it| (it.stack[0].line, it.hits, it.share)).collect()
+    }
+
+    #[test]
+    fn equal_stacks_are_one_and_shares_are_of_the_growth() {
+        let mut tally = Tally::default();
+        tally.add(stack(1), 1, None, NOW);
+        tally.add(stack(2), 6, None, NOW);
+        tally.add(stack(1), 1, None, NOW);
+        assert_eq!(tally.hits(), 3);
+        assert_eq!(lines(&tally.into_fed()), [(Some(2), 1, 0.75), (Some(1), 2, 0.25)]);
+    }
+
+    #[test]
+    fn it_is_settled_when_stacks_repeat() {
+        let mut tally = Tally::default();
+        (0..100).for_each(|line| tally.add(stack(line), 1, None, NOW));
+        assert!(!tally.is_settled());
+        (0..96).for_each(|line| tally.add(stack(line), 1, None, NOW));
+        assert!(tally.is_settled());
+    }
+
+    #[test]
+    fn instances_that_go_again_have_no_share() {
+        let mut tally = Tally::default();
+        let at = Duration::from_secs;
+        let made = |address| Some(Instance { address, is_there: true });
+        tally.add(stack(1), 1, made(0x10), at(1));
+        // The first has gone: another is in its place.
+        tally.add(stack(2), 1, made(0x10), at(2));
+        tally.add(stack(1), 1, made(0x20), at(2));
+        tally.add(stack(1), 1, made(0x30), at(9));
+        tally.add(stack(1), 1, Some(Instance { address: 0x40, is_there: false }), at(2));
+        tally.look_again(at(3), |address| address == 0x10);
+        assert_eq!(lines(&tally.into_fed()), [(Some(2), 1, 1.0), (Some(1), 4, 0.0)]);
+    }
+}

@@ -1,0 +1,349 @@
+//! The guardian's work for native memory: calls of the C library's allocator are followed to what they
+//! return.
+//!
+//! All Python threads are armed at the entries of `malloc`, `calloc`, `realloc` and `aligned_alloc`. One
+//! that reaches one stands still while the size is read from its registers and its Python stack is
+//! copied; then it waits at the return address alone, where its registers have the block's address.
+//! Most blocks are freed at once, and the next call may be given the same, where nobody would see that
+//! it is another: so for a moment the thread waits at the words that `free` writes. Whether blocks that
+//! are left stay is for others to see ([`survivors`](super::survivors)), from outside.
+//!
+//! Where calls are so many that the target has to be left in peace now and then, they are followed in
+//! bursts, one after the other, from random instants on. The first calls of a burst pass: they would
+//! favour what follows a long gap.
+//!
+//! It ends when it is asked to or when nobody listens any more; either way every thread is disarmed
+//! and let go of first.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use crate::guardian::outbox::Outbox;
+use crate::guardian::server;
+use crate::guardian::server::{CHECK_EVERY, Guard, Task};
+use crate::guardian::traced_threads::TracedPython;
+use crate::guardian::trouble::Trouble;
+use crate::heap::rss::malloc::size_in_use;
+use crate::hunt::messages::{Block, FollowRequest, Functions};
+use crate::memory::Memory;
+use crate::process::breakpoint::{Kind, Spot};
+use crate::process::ptrace;
+use crate::process::ptrace::Registers;
+use crate::process::tracees::Event;
+use crate::process::waits::ran;
+use crate::profile::messages::End;
+use crate::python::RawStack;
+
+/// How many calls of a burst pass at most before one is followed, and how many are followed at least.
+const MOST_PASSED: u64 = 7;
+const BURST: u64 = 16;
+/// How soon it is looked again whether a thread has run.
+const SOON: Duration = Duration::from_millis(1);
+/// How long a call may take. What takes longer has lost its processor, or its way.
+const LONGEST_CALL: Duration = Duration::from_millis(20);
+/// So long it is watched whether a block is freed at once: by the clock, and of that on a processor, if the
+/// thread is not asleep. On a busy machine that takes longer.
+const WATCHED: Duration = Duration::from_millis(5);
+const WATCHED_RUNNING: Duration = Duration::from_millis(2);
+const WATCHED_AT_MOST: Duration = Duration::from_millis(100);
+/// What is written more often at its beginning is in use, not left: nothing is said of it.
+const MOST_WRITES: u64 = 16;
+/// The largest chunks that are kept in lists of their size.
+const LARGEST_IN_LISTS: u64 = 1040;
+/// With so many stops a call is given up: others allocate much meanwhile, or stacks cannot be read.
+const MOST_STOPS: u64 = 64;
+/// Hits that a thread makes hardly ever: it is not to stop again.
+const NEVER: u64 = 1 << 40;
+
+/// Serves one request: follows allocations until `control` is closed or readable, and reports to
+/// `reports`. An error means that nobody listens any more.
+pub fn serve(
+    request: &FollowRequest,
+    control: BorrowedFd<'_>,
+    reports: &mut Outbox,
+) -> io::Result<()> {
+    let &FollowRequest { pid, started, way, limits, functions } = request;
+    let Functions { malloc, calloc, realloc, aligned_alloc } = functions;
+    let entry = |address| Spot { address, kind: Kind::Execute };
+    let entries = [malloc, calloc, realloc, aligned_alloc].map(entry);
+    server::serve(Task { pid, started, way, limits }, &entries, reports, |guard, reports| {
+        let mut follower = Follower {
+            guard,
+            functions,
+            entries,
+            calls: 0,
+            stops: 0,
+            passing: Vec::new(),
+            stack: RawStack::default(),
+            random: fastrand::Rng::new(),
+        };
+        follower.run(control, reports)
+    })
+}
+
+struct Follower<'a> {
+    guard: &'a mut Guard,
+    functions: Functions,
+    entries: [Spot; 4],
+    /// How many calls of the burst have been followed.
+    calls: u64,
+    /// How many stops were made for the present one.
+    stops: u64,
+    /// Threads that are made to pass while a call of another is followed.
+    passing: Vec<i32>,
+    stack: RawStack,
+    random: fastrand::Rng,
+}
+
+/// How far a call has come.
+enum Stage {
+    /// So many others are to pass before.
+    Passing(u64),
+    /// It was made.
+    Called {
+        tid: i32,
+        bytes: u64,
+        /// Where it returns to, and what the stack pointer is then.
+        returns_to: u64,
+        stack: u64,
+        since: Instant,
+    },
+    /// It has returned a block.
+    Given(Given),
+}
+
+/// A block that was returned.
+#[derive(Clone, Copy)]
+struct Given {
+    tid: i32,
+    bytes: u64,
+    block: u64,
+    chunk: u64,
+    writes: u64,
+    since: Instant,
+    /// How long its thread had been on a processor.
+    ran: Option<Duration>,
+}
+
+impl Follower<'_> {
+    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
+        loop {
+            let debt = self.guard.budget.debt();
+            let to_pass = if debt.is_zero() { 0 } else { self.random.u64(0..=MOST_PASSED) };
+            let rest = debt.mul_f64(0.5 + self.random.f64());
+            let mut nothing = |_: &mut Guard| CHECK_EVERY;
+            let mut over = self.guard.make_room(control, reports, &mut nothing)?
+                || self.guard.rest(control, reports, Some(rest), &mut nothing)?;
+            if !over {
+                self.guard.breakpoints.aim(&self.entries);
+                let asked_to_end = self.burst(to_pass, control, reports);
+                self.disarm()?;
+                over = asked_to_end?;
+            }
+            if over {
+                self.guard.send(reports)?;
+                return Ok(End::Asked);
+            }
+        }
+    }
+
+    /// Follows calls, after so many others, for as long as the target can bear it. True if we are asked to
+    /// end.
+    fn burst(
+        &mut self,
+        to_pass: u64,
+        control: BorrowedFd<'_>,
+        reports: &mut Outbox,
+    ) -> Result<bool, Trouble> {
+        self.guard.arm(to_pass)?;
+        let mut stage = Stage::Passing(if self.guard.breakpoints.can_skip() { 0 } else { to_pass });
+        self.calls = 0;
+        self.stops = 0;
+        loop {
+            let mut asked = false;
+            match self.guard.target.tracees.next_event()? {
+                Some(Event::Hit { tid }) => {
+                    let seen = Instant::now();
+                    self.stops += 1;
+                    let next = self.next_stage(stage, tid);
+                    let resumed = self.guard.target.tracees.resume(tid);
+                    self.guard.pay(1, seen.elapsed() + self.guard.waking);
+                    resumed?;
+                    stage = next?;
+                }
+                Some(event) => self.guard.take_while_armed(event)?,
+                None => {
+                    let within = stage.time_left().map_or(CHECK_EVERY, |left| left.max(SOON));
+                    let began = Instant::now();
+                    asked = self.guard.target.wait(control, within)?;
+                    self.guard.budget.earn(began.elapsed());
+                }
+            }
+            let is_late = stage.time_left() == Some(Duration::ZERO) && !self.is_to_run(&stage);
+            let is_much = self.stops > MOST_STOPS;
+            if let Stage::Given(given) = &stage
+                && is_late
+            {
+                self.note_block(given);
+            }
+            if is_late || is_much {
+                stage = self.give_up(stage)?;
+            }
+            let is_enough = self.calls >= BURST || is_much;
+            if asked || (is_enough && !self.guard.budget.debt().is_zero()) {
+                return Ok(asked);
+            }
+            if self.guard.check_sometimes(reports)? && matches!(stage, Stage::Passing(_)) {
+                self.guard.arm(to_pass)?;
+            }
+        }
+    }
+
+    /// Goes on to the next call, whatever has become of this one.
+    fn give_up(&mut self, stage: Stage) -> io::Result<Stage> {
+        self.stops = 0;
+        match stage {
+            Stage::Passing(_) => Ok(stage),
+            Stage::Called { tid, .. } | Stage::Given(Given { tid, .. }) => self.next_call(tid),
+        }
+    }
+
+    /// The thread that was followed waits at the entries again, and so do those that were made to pass.
+    fn next_call(&mut self, tid: i32) -> io::Result<Stage> {
+        self.calls += 1;
+        self.stops = 0;
+        self.guard.redirect(tid, &self.entries)?;
+        for other in self.passing.drain(..) {
+            self.guard.redirect(other, &self.entries)?;
+        }
+        Ok(Stage::Passing(0))
+    }
+
+    /// What follows when a thread has been hit.
+    fn next_stage(&mut self, stage: Stage, hit: i32) -> io::Result<Stage> {
+        match stage {
+            Stage::Passing(0) => Ok(self.begin_call(hit).unwrap_or(Stage::Passing(0))),
+            Stage::Passing(others) => Ok(Stage::Passing(others - 1)),
+            Stage::Called { tid, bytes, returns_to, stack, .. } if tid == hit => {
+                let registers = ptrace::registers(tid)?;
+                if registers.instruction != returns_to || registers.stack != stack {
+                    return Ok(stage);
+                }
+                let block = registers.result();
+                let Some(chunk) = size_in_use(&self.guard.target.process, block) else {
+                    return self.next_call(hit);
+                };
+                self.guard.redirect(tid, &written_by_free(block, chunk))?;
+                let ran = ran(&self.guard.target.process, tid);
+                let since = Instant::now();
+                Ok(Stage::Given(Given { tid, bytes, block, chunk, writes: 0, since, ran }))
+            }
+            Stage::Given(given) if given.tid == hit => {
+                let is_freed =
+                    size_in_use(&self.guard.target.process, given.block) != Some(given.chunk);
+                if is_freed || given.writes > MOST_WRITES {
+                    return self.next_call(hit);
+                }
+                Ok(Stage::Given(Given { writes: given.writes + 1, ..given }))
+            }
+            Stage::Called { .. } | Stage::Given(_) => {
+                // Who cannot be made to pass stops again, until that is too much.
+                if self.guard.breakpoints.can_skip() {
+                    self.passing.push(hit);
+                    let mut spots = 0..self.entries.len();
+                    spots.try_for_each(|spot| self.guard.breakpoints.skip(hit, spot, NEVER))?;
+                }
+                Ok(stage)
+            }
+        }
+    }
+
+    /// What a thread asks for that stands at an entry; it waits at the return address from now on.
+    fn begin_call(&mut self, tid: i32) -> Option<Stage> {
+        let registers = ptrace::registers(tid).ok()?;
+        let [first, second, _] = registers.arguments;
+        let bytes = match registers.instruction {
+            it if it == self.functions.malloc => first,
+            it if it == self.functions.calloc => first.saturating_mul(second),
+            it if it == self.functions.realloc => second,
+            it if it == self.functions.aligned_alloc => second,
+            _ => return None,
+        };
+        let (returns_to, stack) = frame(&registers, &self.guard.target)?;
+        self.guard.target.copy_own_stack(tid, &mut self.stack).ok()?;
+        let spot = Spot { address: returns_to, kind: Kind::Execute };
+        self.guard.redirect(tid, &[spot]).ok()?;
+        Some(Stage::Called { tid, bytes, returns_to, stack, since: Instant::now() })
+    }
+
+    /// Whether a thread that was given a block has not had the time yet to free it again, because others
+    /// have the processors.
+    fn is_to_run(&self, stage: &Stage) -> bool {
+        let Stage::Given(Given { tid, since, ran: before, .. }) = *stage else { return false };
+        let process = &self.guard.target.process;
+        let ran = ran(process, tid).zip(before).map(|(now, before)| now.saturating_sub(before));
+        ran.is_some_and(|ran| ran < WATCHED_RUNNING)
+            && since.elapsed() < WATCHED_AT_MOST
+            && process.thread_state(tid) == Some('R')
+    }
+
+    /// Takes note of a block that was given and has not been freed yet.
+    fn note_block(&mut self, given: &Given) {
+        self.guard.news.blocks.push(Block {
+            address: given.block,
+            bytes: given.bytes,
+            frames: self.stack.frames.clone(),
+            complete: self.stack.complete,
+        });
+    }
+
+    fn disarm(&mut self) -> Result<(), Trouble> {
+        loop {
+            self.guard.disarm()?;
+            while let Some(event) = self.guard.target.tracees.next_event()? {
+                self.guard.take(event)?;
+            }
+            if self.guard.is_disarmed()? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// How long is waited for what comes next; `None` where that may take as long as it likes.
+    fn time_left(&self) -> Option<Duration> {
+        let (since, most) = match self {
+            Stage::Passing(_) => return None,
+            Stage::Called { since, .. } => (since, LONGEST_CALL),
+            Stage::Given(given) => (&given.since, WATCHED),
+        };
+        Some(most.saturating_sub(since.elapsed()))
+    }
+}
+
+/// The words of which `free` writes at least one: the size of the block's chunk, which becomes another when
+/// that is merged with what follows; the flag of what follows, which says that it is free; and of
+/// small blocks the two words that link them in lists. Only if it is merged with what is before it *and*
+/// behind, none is.
+fn written_by_free(block: u64, chunk: u64) -> Vec<Spot> {
+    let behind = block.wrapping_add(chunk).wrapping_sub(8);
+    let mut words = vec![block.wrapping_sub(8), behind];
+    if chunk <= LARGEST_IN_LISTS {
+        words.extend([block, block.wrapping_add(8)]);
+    }
+    let written = |address| Spot { address, kind: Kind::Write { length: 8 } };
+    words.into_iter().map(written).collect()
+}
+
+/// Where a function returns to that has just been entered, and what the stack pointer is then.
+fn frame(registers: &Registers, target: &TracedPython) -> Option<(u64, u64)> {
+    match registers.link {
+        Some(link) => Some((link, registers.stack)),
+        None => {
+            let returns_to = target.process.u64(registers.stack).ok()?;
+            Some((returns_to, registers.stack.wrapping_add(8)))
+        }
+    }
+}

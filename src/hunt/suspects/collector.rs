@@ -1,0 +1,91 @@
+//! The cycle collector: whether it will ever free what is garbage.
+
+use crate::heap::{Analysis, RootKind};
+use crate::hunt::compare::growth::Growth;
+use crate::python::Python;
+use crate::python::gc::Generation;
+
+/// A generation is collected too seldom to count if that takes more allocations than this, of which the
+/// objects are still there. With CPython's own thresholds the young are collected every 700 (up to 3.12) or
+/// 2,000 (from 3.13 on; Modules/gcmodule.c, Python/gc.c), and each older generation after ten collections of
+/// the one before.
+const RARE: [i64; 3] = [50_000, 500_000, 5_000_000];
+
+/// The collector's settings, and where garbage piles up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collector {
+    /// Whether it runs by itself (`gc.isenabled()`).
+    pub enabled: bool,
+    /// `gc.get_threshold()`. The first: how many more allocations than deallocations make it run; 0: it
+    /// does not.
+    pub thresholds: [i32; 3],
+    /// The generation in which most of the new garbage is.
+    pub garbage: Generation,
+}
+
+impl Default for Collector {
+    fn default() -> Collector {
+        Collector { enabled: true, thresholds: [700, 10, 10], garbage: Generation::Young }
+    }
+}
+
+impl Collector {
+    /// That of the main interpreter; the usual settings where they cannot be read.
+    pub fn of(heap: &Analysis<'_>, python: &Python, growth: &Growth) -> Collector {
+        let states = python.collectors(&heap.capture, heap.graph.decoder()).unwrap_or_default();
+        let garbage = where_garbage_is(heap, growth);
+        match states.first() {
+            Some(state) => {
+                Collector { enabled: state.enabled, thresholds: state.thresholds, garbage }
+            }
+            None => Collector { garbage, ..Collector::default() },
+        }
+    }
+
+    /// Whether it will find the garbage in due time.
+    pub fn comes_by(self) -> bool {
+        let older = match self.garbage {
+            Generation::Young => 0,
+            Generation::Middle => 1,
+            Generation::Old => 2,
+            Generation::Permanent => return false,
+        };
+        let [young, rest @ ..] = self.thresholds.map(i64::from);
+        let collections = rest.iter().take(older).map(|&threshold| threshold.max(1));
+        let allocations = collections.fold(young, i64::saturating_mul);
+        let rare = RARE.get(older).copied().unwrap_or_default();
+        self.enabled && (1..=rare).contains(&allocations)
+    }
+}
+
+/// The generation in which most of the new garbage is.
+fn where_garbage_is(heap: &Analysis<'_>, growth: &Growth) -> Generation {
+    let mut roots = (1..).zip(heap.graph.roots());
+    let garbage = roots.find(|(_, root)| root.kind == RootKind::Garbage).map(|(node, _)| node);
+    let in_garbage = |node: &&u32| garbage.is_some() && growth.holder(**node) == garbage;
+    let generations = Generation::ALL.into_iter().zip(heap.graph.tracked());
+    let counted = generations.map(|(it, nodes)| (nodes.iter().filter(in_garbage).count(), it));
+    counted.max().filter(|(count, _)| *count > 0).map_or(Generation::Young, |(_, it)| it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_comes_by_where_it_runs_often_enough() {
+        let usual = Collector::default();
+        let within = |garbage| Collector { garbage, ..usual };
+        let [young, middle, old, permanent] = Generation::ALL.map(|it| within(it).comes_by());
+        assert!(young && middle && old && !permanent);
+        assert!(!Collector { enabled: false, ..usual }.comes_by());
+        assert!(!Collector { thresholds: [0, 10, 10], ..usual }.comes_by());
+        assert!(!Collector { thresholds: [1_000_000, 10, 10], ..usual }.comes_by());
+        let starved = Collector { thresholds: [700, 10, 100_000], ..usual };
+        assert!(starved.comes_by(), "for the young");
+        assert!(!Collector { garbage: Generation::Old, ..starved }.comes_by());
+        // A last threshold of 0 is exceeded each time.
+        let eager = Collector { thresholds: [700, 10, 0], garbage: Generation::Old, ..usual };
+        assert!(eager.comes_by());
+    }
+}

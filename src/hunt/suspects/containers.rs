@@ -1,0 +1,258 @@
+//! What grows without new objects that hang from it: containers with more references to what hangs from
+//! others or has always been there, objects that become larger themselves, and threads.
+
+use rustc_hash::FxHashMap;
+
+use super::find::{Account, Key, Rise, Scene, Suspect};
+use super::scoring::LEAST_OBJECTS;
+use super::threads;
+use crate::heap::{Flow, Root, RootKind};
+use crate::hunt::compare::accumulation_points::{MANY, Place, Shape};
+use crate::hunt::compare::growth::Holding;
+use crate::hunt::compare::heap_columns::{Resizable, Snapshot};
+use crate::hunt::compare::steadiness::Series;
+use crate::hunt::finding::LeakKind;
+use crate::python::objects::TypeId;
+
+/// An object must have grown by so many bytes before it is suspect.
+const LEAST_BYTES: f64 = 4096.0;
+/// So many containers are looked at, those with most new references first.
+const MOST_CONTAINERS: usize = 256;
+/// So many of a container's newest references tell what grows in it.
+const NEWEST: usize = 16;
+/// Of what one of many grows by, all of them must have grown by so much.
+const LEAST_OF_ALL: f64 = 0.5;
+
+impl Scene<'_> {
+    /// Containers that grow though nothing new hangs from them: what they hold hangs from others as
+    /// well, or has always been there.
+    pub fn containers(
+        &self,
+        found: &mut Vec<Suspect>,
+        holders: &FxHashMap<u32, usize>,
+        but_threads: bool,
+    ) {
+        let Some(([first, ..], last)) = self.snapshots.split_last().map(|(last, e)| (e, last))
+        else {
+            return;
+        };
+        let start = self.heap.graph.objects().start;
+        let mut grown: Vec<(u32, u32)> = last
+            .grown_since(first)
+            .filter(|&(_, more)| f64::from(more) >= LEAST_OBJECTS)
+            .map(|(index, more)| (more, start + index as u32))
+            .filter(|(_, node)| !holders.contains_key(node))
+            .collect();
+        grown.sort_unstable_by(|a, b| b.cmp(a));
+        grown.truncate(MOST_CONTAINERS);
+        for (_, node) in grown {
+            let place =
+                Place { node, shape: Shape::One, holders: vec![node], holding: Holding::default() };
+            let series = self.series(&place);
+            let Some(rise) = Rise::of(&series, LEAST_OBJECTS) else { continue };
+            if series.len() < self.snapshots.len()
+                || but_threads && self.is_of_threads(node)
+                || self.is_one_of_changing(node, rise)
+            {
+                continue;
+            }
+            match self.shared_with(node, holders) {
+                Shared::With(index) => {
+                    let path = self.holder(node).path;
+                    if let Some(suspect) = found.get_mut(index) {
+                        suspect.finding.also.push(path);
+                    }
+                }
+                Shared::Unknown => found.extend(self.modules(node, rise)),
+                Shared::Old(grown) => found.extend(self.container(node, grown, rise)),
+            }
+        }
+    }
+
+    /// Whether a container is one of many of its kind in one object that does not grow as a whole: each of
+    /// them comes, grows and goes, as sessions do, and what is new in them may lie where something old has
+    /// gone.
+    fn is_one_of_changing(&self, node: u32, rise: Rise) -> bool {
+        let graph = &self.heap.graph;
+        let Some(parent) = self.paths.before(node) else { return false };
+        let kind = graph.kind_id(node);
+        let alike = graph.successors(parent).iter().filter(|&&other| graph.kind_id(other) == kind);
+        alike.count() >= MANY && self.keeps_its_size(parent, rise)
+    }
+
+    /// Whether an object has let something go: more of what it refers to is new than it has gained.
+    pub fn has_lost_some(&self, node: u32) -> bool {
+        let references = |snapshot: &Snapshot| {
+            let (address, kind) = self.identity(node)?;
+            Some(snapshot.held(address, kind)?.references)
+        };
+        let ends = self.snapshots.first().zip(self.snapshots.last());
+        let ends = ends.and_then(|(first, last)| Some((references(first)?, references(last)?)));
+        let is_new = |next: &&u32| self.growth.holder(**next).is_some();
+        let new = self.heap.graph.successors(node).iter().filter(is_new).count();
+        ends.is_none_or(|(first, last)| new > last.saturating_sub(first) as usize)
+    }
+
+    /// Whether what an object retains does not grow, though some of what hangs from it rises so.
+    pub fn keeps_its_size(&self, node: u32, rise: Rise) -> bool {
+        let Some((address, kind)) = self.identity(node) else { return false };
+        let held = |snapshot: &Snapshot| Some((snapshot.at, snapshot.held(address, kind)?.objects));
+        let held: Series =
+            self.snapshots.iter().filter_map(held).map(|(at, it)| (at, f64::from(it))).collect();
+        // What others hold as well is not retained, and not known as a whole.
+        let is_known = held.last().is_some_and(|last| last.1 >= rise.trend.net);
+        let grows = Rise::of(&held, LEAST_OBJECTS).is_some_and(|whole| {
+            whole.is_steady && whole.trend.net >= LEAST_OF_ALL * rise.trend.net
+        });
+        is_known && !grows
+    }
+
+    /// Whether a container grows with what a suspect holds, or with objects that are not new.
+    fn shared_with(&self, node: u32, holders: &FxHashMap<u32, usize>) -> Shared {
+        let graph = &self.heap.graph;
+        let references = graph.successors(node);
+        let mut old = FxHashMap::<TypeId, u32>::default();
+        for &next in references.iter().rev().take(NEWEST) {
+            match self.growth.holder(next) {
+                Some(other) => match holders.get(&other) {
+                    Some(&index) => return Shared::With(index),
+                    None => return Shared::Unknown,
+                },
+                None => {
+                    if let Some(kind) = graph.kind_id(next) {
+                        *old.entry(kind).or_default() += 1;
+                    }
+                }
+            }
+        }
+        let most = old.into_iter().max_by_key(|(kind, count)| (*count, kind.0));
+        most.map_or(Shared::Unknown, |(kind, _)| Shared::Old(kind))
+    }
+
+    /// A container with ever more references to what has always been there.
+    fn container(&self, node: u32, grown: TypeId, rise: Rise) -> Option<Suspect> {
+        let (address, kind) = self.identity(node)?;
+        let first = self.snapshots.first()?;
+        let bytes = self.heap.amount(node).bytes.checked_sub(first.held(address, kind)?.bytes)?;
+        let seconds = self.snapshots.last()?.at.saturating_sub(first.at).as_secs_f64();
+        let holder = self.holder(node);
+        if holder.path.is_empty() {
+            return None;
+        }
+        let account = Account {
+            kind: LeakKind::Container,
+            grown: self.heap.graph.kinds().get(grown.0 as usize)?.name.clone(),
+            holder,
+            objects_per_s: rise.trend.per_second,
+            bytes_per_s: bytes as f64 / seconds,
+            bytes_per_object: bytes as f64 / rise.trend.net,
+            keeps_frames: false,
+            filling: self.filling(node, rise.trend.per_second),
+        };
+        self.suspect(Key::Object(address), account, rise, vec![address])
+    }
+
+    /// A container of modules, `sys.modules`, with ever more of them: each hangs from a root of its own.
+    fn modules(&self, node: u32, rise: Rise) -> Option<Suspect> {
+        let graph = &self.heap.graph;
+        let holders = graph.successors(node).iter().filter_map(|&next| self.growth.holder(next));
+        let roots: FxHashMap<u32, &Root> = holders
+            .filter_map(|holder| Some((holder, graph.root(holder)?)))
+            .filter(|(_, root)| matches!(root.kind, RootKind::Module { .. }))
+            .collect();
+        // An old module that gets something new has a root as well.
+        let node_of = |&object: &u64| graph.node(&self.heap.capture, object);
+        let is_new = |node: &u32| self.growth.holder(*node).is_some();
+        let module = |root: &Root| root.objects.first().and_then(node_of).filter(is_new);
+        let modules: Vec<u32> = roots.values().filter_map(|root| module(root)).collect();
+        let count = modules.len() as f64;
+        if count < LEAST_OBJECTS {
+            return None;
+        }
+        let grown = graph.kind_id(*modules.first()?)?;
+        let objects = roots.values().flat_map(|root| &root.objects).filter_map(node_of);
+        let bytes: u64 = objects.filter(is_new).map(|node| self.heap.amount(node).bytes).sum();
+        let [first, .., last] = self.snapshots else { return None };
+        let seconds = last.at.saturating_sub(first.at).as_secs_f64();
+        let account = Account {
+            kind: LeakKind::Container,
+            grown: graph.kinds().get(grown.0 as usize)?.name.clone(),
+            holder: self.holder(node),
+            objects_per_s: count / seconds,
+            bytes_per_s: bytes as f64 / seconds,
+            bytes_per_object: bytes as f64 / count,
+            keeps_frames: false,
+            filling: None,
+        };
+        let address = self.identity(node)?.0;
+        self.suspect(Key::Object(address), account, rise, vec![address])
+    }
+
+    /// Objects that grow by themselves, such as a bytearray.
+    pub fn resizable(&self) -> Vec<Suspect> {
+        let Some((last, earlier)) = self.snapshots.split_last() else { return Vec::new() };
+        last.resizable().iter().filter_map(|now| self.resizing(now, earlier, last)).collect()
+    }
+
+    fn resizing(&self, now: &Resizable, earlier: &[Snapshot], last: &Snapshot) -> Option<Suspect> {
+        let mut series: Series = earlier
+            .iter()
+            .filter_map(|it| Some((it.at, it.resizable_at(now.address, now.kind)?.bytes as f64)))
+            .collect();
+        series.push((last.at, now.bytes as f64));
+        let rise = Rise::of(&series, LEAST_BYTES).filter(|_| series.len() > 2)?;
+        let node = self.heap.graph.node(&self.heap.capture, now.address)?;
+        let account = Account {
+            kind: LeakKind::Container,
+            grown: self.heap.graph.kind(node)?.name.clone(),
+            holder: self.holder(node),
+            objects_per_s: 0.0,
+            bytes_per_s: rise.trend.per_second,
+            bytes_per_object: now.bytes as f64,
+            keeps_frames: false,
+            filling: None,
+        };
+        self.suspect(Key::Object(now.address), account, rise, vec![now.address])
+    }
+
+    /// Threads that are started and do not end.
+    pub fn threads(&self) -> Option<Suspect> {
+        let series: Series =
+            self.snapshots.iter().map(|it| (it.at, f64::from(it.totals.threads))).collect();
+        let rise = Rise::of(&series, LEAST_OBJECTS / 2.0)?;
+        let (holder, bytes) = threads::describe(self.heap, &self.names);
+        let account = Account {
+            kind: LeakKind::Threads,
+            grown: "threading.Thread".to_owned(),
+            holder,
+            objects_per_s: rise.trend.per_second,
+            bytes_per_s: rise.trend.per_second * bytes,
+            bytes_per_object: bytes,
+            keeps_frames: false,
+            filling: None,
+        };
+        let started = threads::started(&self.heap.capture, self.python, &self.heap.graph);
+        self.suspect(Key::Threads, account, rise, started.into_iter().collect())
+    }
+
+    /// Whether something belongs to threads, or to what Python keeps of them.
+    pub fn is_of_threads(&self, node: u32) -> bool {
+        self.paths.between(0, node).iter().any(|&node| {
+            match self.heap.graph.root(node).map(|root| &root.kind) {
+                Some(RootKind::Thread { .. } | RootKind::Frame { .. }) => true,
+                Some(RootKind::Module { name }) => name == "threading" || name == "_weakrefset",
+                _ => false,
+            }
+        })
+    }
+}
+
+/// What a container grows with.
+enum Shared {
+    /// With what this suspect holds.
+    With(usize),
+    /// With what is new and hangs from somewhere else.
+    Unknown,
+    /// With what has always been there, mostly of this type.
+    Old(TypeId),
+}

@@ -1,0 +1,109 @@
+//! What kind of mistake a leak is likely to be, in plain words.
+
+use super::bounds::Filling;
+use super::collector::Collector;
+use crate::hunt::finding::{Holder, LeakKind};
+use crate::python::gc::Generation;
+use crate::python::objects::Bound;
+
+/// What is known of a leak.
+pub struct Circumstances<'a> {
+    /// How memory is lost.
+    pub kind: LeakKind,
+    /// What holds it.
+    pub holder: &'a Holder,
+    /// The type of what piles up.
+    pub grown: &'a str,
+    /// Whether it keeps frames of functions that have ended.
+    pub keeps_frames: bool,
+    /// The bound of what holds it.
+    pub filling: Option<&'a Filling>,
+    /// The state of the garbage collector.
+    pub collector: Collector,
+}
+
+/// The likely mistake.
+pub fn hint(of: &Circumstances<'_>) -> String {
+    match of.kind {
+        _ if of.keeps_frames => {
+            "exceptions that are kept keep their tracebacks, and with them all local variables of the \
+             functions that they went through"
+                .into()
+        }
+        LeakKind::Container => container(of),
+        LeakKind::Spread => {
+            "many collections grow a little each: look for what should remove entries from them, or \
+             them from their owner"
+                .into()
+        }
+        LeakKind::Chain => "each object refers to the next, and the first is never let go".into(),
+        LeakKind::Garbage => garbage(of.collector),
+        LeakKind::Refcount => format!(
+            "more references to each {} are counted than there are: an extension module keeps it, or \
+             has forgotten a Py_DECREF",
+            of.grown
+        ),
+        LeakKind::Tasks => {
+            "code that has been started waits for what never comes: await it with a time limit, or \
+             cancel it"
+                .into()
+        }
+        LeakKind::Threads => "threads are started faster than they end".into(),
+        LeakKind::Native => {
+            "no Python object explains it: a native library allocates and does not free, or its \
+             allocator keeps what it got back"
+                .into()
+        }
+    }
+}
+
+fn container(of: &Circumstances<'_>) -> String {
+    let Holder { path, kind, .. } = of.holder;
+    if kind == "functools._lru_cache_wrapper" || path.ends_with(".cache") {
+        return "a functools.lru_cache keeps all arguments and results that it has room for: set a \
+                smaller maxsize, or do not cache methods (it keeps their objects alive)"
+            .into();
+    }
+    let kind = match &**kind {
+        "" => "collection",
+        name => name.rsplit('.').next().unwrap_or(name),
+    };
+    let owner = if path.contains("closure ") {
+        format!("a {kind} in a closure")
+    } else if path.contains("default ") {
+        format!("a {kind} that is the default value of an argument, shared by all calls,")
+    } else if path.starts_with("thread ") {
+        format!("a {kind} that belongs to a function which does not return")
+    } else if path.starts_with("module ") && path.matches('›').count() == 1 {
+        format!("a {kind} at module level")
+    } else {
+        format!("a {kind}")
+    };
+    match of.filling {
+        None => format!("{owner} without bound: nothing removes what is put in"),
+        Some(Filling { bound: Bound { limit, name, is_certain }, full_in_s }) => {
+            let hours = full_in_s / 3600.0;
+            let what = match is_certain {
+                true => "which has a high bound",
+                false => "which may have a high bound",
+            };
+            format!(
+                "{owner} {what} ({name} = {limit}): at this pace it is full in {hours:.1} hours"
+            )
+        }
+    }
+}
+
+fn garbage(collector: Collector) -> String {
+    let why = match collector {
+        Collector { enabled: false, .. } => "the garbage collector is off (gc.disable())",
+        Collector { garbage: Generation::Permanent, .. } => {
+            "they were frozen (gc.freeze()), so that the garbage collector does not look at them"
+        }
+        Collector { thresholds: [0, ..], .. } => {
+            "the garbage collector's threshold is 0 (gc.set_threshold())"
+        }
+        _ => "collections are too rare for it (gc.set_threshold(), or a very large heap)",
+    };
+    format!("objects in cycles, and {why}: break the cycles, or let it collect")
+}

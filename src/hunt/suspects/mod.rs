@@ -1,0 +1,23 @@
+//! Leak suspects: what grows steadily, and is not explained in a harmless way.
+//!
+//! [`find`] makes suspects of accumulation points and [`scoring`] turns them into findings, with the help of:
+//!
+//! | | |
+//! |---|---|
+//! | [`containers`] | other containers of the same kind, which come, grow and go |
+//! | [`bounds`] | limits that a collection says of itself |
+//! | [`collector`] | garbage that no collection will find in time |
+//! | [`native`] | growth that no Python object explains |
+//! | [`leak_kinds`], [`threads`] | which type describes the leak best; objects of running code |
+//! | [`names`], [`hints`] | what to call the holder, and the likely cause |
+
+pub(crate) mod bounds;
+pub mod collector;
+pub(crate) mod containers;
+pub mod find;
+pub(crate) mod hints;
+pub(crate) mod leak_kinds;
+pub(crate) mod names;
+pub(crate) mod native;
+pub(crate) mod scoring;
+pub(crate) mod threads;

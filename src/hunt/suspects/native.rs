@@ -1,0 +1,103 @@
+//! Growth that no Python object explains: of malloc's blocks that are none of Python's, or where those
+//! cannot be told, of the resident set beyond that of the heap.
+
+use std::time::Duration;
+
+use super::collector::Collector;
+use super::hints;
+use super::hints::Circumstances;
+use crate::hunt::compare::heap_columns::Snapshot;
+use crate::hunt::compare::steadiness::{Series, confidence, trend};
+use crate::hunt::finding::{Finding, Holder, LeakKind};
+
+/// What must be gained, in bytes.
+const LEAST: f64 = 1_048_576.0;
+/// With so much that the heap does not explain, it is worth while to look at malloc's blocks.
+const SUSPICIOUS: f64 = LEAST / 4.0;
+/// Beside an object's own bytes an allocator needs some more: so much of what the heap gains is explained.
+const EXPLAINED: f64 = 1.5;
+/// So much of what the resident set gains must be without explanation.
+const LEAST_SHARE: f64 = 0.5;
+/// So much of what it gains blocks must have gained that are counted themselves.
+const LEAST_COUNTED: f64 = 0.1;
+/// How often they must have been counted.
+const FEWEST_COUNTS: usize = 3;
+
+/// What is known of memory outside the heap.
+#[derive(Debug, Clone, Copy)]
+pub struct Outside<'a> {
+    /// The heap, at several times.
+    pub snapshots: &'a [Snapshot],
+    /// The resident set as it was read many times between them.
+    pub resident: &'a [(Duration, f64)],
+    /// The bytes of malloc's blocks that are none of Python's, at those of the times where that was
+    /// counted.
+    pub blocks: &'a [(Duration, f64)],
+}
+
+impl Outside<'_> {
+    /// Whether malloc's blocks are to be counted: the resident set has gained more than the heap.
+    pub fn is_suspicious(&self) -> bool {
+        let ([first, ..], [.., last]) = (self.snapshots, self.snapshots) else { return false };
+        let gained = last.totals.rss as f64 - first.totals.rss as f64;
+        gained - heap_gained(first, last) >= SUSPICIOUS
+    }
+
+    /// Whether blocks have grown so far, so that it is worth while to see who asks for them.
+    pub fn may_leak(&self) -> bool {
+        trend(self.blocks).is_some_and(|it| it.net >= SUSPICIOUS) || self.leak().is_some()
+    }
+
+    /// A leak outside the heap, if there is one.
+    pub fn leak(&self) -> Option<Finding> {
+        let rss: Series = self.snapshots.iter().map(|it| (it.at, it.totals.rss as f64)).collect();
+        let whole = trend(&rss)?;
+        let confidence = confidence(self.resident)?.max(whole.confidence);
+        if self.blocks.len() >= FEWEST_COUNTS {
+            let counted = trend(self.blocks)?;
+            let seconds = whole.net / whole.per_second;
+            let net = counted.per_second * seconds;
+            let is_much = net >= LEAST.max(LEAST_COUNTED * whole.net);
+            return is_much.then(|| finding(counted.per_second, confidence));
+        }
+        let ([first, ..], [.., last]) = (self.snapshots, self.snapshots) else { return None };
+        let heap = heap_gained(first, last);
+        let unexplained = whole.net - EXPLAINED * heap;
+        if unexplained < LEAST.max(LEAST_SHARE * whole.net) {
+            return None;
+        }
+        let seconds = last.at.saturating_sub(first.at).as_secs_f64();
+        Some(finding((whole.net - heap) / seconds, confidence))
+    }
+}
+
+fn heap_gained(first: &Snapshot, last: &Snapshot) -> f64 {
+    last.totals.heap.bytes.saturating_sub(first.totals.heap.bytes) as f64
+}
+
+fn finding(bytes_per_s: f64, confidence: f64) -> Finding {
+    let holder =
+        Holder { path: "native code".into(), name: "native code".into(), ..Holder::default() };
+    let kind = LeakKind::Native;
+    let grown = "memory".to_owned();
+    let hint = hints::hint(&Circumstances {
+        kind,
+        holder: &holder,
+        grown: &grown,
+        keeps_frames: false,
+        filling: None,
+        collector: Collector::default(),
+    });
+    Finding {
+        kind,
+        grown,
+        holder,
+        also: Vec::new(),
+        objects_per_s: 0.0,
+        bytes_per_s,
+        bytes_per_object: 0.0,
+        confidence,
+        hint,
+        feeders: Vec::new(),
+    }
+}

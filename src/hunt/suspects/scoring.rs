@@ -1,0 +1,240 @@
+//! Whether a place where a heap has grown leaks.
+//!
+//! It does if objects of each interval are still there *and* it holds more in net terms, in every interval
+//! and at about the same pace: a bounded cache takes in new objects, but has no net growth; a queue has, for
+//! a moment, but what was in it is soon gone; what is loaded once does not go on.
+
+use rustc_hash::FxHashSet;
+
+use super::bounds::Filling;
+use super::find::{Account, Key, Rise, Scene, Suspect};
+use super::leak_kinds::{count, grown, is_waiting, keeps_frames, waits};
+use super::names;
+use crate::heap::{Flow, RootKind};
+use crate::hunt::compare::accumulation_points::{Place, Shape};
+use crate::hunt::compare::heap_columns::Snapshot;
+use crate::hunt::compare::steadiness::Series;
+use crate::hunt::finding::LeakKind;
+use crate::python::objects::TypeId;
+
+/// A quantity of objects must have grown by so much before it is suspect.
+pub const LEAST_OBJECTS: f64 = 6.0;
+/// So many holders of a spread are watched.
+const SAMPLE: usize = 12;
+/// What of all objects garbage may be before the collector, if it is on, is to look for it, as CPython has
+/// it (`long_lived_pending < long_lived_total / 4`, Modules/gcmodule.c, 3.8 to 3.13).
+const PENDING_SHARE: f64 = 0.25;
+
+impl Scene<'_> {
+    /// What a place comes to.
+    pub fn place(&self, place: &Place) -> Option<Suspect> {
+        let root = self.heap.graph.root(place.node).map(|root| &root.kind);
+        let series = self.series(place);
+        let rise = Rise::of(&series, LEAST_OBJECTS)?;
+        let proven = place.holding.cohorts.split_last()?.1;
+        let since = series.len().min(self.snapshots.len());
+        let born = self.snapshots.len() - since;
+        let proven = proven.get(born..)?;
+        // Of those that come, grow and go, those that are there in the end have all grown.
+        let is_changing = place.shape == Shape::Spread
+            && self.has_lost_some(place.node)
+            && self.keeps_its_size(place.node, rise);
+        let is_steady =
+            rise.is_steady && !is_changing && proven.iter().all(|cohort| cohort.objects > 0);
+        let kind = match (root, place.shape) {
+            (Some(RootKind::Garbage), _) => LeakKind::Garbage,
+            (Some(RootKind::Native), _) => LeakKind::Refcount,
+            (_, Shape::Chain) => LeakKind::Chain,
+            (Some(_), _) => return None,
+            (None, Shape::Spread) => LeakKind::Spread,
+            (None, Shape::One) => LeakKind::Container,
+        };
+        let key = match (kind, self.identity(place.node)) {
+            (LeakKind::Garbage, _) if self.is_bounded_garbage() => return None,
+            (LeakKind::Garbage, _) => Key::Garbage,
+            (LeakKind::Refcount, _) => Key::Native,
+            (_, Some((address, _))) => Key::Object(address),
+            // A chain that hangs from a frame.
+            (_, None) => Key::Object(self.identity(*place.holding.examples.first()?)?.0),
+        };
+        let kind = if is_waiting(self.heap, &place.holding) { LeakKind::Tasks } else { kind };
+        let grown = grown(self.heap, kind, &place.holding)?;
+        let [from, to] = [born, self.snapshots.len().checked_sub(2)?];
+        let seconds = self.snapshots.get(to)?.at.saturating_sub(self.snapshots.get(from)?.at);
+        let per_second = |amount: f64| amount / seconds.as_secs_f64();
+        let count = count(kind, grown, &place.holding);
+        let bytes = proven.iter().map(|cohort| cohort.bytes).sum::<u64>() as f64;
+        let above = self.told_path(self.start(kind, place, grown));
+        let grown_kind = self.heap.graph.kinds().get(grown.0 as usize)?;
+        let account = Account {
+            kind,
+            grown: grown_kind.name.clone(),
+            holder: names::holder(self.heap, &self.names, &above, &self.pattern(place)),
+            objects_per_s: per_second(count),
+            bytes_per_s: per_second(bytes),
+            bytes_per_object: bytes / count,
+            keeps_frames: keeps_frames(self.heap, &place.holding),
+            filling: self.filling_of(kind, place, per_second(count)),
+        };
+        let watch = self.watch(kind, place, grown);
+        self.suspect(key, account, Rise { is_steady, ..rise }, watch)
+    }
+
+    /// The bound of a place; of many holders that of one of those which grow most, if a few of them have
+    /// one.
+    fn filling_of(&self, kind: LeakKind, place: &Place, per_second: f64) -> Option<Filling> {
+        const FEW: usize = 3;
+        match kind {
+            LeakKind::Container => self.filling(place.node, per_second),
+            LeakKind::Spread => {
+                let each = per_second / place.holders.len() as f64;
+                let few = place.holders.iter().take(FEW);
+                let all: Option<Vec<_>> = few.map(|&holder| self.filling(holder, each)).collect();
+                all?.pop()
+            }
+            _ => None,
+        }
+    }
+
+    /// How much a place held at each moment.
+    pub fn series(&self, place: &Place) -> Series {
+        let totals = |pick: fn(&Snapshot) -> u32| {
+            self.snapshots.iter().map(|it| (it.at, f64::from(pick(it)))).collect()
+        };
+        match self.heap.graph.root(place.node).map(|root| &root.kind) {
+            Some(RootKind::Garbage) => return totals(|it| it.totals.garbage.objects),
+            Some(RootKind::Native) => return totals(|it| it.totals.native.objects),
+            _ => {}
+        }
+        if place.shape == Shape::Chain {
+            let mut sum = 0.0;
+            let mut series: Series = Vec::new();
+            let mut cohorts = place.holding.cohorts.iter();
+            for snapshot in self.snapshots {
+                series.push((snapshot.at, sum));
+                sum += cohorts.next().map_or(0.0, |cohort| f64::from(cohort.objects));
+            }
+            return series;
+        }
+        let holders: Vec<(u64, u64)> =
+            place.holders.iter().filter_map(|&node| self.identity(node)).collect();
+        let mut series: Series = Vec::new();
+        for snapshot in self.snapshots {
+            let held = holders.iter().filter_map(|&(address, kind)| snapshot.held(address, kind));
+            let mut known = false;
+            let sum: f64 = held.inspect(|_| known = true).map(|it| f64::from(it.references)).sum();
+            // It may have come into being meanwhile.
+            if known {
+                series.push((snapshot.at, sum));
+            }
+        }
+        series
+    }
+
+    /// Whether the collector will find what is garbage now in its own time.
+    fn is_bounded_garbage(&self) -> bool {
+        let Some(last) = self.snapshots.last() else { return true };
+        let share = f64::from(last.totals.garbage.objects) / f64::from(last.totals.heap.objects);
+        self.collector.comes_by() && share < PENDING_SHARE
+    }
+
+    /// The object by which a place is told: of a chain its first link.
+    fn start(&self, kind: LeakKind, place: &Place, grown: TypeId) -> u32 {
+        if kind != LeakKind::Chain {
+            return place.node;
+        }
+        // Between two links there can be other objects, such as the dict of an instance.
+        let is_part = |node: u32| {
+            let kind = self.heap.graph.kind_id(node);
+            kind.is_some_and(|kind| place.holding.kinds.contains_key(&kind))
+        };
+        let (mut node, mut first) = (place.node, place.node);
+        while is_part(node) {
+            if self.heap.graph.kind_id(node) == Some(grown) {
+                first = node;
+            }
+            let Some(parent) = self.paths.before(node) else { break };
+            node = parent;
+        }
+        first
+    }
+
+    /// The way from a place to one of its holders, without what tells that from the others.
+    fn pattern(&self, place: &Place) -> Vec<u32> {
+        let holder = place.holders.iter().find(|&&holder| holder != place.node);
+        match (place.shape, holder) {
+            (Shape::Spread, Some(&holder)) => self.paths.between(place.node, holder),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What to watch.
+    fn watch(&self, kind: LeakKind, place: &Place, grown: TypeId) -> Vec<u64> {
+        let graph = &self.heap.graph;
+        let of_type = || {
+            let kind = graph.kinds().get(grown.0 as usize).filter(|kind| kind.counts_instances());
+            kind.map(|kind| kind.address)
+        };
+        match kind {
+            LeakKind::Container | LeakKind::Spread => {
+                let holders = place.holders.iter().chain([&place.node]);
+                let mut sizes: Vec<u64> = Vec::new();
+                for (address, _) in holders.filter_map(|&node| self.identity(node)) {
+                    if !sizes.contains(&address) && sizes.len() < SAMPLE {
+                        sizes.push(address);
+                    }
+                }
+                sizes
+            }
+            LeakKind::Tasks => {
+                let examples = place.holding.examples.iter();
+                let mut code: Vec<u64> =
+                    examples.filter_map(|&node| self.code_below(node)).collect();
+                code.dedup();
+                code
+            }
+            LeakKind::Chain | LeakKind::Garbage | LeakKind::Refcount => {
+                of_type().into_iter().collect()
+            }
+            LeakKind::Threads | LeakKind::Native => Vec::new(),
+        }
+    }
+
+    /// The code that a coroutine or generator at or below this node runs.
+    fn code_below(&self, node: u32) -> Option<u64> {
+        let graph = &self.heap.graph;
+        let name = |node| graph.kind(node).map(|kind| &*kind.name);
+        // What is old leads to everywhere, such as an event loop.
+        let is_new = |node| self.growth.holder(node).is_some();
+        let running = nearest(graph, node, is_new, |node| name(node).is_some_and(waits))?;
+        let is_part = |node| node == running || is_new(node);
+        let code = nearest(graph, running, is_part, |node| name(node) == Some("code"))?;
+        self.identity(code).map(|(address, _)| address)
+    }
+}
+
+/// The nearest node that is such, a few steps below one, behind nodes that are to be gone through.
+fn nearest(
+    graph: &impl Flow,
+    from: u32,
+    goes_through: impl Fn(u32) -> bool,
+    is_it: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    const MOST_NODES: usize = 2_000;
+    let mut seen = FxHashSet::from_iter([from]);
+    let mut rest = std::collections::VecDeque::from([from]);
+    while let Some(node) = rest.pop_front() {
+        if is_it(node) {
+            return Some(node);
+        }
+        if node >= graph.first_leaf() || !goes_through(node) {
+            continue;
+        }
+        for &next in graph.successors(node) {
+            if seen.len() < MOST_NODES && seen.insert(next) {
+                rest.push_back(next);
+            }
+        }
+    }
+    None
+}

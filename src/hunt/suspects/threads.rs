@@ -1,0 +1,65 @@
+//! Threads that are started and do not end: what they run, what they hold, and where one sees them
+//! being started.
+
+use rustc_hash::FxHashMap;
+
+use super::names::STEP;
+use crate::heap::{Analysis, Capture, Graph, RootKind, RootName, RootNames};
+use crate::hunt::finding::Holder;
+use crate::python::dicts::get;
+use crate::python::{Frame, Python};
+
+/// The functions in which every thread of the module `threading` begins.
+const BEGINNINGS: [&str; 4] = ["_bootstrap", "_bootstrap_inner", "run", "_run"];
+
+/// What most threads run, and how many bytes each holds on average.
+pub fn describe(heap: &Analysis<'_>, names: &RootNames) -> (Holder, f64) {
+    let graph = &heap.graph;
+    let mut running: FxHashMap<String, (u32, Frame)> = FxHashMap::default();
+    let mut outermost: FxHashMap<u32, Frame> = FxHashMap::default();
+    let (mut count, mut bytes) = (0_u32, 0_u64);
+    for (number, root) in (0_u32..).zip(graph.roots()) {
+        match root.kind {
+            RootKind::Thread { .. } => {
+                count += 1;
+                bytes = bytes.saturating_add(heap.amount(number + 1).bytes);
+            }
+            RootKind::Frame { thread, .. } => {
+                if let Some(RootName::Frame { frame: Some(frame), .. }) = names.get(number)
+                    && !is_beginning(frame)
+                {
+                    // Frames follow their thread from the innermost on.
+                    outermost.insert(thread, frame.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    for frame in outermost.into_values() {
+        let entry = running.entry(frame.function.to_string()).or_insert((0, frame));
+        entry.0 += 1;
+    }
+    let most = running.into_values().max_by(|a, b| (a.0, &a.1.function).cmp(&(b.0, &b.1.function)));
+    let name = most.map_or_else(|| "threads".to_owned(), |(_, frame)| frame.to_string());
+    let holder = Holder {
+        path: format!("threads{STEP}{name}"),
+        name,
+        kind: "threading.Thread".into(),
+        address: None,
+    };
+    (holder, bytes as f64 / f64::from(count.max(1)))
+}
+
+fn is_beginning(frame: &Frame) -> bool {
+    let name = frame.function.rsplit('.').next().unwrap_or_default();
+    frame.file.ends_with("threading.py") && BEGINNINGS.contains(&name)
+}
+
+/// The dict that every thread is put into where it is started: `threading._limbo` (3.8 to 3.15).
+pub fn started(capture: &Capture<'_>, python: &Python, graph: &Graph) -> Option<u64> {
+    let is_threading =
+        |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == "threading");
+    let module = graph.roots().iter().find(|root| is_threading(&root.kind))?;
+    let globals = module.objects.get(1)?;
+    get(capture, &python.layout, *globals, "_limbo").ok().flatten()
+}

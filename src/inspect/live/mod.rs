@@ -1,0 +1,316 @@
+//! The live view: every live object under exactly one path, so that all widths add up to the heap.
+//!
+//! The tree that is drawn is the dominator tree: below an object stands what would go with it. Each
+//! object is named by how its dominator refers to it, what only the interpreter needs (the dict of an
+//! instance, the cell of a variable) is left out, and siblings with the same name and type are one
+//! [branch](branches). A key is shown by itself only if what is behind it is heavy enough to be seen.
+//! What several objects hold has none of them as its dominator; it stands beside them, under words that
+//! say so and one of its paths.
+
+mod births;
+mod branches;
+pub(super) mod names;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use self::births::Births;
+use self::branches::{Branch, Branches, Part, TOP};
+use self::names::{CELL, Context, Naming, Place};
+use crate::heap::{
+    Analysis, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
+};
+use crate::profile::Profile;
+use crate::python::objects::{Decoder, Disclosure, Role};
+use crate::python::tracemalloc::Traces;
+
+/// What is held from several places, without one of them alone keeping it alive.
+const SHARED: &str = "held from several places";
+/// What is smaller than this part of the whole is not named by itself.
+const SMALLEST_SHARE: u64 = 500;
+/// A frame whose function cannot be read.
+const UNNAMED_FRAME: &str = "frame";
+
+/// What is larger than this is named by itself. Two pictures that are to be compared need the same, or what
+/// is named in one of them only would seem to have come or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heavy {
+    bytes: u64,
+    objects: u64,
+}
+
+impl Heavy {
+    /// What is heavy in a heap.
+    pub fn of(heap: &Analysis<'_>) -> Heavy {
+        let total = heap.total();
+        let objects = u64::from(total.objects) / SMALLEST_SHARE;
+        Heavy { bytes: total.bytes / SMALLEST_SHARE, objects }
+    }
+}
+
+/// The live objects of a heap as stacks: a root, frames, and a path of objects. Weights are exact. With the
+/// `traces` of tracemalloc each also says where the objects were allocated. As much is told of keys as the
+/// `disclosure` says.
+pub fn live<'a>(
+    heap: &'a Analysis<'a>,
+    names: &'a RootNames,
+    traces: Option<&'a Traces>,
+    heavy: Heavy,
+    disclosure: Disclosure,
+) -> Profile {
+    let mut grower = Grower::new(heap, names);
+    grower.heavy = heavy;
+    grower.naming = Naming::new(false, disclosure);
+    grower.births = traces.map(Births::of);
+    grower.plant_roots();
+    grower.grow();
+    grower.branches.into_profile()
+}
+
+/// Lets the branches grow along the dominator tree.
+struct Grower<'a> {
+    heap: &'a Analysis<'a>,
+    names: &'a RootNames,
+    tree: DominatorTree,
+    paths: ShortestPaths,
+    decoder: Decoder,
+    branches: Branches,
+    /// The branch of each root.
+    roots: Vec<Branch>,
+    /// Objects that stand for a root: the dict of a module, a frame object.
+    stands_for: FxHashMap<u32, (u32, Context)>,
+    /// What roots refer to themselves: pairs of root and object.
+    direct: FxHashSet<(u32, u32)>,
+    naming: Naming,
+    heavy: Heavy,
+    /// Where objects were allocated, if that is known.
+    births: Option<Births<'a>>,
+    /// Nodes whose children are to be placed.
+    rest: Vec<(u32, Branch, Context)>,
+}
+
+impl<'a> Grower<'a> {
+    fn new(heap: &'a Analysis<'a>, names: &'a RootNames) -> Grower<'a> {
+        let graph = &heap.graph;
+        Grower {
+            heap,
+            names,
+            tree: DominatorTree::of(graph, &heap.dominators),
+            paths: ShortestPaths::of(graph),
+            decoder: graph.decoder().clone(),
+            branches: Branches::default(),
+            roots: vec![TOP; graph.roots().len()],
+            stands_for: stands_for(heap),
+            direct: direct(graph),
+            naming: Naming::default(),
+            heavy: Heavy::of(heap),
+            births: None,
+            rest: vec![(0, TOP, Context::Plain)],
+        }
+    }
+
+    /// A branch for each root: those of frames on that of their caller.
+    fn plant_roots(&mut self) {
+        let count = self.roots.len() as u32;
+        // Callers come behind what they called.
+        for root in (0..count).rev() {
+            if let Some(RootName::Words(words)) = self.names.get(root) {
+                self.set_root(root, TOP, Part::Root(words.as_str().into()));
+            }
+        }
+        for root in (0..count).rev() {
+            if let Some(RootName::Frame { thread, frame }) = self.names.get(root) {
+                let caller = match self.names.get(root + 1) {
+                    Some(RootName::Frame { thread: other, .. }) if other == thread => root + 1,
+                    _ => *thread,
+                };
+                let part = match frame {
+                    Some(frame) => Part::Frame(frame.clone()),
+                    None => Part::Holder(UNNAMED_FRAME.into()),
+                };
+                self.set_root(root, self.branch_of(caller), part);
+            }
+        }
+    }
+
+    fn set_root(&mut self, root: u32, parent: Branch, part: Part) {
+        let branch = self.branches.root(parent, part);
+        if let Some(place) = self.roots.get_mut(root as usize) {
+            *place = branch;
+        }
+    }
+
+    fn branch_of(&self, root: u32) -> Branch {
+        self.roots.get(root as usize).copied().unwrap_or(TOP)
+    }
+
+    /// Places the children of all nodes.
+    fn grow(&mut self) {
+        let mut found = Vec::new();
+        let mut roles: Vec<(u32, Role)> = Vec::new();
+        while let Some((node, branch, context)) = self.rest.pop() {
+            let children = self.tree.children(node).len();
+            if children == 0 {
+                continue;
+            }
+            found.clear();
+            self.find_roles(node, &mut found);
+            let graph = &self.heap.graph;
+            let numbered = found.drain(..).filter_map(|(object, role)| {
+                let child = graph.node(&self.heap.capture, object)?;
+                (self.heap.dominators.immediate(child) == Some(node)).then_some((child, role))
+            });
+            roles.clear();
+            roles.extend(numbered);
+            // Of equals the first stays first.
+            roles.sort_by_key(|&(child, _)| child);
+            let mut next = roles.iter().peekable();
+            for index in 0..children {
+                let Some(&child) = self.tree.children(node).get(index) else { break };
+                let mut role = None;
+                while let Some(&(_, other)) = next.next_if(|(other, _)| *other <= child) {
+                    if role.is_none_or(|role| other.says_more_than(role)) {
+                        role = Some(other);
+                    }
+                }
+                self.place(node, child, branch, context, role);
+            }
+        }
+    }
+
+    /// What a node refers to, with roles.
+    fn find_roles(&mut self, node: u32, found: &mut Vec<(u64, Role)>) {
+        let graph = &self.heap.graph;
+        let capture = &self.heap.capture;
+        match graph.root(node) {
+            Some(root) => {
+                if let RootKind::Frame { frame, .. } = root.kind {
+                    self.decoder.frame_roles(capture, frame, found);
+                }
+            }
+            None => {
+                if let Some(object) = graph.address(capture, node) {
+                    self.decoder.roles(capture, object, found);
+                }
+            }
+        }
+    }
+
+    /// Puts a child on a branch of its own or of its like, and leaves its children to be placed.
+    fn place(
+        &mut self,
+        node: u32,
+        child: u32,
+        branch: Branch,
+        context: Context,
+        role: Option<Role>,
+    ) {
+        let graph = &self.heap.graph;
+        if graph.root(child).is_some() {
+            self.rest.push((child, self.branch_of(child - 1), Context::Plain));
+            return;
+        }
+        let (branch, context) = if let Some(&(root, context)) = self.stands_for.get(&child) {
+            (self.branch_of(root), context)
+        } else if let Some(role) = role {
+            self.place_by_role(node, child, branch, context, role)
+        } else if node > 0 && graph.root(node).is_some() && self.is_direct(node, child) {
+            (self.of_kind(child, branch), Context::Plain)
+        } else {
+            self.shared(node, child, branch)
+        };
+        let address = graph.address(&self.heap.capture, child);
+        let block = address.map(|address| address.wrapping_sub(graph.header(child)));
+        let own = match (&mut self.births, block) {
+            (Some(births), Some(block)) => self.branches.birth(branch, &births.place(block)),
+            _ => branch,
+        };
+        self.branches.add(own, graph.size(child));
+        if child < graph.first_leaf() {
+            self.rest.push((child, branch, context));
+        }
+    }
+
+    /// Whether a root itself leads to an object.
+    fn is_direct(&self, root: u32, child: u32) -> bool {
+        self.direct.contains(&(root, child))
+    }
+
+    fn place_by_role(
+        &mut self,
+        node: u32,
+        child: u32,
+        branch: Branch,
+        context: Context,
+        role: Role,
+    ) -> (Branch, Context) {
+        let graph = &self.heap.graph;
+        let heavy = self.is_heavy(child);
+        let parent = graph.address(&self.heap.capture, node).unwrap_or_default();
+        let kind = graph.kind(child);
+        let Grower { naming, decoder, heap, .. } = self;
+        let place = naming.place(&heap.capture, decoder, context, parent, role, kind, heavy);
+        match place {
+            Place::Hidden(context) => (branch, context),
+            Place::Named(name, context) => (self.branches.child(branch, &name), context),
+            Place::Variable(name, Context::Cell) => {
+                (self.branches.child(branch, &name), Context::Cell)
+            }
+            Place::Variable(name, context) => {
+                let branch = self.branches.child(branch, &name);
+                (self.of_kind(child, branch), context)
+            }
+        }
+    }
+
+    /// A place for what its dominator does not refer to: beside those that hold it.
+    fn shared(&mut self, node: u32, child: u32, branch: Branch) -> (Branch, Context) {
+        let mut branch = self.branches.child(branch, &SHARED.into());
+        if self.is_heavy(child) {
+            let nodes = self.paths.between(node, child);
+            for word in self.naming.lineage(self.heap, self.names, &nodes) {
+                branch = self.branches.child(branch, &word);
+            }
+            if self.heap.graph.kind(child).is_some_and(|kind| kind.name == CELL) {
+                return (branch, Context::Cell);
+            }
+        }
+        (self.of_kind(child, branch), Context::Plain)
+    }
+
+    fn is_heavy(&self, node: u32) -> bool {
+        let amount = self.heap.amount(node);
+        amount.bytes > self.heavy.bytes || u64::from(amount.objects) > self.heavy.objects
+    }
+
+    /// A branch with the name of an object's type.
+    fn of_kind(&mut self, node: u32, branch: Branch) -> Branch {
+        let kind = self.naming.kind(self.heap.graph.kind(node));
+        self.branches.child(branch, &kind)
+    }
+}
+
+/// What roots refer to.
+fn direct(graph: &Graph) -> FxHashSet<(u32, u32)> {
+    let roots = 1..graph.objects().start;
+    roots
+        .flat_map(|root| graph.successors(root).iter().map(move |&object| (root, object)))
+        .collect()
+}
+
+/// The objects that stand for roots, and how what they refer to is named.
+fn stands_for(heap: &Analysis<'_>) -> FxHashMap<u32, (u32, Context)> {
+    let mut found = FxHashMap::default();
+    for (number, root) in (0..).zip(heap.graph.roots()) {
+        let context = match root.kind {
+            RootKind::Module { .. } => Context::Globals,
+            RootKind::Frame { frame, .. } if root.objects == [frame] => Context::Plain,
+            _ => continue,
+        };
+        for &object in &root.objects {
+            if let Some(node) = heap.graph.node(&heap.capture, object) {
+                found.entry(node).or_insert((number, context));
+            }
+        }
+    }
+    found
+}

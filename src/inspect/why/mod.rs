@@ -1,0 +1,385 @@
+//! Why objects live: their paths from the roots, merged where they read alike.
+//!
+//! Each object that was asked for is at the end of a shortest path, or of several. Paths that share their
+//! beginning share it here too ([`path_trie`]). What is walked along them gets a [place](path_tree) by how it is
+//! held and by its type: equal names under one place are one place, so that the paths of a hundred thousand
+//! objects are some lines. What only the interpreter needs is left out unless it was asked for.
+
+mod path_tree;
+mod path_trie;
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use self::path_tree::{Part, Places, TOP};
+use self::path_trie::Trails;
+use super::live::names::{CELL, Context, Held, Naming};
+use crate::heap::{
+    Amount, Analysis, Referrers, RootKind, RootName, RootNames, ShortestPaths, retained_together,
+    several,
+};
+use crate::python::Frame;
+use crate::python::objects::{Decoder, Disclosure, Role};
+
+/// If there are many paths, what less than this part of them leads to is not named by its own key or index.
+const SMALLEST_SHARE: u64 = 20;
+const MANY: u64 = 40;
+/// If several paths are wanted for each object, no more objects than this are looked at.
+const MOST_WITH_SEVERAL: usize = 1000;
+
+/// Which paths are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// So many for each object, the shortest ones.
+    pub paths: usize,
+    /// What no path may lead through.
+    pub excluded: Vec<Excluded>,
+    /// How much is told of keys and values.
+    pub disclosure: Disclosure,
+}
+
+/// What paths do not lead through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Excluded {
+    /// Frames that are running, and frame objects.
+    Frames,
+    /// What is in `sys.modules`.
+    Modules,
+    /// What native code holds.
+    Native,
+    /// Weak references: what they refer to they do not hold anyway, but they hold their callbacks.
+    Weak,
+    /// Objects of the types with this name.
+    Type(String),
+}
+
+/// Why objects live.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Why {
+    /// How many objects were asked for.
+    pub asked: u64,
+    /// What would go if they went, nothing counted twice.
+    pub retained: Amount,
+    /// The name of their type, if they all have the same.
+    pub kind: Option<String>,
+    /// For how many of them paths were looked for: all of them, or some from all over the heap.
+    pub sampled: u64,
+    /// To how many of those no path leads, because of what was excluded.
+    pub unreached: u64,
+    /// How many paths there are.
+    pub paths: u64,
+    /// The places along the paths, each before those that it leads to.
+    pub lines: Vec<Line>,
+    /// The path of the one that retains most: all objects on it, those included that only the interpreter
+    /// needs, each with its address and its type.
+    pub example: Vec<(u64, String)>,
+}
+
+/// A place that paths lead to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// How many places lead to it.
+    pub depth: u32,
+    /// What is there.
+    pub what: What,
+    /// How many paths lead here or further.
+    pub paths: u64,
+    /// How many paths end here.
+    pub ends: u64,
+    /// How many objects are there.
+    pub objects: u64,
+    /// What would go if those went. `None` for a root.
+    pub retained: Option<u64>,
+    /// The address of the object, or of that which retains most.
+    pub address: Option<u64>,
+    /// The value of the object that was asked for, shortened, if values are told and it is the only one.
+    pub value: Option<String>,
+}
+
+/// What is at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A root that is no frame.
+    Root(Arc<str>),
+    /// A frame.
+    Frame(Frame),
+    /// Objects.
+    Objects {
+        /// How they are held; `None` where a root holds them by itself.
+        link: Option<Arc<str>>,
+        /// Their type.
+        kind: Arc<str>,
+    },
+}
+
+/// Finds the paths to these objects.
+pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Options) -> Why {
+    let shut = Shut::new(heap, &options.excluded);
+    let allowed = |node| !shut.contains(heap, node);
+    let several_wanted = options.paths > 1;
+    let shortest = match several_wanted {
+        // They are grown along the shortest paths to what they pass.
+        true => ShortestPaths::through(&heap.graph, allowed),
+        false => ShortestPaths::to(&heap.graph, allowed, asked),
+    };
+    let mut trails = Trails::default();
+    let mut sampled = asked.len();
+    if several_wanted {
+        let referrers = Referrers::of(&heap.graph);
+        let step = asked.len().div_ceil(MOST_WITH_SEVERAL).max(1);
+        let some = || asked.iter().step_by(step);
+        sampled = some().count();
+        for &node in some() {
+            for path in several(&shortest, &referrers, allowed, node, options.paths) {
+                trails.add_path(&path);
+            }
+        }
+    } else {
+        trails.add_shortest(&shortest, asked);
+    }
+    let step = asked.len().div_ceil(sampled.max(1)).max(1);
+    let unreached = asked.iter().step_by(step).filter(|&&node| !shortest.reaches(node)).count();
+    let largest = asked.iter().copied().filter(|&node| shortest.reaches(node));
+    let largest = largest.max_by_key(|&node| (heap.amount(node).bytes, std::cmp::Reverse(node)));
+    let example = largest.map(|node| shortest.between(0, node)).unwrap_or_default();
+    let object = |&node: &u32| {
+        let kind = heap.graph.kind(node).map(|kind| kind.name.clone());
+        Some((heap.graph.address(&heap.capture, node)?, kind.unwrap_or_default()))
+    };
+
+    let mut walker = Walker::new(heap, names, trails, options);
+    walker.walk();
+    let Walker { trails, places, mut decoder, .. } = walker;
+    let mut lines = places.into_lines(heap);
+    for line in lines.iter_mut().filter(|line| line.ends > 0 && line.objects == 1) {
+        let value = |address| decoder.value(&heap.capture, address, options.disclosure);
+        line.value = line.address.and_then(value);
+    }
+    Why {
+        asked: asked.len() as u64,
+        retained: retained_together(heap, asked),
+        kind: common_kind(heap, asked),
+        sampled: sampled as u64,
+        unreached: unreached as u64,
+        paths: trails.paths(),
+        lines,
+        example: example.iter().filter_map(object).collect(),
+    }
+}
+
+/// The type of all these objects.
+fn common_kind(heap: &Analysis<'_>, nodes: &[u32]) -> Option<String> {
+    let mut names = nodes.iter().map(|&node| heap.graph.kind(node).map(|kind| &kind.name));
+    let first = names.next()??;
+    names.all(|name| name == Some(first)).then(|| first.clone())
+}
+
+/// What paths may not lead through.
+struct Shut {
+    roots: FxHashSet<u32>,
+    /// By number of type.
+    kinds: Vec<bool>,
+}
+
+impl Shut {
+    fn new(heap: &Analysis<'_>, excluded: &[Excluded]) -> Shut {
+        let has = |what: &Excluded| excluded.contains(what);
+        let is_shut_root = |kind: &RootKind| match kind {
+            RootKind::Frame { .. } => has(&Excluded::Frames),
+            RootKind::Module { .. } => has(&Excluded::Modules),
+            RootKind::Native => has(&Excluded::Native),
+            _ => false,
+        };
+        let is_shut_kind = |name: &str| {
+            excluded.iter().any(|excluded| match excluded {
+                Excluded::Frames => name == "frame",
+                Excluded::Modules => name == "module",
+                Excluded::Native => false,
+                Excluded::Weak => name.starts_with("weak"),
+                Excluded::Type(wanted) => name == wanted,
+            })
+        };
+        let roots = (1_u32..).zip(heap.graph.roots());
+        let roots = roots.filter(|(_, root)| is_shut_root(&root.kind)).map(|(node, _)| node);
+        let kinds = heap.graph.kinds().iter().map(|kind| is_shut_kind(&kind.name));
+        Shut { roots: roots.collect(), kinds: kinds.collect() }
+    }
+
+    fn contains(&self, heap: &Analysis<'_>, node: u32) -> bool {
+        if node < heap.graph.objects().start {
+            return self.roots.contains(&node);
+        }
+        if !self.kinds.contains(&true) {
+            return false;
+        }
+        let kind = heap.graph.kind_id(node).and_then(|id| self.kinds.get(id.0 as usize));
+        kind.copied().unwrap_or_default()
+    }
+}
+
+/// A step of the trails whose successors are to be placed.
+struct Stop {
+    step: u32,
+    place: u32,
+    context: Context,
+    /// How the object is held, where that is said of what it holds: a variable in a cell.
+    pending: Option<Arc<str>>,
+}
+
+/// Walks along all trails and finds the places of what is on them.
+struct Walker<'a> {
+    heap: &'a Analysis<'a>,
+    names: &'a RootNames,
+    decoder: Decoder,
+    naming: Naming,
+    disclosure: Disclosure,
+    trails: Trails,
+    places: Places,
+    rest: Vec<Stop>,
+}
+
+impl<'a> Walker<'a> {
+    fn new(
+        heap: &'a Analysis<'a>,
+        names: &'a RootNames,
+        trails: Trails,
+        options: &Options,
+    ) -> Walker<'a> {
+        Walker {
+            heap,
+            names,
+            decoder: heap.graph.decoder().clone(),
+            naming: Naming::new(true, options.disclosure),
+            disclosure: options.disclosure,
+            trails,
+            places: Places::new(options.paths <= 1),
+            rest: Vec::new(),
+        }
+    }
+
+    fn walk(&mut self) {
+        self.trails.close();
+        self.rest.push(Stop { step: 0, place: TOP, context: Context::Plain, pending: None });
+        let mut found = Vec::new();
+        while let Some(stop) = self.rest.pop() {
+            let children = self.trails.children(stop.step).to_vec();
+            if children.is_empty() {
+                continue;
+            }
+            let roles = self.roles(stop.step, &children, &mut found);
+            for child in children {
+                self.place(&stop, child, roles.get(&child).copied());
+            }
+        }
+    }
+
+    /// What the objects of these steps are to that of the step before.
+    fn roles(
+        &mut self,
+        step: u32,
+        children: &[u32],
+        found: &mut Vec<(u64, Role)>,
+    ) -> FxHashMap<u32, Role> {
+        let graph = &self.heap.graph;
+        let capture = &self.heap.capture;
+        let node = self.trails.node(step);
+        found.clear();
+        match graph.root(node) {
+            Some(root) => {
+                if let RootKind::Frame { frame, .. } = root.kind {
+                    self.decoder.frame_roles(capture, frame, found);
+                }
+            }
+            None => {
+                if let Some(object) = graph.address(capture, node) {
+                    self.decoder.roles(capture, object, found);
+                }
+            }
+        }
+        let addresses: FxHashMap<u64, u32> = children
+            .iter()
+            .filter_map(|&child| Some((graph.address(capture, self.trails.node(child))?, child)))
+            .collect();
+        let mut roles: FxHashMap<u32, Role> = FxHashMap::default();
+        for (object, role) in found.drain(..) {
+            let Some(child) = addresses.get(&object) else { continue };
+            let known = roles.entry(*child).or_insert(role);
+            if role.says_more_than(*known) {
+                *known = role;
+            }
+        }
+        roles
+    }
+
+    /// Finds the place of a step that follows another.
+    fn place(&mut self, before: &Stop, step: u32, role: Option<Role>) {
+        let heap = self.heap;
+        let graph = &heap.graph;
+        let node = self.trails.node(step);
+        let stop = |place, context| Stop { step, place, context, pending: None };
+        if let Some(root) = node.checked_sub(1).filter(|_| graph.root(node).is_some()) {
+            let part = match self.names.get(root) {
+                Some(RootName::Words(words)) => Part::Root(words.as_str().into()),
+                Some(RootName::Frame { frame: Some(frame), .. }) => Part::Frame(frame.clone()),
+                _ => Part::Root("frame".into()),
+            };
+            let place = self.places.root(before.place, part);
+            self.rest.push(stop(place, Context::Plain));
+            return;
+        }
+        let ends = self.trails.ends(step);
+        let parent = self.trails.node(before.step);
+        let kind = graph.kind(node);
+        let held = match graph.root(parent).map(|root| &root.kind) {
+            // It is what the root is about, and not worth a line.
+            Some(RootKind::Module { .. }) => Some(Held::Hidden(Context::Globals)),
+            Some(RootKind::Frame { frame, .. })
+                if graph.address(&heap.capture, node) == Some(*frame) =>
+            {
+                Some(Held::Hidden(Context::Plain))
+            }
+            // The module object itself, on the way to its globals.
+            _ if before.context == Context::Globals && role == Some(Role::Field("__dict__")) => {
+                Some(Held::Hidden(Context::Globals))
+            }
+            _ => role.map(|role| {
+                let object = graph.address(&heap.capture, parent).unwrap_or_default();
+                let (passing, all) = (self.trails.passing(step), self.trails.paths());
+                let heavy = all <= MANY || passing.saturating_mul(SMALLEST_SHARE) >= all;
+                let Walker { naming, decoder, .. } = self;
+                naming.held(&heap.capture, decoder, before.context, object, role, kind, heavy)
+            }),
+        };
+        let (link, context) = match held {
+            Some(Held::Hidden(context)) if ends == 0 => {
+                self.rest
+                    .push(Stop { pending: before.pending.clone(), ..stop(before.place, context) });
+                return;
+            }
+            Some(Held::Hidden(context)) => (self.words(role), context),
+            Some(Held::Variable(name, Context::Cell)) if ends == 0 => {
+                self.rest.push(Stop { pending: Some(name), ..stop(before.place, Context::Cell) });
+                return;
+            }
+            Some(Held::Variable(name, context)) => (Some(name), context),
+            Some(Held::Contents) => {
+                (before.pending.clone().or_else(|| self.words(role)), Context::Plain)
+            }
+            Some(Held::Named(link)) => {
+                let is_cell = kind.is_some_and(|kind| kind.name == CELL);
+                (Some(link), if is_cell { Context::Cell } else { Context::Plain })
+            }
+            None => (None, Context::Plain),
+        };
+        let place = self.places.objects(before.place, link, self.naming.kind(kind));
+        self.places.add(place, node, self.trails.depth(step), ends);
+        self.rest.push(stop(place, context));
+    }
+
+    /// The words for a role, even if only the interpreter needs the object that has it.
+    fn words(&mut self, role: Option<Role>) -> Option<Arc<str>> {
+        let words = self.decoder.disclosed(&self.heap.capture, role?, self.disclosure)?;
+        Some(words.to_string().into())
+    }
+}

@@ -1,0 +1,95 @@
+//! The processes that a process has started, and those that they have started.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+
+use super::handle::Process;
+
+/// The PIDs of all descendants of `pid`, parents before their children. Processes that end meanwhile
+/// are left out, and so are those whose parent has ended: the system gives them another.
+pub fn descendants(pid: i32) -> Vec<i32> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
+        if let Ok(stat) = process.stat() {
+            children.entry(stat.ppid).or_default().push(stat.pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut next = vec![pid];
+    while let Some(parent) = next.pop() {
+        let mut own = children.remove(&parent).unwrap_or_default();
+        own.sort_unstable();
+        found.extend(&own);
+        next.extend(own.into_iter().rev());
+    }
+    found
+}
+
+impl Process {
+    /// The PIDs of its children, whichever of its threads started them. Much cheaper than
+    /// [`descendants`]: only the process itself is asked. Who has ended has none: they are another's
+    /// now. `None` where the kernel does not tell (`CONFIG_PROC_CHILDREN`).
+    pub fn children(&self) -> Option<Vec<i32>> {
+        let of_main = self.text(&format!("task/{}/children", self.pid()));
+        let of_main = match of_main {
+            Ok(text) => text,
+            Err(_) if self.is_alive() => return None,
+            Err(_) => return Some(Vec::new()),
+        };
+        let mut found = numbers(&of_main);
+        if self.has_one_thread() {
+            return Some(found);
+        }
+        for tid in self.threads().unwrap_or_default() {
+            // A thread may have ended, and its children are another's now.
+            if tid != self.pid()
+                && let Ok(text) = self.text(&format!("task/{tid}/children"))
+            {
+                found.extend(numbers(&text));
+            }
+        }
+        Some(found)
+    }
+
+    /// Whether it certainly has one thread only. The kernel counts threads among the links of their
+    /// folder, beside the two that every folder has: to ask for these is cheaper than to list it.
+    fn has_one_thread(&self) -> bool {
+        let folder = self.proc.open_relative("task");
+        folder.is_ok_and(|folder| folder.metadata().is_ok_and(|facts| facts.nlink() == 3))
+    }
+}
+
+/// Numbers between spaces.
+fn numbers(text: &[u8]) -> Vec<i32> {
+    let words = text.split(u8::is_ascii_whitespace);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
+}
+
+/// The process whose command line contains a text. Of several, one whose parent has it not, and the
+/// oldest of those. Neither we nor those that started us are meant.
+pub fn by_command(text: &str) -> Option<i32> {
+    let mut parents = HashMap::new();
+    let mut found = Vec::new();
+    for process in procfs::process::all_processes().ok()?.flatten() {
+        let Ok(stat) = process.stat() else { continue };
+        parents.insert(stat.pid, stat.ppid);
+        let Ok(words) = process.cmdline() else { continue };
+        if words.join(" ").contains(text) && !matches!(stat.state, 'Z' | 'X') {
+            found.push((stat.starttime, stat.pid));
+        }
+    }
+    let own = i32::try_from(std::process::id()).ok()?;
+    let mut ours = vec![own];
+    while let Some(&parent) = ours.last().and_then(|last| parents.get(last)) {
+        if parent == 0 || ours.contains(&parent) {
+            break;
+        }
+        ours.push(parent);
+    }
+    found.retain(|(_, pid)| !ours.contains(pid));
+    let is_first = |pid: &i32| {
+        let parent = parents.get(pid);
+        parent.is_none_or(|parent| found.iter().all(|(_, other)| other != parent))
+    };
+    found.iter().filter(|(_, pid)| is_first(pid)).min().map(|(_, pid)| *pid)
+}

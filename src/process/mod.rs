@@ -1,0 +1,41 @@
+//! A process under observation: its mappings, memory and threads, and how to hold it still.
+//!
+//! Nothing here knows about Python. A [`Process`] is opened by PID; the layers above ask it for bytes
+//! (through [`memory`](crate::memory)), for a [`Pause`], or for the moments at which an instruction or a
+//! word of memory is reached ([`breakpoint`]).
+//!
+//! | | |
+//! |---|---|
+//! | [`handle`] | the process itself: identity, ownership, address space |
+//! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
+//! | [`image`], [`symbols`], [`references`] | the ELF files mapped into it |
+//! | [`thread_ids`], [`waits`], [`descendants`] | its threads, how long they wait, its children |
+//! | [`ptrace`], [`pause`] | stopping threads for a moment |
+//! | [`tracees`], [`reaper`] | tracing threads for longer, and letting go of them cleanly |
+//! | [`breakpoint`], [`lookahead`] | hardware breakpoints, and what a stopped thread is about to call |
+
+pub mod breakpoint;
+pub mod cgroup;
+pub mod descendants;
+pub mod handle;
+pub mod image;
+pub mod lookahead;
+pub mod maps;
+pub mod pagemap;
+pub mod pause;
+pub mod ptrace;
+pub mod reaper;
+pub mod references;
+pub mod symbols;
+pub mod thread_ids;
+pub mod tracees;
+pub mod usage;
+pub mod waits;
+
+pub use handle::{AddressSpace, Piece, Process, ProcessError};
+pub use image::{Image, ImageError, Symbol};
+pub use maps::Mapping;
+pub use pagemap::{PageMap, PageState};
+pub use pause::{Pause, PauseError};
+pub use thread_ids::ThreadIds;
+pub use usage::{Share, Usage};

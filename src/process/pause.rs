@@ -1,0 +1,209 @@
+//! Holding threads still: a guard that resumes them when it is dropped, on every path.
+//!
+//! Threads are seized and interrupted with ptrace, which needs no signal and leaves no trace in the
+//! target: no other thread of it notices. All are interrupted before the first is waited for. Should
+//! we die, the kernel lets them go.
+//!
+//! A thread in uninterruptible sleep (state `D`: a page from a slow disk, a `vfork`) does not stop
+//! before the kernel is done with it, but it cannot run a single instruction of its own either, so it
+//! counts as still; only letting it go has to wait.
+
+use std::io;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use super::handle::Process;
+use super::ptrace;
+use super::ptrace::Status;
+use super::reaper::Reaper;
+
+/// Why threads could not be stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum PauseError {
+    /// Another process traces this thread; only one can.
+    #[error("thread {tid} is already traced by process {tracer}")]
+    Traced {
+        /// The thread.
+        tid: i32,
+        /// Its tracer.
+        tracer: i32,
+    },
+    /// The kernel does not let us trace this thread.
+    #[error("stopping thread {tid} is not permitted")]
+    Denied {
+        /// The thread.
+        tid: i32,
+    },
+    /// The kernel refused in another way.
+    #[error("cannot stop thread {tid}: {source}")]
+    Failed {
+        /// The thread.
+        tid: i32,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Threads that stand still until this is dropped. It stays in the thread that made it, as only that
+/// is the tracer.
+#[derive(Debug)]
+pub struct Pause {
+    held: Vec<Held>,
+    began: Instant,
+    _same_thread: PhantomData<*const ()>,
+}
+
+#[derive(Debug)]
+struct Held {
+    tid: i32,
+    state: State,
+}
+
+/// How far the stop of a thread has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It was told to stop and has not said so yet.
+    Interrupted,
+    /// It stands still; a signal that was on its way to it is delivered when it goes on (0: none).
+    Stopped(i32),
+    /// It has ended, or goes on.
+    Gone,
+}
+
+impl Pause {
+    /// Stops these threads of `process`. Threads that have ended meanwhile are not an error: they do
+    /// stand still. On any other error those already stopped go on.
+    pub fn new(process: &Process, tids: &[i32]) -> Result<Pause, PauseError> {
+        let mut pause =
+            Pause { held: Vec::new(), began: Instant::now(), _same_thread: PhantomData };
+        pause.add(process, tids)?;
+        Ok(pause)
+    }
+
+    /// Stops more threads; those that already stand still may be among them.
+    pub fn add(&mut self, process: &Process, tids: &[i32]) -> Result<(), PauseError> {
+        // The first one alone waits for nobody, and a pause should be short.
+        let several = tids.len() + self.held.len() > 1;
+        let all = || tids.iter().copied().chain(self.held.iter().map(|held| held.tid)).collect();
+        let _reaper = several.then(|| Reaper::start(all()).ok());
+        for &tid in tids {
+            if self.held.iter().any(|held| held.tid == tid) {
+                continue;
+            }
+            match ptrace::seize(tid) {
+                Ok(()) => self.held.push(Held { tid, state: State::Interrupted }),
+                Err(error) if is_gone(&error) => continue,
+                Err(error) => match refusal(process, tid, error) {
+                    Some(error) => return Err(error),
+                    None => continue,
+                },
+            }
+            match ptrace::interrupt(tid) {
+                Err(source) if !is_gone(&source) => return Err(PauseError::Failed { tid, source }),
+                _ => {}
+            }
+        }
+        for held in self.held.iter_mut().filter(|held| held.state == State::Interrupted) {
+            held.wait_until_still(process)
+                .map_err(|source| PauseError::Failed { tid: held.tid, source })?;
+        }
+        Ok(())
+    }
+
+    /// Whether this thread was stopped.
+    pub fn contains(&self, tid: i32) -> bool {
+        self.held.iter().any(|held| held.tid == tid)
+    }
+
+    /// The threads that stand still.
+    pub fn tids(&self) -> impl Iterator<Item = i32> + '_ {
+        self.held.iter().filter(|held| held.state != State::Gone).map(|held| held.tid)
+    }
+
+    /// How long the first of them has been standing still.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Lets the threads go on, and says how long they stood still.
+    pub fn resume(mut self) -> Duration {
+        self.let_go();
+        self.began.elapsed()
+    }
+
+    /// Those that stand still first; those that have yet to stop cannot be let go of before.
+    fn let_go(&mut self) {
+        self.held.iter_mut().for_each(Held::detach);
+        for held in self.held.iter_mut().filter(|held| held.state == State::Interrupted) {
+            // It fails only where the thread is gone, and then there is nothing to let go of.
+            let _ = held.wait();
+            held.detach();
+        }
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl Held {
+    /// Waits for the stop, except in uninterruptible sleep.
+    fn wait_until_still(&mut self, process: &Process) -> io::Result<()> {
+        self.note(ptrace::wait(Some(self.tid), false))?;
+        if self.state == State::Interrupted && process.thread_state(self.tid) != Some('D') {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        while self.state == State::Interrupted {
+            self.note(ptrace::wait(Some(self.tid), true))?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, found: io::Result<Option<(i32, Status)>>) -> io::Result<()> {
+        self.state = match found {
+            Ok(None) => State::Interrupted,
+            Ok(Some((_, Status::Ended))) => State::Gone,
+            // A signal came first: it is held back with the thread, and delivered afterwards.
+            Ok(Some((_, Status::Stopped { signal, event: 0 }))) => State::Stopped(signal),
+            Ok(Some((_, Status::Stopped { .. }))) => State::Stopped(0),
+            Err(error) if is_gone(&error) => State::Gone,
+            Err(error) => return Err(error),
+        };
+        Ok(())
+    }
+
+    fn detach(&mut self) {
+        if let State::Stopped(signal) = self.state {
+            self.state = State::Gone;
+            if ptrace::detach(self.tid, signal).is_err() {
+                // It was killed while it stood still. Its end is reported to us, the tracer, and has
+                // to be taken before its parent can see it.
+                let _ = ptrace::wait(Some(self.tid), false);
+            }
+        }
+    }
+}
+
+/// What a refusal means; nothing where the thread has just ended.
+fn refusal(process: &Process, tid: i32, source: io::Error) -> Option<PauseError> {
+    if source.kind() != io::ErrorKind::PermissionDenied {
+        return Some(PauseError::Failed { tid, source });
+    }
+    if matches!(process.thread_state(tid), None | Some('Z' | 'X' | 'x')) {
+        return None;
+    }
+    Some(match process.tracer_of(tid) {
+        Some(tracer) => PauseError::Traced { tid, tracer },
+        None => PauseError::Denied { tid },
+    })
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ECHILD))
+}

@@ -1,0 +1,411 @@
+//! The traced threads of one process: attached without stopping them, their signals passed on, and
+//! let go of so that nothing of ours is left in their queues.
+//!
+//! Relies on `PTRACE_SEIZE` (Linux 3.4). The caller's thread must be the only one of its process
+//! that waits for children: the guardian is (see [`guardian`](crate::guardian::spawn)).
+//!
+//! The one danger of tracing is a SIGTRAP of ours that reaches the target after we have gone: it
+//! would end it. So [`Tracees::release`] stops each thread, looks into its queue, and takes such a
+//! signal out before it lets go. Breakpoints must be taken away before.
+//!
+//! A thread that blocks SIGTRAP is a danger of its own: a hit does not stop it but waits in its
+//! queue, until it unblocks the signal and dies of it. So [`Tracees::unblock_traps`] unblocks it
+//! for as long as the thread is traced.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustc_hash::FxHashMap;
+
+use super::handle::Process;
+use super::ptrace;
+use super::ptrace::Status;
+use super::reaper::Reaper;
+
+/// `si_code` of a hit that came through a perf event (Linux `siginfo.h`; libc has it for GNU only).
+const TRAP_PERF: i32 = 6;
+/// `si_code` of a hit of a debug register set by ptrace.
+const TRAP_HWBKPT: i32 = 4;
+/// Both: what no other program sends.
+const OURS: [i32; 2] = [TRAP_PERF, TRAP_HWBKPT];
+/// How long a thread may take to stop. One that sleeps uninterruptibly does not stop at all.
+const STOP_WITHIN: Duration = Duration::from_millis(100);
+
+/// What happened to a traced thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// It reached a breakpoint and stands still until [`Tracees::resume`].
+    Hit {
+        /// The thread.
+        tid: i32,
+    },
+    /// It has just begun, traced since its first instruction, and stands still until
+    /// [`Tracees::resume`]. Only where [new threads are followed](Tracees::follow_new_threads).
+    Began {
+        /// The thread.
+        tid: i32,
+    },
+    /// It ended.
+    Ended {
+        /// The thread.
+        tid: i32,
+    },
+    /// The process replaced its program (`execve`): nothing known about it holds any more.
+    Replaced,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    Stopped,
+    /// In a stop that somebody else asked for (SIGSTOP, Ctrl-Z), until SIGCONT.
+    Suspended,
+    /// As before, and held by us as well: letting it go must not end the other's stop.
+    StoppedWhileSuspended,
+}
+
+/// The traced threads of one process.
+#[derive(Debug)]
+pub struct Tracees {
+    threads: FxHashMap<i32, State>,
+    /// The signals that threads blocked before SIGTRAP was unblocked for us.
+    masks: FxHashMap<i32, u64>,
+    waiting: VecDeque<Event>,
+    children: SignalFd,
+    follows_new_threads: bool,
+}
+
+impl Tracees {
+    /// No thread yet. Blocks SIGCHLD for the calling thread, which is told of stops through
+    /// a descriptor instead (see [`AsFd`]).
+    pub fn new() -> io::Result<Tracees> {
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGCHLD);
+        signals.thread_block()?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let children = SignalFd::with_flags(&signals, flags)?;
+        Ok(Tracees {
+            threads: FxHashMap::default(),
+            masks: FxHashMap::default(),
+            waiting: VecDeque::new(),
+            children,
+            follows_new_threads: false,
+        })
+    }
+
+    /// Threads that are begun by those seized from now on are traced as well.
+    pub fn follow_new_threads(&mut self) {
+        self.follows_new_threads = true;
+    }
+
+    /// Begins to trace a thread without stopping it. `Ok(false)`: it has ended.
+    pub fn seize(&mut self, tid: i32) -> io::Result<bool> {
+        let reaper = Reaper::start(self.threads())?;
+        let result = match self.follows_new_threads {
+            true => ptrace::seize_with_new_threads(tid),
+            false => ptrace::seize(tid),
+        };
+        for tid in reaper.finish() {
+            self.note_end(tid);
+        }
+        match result {
+            Ok(()) => {
+                self.threads.insert(tid, State::Running);
+                Ok(true)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the thread is traced.
+    pub fn contains(&self, tid: i32) -> bool {
+        self.threads.contains_key(&tid)
+    }
+
+    /// Whether the thread stands still because somebody else stopped it (SIGSTOP, Ctrl-Z).
+    pub fn is_suspended(&self, tid: i32) -> bool {
+        matches!(self.threads.get(&tid), Some(State::Suspended | State::StoppedWhileSuspended))
+    }
+
+    /// Whether we hold the thread still.
+    pub fn is_stopped(&self, tid: i32) -> bool {
+        matches!(self.threads.get(&tid), Some(State::Stopped | State::StoppedWhileSuspended))
+    }
+
+    /// The traced threads.
+    pub fn threads(&self) -> Vec<i32> {
+        self.threads.keys().copied().collect()
+    }
+
+    /// The next thing that happened, without waiting for one. Signals that are not ours have been
+    /// passed on by then.
+    pub fn next_event(&mut self) -> io::Result<Option<Event>> {
+        while let Ok(Some(_)) = self.children.read_signal() {}
+        if let Some(event) = self.waiting.pop_front() {
+            return Ok(Some(event));
+        }
+        loop {
+            let (tid, status) = match ptrace::wait(None, false) {
+                Ok(Some(found)) => found,
+                Ok(None) => return Ok(None),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            if let Some(event) = self.take(tid, status) {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    /// Stops a thread. `Ok(false)`: it has ended, or did not stop within a tenth of a second (it
+    /// sleeps in the kernel); then it goes on as soon as it would have stopped.
+    ///
+    /// A hit that the thread was about to report is dropped: the caller wants it still, not there.
+    pub fn halt(&mut self, tid: i32) -> io::Result<bool> {
+        match self.threads.get(&tid) {
+            None => return Ok(false),
+            Some(State::Stopped | State::StoppedWhileSuspended) => return Ok(true),
+            Some(State::Running | State::Suspended) => {}
+        }
+        match ptrace::interrupt(tid) {
+            Ok(()) => {}
+            Err(error) if is_gone(&error) => {
+                self.note_end(tid);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        let deadline = Instant::now() + STOP_WITHIN;
+        loop {
+            match ptrace::wait(Some(tid), false) {
+                Ok(Some((_, Status::Stopped { event: libc::PTRACE_EVENT_STOP, signal }))) => {
+                    let suspended = signal != libc::SIGTRAP;
+                    let state =
+                        if suspended { State::StoppedWhileSuspended } else { State::Stopped };
+                    self.threads.insert(tid, state);
+                    return Ok(true);
+                }
+                Ok(Some((_, status))) => {
+                    if let Some(event) = self.take(tid, status) {
+                        match event {
+                            Event::Hit { tid } => self.resume(tid)?,
+                            other => self.waiting.push_back(other),
+                        }
+                    }
+                    if !self.contains(tid) {
+                        return Ok(false);
+                    }
+                }
+                Ok(None) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(false);
+                    }
+                    self.wait_for_news(left)?;
+                }
+                Err(error) if is_gone(&error) => {
+                    self.note_end(tid);
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Lets a stopped thread go on; what was about to be delivered to it by us is dropped.
+    pub fn resume(&mut self, tid: i32) -> io::Result<()> {
+        let (next, result) = match self.threads.get(&tid) {
+            Some(State::Stopped) => (State::Running, ptrace::resume(tid, 0)),
+            Some(State::StoppedWhileSuspended) => (State::Suspended, ptrace::listen(tid)),
+            _ => return Ok(()),
+        };
+        self.threads.insert(tid, next);
+        ignore_gone(result)
+    }
+
+    /// Lets go of all threads; each goes on, and none has a SIGTRAP of ours in its queue. Whatever
+    /// sets traps must be gone by now. Threads that do not stop are freed by our own end.
+    pub fn release(&mut self) {
+        for tid in self.threads() {
+            // Nothing useful can be done about an error here: the thread is ending.
+            let _ = self.release_thread(tid);
+        }
+        self.threads.clear();
+        if self.follows_new_threads {
+            self.release_new_threads();
+        }
+    }
+
+    /// Lets go of threads that had just been begun: they are traced, but have not said so yet. No other
+    /// can come, for those who could begin it are traced no more.
+    fn release_new_threads(&mut self) {
+        let deadline = Instant::now() + STOP_WITHIN;
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            match ptrace::wait(None, false) {
+                Ok(Some((tid, Status::Stopped { signal, event }))) => {
+                    let deliver = if event == 0 && !is_ours(tid, signal) { signal } else { 0 };
+                    // It fails only if the thread is being killed.
+                    let _ = ptrace::detach(tid, deliver);
+                }
+                Ok(Some((_, Status::Ended))) => {}
+                Ok(None) => {
+                    if self.wait_for_news(left).is_err() {
+                        return;
+                    }
+                }
+                // Nobody is traced any more.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Lets hits stop the traced threads of `process` that block SIGTRAP. A thread blocks and unblocks
+    /// as it likes, so this is to be called now and then.
+    pub fn unblock_traps(&mut self, process: &Process) -> io::Result<()> {
+        for tid in self.threads() {
+            if process.is_blocked(tid, libc::SIGTRAP) {
+                ignore_gone(self.unblock_trap(tid))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unblock_trap(&mut self, tid: i32) -> io::Result<()> {
+        if self.threads.get(&tid) != Some(&State::Running) || !self.halt(tid)? {
+            return Ok(());
+        }
+        if self.threads.get(&tid) != Some(&State::Stopped) {
+            return self.resume(tid);
+        }
+        let mask = ptrace::signal_mask(tid)?;
+        ptrace::set_signal_mask(tid, mask & !ptrace::signal_bit(libc::SIGTRAP))?;
+        self.masks.insert(tid, mask);
+        if let Some(deliver) = self.drop_traps(tid)? {
+            self.go_on(tid, deliver);
+        }
+        Ok(())
+    }
+
+    fn release_thread(&mut self, tid: i32) -> io::Result<()> {
+        if !self.halt(tid)? {
+            return Ok(());
+        }
+        let Some(deliver) = self.drop_traps(tid)? else { return Ok(()) };
+        let now = ptrace::signal_mask(tid)?;
+        // A thread that has changed its mask since knows better what it wants.
+        if let Some(before) = self.masks.remove(&tid)
+            && now == before & !ptrace::signal_bit(libc::SIGTRAP)
+        {
+            ptrace::set_signal_mask(tid, before)?;
+        }
+        ptrace::detach(tid, deliver)
+    }
+
+    /// Takes our SIGTRAPs out of the queue of a halted thread, which does not run meanwhile. Returns
+    /// the signal of others that it is to go on with (0: none); `None`: it has ended.
+    fn drop_traps(&mut self, tid: i32) -> io::Result<Option<i32>> {
+        let mut deliver = 0;
+        while ptrace::has_pending(tid, libc::SIGTRAP, &OURS)? {
+            let mask = ptrace::signal_mask(tid)?;
+            let open = mask & !ptrace::signal_bit(libc::SIGTRAP);
+            // Not yet delivered: let it come, and drop it at its delivery.
+            if mask != open {
+                ptrace::set_signal_mask(tid, open)?;
+            }
+            ptrace::resume(tid, deliver)?;
+            let Some((_, Status::Stopped { signal, event })) = ptrace::wait(Some(tid), true)?
+            else {
+                self.note_end(tid);
+                return Ok(None);
+            };
+            deliver = if event == 0 && !is_ours(tid, signal) { signal } else { 0 };
+            if mask != open {
+                ptrace::set_signal_mask(tid, mask)?;
+            }
+        }
+        Ok(Some(deliver))
+    }
+
+    fn wait_for_news(&self, within: Duration) -> io::Result<()> {
+        let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
+        // A timeout below a millisecond would round to none and spin.
+        let timeout = if timeout == PollTimeout::ZERO { PollTimeout::from(1u8) } else { timeout };
+        poll(&mut [PollFd::new(self.children.as_fd(), PollFlags::POLLIN)], timeout)?;
+        while let Ok(Some(_)) = self.children.read_signal() {}
+        Ok(())
+    }
+
+    /// Accounts for a wait's report; passes on what is not ours.
+    fn take(&mut self, tid: i32, status: Status) -> Option<Event> {
+        let Status::Stopped { signal, event } = status else {
+            self.threads.remove(&tid);
+            return Some(Event::Ended { tid });
+        };
+        let is_new = self.threads.insert(tid, State::Stopped).is_none();
+        match event {
+            libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP && is_new => {
+                return Some(Event::Began { tid });
+            }
+            0 if is_ours(tid, signal) => return Some(Event::Hit { tid }),
+            0 => self.go_on(tid, signal),
+            libc::PTRACE_EVENT_EXEC => {
+                self.threads.retain(|&other, _| other == tid);
+                return Some(Event::Replaced);
+            }
+            libc::PTRACE_EVENT_STOP if signal != libc::SIGTRAP => {
+                self.threads.insert(tid, State::Suspended);
+                // It fails only if the thread is being killed, and then its end is reported.
+                let _ = ptrace::listen(tid);
+            }
+            _ => self.go_on(tid, 0),
+        }
+        None
+    }
+
+    /// Accounts for the end of a thread that no wait reports any more.
+    fn note_end(&mut self, tid: i32) {
+        self.threads.remove(&tid);
+        self.waiting.push_back(Event::Ended { tid });
+    }
+
+    fn go_on(&mut self, tid: i32, signal: i32) {
+        self.threads.insert(tid, State::Running);
+        // It fails only if the thread is being killed, and then its end is reported.
+        let _ = ptrace::resume(tid, signal);
+    }
+}
+
+impl AsFd for Tracees {
+    /// Readable when there may be news for [`Tracees::next_event`].
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.children.as_fd()
+    }
+}
+
+impl Drop for Tracees {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Whether a signal about to be delivered is the hit of one of our breakpoints.
+fn is_ours(tid: i32, signal: i32) -> bool {
+    signal == libc::SIGTRAP && ptrace::signal_code(tid).is_ok_and(|code| OURS.contains(&code))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ECHILD))
+}
+
+fn ignore_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if is_gone(&error) => Ok(()),
+        other => other,
+    }
+}

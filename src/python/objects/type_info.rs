@@ -1,0 +1,358 @@
+//! What is to be known of a type once, so that its objects can be read quickly.
+//!
+//! Relies on the [ancestry](super::ancestry) of the type, and on the records of the
+//! [layout](crate::python::layout).
+
+use super::ancestry::{
+    Ancestor, TypeName, bases, hidden_items, qualified_name, read_slots, unknown_part,
+};
+use super::context::Context;
+use super::keys::KeyTable;
+use crate::memory::{Memory, ReadError};
+use crate::python::at;
+use crate::python::layout::records;
+use crate::python::layout::records::Field;
+use crate::python::layout::{Attributes, Layout};
+
+/// `tp_flags` bits, `Include/object.h`.
+pub(super) const STATIC_BUILTIN: u64 = 1 << 1;
+const INLINE_VALUES: u64 = 1 << 2;
+const MANAGED_WEAKREF: u64 = 1 << 3;
+const MANAGED_DICT: u64 = 1 << 4;
+pub(super) const HEAP_TYPE: u64 = 1 << 9;
+pub(super) const HAVE_GC: u64 = 1 << 14;
+
+/// Bytes of the collector's header before an object, and of what may be before that.
+const GC_HEAD: u64 = 16;
+const PRE_HEADER: u64 = 16;
+
+/// The most that is looked at of an object first, in bytes.
+const LARGEST_SPAN: u64 = 4096;
+
+/// The number by which a decoder knows a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypeId(pub u32);
+
+/// What is known of a type.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// Its address.
+    pub address: u64,
+    /// Its name: `module.qualname`, or the plain name of a type of the module `builtins`.
+    pub name: String,
+    /// The module in its name: `builtins` where that has none.
+    pub module: String,
+    /// Whether its objects belong to the cycle collector (`Py_TPFLAGS_HAVE_GC`).
+    pub is_gc: bool,
+    /// Whether it is a class of a Python program (its name is no C string of its own).
+    pub made_in_python: bool,
+    /// How many bytes come before its objects, as in [`Shape::header`](super::Shape::header).
+    pub header: u64,
+    /// `tp_basicsize`, in bytes.
+    pub basic_size: u64,
+    /// `tp_itemsize`, in bytes.
+    pub item_size: u64,
+    pub(super) body: Body,
+    pub(super) fields: Vec<Field>,
+    pub(super) attributes: Place,
+    pub(super) slots: Vec<Slot>,
+    /// Whether its objects refer to it, and show that.
+    pub(super) own_type: OwnType,
+    /// The bytes of which nothing is known.
+    pub(super) unknown: Option<Unknown>,
+    /// How much is looked at of an object first.
+    pub(super) span: usize,
+    is_leaf: bool,
+    table: Option<usize>,
+}
+
+/// Which decoder reads an object's variable part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// There is none but what the sizes say.
+    Plain,
+    Int,
+    Str,
+    List,
+    Tuple,
+    /// A tuple with more items than its length says: so many in all.
+    StructSequence(u64),
+    Dict,
+    OrderedDict,
+    Set,
+    Deque,
+    Code,
+    Frame,
+    Generator,
+    Type,
+    Module,
+    /// `ob_size` references from this place on.
+    Items(usize),
+    /// So many references from this place on.
+    Array(usize, u64),
+    /// A time zone at this place, if there is one.
+    Zoned(usize),
+    LruCache,
+    TeeData,
+    Element,
+    ByteArray,
+    NumberArray,
+    NdArray,
+    BytesIo,
+    StringIo,
+    Buffered,
+    Queue,
+    Mmap,
+}
+
+/// The types with a body of their own, by `tp_name`.
+const BODIES: &[(&str, Body)] = &[
+    ("object", Body::Plain),
+    ("int", Body::Int),
+    ("str", Body::Str),
+    ("bytes", Body::Plain),
+    ("list", Body::List),
+    ("tuple", Body::Tuple),
+    ("dict", Body::Dict),
+    ("frozendict", Body::Dict),
+    ("collections.OrderedDict", Body::OrderedDict),
+    ("set", Body::Set),
+    ("frozenset", Body::Set),
+    ("collections.deque", Body::Deque),
+    ("code", Body::Code),
+    ("frame", Body::Frame),
+    ("generator", Body::Generator),
+    ("coroutine", Body::Generator),
+    ("async_generator", Body::Generator),
+    ("type", Body::Type),
+    ("module", Body::Module),
+    ("datetime.datetime", Body::Zoned(40)),
+    ("datetime.time", Body::Zoned(32)),
+    ("hamt_bitmap_node", Body::Items(32)),
+    ("hamt_collision_node", Body::Items(32)),
+    ("hamt_array_node", Body::Array(16, 32)),
+    ("itertools._tee_dataobject", Body::TeeData),
+    ("xml.etree.ElementTree.Element", Body::Element),
+    ("functools._lru_cache_wrapper", Body::LruCache),
+    ("bytearray", Body::ByteArray),
+    ("array.array", Body::NumberArray),
+    ("numpy.ndarray", Body::NdArray),
+    ("_io.BytesIO", Body::BytesIo),
+    ("_io.StringIO", Body::StringIo),
+    ("_io.BufferedReader", Body::Buffered),
+    ("_io.BufferedWriter", Body::Buffered),
+    ("_io.BufferedRandom", Body::Buffered),
+    ("_queue.SimpleQueue", Body::Queue),
+    ("mmap.mmap", Body::Mmap),
+];
+
+/// Heap types whose `tp_traverse` does not visit the type, by `tp_name`.
+const HIDE_THEIR_TYPE: &[&str] = &["typing.ParamSpecArgs", "typing.ParamSpecKwargs"];
+
+/// Where an instance keeps its attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It has none.
+    Nowhere,
+    /// In a dict, to which the pointer is at this offset; from the object's end if negative.
+    At(i64),
+    /// Where [`Attributes`] says, under the keys at this address, for which there is so much room.
+    Managed { keys: u64, room: u64, inline: bool },
+}
+
+/// The bytes of an object of which nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// Where they begin.
+    pub start: u64,
+    /// Where they end.
+    pub end: u64,
+    /// Whether the items behind them are unknown as well.
+    pub items: bool,
+    /// What is known between them: the pointers to the dict and to the weak references, which do not
+    /// belong to the object.
+    pub not_at: [u64; 2],
+}
+
+/// A slot of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// Where it is in an instance.
+    pub offset: usize,
+    /// Its name, a C string.
+    pub name: u64,
+}
+
+/// Whether objects refer to their type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnType {
+    /// No: a static type is always there.
+    No,
+    /// Yes, but `tp_traverse` does not visit it.
+    Held,
+    /// Yes, and it is visited.
+    Shown,
+}
+
+impl Ancestor {
+    /// The decoder of this very type, if it has one.
+    fn body(&self) -> Option<Body> {
+        BODIES.iter().find(|(name, _)| *name == self.name).map(|(_, body)| *body)
+    }
+
+    /// Whether all is known of what this type adds to its base.
+    pub fn is_known(&self, layout: &Layout) -> bool {
+        self.body().is_some() || records::find(layout.records, &self.name).is_some()
+    }
+}
+
+impl Kind {
+    /// Reads what there is to know of the type at this address.
+    pub(super) fn read<M: Memory>(
+        memory: &M,
+        context: &Context,
+        address: u64,
+    ) -> Result<Kind, ReadError> {
+        let layout = &*context.layout;
+        let chain = bases(memory, layout, address)?;
+        let implausible = ReadError::Implausible { address, length: 0 };
+        let [first, ..] = &*chain else { return Err(implausible) };
+        let in_c = || chain.iter().filter(|ancestor| !ancestor.made_in_python);
+        let mut body = in_c().find_map(Ancestor::body).unwrap_or(Body::Plain);
+        if body == Body::Tuple
+            && let Some(count) = in_c().find_map(|ancestor| hidden_items(memory, context, ancestor))
+        {
+            body = Body::StructSequence(count);
+        }
+        let fields = in_c().filter_map(|ancestor| records::find(layout.records, &ancestor.name));
+        let slots = chain.iter().filter(|ancestor| ancestor.made_in_python);
+        let is_gc = first.flags & HAVE_GC != 0;
+        let TypeName { name, module } = qualified_name(memory, context, first);
+        let mut kind = Kind {
+            address,
+            name,
+            module,
+            is_gc,
+            made_in_python: first.made_in_python,
+            header: header(layout, first.flags),
+            basic_size: first.basic_size,
+            item_size: first.item_size,
+            body,
+            fields: fields.flat_map(|record| record.fields).copied().collect(),
+            attributes: Place::of(memory, layout, first, body),
+            slots: slots.flat_map(|ancestor| read_slots(memory, layout, ancestor)).collect(),
+            own_type: OwnType::No,
+            unknown: match body {
+                Body::StructSequence(_) => None,
+                _ => unknown_part(layout, &chain),
+            },
+            span: 0,
+            is_leaf: false,
+            table: table(layout, body),
+        };
+        if first.flags & HEAP_TYPE != 0 {
+            let shown = !in_c().any(|ancestor| HIDE_THEIR_TYPE.contains(&&*ancestor.name));
+            let shown = shown && (first.made_in_python || layout.types.module.is_some());
+            kind.own_type = if shown { OwnType::Shown } else { OwnType::Held };
+        }
+        kind.span = kind.span(layout);
+        kind.is_leaf = kind.refers_to_nothing();
+        Ok(kind)
+    }
+
+    /// Whether its objects are strings.
+    pub fn is_text(&self) -> bool {
+        self.body == Body::Str
+    }
+
+    /// Whether its objects are types.
+    pub fn is_metatype(&self) -> bool {
+        self.body == Body::Type
+    }
+
+    /// Whether each of its objects has a reference to it, so that its reference count tells of them.
+    pub fn counts_instances(&self) -> bool {
+        self.own_type != OwnType::No
+    }
+
+    /// Whether its objects never refer to others: numbers, strings and the like.
+    #[inline]
+    pub fn is_leaf(&self) -> bool {
+        self.is_leaf
+    }
+
+    /// Where in its objects the address of the table is that has most of their references, if they have
+    /// one.
+    #[inline]
+    pub fn table(&self) -> Option<usize> {
+        self.table
+    }
+
+    fn refers_to_nothing(&self) -> bool {
+        matches!(self.body, Body::Plain | Body::Int | Body::Str)
+            && self.fields.is_empty()
+            && self.slots.is_empty()
+            && self.attributes == Place::Nowhere
+            && self.own_type == OwnType::No
+            && self.unknown.is_none()
+    }
+
+    /// How much is looked at of an object first, in bytes.
+    fn span(&self, layout: &Layout) -> usize {
+        let basic_size = self.basic_size.min(LARGEST_SPAN) as usize;
+        match self.body {
+            Body::Str => layout.unicode.ascii_data,
+            Body::Type => layout.types.size,
+            _ => match self.attributes {
+                Place::Managed { room, inline: true, .. } => {
+                    basic_size + 16 + 8 * room.min(64) as usize
+                }
+                _ => basic_size.max(16),
+            },
+        }
+    }
+}
+
+impl Place {
+    fn of<M: Memory>(memory: &M, layout: &Layout, ancestor: &Ancestor, body: Body) -> Place {
+        if body == Body::Type {
+            return Place::Nowhere;
+        }
+        if ancestor.flags & MANAGED_DICT == 0 || layout.attributes == Attributes::Dict {
+            return match ancestor.dict_offset {
+                0 => Place::Nowhere,
+                offset => Place::At(offset),
+            };
+        }
+        let keys = memory.u64(at(ancestor.address, layout.types.cached_keys)).unwrap_or_default();
+        let room = match keys {
+            0 => 0,
+            keys => KeyTable::read(memory, layout, keys).map_or(0, |table| table.room),
+        };
+        Place::Managed { keys, room, inline: ancestor.flags & INLINE_VALUES != 0 }
+    }
+}
+
+/// Where an object has the address of its table.
+fn table(layout: &Layout, body: Body) -> Option<usize> {
+    match body {
+        Body::List => Some(layout.objects.list.items),
+        Body::Dict | Body::OrderedDict => Some(layout.dict.keys),
+        Body::Set => Some(layout.objects.set.table),
+        Body::Deque => Some(layout.objects.deque.left_block),
+        _ => None,
+    }
+}
+
+/// What `sys.getsizeof` adds, `_PyType_PreHeaderSize`.
+fn header(layout: &Layout, flags: u64) -> u64 {
+    let pre_header = match layout.attributes {
+        Attributes::Dict => 0,
+        Attributes::DictOrValues { .. } => flags & MANAGED_DICT,
+        Attributes::Tagged { .. } | Attributes::Inline { .. } => {
+            flags & (MANAGED_DICT | MANAGED_WEAKREF)
+        }
+    };
+    let of = |bits, size| if bits == 0 { 0 } else { size };
+    of(flags & HAVE_GC, GC_HEAD) + of(pre_header, PRE_HEADER)
+}

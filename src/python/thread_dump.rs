@@ -1,0 +1,140 @@
+//! What every thread is doing at one moment.
+//!
+//! The whole in the order that keeps the pause short: who there is and who runs, then the pause with
+//! nothing in it but copies, then names and lines.
+
+use std::time::Duration;
+
+use super::Python;
+use super::code::{CodeCache, Stack};
+use super::pause::{PythonPause, PythonPauseError};
+use super::stack::RawStack;
+use super::threads::ThreadState;
+use crate::memory::{Cached, Memory, ReadError};
+use crate::process::{Process, ProcessError, ThreadIds};
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The process could not be paused.
+    #[error(transparent)]
+    Pause(#[from] PythonPauseError),
+    /// The process cannot be looked at.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The list of threads cannot be read.
+    #[error("cannot read the threads of the interpreter: {0}")]
+    Read(#[from] ReadError),
+}
+
+/// All threads of a process at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// How long Python stood still for it.
+    pub pause: Duration,
+    /// The threads, oldest first: the main thread is the first.
+    pub threads: Vec<ThreadSnapshot>,
+}
+
+/// One thread.
+#[derive(Debug, Clone)]
+pub struct ThreadSnapshot {
+    /// `threading.get_ident()`.
+    pub pthread: u64,
+    /// The system's number of the thread, as we see it.
+    pub tid: Option<i32>,
+    /// What the module `threading` calls it.
+    pub name: Option<String>,
+    /// Whether it holds the GIL.
+    pub holds_gil: bool,
+    /// Whether it was running, not waiting.
+    pub running: bool,
+    /// What it is doing.
+    pub stack: Stack,
+}
+
+/// How often threads are looked at that stand in the middle of entering a function, or whose list
+/// changes under our eyes.
+const TRIES: usize = 5;
+
+impl Python {
+    /// Takes a snapshot; with a pause, or of the running process, whose stacks may be torn then.
+    ///
+    /// A pause can fall on the few instructions in which the interpreter links a new frame (up to
+    /// 3.12 the link is not yet written for a moment). Such a stack is not complete, and the snapshot is
+    /// taken again; and so it is where the list of threads leads to nowhere, as it can without a pause.
+    pub fn snapshot(&self, process: &Process, pausing: bool) -> Result<Snapshot, SnapshotError> {
+        let mut paused = Duration::ZERO;
+        let mut tries = 1;
+        loop {
+            let mut snapshot = match self.try_snapshot(process, pausing) {
+                Err(SnapshotError::Read(error)) if error.may_pass() && tries < TRIES => {
+                    tries += 1;
+                    continue;
+                }
+                snapshot => snapshot?,
+            };
+            paused += snapshot.pause;
+            snapshot.pause = paused;
+            if tries == TRIES || snapshot.threads.iter().all(|thread| thread.stack.complete) {
+                return Ok(snapshot);
+            }
+            tries += 1;
+        }
+    }
+
+    fn try_snapshot(&self, process: &Process, pausing: bool) -> Result<Snapshot, SnapshotError> {
+        let running = self.running_threads(process)?;
+        let pause = if pausing { Some(self.pause(process)?) } else { None };
+        let copied = self.copy_stacks(process);
+        let holders = match &pause {
+            Some(pause) => Ok(pause.holders.clone()),
+            None => self.gil_holders(process),
+        };
+        let pause = pause.map(PythonPause::resume).unwrap_or_default();
+
+        let ids = ThreadIds::read(process)?;
+        let holders = holders?;
+        let memory = Cached::new(process);
+        let names = self.thread_names(&memory);
+        let mut cache = CodeCache::new();
+        let describe = |(thread, raw): (ThreadState, RawStack)| {
+            let tid = thread.native_id.and_then(|id| ids.outer(id));
+            let holds_gil = holders.contains(&thread.address);
+            ThreadSnapshot {
+                pthread: thread.pthread,
+                tid,
+                name: names.get(&thread.pthread).cloned(),
+                holds_gil,
+                running: holds_gil || tid.is_some_and(|tid| running.contains(&tid)),
+                stack: cache.resolve_stack(&memory, self, &raw),
+            }
+        };
+        let threads = copied?.into_iter().rev().map(describe).collect();
+        Ok(Snapshot { pause, threads })
+    }
+
+    /// The Python threads that are running now, by our numbers. A thread that stands still in a pause
+    /// does not show any more whether it was.
+    fn running_threads(&self, process: &Process) -> Result<Vec<i32>, SnapshotError> {
+        let ids = ThreadIds::read(process)?;
+        // In a running process the list can be torn; what it lacks counts as waiting.
+        let threads = self.thread_states(process).unwrap_or_default();
+        let tids = threads.iter().filter_map(|thread| ids.outer(thread.native_id?));
+        Ok(tids.filter(|&tid| process.thread_state(tid) == Some('R')).collect())
+    }
+
+    /// Copies the stacks of all threads. One that cannot be read is empty and not complete.
+    fn copy_stacks<M: Memory>(
+        &self,
+        memory: &M,
+    ) -> Result<Vec<(ThreadState, RawStack)>, ReadError> {
+        let copy = |thread: ThreadState| {
+            let mut stack = RawStack::default();
+            // The stack says itself that it is not complete.
+            let _ = self.copy_stack(memory, thread.address, &mut stack);
+            (thread, stack)
+        };
+        Ok(self.thread_states(memory)?.into_iter().map(copy).collect())
+    }
+}

@@ -1,0 +1,70 @@
+//! What every answer about one heap begins with: whose it is, when it was looked at, and for how long the process
+//! stood still.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use super::json::SCHEMA;
+use super::labels::printable;
+use super::{RenderError, time};
+use crate::heap::Owner;
+
+/// Of what, when and at which price a heap was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// Whose heap it is.
+    pub owner: Owner,
+    /// When it was looked at.
+    pub time: SystemTime,
+    /// How long the process stood still.
+    pub pause: Duration,
+    /// References and objects that did not fit together.
+    pub inconsistencies: u64,
+}
+
+impl Look {
+    /// Writes of whom the heap is, what is to be said of it, and how long it stood still.
+    pub(super) fn heading(&self, says: &str, out: &mut impl Write) -> Result<(), RenderError> {
+        writeln!(out, "Process {}: {}", self.owner.pid, printable(&self.owner.command))?;
+        writeln!(out, "Python {}. {says}", self.owner.python)?;
+        writeln!(out, "It stood still for {}.", time(self.pause))?;
+        // In a pause it is an object that was just being made.
+        if self.inconsistencies > 0 && self.pause.is_zero() {
+            writeln!(
+                out,
+                "{} references or objects changed while they were read and did not fit together.",
+                HumanCount(self.inconsistencies)
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The same for JSON.
+    pub(super) fn head(&self) -> Head<'_> {
+        let since = self.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Head {
+            schema: SCHEMA,
+            pid: self.owner.pid,
+            command: &self.owner.command,
+            python: &self.owner.python,
+            time_s: since.as_secs_f64(),
+            pause_s: self.pause.as_secs_f64(),
+            inconsistencies: self.inconsistencies,
+        }
+    }
+}
+
+/// What every document about a heap begins with.
+#[derive(Serialize)]
+pub(super) struct Head<'a> {
+    schema: u32,
+    pid: i32,
+    command: &'a str,
+    python: &'a str,
+    time_s: f64,
+    pause_s: f64,
+    inconsistencies: u64,
+}
