@@ -1,5 +1,6 @@
 //! Where a recording goes: a file that is whole or not there, or standard output.
 
+use std::fmt::Display;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::ZonedDateTime;
 
 use super::commands::record;
 use super::say;
@@ -129,18 +131,8 @@ pub fn default_path(pid: i32, ending: &str) -> PathBuf {
 }
 
 /// The local time as `20250131-235959`.
-fn local_time() -> String {
-    // SAFETY: `time` accepts a null pointer and then only returns the time. `localtime_r` writes
-    // into `now`, which is valid for it and which all zeros are a valid value of.
-    let now = unsafe {
-        let seconds = libc::time(std::ptr::null_mut());
-        let mut now = std::mem::zeroed::<libc::tm>();
-        libc::localtime_r(&seconds, &mut now);
-        now
-    };
-    let (year, month) = (now.tm_year + 1900, now.tm_mon + 1);
-    let (day, hour, minute, second) = (now.tm_mday, now.tm_hour, now.tm_min, now.tm_sec);
-    format!("{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+fn local_time() -> impl Display {
+    ZonedDateTime::now().strftime("%Y%m%d-%H%M%S")
 }
 
 /// Puts `bytes` at `path` in one step, so that nobody ever finds half of them. What is there and is
@@ -163,6 +155,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -191,12 +185,17 @@ mod tests {
     }
 
     #[test]
-    fn a_default_name_has_the_pid_the_time_and_the_form() {
+    fn a_default_name_has_the_pid_the_local_time_and_the_form() {
+        let date = || -> String {
+            let output = Command::new("date").arg("+%Y%m%d-%H%M%S").output().expect("date runs");
+            String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+        };
+        let before = date();
         let name = default_path(12, "svg");
+        let after = date();
         let name = name.to_str().expect("UTF-8");
         let time = name.strip_prefix("leakspy-12-").and_then(|rest| rest.strip_suffix(".svg"));
         let time = time.expect("prefix and ending");
-        assert_eq!(time.len(), "20250131-235959".len());
-        assert!(time.starts_with("20"), "{time}");
+        assert!((&*before..=&*after).contains(&time), "{before} {time} {after}");
     }
 }
