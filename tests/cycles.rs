@@ -122,7 +122,7 @@ fn old_finalizers_are_named_before_and_after(
     let text = leakspy(["cycles", "--pid", &target.pid().to_string()]);
     let text = String::from_utf8(text.stdout)?;
     for words in [
-        "In gc.garbage, never to be freed: 5 __main__.Old.",
+        "In gc.garbage, never freed: 5 __main__.Old.",
         "__main__.Old has an old finalizer (tp_del): its cycles are never freed.",
     ] {
         assert!(text.contains(words), "{text}");

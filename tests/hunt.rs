@@ -34,9 +34,9 @@ const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
 /// What must be said of some of them.
 const HINTS: [(&str, &str); 13] = [
-    ("dict", "a dict at module level without bound"),
+    ("dict", "a dict at module level; nothing limits it"),
     ("far_bound", "which has a high bound (maxlen = 100000000)"),
-    ("result", "a list without bound"),
+    ("result", "a list; nothing limits it"),
     ("garbage", "the garbage collector is off"),
     ("frozen", "they were frozen (gc.freeze())"),
     ("starved", "collections are too rare"),
@@ -248,7 +248,7 @@ fn the_verdict_says_what_is_in_the_json(interpreter: &'static Interpreter) -> Re
         "__main__.Session objects pile up in __main__.CACHE: in_dict",
         &format!("leaks.py:{line})  ←"),
         "module __main__ › CACHE",
-        "a dict at module level without bound",
+        "a dict at module level; nothing limits it",
     ] {
         assert!(said.contains(words), "{words:?} is not in {said}");
     }

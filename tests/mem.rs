@@ -216,7 +216,7 @@ fn the_table_has_a_verdict(interpreter: &'static Interpreter) -> Result<(), Fail
     target.ask("make");
     let output = leakspy(["mem", "--pid", &target.pid().to_string()]);
     let text = String::from_utf8(output.stdout)?;
-    let native = text.lines().find(|line| line.contains("in use by others")).ok_or("a row")?;
+    let native = text.lines().find(|line| line.contains("in use by native code")).ok_or("a row")?;
     assert!(native.contains("MiB") && native.ends_with('%'), "{native}");
     assert!(text.lines().any(|line| line.starts_with("Native: ")), "{text}");
     Ok(())
@@ -228,8 +228,8 @@ fn what_is_besides_has_a_sentence(interpreter: &'static Interpreter) -> Result<(
         target.ask("make");
         let output = leakspy(["mem", "--pid", &target.pid().to_string()]);
         let text = String::from_utf8(output.stdout)?;
-        let (_, behind) = text.split_once("All that is in memory").ok_or(text.clone())?;
-        let known = ["Live Python", "Native", "Retention", "Held by fragmentation", "No one part"];
+        let (_, behind) = text.split_once("Resident set (RSS)").ok_or(text.clone())?;
+        let known = ["Live Python", "Native", "Retention", "Fragmentation", "No single part"];
         let begin = |line: &str| known.iter().find(|known| line.starts_with(*known));
         Ok(behind.lines().filter_map(begin).map(|known| known.to_string()).collect())
     };
@@ -237,7 +237,7 @@ fn what_is_besides_has_a_sentence(interpreter: &'static Interpreter) -> Result<(
         (&["objects"][..], &["Live Python"][..]),
         (&["native"], &["Native"]),
         (&["retained"], &["Retention"]),
-        (&["half"], &["Live Python", "Held by fragmentation"]),
+        (&["half"], &["Live Python", "Fragmentation"]),
         (&["native", "retained"], &["Native", "Retention"]),
     ] {
         assert_eq!(sentences(kinds)?, expected, "{kinds:?}");

@@ -221,7 +221,7 @@ fn are_written_exactly(interpreter: &'static Interpreter) -> Result<(), Failed> 
     let output = record(&target, &["--format", "json", "--by", "objects"]);
     let said = String::from_utf8(output.stderr)?;
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("The target stood still for ") && !said.contains("estimate"), "{said}");
+    assert!(said.contains("Paused for ") && !said.contains("estimate"), "{said}");
     let mut document: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(document["view"], "traced");
     for key in ["error", "allocations_per_s", "bytes_per_s"] {

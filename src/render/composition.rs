@@ -22,7 +22,7 @@ pub fn write_text(
     writeln!(out, "Process {}: {}", owner.pid, printable(&owner.command))?;
     writeln!(
         out,
-        "Python {}, {} in memory. It stood still for {}, while {} were copied.",
+        "Python {}, resident set {}. Paused for {} while {} were copied.",
         owner.python,
         mib(c.rss as f64),
         time(c.facts.pause),
@@ -33,24 +33,24 @@ pub fn write_text(
     let pymalloc = c.free_in_pymalloc() + c.pymalloc.overhead;
     let rows = [
         ("Python objects and their buffers", c.live_python()),
-        ("  objects in pymalloc's blocks", c.python.small_objects),
-        ("  small buffers of objects, there", c.python.small_buffers),
-        ("  larger objects in malloc's blocks", c.python.large_objects),
-        ("  larger buffers of objects, there", c.python.large_buffers),
-        ("Kept by pymalloc", pymalloc),
+        ("  objects in pymalloc blocks", c.python.small_objects),
+        ("  their buffers in pymalloc blocks", c.python.small_buffers),
+        ("  objects in malloc blocks", c.python.large_objects),
+        ("  their buffers in malloc blocks", c.python.large_buffers),
+        ("Free in pymalloc, and overhead", pymalloc),
         ("  free blocks in pools in use", c.pymalloc.in_used_pools),
         ("  free pools in arenas in use", c.pymalloc.free_pools),
-        ("  heads of pools, and what is left over", c.pymalloc.overhead),
-        ("The rest of malloc's heap", malloc),
-        ("  in use by others (native)", c.malloc.others),
+        ("  pool headers and remainders", c.pymalloc.overhead),
+        ("Rest of malloc's heap", malloc),
+        ("  in use by native code", c.malloc.others),
         ("  free between blocks", c.malloc.free),
-        ("  free at the end", c.malloc.top),
-        ("Stacks of threads", c.stacks),
-        ("Data of programs", c.program_data),
+        ("  free at the top", c.malloc.top),
+        ("Thread stacks", c.stacks),
+        ("Program data", c.program_data),
         ("Mapped files", c.files),
         ("Shared memory", c.shared),
         ("Other anonymous memory", c.other),
-        ("All that is in memory (RSS)", c.rss),
+        ("Resident set (RSS)", c.rss),
     ];
     for (name, bytes) in rows {
         let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
@@ -69,27 +69,26 @@ pub fn write_text(
 /// What a good part of the memory is, in a sentence.
 fn sentence(c: &Composition, verdict: Verdict, bytes: u64) -> String {
     let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
-    let amount = format!("{} ({share:.0} % of the memory)", mib(bytes as f64));
+    let amount = format!("{} ({share:.0} % of the resident set)", mib(bytes as f64));
     match verdict {
         Verdict::LivePython => format!(
-            "Live Python objects: {amount} are objects that live, and their buffers. `leakspy heap` \
-             says which, `leakspy record` who holds them."
+            "Live Python objects: {amount} are live objects and their buffers. `leakspy heap` lists them \
+             by type, `leakspy record` shows what retains them."
         ),
         Verdict::Native => format!(
-            "Native: {amount} were allocated from malloc by native code, and no Python object is known \
-             to own them."
+            "Native: {amount} were allocated with malloc by native code; no Python object is known to \
+             own them."
         ),
         Verdict::Retention => format!(
-            "Retention: {amount} are free in malloc's heap and would come back with malloc_trim. \
-             Nothing leaks."
+            "Retention: {amount} are free in malloc's heap; malloc_trim would return them to the system."
         ),
         Verdict::Fragmentation => format!(
-            "Held by fragmentation: {amount} are free in pymalloc's arenas, which cannot go because of \
-             {} live blocks in {} arenas.",
+            "Fragmentation: {amount} are free in pymalloc's arenas, which {} live blocks in {} arenas \
+             keep from being returned.",
             HumanCount(c.facts.python_blocks),
             HumanCount(c.facts.python_arenas)
         ),
-        Verdict::Mixed => "No one part of the memory stands out.".into(),
+        Verdict::Mixed => "No single part stands out.".into(),
     }
 }
 
@@ -98,15 +97,14 @@ fn remarks(c: &Composition) -> Vec<String> {
     let mut remarks = Vec::new();
     match (c.facts.other_allocator, c.facts.malloc_arenas) {
         (Some(other), None) => remarks.push(format!(
-            "The process uses {other}, whose heap cannot be read: what is in it, Python's larger \
-             buffers included, counts as other anonymous memory."
+            "The process uses {other}, whose heap leakspy cannot read: its contents, Python's larger \
+             buffers included, count as other anonymous memory."
         )),
         (Some(other), Some(_)) => remarks.push(format!(
-            "The process has {other} loaded: what is allocated from that counts as other anonymous \
-             memory."
+            "The process has {other} loaded: its allocations count as other anonymous memory."
         )),
         (None, None) => remarks.push(
-            "No heap of glibc's malloc was found: what is allocated from another counts as other \
+            "No glibc malloc heap was found: allocations from another allocator count as other \
              anonymous memory."
                 .into(),
         ),
@@ -114,7 +112,7 @@ fn remarks(c: &Composition) -> Vec<String> {
     }
     if c.facts.malloc_unread > 0 {
         remarks.push(format!(
-            "{} of malloc's heap could not be read, and count as in use by others.",
+            "{} of malloc's heap could not be read and count as in use by native code.",
             mib(c.facts.malloc_unread as f64)
         ));
     }

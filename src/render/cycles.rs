@@ -40,7 +40,7 @@ pub fn write(
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
     let says = format!(
-        "{} cycles, {} of them garbage: {} objects, {} with what only they hold.",
+        "{} cycles, {} of them garbage: {} objects, {} retained.",
         HumanCount(cycles.count),
         HumanCount(cycles.garbage_count),
         HumanCount(cycles.garbage.objects.into()),
@@ -53,7 +53,7 @@ pub fn write(
     }
     if !cycles.uncollectable.is_empty() {
         let types = types(&cycles.uncollectable, usize::MAX);
-        writeln!(out, "In gc.garbage, never to be freed: {types}.")?;
+        writeln!(out, "In gc.garbage, never freed: {types}.")?;
     }
     if cycles.patterns.is_empty() {
         return Ok(());
@@ -131,7 +131,7 @@ fn write_collector(
     match collector.debug {
         0 => writeln!(out, ".")?,
         flags if flags & SAVE_ALL != 0 => {
-            writeln!(out, ", and all that it finds goes to gc.garbage (gc.DEBUG_SAVEALL).")?;
+            writeln!(out, ", and everything it finds goes to gc.garbage (gc.DEBUG_SAVEALL).")?;
         }
         flags => writeln!(out, ", its debug flags are {flags:#x}.")?,
     }

@@ -106,10 +106,10 @@ fn title(heading: &Heading, by: By) -> String {
         (View::Allocated, By::Objects) => "Objects allocated by",
         (View::Live, By::Bytes) => "Bytes of live objects of",
         (View::Live, By::Objects) => "Live objects of",
-        (View::Fed, By::Bytes) => "Bytes that piled up in",
-        (View::Fed, By::Objects) => "Objects that piled up in",
-        (View::Traced, By::Bytes) => "Bytes that tracemalloc traces in",
-        (View::Traced, By::Objects) => "Blocks that tracemalloc traces in",
+        (View::Fed, By::Bytes) => "Bytes accumulated in",
+        (View::Fed, By::Objects) => "Objects accumulated in",
+        (View::Traced, By::Bytes) => "Bytes traced by tracemalloc in",
+        (View::Traced, By::Objects) => "Blocks traced by tracemalloc in",
     };
     let duration = match heading.duration {
         Duration::ZERO => String::new(),
@@ -134,29 +134,29 @@ fn subtitle(total: f64, heading: &Heading, by: By) -> String {
     match heading.view {
         View::Live => {
             let colors = match &heading.earlier {
-                Some(_) => "; red grew, blue shrank meanwhile",
+                Some(_) => "; red grew, blue shrank",
                 None => "",
             };
             format!(
-                "A frame is as wide as what would go with it, down to single objects: {all} in all{colors}"
+                "A frame is as wide as what it retains, down to single objects: {all} in total{colors}"
             )
         }
         View::Stacks => format!(
-            "A frame is as wide as its share of {samples} stack samples; they say nothing about memory"
+            "A frame is as wide as its share of {samples} stack samples, which say nothing about memory"
         ),
         View::Fed => format!(
-            "A frame is as wide as what it and its callees put where it stays: {all} in all, shared out \
-             by {samples} inserts that were seen"
+            "A frame is as wide as what it and its callees inserted for good: {all} in total, divided up \
+             by {samples} observed inserts"
         ),
         View::Traced => format!(
-            "A frame is as wide as the blocks that it and its callees allocated and that are alive: \
-             exactly {all} in all"
+            "A frame is as wide as the live blocks that it and its callees allocated: exactly {all} in \
+             total"
         ),
         View::Allocated => {
             let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
             format!(
-                "A frame is as wide as what it and its callees asked for, freed since or not: {all} \
-                 in all, estimated from {samples} samples{}",
+                "A frame is as wide as what it and its callees allocated, freed since or not: {all} \
+                 in total, estimated from {samples} samples{}",
                 error.unwrap_or_default()
             )
         }

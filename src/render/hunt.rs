@@ -50,8 +50,7 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
     )?;
     writeln!(
         out,
-        "{} objects, {}; RSS {}, {} a second. Looked at {} times in {:.1} s; the process stood still for \
-         {:.1} ms at most, {:.1} ms in all.",
+        "{} objects, {}; RSS {}, {}/s. {} captures in {:.1} s; longest pause {:.1} ms, {:.1} ms in total.",
         HumanCount(verdict.objects),
         HumanBytes(verdict.bytes),
         HumanBytes(verdict.rss_bytes),
@@ -62,10 +61,10 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
         1e3 * verdict.pause_s.total,
     )?;
     if !verdict.complete {
-        writeln!(out, "The hunt ended before its time: this is what was known by then.")?;
+        writeln!(out, "The hunt ended early; these are the results so far.")?;
     }
     if verdict.findings.is_empty() {
-        writeln!(out, "\nNo leak found: nothing grew steadily in this time.")?;
+        writeln!(out, "\nNo leak found: nothing grew steadily during the hunt.")?;
     }
     for (number, finding) in verdict.findings.iter().enumerate() {
         write_finding(number + 1, finding, out)?;
@@ -87,11 +86,11 @@ fn write_finding(
     let each = match finding.bytes_per_object {
         0.0 => String::new(),
         bytes if finding.objects_per_s > 0.0 => format!("; each retains {}", size(bytes)),
-        bytes => format!("; {} by now", size(bytes)),
+        bytes => format!("; {} so far", size(bytes)),
     };
     writeln!(
         out,
-        "   grows     {objects}{}/s, {} an hour{each}; sure to {:.1} %",
+        "   grows     {objects}{}/s, {} an hour{each}; confidence {:.1} %",
         signed_bytes(finding.bytes_per_s),
         size(finding.bytes_per_s * HOUR),
         100.0 * finding.confidence,
@@ -102,7 +101,7 @@ fn write_finding(
     };
     writeln!(out, "   held by   {}{object}", printable(&holder.path))?;
     for path in &finding.also {
-        writeln!(out, "             and by {}", printable(path))?;
+        writeln!(out, "             also by {}", printable(path))?;
     }
     for feeder in finding.feeders.iter().take(STACKS) {
         write_feeder(feeder, out)?;
@@ -112,13 +111,13 @@ fn write_finding(
         Some(others) => writeln!(out, "             and {others} other stacks")?,
     }
     match &*finding.feeders {
-        [] => writeln!(out, "   fed by    (nobody was seen)")?,
+        [] => writeln!(out, "   fed by    (no insertion observed)")?,
         feeders if finding.kind == LeakKind::Native => {
             let blocks: u64 = feeders.iter().map(|feeder| feeder.hits).sum();
             let error = 100.0 * error_of_share(blocks);
             writeln!(
                 out,
-                "             estimated from {blocks} blocks that stayed; shares to ±{error:.0} %"
+                "             estimated from {blocks} surviving blocks; shares ± {error:.0} %"
             )?;
         }
         _ => {}
@@ -140,8 +139,8 @@ fn headline(finding: &Finding) -> String {
         LeakKind::Spread => format!("{grown} objects pile up below {name}"),
         LeakKind::Chain => format!("a chain of {grown} objects grows from {name}"),
         LeakKind::Garbage => format!("{grown} objects in cycles are never collected"),
-        LeakKind::Refcount => format!("{grown} objects are kept by native code"),
-        LeakKind::Threads => format!("threads pile up that run {name}"),
+        LeakKind::Refcount => format!("{grown} objects are kept alive by native code"),
+        LeakKind::Threads => format!("threads running {name} pile up"),
         LeakKind::Native => "native memory grows".into(),
     };
     let own = finding.feeders.first().and_then(|feeder| feeder.own_frame.as_ref());

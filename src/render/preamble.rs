@@ -30,12 +30,12 @@ impl Look {
     pub(super) fn heading(&self, says: &str, out: &mut impl Write) -> Result<(), RenderError> {
         writeln!(out, "Process {}: {}", self.owner.pid, printable(&self.owner.command))?;
         writeln!(out, "Python {}. {says}", self.owner.python)?;
-        writeln!(out, "It stood still for {}.", time(self.pause))?;
+        writeln!(out, "Paused for {}.", time(self.pause))?;
         // In a pause it is an object that was just being made.
         if self.inconsistencies > 0 && self.pause.is_zero() {
             writeln!(
                 out,
-                "{} references or objects changed while they were read and did not fit together.",
+                "{} references or objects changed while they were read and are inconsistent.",
                 HumanCount(self.inconsistencies)
             )?;
         }

@@ -14,7 +14,7 @@ use crate::inspect::object::{Neighbour, Shown};
 
 /// Writes an object.
 pub fn write(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {
-    let says = format!("{:#x} is an object of the type {}.", shown.address, printable(&shown.kind));
+    let says = format!("{:#x} is an instance of {}.", shown.address, printable(&shown.kind));
     look.heading(&says, out)?;
     writeln!(out)?;
     let external = match shown.external {
@@ -65,9 +65,9 @@ fn references(shown: &Shown) -> String {
     match shown.references_counted {
         None => format!("immortal; {found} found"),
         Some(counted) => match counted.checked_sub(shown.references_found) {
-            Some(0) => format!("{found}, all of them found"),
+            Some(0) => format!("{found}, all found"),
             Some(rest) => format!(
-                "{}, {found} of them found in objects and frames; {} are native code's or the interpreter's",
+                "{}: {found} found in objects and frames, {} held by native code or the interpreter",
                 HumanCount(counted),
                 HumanCount(rest)
             ),

@@ -59,19 +59,19 @@ fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(),
             Some(error) if error > ROUGH => {
                 write!(
                     out,
-                    " (a rough estimate, perhaps many times too low: allocations follow each other faster than can be timed)"
+                    " (a rough estimate, possibly far too low: allocations follow each other faster than leakspy can time them)"
                 )?;
             }
             Some(error) => write!(out, " (estimated, ± {:.1} %)", error * 100.0)?,
-            None => write!(out, " (estimated; too little was seen to tell how well)")?,
+            None => write!(out, " (estimated; too few samples to give an error)")?,
         }
     }
     writeln!(out, ".")?;
     match heading.pauses {
-        Pauses { total: Duration::ZERO, .. } => writeln!(out, "The target never stood still.")?,
+        Pauses { total: Duration::ZERO, .. } => writeln!(out, "The target was never paused.")?,
         Pauses { mean, max, total } => writeln!(
             out,
-            "The target stood still for {} a sample, {} at most; with what was only counted {} in all.",
+            "Paused for {} per sample, {} at most; {} in total, hits that were only counted included.",
             time(mean),
             time(max),
             time(total)
@@ -84,13 +84,13 @@ fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(),
 fn traced(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
     let bytes = HumanBytes(whole(total.bytes));
     let blocks = HumanCount(whole(total.objects));
-    writeln!(out, "{bytes} in {blocks} blocks are alive of those that tracemalloc saw allocated.")?;
+    writeln!(out, "tracemalloc traces {bytes} in {blocks} live blocks.")?;
     let Pauses { max, total: all, .. } = heading.pauses;
     match heading.samples {
-        0 | 1 => writeln!(out, "The target stood still for {}.", time(all))?,
+        0 | 1 => writeln!(out, "Paused for {}.", time(all))?,
         processes => writeln!(
             out,
-            "The {processes} processes stood still for {} at most, {} in all.",
+            "{processes} processes; longest pause {}, {} in total.",
             time(max),
             time(all)
         )?,
@@ -114,7 +114,7 @@ fn write_live(
             let before = earlier.total();
             writeln!(
                 out,
-                "; {:.1} s before they were {}, {}.",
+                "; {:.1} s earlier: {}, {}.",
                 heading.duration.as_secs_f64(),
                 objects(before),
                 HumanBytes(whole(before.bytes))
@@ -123,14 +123,9 @@ fn write_live(
     }
     let Pauses { max, total: all, .. } = heading.pauses;
     match (all, heading.samples) {
-        (Duration::ZERO, _) => writeln!(out, "The target never stood still.")?,
-        (_, 1) => writeln!(out, "The target stood still for {}.", time(all))?,
-        _ => writeln!(
-            out,
-            "The target stood still for {} at most, {} in all.",
-            time(max),
-            time(all)
-        )?,
+        (Duration::ZERO, _) => writeln!(out, "The target was never paused.")?,
+        (_, 1) => writeln!(out, "Paused for {}.", time(all))?,
+        _ => writeln!(out, "Longest pause {}, {} in total.", time(max), time(all))?,
     }
     let places = heaviest::telling(profile, heading.earlier.as_ref(), style, STACKS);
     if !places.is_empty() {

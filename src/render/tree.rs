@@ -24,7 +24,7 @@ pub fn write(
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
     let says = format!(
-        "{} objects, {}; below each line what would go if its objects went.",
+        "{} objects, {}; below each line what its objects retain.",
         HumanCount(total.objects.into()),
         HumanBytes(total.bytes)
     );

@@ -47,15 +47,15 @@ fn sentence(why: &Why) -> String {
     let retained = HumanBytes(why.retained.bytes);
     match (&why.kind, why.asked) {
         (Some(kind), 1) => {
-            format!("The object of the type {} retains {retained}.", printable(kind))
+            format!("This {} retains {retained}.", printable(kind))
         }
-        (None, 1) => format!("The object retains {retained}."),
+        (None, 1) => format!("This object retains {retained}."),
         (Some(kind), count) => format!(
-            "{} objects of the type {} retain {retained} together.",
+            "{} objects of type {} together retain {retained}.",
             HumanCount(count),
             printable(kind)
         ),
-        (None, count) => format!("{} objects retain {retained} together.", HumanCount(count)),
+        (None, count) => format!("{} objects together retain {retained}.", HumanCount(count)),
     }
 }
 
@@ -64,7 +64,7 @@ fn remarks(why: &Why) -> Vec<String> {
     let mut remarks = Vec::new();
     if why.sampled < why.asked {
         remarks.push(format!(
-            "Paths were looked for to {} of them, from all over the heap.",
+            "Paths were searched to {} of them, spread over the heap.",
             HumanCount(why.sampled)
         ));
     }

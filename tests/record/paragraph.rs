@@ -35,9 +35,9 @@ pub fn assert_agrees(said: &str, profile: &Value) -> Result<(), Failed> {
         assert_near(told / 100.0, error, 0.0006, said);
     }
 
-    let pauses = between(said, "The target stood still for ", " in all.")?;
-    let (mean, rest) = pauses.split_once(" a sample, ").ok_or(pauses)?;
-    let (max, total) = rest.split_once(" at most; with what was only counted ").ok_or(pauses)?;
+    let pauses = between(said, "Paused for ", " in total")?;
+    let (mean, rest) = pauses.split_once(" per sample, ").ok_or(pauses)?;
+    let (max, total) = rest.split_once(" at most; ").ok_or(pauses)?;
     for (told, key) in [(mean, "mean"), (max, "max"), (total, "total")] {
         let expected = float(&profile["pause_s"][key]);
         let told = seconds_of(told)?;

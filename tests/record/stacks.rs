@@ -40,7 +40,7 @@ fn record(pid: i32, options: &[&str], mut work: impl FnMut()) -> Result<(Value, 
 fn stacks_only(recorded: &Recorded) -> Result<Value, Failed> {
     assert!(recorded.said.starts_with(WARNING), "{recorded:?}");
     assert!(recorded.said.contains("nothing about memory"), "{recorded:?}");
-    assert!(recorded.said.contains("The target never stood still."), "{recorded:?}");
+    assert!(recorded.said.contains("The target was never paused."), "{recorded:?}");
     let profile: Value = serde_json::from_str(&recorded.stdout)?;
     support::assert_documented("`leakspy record --format json`", &profile);
     assert_eq!(profile["view"], "stacks");

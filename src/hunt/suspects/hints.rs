@@ -26,32 +26,31 @@ pub struct Circumstances<'a> {
 pub fn hint(of: &Circumstances<'_>) -> String {
     match of.kind {
         _ if of.keeps_frames => {
-            "exceptions that are kept keep their tracebacks, and with them all local variables of the \
-             functions that they went through"
+            "stored exceptions keep their tracebacks, and with them every local variable of the functions \
+             that they passed through"
                 .into()
         }
         LeakKind::Container => container(of),
         LeakKind::Spread => {
-            "many collections grow a little each: look for what should remove entries from them, or \
-             them from their owner"
+            "many collections grow a little each: look for the code that should remove their entries, or \
+             drop the collections"
                 .into()
         }
-        LeakKind::Chain => "each object refers to the next, and the first is never let go".into(),
+        LeakKind::Chain => "each object refers to the next, and the first is never released".into(),
         LeakKind::Garbage => garbage(of.collector),
         LeakKind::Refcount => format!(
-            "more references to each {} are counted than there are: an extension module keeps it, or \
+            "the reference count of each {} exceeds the references found: an extension module keeps it, or \
              has forgotten a Py_DECREF",
             of.grown
         ),
         LeakKind::Tasks => {
-            "code that has been started waits for what never comes: await it with a time limit, or \
-             cancel it"
+            "it waits for something that never happens: await it with a timeout, or cancel it"
                 .into()
         }
         LeakKind::Threads => "threads are started faster than they end".into(),
         LeakKind::Native => {
             "no Python object explains it: a native library allocates and does not free, or its \
-             allocator keeps what it got back"
+             allocator keeps freed memory"
                 .into()
         }
     }
@@ -60,8 +59,8 @@ pub fn hint(of: &Circumstances<'_>) -> String {
 fn container(of: &Circumstances<'_>) -> String {
     let Holder { path, kind, .. } = of.holder;
     if kind == "functools._lru_cache_wrapper" || path.ends_with(".cache") {
-        return "a functools.lru_cache keeps all arguments and results that it has room for: set a \
-                smaller maxsize, or do not cache methods (it keeps their objects alive)"
+        return "a functools.lru_cache keeps every argument and result it has room for: set a smaller \
+                maxsize, or do not cache methods (it keeps their objects alive)"
             .into();
     }
     let kind = match &**kind {
@@ -71,25 +70,23 @@ fn container(of: &Circumstances<'_>) -> String {
     let owner = if path.contains("closure ") {
         format!("a {kind} in a closure")
     } else if path.contains("default ") {
-        format!("a {kind} that is the default value of an argument, shared by all calls,")
+        format!("a {kind} used as a default argument, shared by all calls")
     } else if path.starts_with("thread ") {
-        format!("a {kind} that belongs to a function which does not return")
+        format!("a {kind} local to a function that never returns")
     } else if path.starts_with("module ") && path.matches('›').count() == 1 {
         format!("a {kind} at module level")
     } else {
         format!("a {kind}")
     };
     match of.filling {
-        None => format!("{owner} without bound: nothing removes what is put in"),
+        None => format!("{owner}; nothing limits it"),
         Some(Filling { bound: Bound { limit, name, is_certain }, full_in_s }) => {
             let hours = full_in_s / 3600.0;
             let what = match is_certain {
-                true => "which has a high bound",
-                false => "which may have a high bound",
+                true => "with a high limit",
+                false => "with what looks like a high limit",
             };
-            format!(
-                "{owner} {what} ({name} = {limit}): at this pace it is full in {hours:.1} hours"
-            )
+            format!("{owner} {what} ({name} = {limit}): full in {hours:.1} hours at this pace")
         }
     }
 }
@@ -98,12 +95,12 @@ fn garbage(collector: Collector) -> String {
     let why = match collector {
         Collector { enabled: false, .. } => "the garbage collector is off (gc.disable())",
         Collector { garbage: Generation::Permanent, .. } => {
-            "they were frozen (gc.freeze()), so that the garbage collector does not look at them"
+            "they were frozen (gc.freeze()), so the garbage collector ignores them"
         }
         Collector { thresholds: [0, ..], .. } => {
             "the garbage collector's threshold is 0 (gc.set_threshold())"
         }
-        _ => "collections are too rare for it (gc.set_threshold(), or a very large heap)",
+        _ => "collections are too rare (gc.set_threshold(), or a very large heap)",
     };
-    format!("objects in cycles, and {why}: break the cycles, or let it collect")
+    format!("objects in reference cycles, and {why}: break the cycles, or let the collector run")
 }

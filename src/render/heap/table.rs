@@ -56,7 +56,7 @@ fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
     writeln!(out, "Process {}: {}", summary.pid, printable(&summary.command))?;
     writeln!(
         out,
-        "Python {}, {} objects, {}: {} as sys.getsizeof has it, {} in buffers and attributes beside.",
+        "Python {}, {} objects, {}: {} shallow (sys.getsizeof), {} in buffers and attributes.",
         summary.python,
         HumanCount(total.count),
         HumanBytes(total.bytes()),
@@ -65,17 +65,17 @@ fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
     )?;
     writeln!(
         out,
-        "That is {} of the {} that the process has in memory.",
+        "That is {} of the resident set, {}.",
         percent(total.bytes(), summary.rss),
         HumanBytes(summary.rss),
     )?;
-    write!(out, "It stood still for {}, ", time(summary.pause))?;
+    write!(out, "Paused for {} ", time(summary.pause))?;
     writeln!(out, "while {} were copied.", HumanBytes(summary.copied))?;
     // In a pause it is an object that was just being made.
     if summary.inconsistencies > 0 && summary.pause.is_zero() {
         writeln!(
             out,
-            "{} references or objects changed while they were read and did not fit together.",
+            "{} references or objects changed while they were read and are inconsistent.",
             HumanCount(summary.inconsistencies)
         )?;
     }
@@ -133,7 +133,7 @@ pub fn write_changes(
     writeln!(out, "Process {}: {}", after.pid, printable(&after.command))?;
     writeln!(
         out,
-        "In {}: {} objects, {}, and {} of memory in all.",
+        "In {}: {} objects, {}; resident set {}.",
         time(between),
         signed_count(i128::from(new.count) - i128::from(old.count)),
         growth(old.bytes(), new.bytes()),
