@@ -1,7 +1,7 @@
 //! One named test per fixture and interpreter, and no version left out in silence.
 //!
 //! A version that the machine lacks shows as an ignored test; where `CI` is set, it is a failure
-//! (see `tests/interpreters.rs`).
+//! (see `tests/interpreters/fixtures.rs`).
 
 use std::env;
 

@@ -4,7 +4,7 @@
 //! A test is a fixture under an interpreter ([`cases`]), the running fixture is a [`Target`], and
 //! the target itself is the witness: it is asked for the truth over its stdin and stdout.
 
-// Each test program compiles this module for itself and uses its own part of it.
+// Each benchmark compiles this module for itself and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
 mod cases;

@@ -1,0 +1,119 @@
+//! What is told of keys and values, by each command that names objects: short keys and no value, no key at all,
+//! or everything.
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::support::{Interpreter, Target, assert_documented, interpreters, leakspy};
+
+type Test = fn(&'static Interpreter) -> Result<(), Failed>;
+
+/// Each command with what tells of the objects in `fixtures/confidential.py`.
+const COMMANDS: [&[&str]; 9] = [
+    &["why", "Account"],
+    &["why", "Account", "--json"],
+    &["tree"],
+    &["tree", "--json"],
+    &["graph", "__main__:ACCOUNTS", "--show", "referents", "--most", "40", "-f", "dot", "-o", "-"],
+    &["graph", "Account", "-o", "-"],
+    &["show", "__main__:ACCOUNTS"],
+    &["show", "__main__:ACCOUNTS", "--json"],
+    &["heap", "--largest", "20"],
+];
+
+/// Commands that tell of no key and no value, whatever they are asked.
+const SILENT: [&[&str]; 4] = [
+    &["cycles"],
+    &["cycles", "--json"],
+    &["heap", "--json", "--largest", "20", "--redact"],
+    &["heap", "--by", "module"],
+];
+
+pub fn trials() -> Vec<Trial> {
+    let some = interpreters().last().expect("an interpreter");
+    let tests: [(&str, Test); 3] = [
+        ("keys", only_short_keys_are_told_unless_more_is_asked_for),
+        ("values", the_value_of_an_object_is_told_to_who_asks),
+        ("flamegraph", the_live_view_tells_short_keys_only),
+    ];
+    let trial = |(name, test): (&str, Test)| {
+        Trial::test(format!("{name}::{}", some.name), move || test(some))
+    };
+    tests.map(trial).into()
+}
+
+fn output(target: &Target, command: &[&str]) -> String {
+    let pid = target.pid().to_string();
+    let output = leakspy(command.iter().chain(&["--pid", &pid]));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn only_short_keys_are_told_unless_more_is_asked_for(
+    interpreter: &'static Interpreter,
+) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "confidential", &[]);
+    for command in COMMANDS {
+        let plain = output(&target, command);
+        let redacted = output(&target, &[command, &["--redact"]].concat());
+        for (text, told) in [(&plain, true), (&redacted, false)] {
+            for key in ["['customer']", "[471108151623]"] {
+                assert_eq!(text.contains(key), told, "{command:?}, {key}: {text}");
+            }
+            assert!(text.contains("[str]") && text.contains("[tuple]"), "{command:?}: {text}");
+            for secret in ["kkk", "hunter"] {
+                assert!(!text.contains(secret), "{command:?}, {secret}: {text}");
+            }
+        }
+        if command[0] == "heap" {
+            continue;
+        }
+        let all = output(&target, &[command, &["--values"]].concat());
+        for key in ["['customer']", "[471108151623]", "['kkk", "[('name', "] {
+            assert!(all.contains(key), "{command:?}, {key}: {all}");
+        }
+    }
+    // The number is so long that no address and no time has it in it.
+    for command in SILENT {
+        let text = output(&target, command);
+        for secret in ["customer", "471108151623", "kkk", "hunter"] {
+            assert!(!text.contains(secret), "{command:?}, {secret}: {text}");
+        }
+    }
+    Ok(())
+}
+
+fn the_value_of_an_object_is_told_to_who_asks(
+    interpreter: &'static Interpreter,
+) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "confidential", &[]);
+    let password = "__main__:ACCOUNTS['customer'].password";
+    for command in [
+        &["why", password][..],
+        &["why", password, "--json"],
+        &["graph", password, "-f", "dot", "-o", "-"],
+        &["graph", password, "-o", "-"],
+        &["show", password],
+        &["show", password, "--json"],
+    ] {
+        for option in [&[][..], &["--redact"], &["--values"]] {
+            let text = output(&target, &[command, option].concat());
+            assert_eq!(text.contains("hunter2"), option == ["--values"], "{command:?}: {text}");
+            if command.contains(&"--json") {
+                let title = format!("`leakspy {} --json`", command[0]);
+                assert_documented(&title, &serde_json::from_str(&text)?);
+            }
+        }
+    }
+    let pid = target.pid().to_string();
+    let both = leakspy(["show", "--pid", &pid, password, "--redact", "--values"]);
+    assert_eq!(both.status.code(), Some(2));
+    Ok(())
+}
+
+fn the_live_view_tells_short_keys_only(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "confidential", &[]);
+    let text = output(&target, &["record", "--view", "live", "-f", "folded", "-o", "-"]);
+    assert!(text.contains("['customer']") && text.contains("[str]"), "{text}");
+    assert!(!text.contains("kkk") && !text.contains("hunter"), "{text}");
+    Ok(())
+}

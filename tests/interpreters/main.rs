@@ -1,0 +1,113 @@
+//! What leakspy does to real interpreters. Most tests run once per interpreter found: [`support::cases`] makes
+//! a trial of each pair.
+//!
+//! Trials of a group run beside each other, groups run one after another: many trials measure time or memory,
+//! and what else runs meanwhile must be known. A filter that starts with a group in brackets picks from that
+//! group: `cargo test --test interpreters '[hunt] hunt_dict'`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accuracy;
+mod cycles;
+mod disclosure;
+mod dump;
+mod errors;
+mod feeders;
+mod fixtures;
+mod heap;
+mod heap_command;
+mod hunt;
+mod live;
+mod mem;
+mod objects;
+mod psutil;
+mod py_spy;
+mod python;
+mod record;
+mod services;
+mod survival;
+mod timeline;
+mod traced;
+mod watch;
+mod why;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// Trials that may run beside each other.
+struct Group {
+    name: &'static str,
+    trials: fn() -> Vec<Trial>,
+    /// How many at a time, unless `--test-threads` says otherwise; by default as many as there are processors.
+    at_a_time: Option<usize>,
+}
+
+/// In the order in which they run: the ground first, then layer by layer.
+const GROUPS: [Group; 23] = [
+    group("fixtures", fixtures::trials),
+    group("python", python::trials),
+    group("py_spy", py_spy::trials),
+    group("dump", dump::trials),
+    group("objects", objects::trials),
+    group("traced", traced::trials),
+    group("heap", heap::trials),
+    group("heap_command", heap_command::trials),
+    group("live", live::trials),
+    group("why", why::trials),
+    group("cycles", cycles::trials),
+    group("disclosure", disclosure::trials),
+    group("mem", mem::trials),
+    group("timeline", timeline::trials),
+    group("psutil", psutil::trials),
+    group("watch", watch::trials),
+    // A target and the process that samples it, or watches it, are two busy processors.
+    group("record", record::trials).at_a_time(2),
+    group("accuracy", accuracy::trials).at_a_time(2),
+    group("feeders", feeders::trials).at_a_time(2),
+    // Most of a hunt is waiting.
+    group("hunt", hunt::trials).at_a_time(6),
+    group("services", services::trials),
+    group("errors", errors::trials),
+    group("survival", survival::trials),
+];
+
+fn main() -> ExitCode {
+    if let Some(request) = feeders::request_to_watch() {
+        feeders::watch_until_killed(&request);
+        return ExitCode::SUCCESS;
+    }
+    let arguments = Arguments::from_args();
+    let failed: Vec<&str> = GROUPS
+        .iter()
+        .filter(|group| group.has_failed(&arguments))
+        .map(|group| group.name)
+        .collect();
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("failures in: {}", failed.join(", "));
+    ExitCode::from(101)
+}
+
+const fn group(name: &'static str, trials: fn() -> Vec<Trial>) -> Group {
+    Group { name, trials, at_a_time: None }
+}
+
+impl Group {
+    const fn at_a_time(self, number: usize) -> Group {
+        Group { at_a_time: Some(number), ..self }
+    }
+
+    /// Runs the trials that the arguments select, if there are any.
+    fn has_failed(&self, arguments: &Arguments) -> bool {
+        let trials: Vec<Trial> =
+            (self.trials)().into_iter().map(|trial| trial.with_kind(self.name)).collect();
+        if trials.iter().all(|trial| arguments.is_filtered_out(trial)) {
+            return false;
+        }
+        let test_threads = arguments.test_threads.or(self.at_a_time);
+        libtest_mimic::run(&Arguments { test_threads, ..arguments.clone() }, trials).has_failed()
+    }
+}

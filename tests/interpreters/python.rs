@@ -1,0 +1,162 @@
+//! The `python` layer on real interpreters, at work: the allocators it finds, and snapshots of threads
+//! that never stand still.
+
+use leakspy::process::Process;
+use leakspy::python::thread_dump::ThreadSnapshot;
+use leakspy::python::{CodeCache, Frame, Python, RawStack, allocators};
+use libtest_mimic::{Failed, Trial};
+
+use crate::support::{Interpreter, Target, cases};
+
+const SNAPSHOTS: usize = 300;
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = cases("layout", says_what_the_interpreter_says);
+    trials.extend(cases("allocators", are_those_of_pymalloc));
+    trials.extend(cases("snapshots_of_work", are_possible_stacks));
+    trials.extend(cases("snapshots_of_change", outlive_threads_and_children));
+    trials.extend(cases("stack_of_500", costs_few_reads));
+    trials
+}
+
+fn attach(target: &Target) -> (Process, Python) {
+    let process = Process::open(target.pid()).expect("the target is there");
+    let python = Python::attach(&process).unwrap_or_else(|error| panic!("{error}"));
+    (process, python)
+}
+
+/// Where the interpreter publishes offsets, our tables say the same.
+fn says_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "stacks", &[]);
+    let (_, python) = attach(&target);
+    let version = python.version;
+    assert_eq!([version.major, version.minor, version.micro].map(u64::from), interpreter.version);
+    assert_eq!(python.disagreements, []);
+    Ok(())
+}
+
+fn are_those_of_pymalloc(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "stacks", &[]);
+    let (process, python) = attach(&target);
+    let found = python.allocators(&process)?;
+    assert!(found.is_pymalloc, "{found:x?}");
+    let name = python.image.function_at(found.object.malloc);
+    if !interpreter.stripped {
+        assert_eq!(name, Some("_PyObject_Malloc"));
+        let free = python.image.function_at(found.object.free.wrapping_add(1));
+        assert_eq!(free, Some("_PyObject_Free"));
+    }
+    if interpreter.version[1] <= 11 {
+        let tables = allocators::search(&process, &python.image)?.expect("the tables are found");
+        if let Some(symbol) = python.image.symbol("_PyObject") {
+            let names = ["_PyMem_Raw", "_PyMem"].map(|name| python.image.symbol(name));
+            let [raw, mem] = names.map(|symbol| symbol.expect("not stripped").address);
+            assert_eq!(tables, [raw, mem, symbol.address]);
+        }
+    }
+    Ok(())
+}
+
+/// The stacks of threads at work are possible ones: each frame is called by the next, in the line
+/// where that calls it.
+fn are_possible_stacks(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let counters = tempfile::NamedTempFile::new_in(interpreter.outside("/tmp".as_ref()))?;
+    let name = counters.path().file_name().expect("a file").to_string_lossy().into_owned();
+    let mut target = Target::start(interpreter, "busy", &[&format!("/tmp/{name}")]);
+    let (process, python) = attach(&target);
+    let mut working = 0;
+    let mut longest = std::time::Duration::ZERO;
+    for _ in 0..SNAPSHOTS {
+        let snapshot = python.snapshot(&process, true)?;
+        let workers = snapshot
+            .threads
+            .iter()
+            .filter(|thread| thread.name.as_deref().is_some_and(|name| name.starts_with("worker")));
+        assert_eq!(workers.clone().count(), 4);
+        workers.for_each(is_possible);
+        working += snapshot.threads.iter().filter(|thread| thread.holds_gil).count();
+        assert!(snapshot.threads.iter().filter(|thread| thread.holds_gil).count() <= 1);
+        longest = longest.max(snapshot.pause);
+    }
+    // Four threads contend for the GIL, so that almost always one has it.
+    assert!(working > SNAPSHOTS * 9 / 10, "the GIL was held in {working} of {SNAPSHOTS}");
+    target.assert_healthy();
+    Ok(())
+}
+
+fn is_possible(thread: &ThreadSnapshot) {
+    assert!(thread.stack.complete, "{thread:?}");
+    let mut frames: Vec<&Frame> = thread.stack.frames.iter().collect();
+    frames.retain(|frame| frame.file.ends_with("busy.py"));
+    let own = |frame: &&Frame| frame.function.rsplit('.').next().unwrap_or_default().to_owned();
+    let outermost = thread.stack.frames.last().expect("a thread has frames");
+    assert!(outermost.function.ends_with("_bootstrap"), "{thread:?}");
+    assert_eq!(frames.last().map(own).as_deref(), Some("work"), "{thread:?}");
+    for pair in frames.windows(2) {
+        let callers: &[&str] = match &*own(&pair[0]) {
+            "descend" => &["work", "turn_left", "turn_right"],
+            "turn_left" | "turn_right" => &["descend"],
+            "handle" => &["turn_left"],
+            "parse" | "render" => &["handle", "<listcomp>"],
+            "<listcomp>" => &["handle"],
+            "<genexpr>" => &["render"],
+            other => panic!("{other} is not in busy.py"),
+        };
+        assert!(callers.contains(&&*own(&pair[1])), "{thread:?}");
+    }
+    let descents = frames.iter().filter(|frame| own(frame) == "descend").count();
+    let reached = frames.iter().any(|frame| own(frame) == "handle");
+    assert!(if reached { descents == 25 } else { descents <= 25 }, "{descents}: {thread:?}");
+}
+
+/// Threads begin and end, children are forked: every snapshot is one or an error, none is for ever.
+fn outlive_threads_and_children(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "family", &[]);
+    let (process, python) = attach(&target);
+    target.ask("threads on");
+    target.ask("children on");
+    let mut whole = 0;
+    for _ in 0..SNAPSHOTS {
+        let snapshot = python.snapshot(&process, true)?;
+        let complete = snapshot.threads.iter().all(|thread| thread.stack.complete);
+        whole += usize::from(complete);
+    }
+    target.ask("children off");
+    target.ask("threads off");
+    // Code objects live on, so that what was copied in a pause can be resolved after it.
+    assert_eq!(whole, SNAPSHOTS);
+    target.assert_healthy();
+    Ok(())
+}
+
+/// Reads of a memory, counted.
+struct Counted<'a>(&'a Process, std::cell::Cell<usize>);
+
+impl leakspy::memory::Memory for Counted<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), leakspy::memory::ReadError> {
+        self.1.set(self.1.get() + 1);
+        self.0.read(address, buffer)
+    }
+}
+
+/// From 3.11 on a stack is copied by the chunk, not by the frame.
+fn costs_few_reads(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "stacks", &[]);
+    target.wait_until_still();
+    let (process, python) = attach(&target);
+    let memory = Counted(&process, std::cell::Cell::new(0));
+    let mut deepest = (0, 0);
+    for thread in python.thread_states(&process)? {
+        memory.1.set(0);
+        let mut raw = RawStack::default();
+        python.copy_stack(&memory, thread.address, &mut raw)?;
+        let stack = CodeCache::new().resolve_stack(&process, &python, &raw);
+        assert!(stack.complete);
+        deepest = deepest.max((stack.frames.len(), memory.1.get()));
+    }
+    let (frames, reads) = deepest;
+    assert!(frames > 500, "{frames}");
+    let most = if interpreter.version[1] >= 11 { 12 } else { frames + 2 };
+    assert!(reads <= most, "{reads} reads for {frames} frames");
+    Ok(())
+}

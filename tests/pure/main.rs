@@ -1,0 +1,6 @@
+//! Tests that need no interpreter: the command line, the forms that profiles are written in, and what reading
+//! makes of random bytes.
+
+mod cli;
+mod hostile;
+mod render;
