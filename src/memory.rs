@@ -1,8 +1,8 @@
-//! Reading somebody's memory: the one small trait through which `python` and `heap` see bytes.
+//! Reading memory: the one small trait through which `python` and `heap` see bytes.
 //!
-//! They never know whether the bytes come from a live process, from a capture made in a pause or
-//! from a test's own random data. Whatever is read is hostile until checked: a length or a pointer
-//! from the target may be anything, so every helper here takes its bound from the caller.
+//! They never know whether the bytes come from a live process, from a capture taken in a pause, or from a
+//! test's random data. Everything read is hostile until checked: a length or a pointer from the target may be
+//! anything, so every helper here takes its bound from the caller.
 
 mod cached;
 

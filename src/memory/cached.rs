@@ -1,8 +1,8 @@
-//! Memory read in whole pages, each once: for many small reads close together.
+//! A cache of whole pages, each read once: for many small reads close together.
 //!
-//! A read of a live process costs a system call, about as much as copying a page. Names, code objects
-//! and line tables lie close together, so most of them come with a page that is already here. What has
-//! been read stays as it was then: for looking around once, not for watching.
+//! A read of a live process costs a system call, about as much as copying a page. Names, code objects and
+//! line tables lie close together, so most of them are on a page already read. A page is never read again:
+//! use this for one look at the target, not for watching it.
 
 use std::cell::RefCell;
 

@@ -1,7 +1,7 @@
-//! The memory of a process's control group, and how much that may have.
+//! The memory of a process's control group, and its limit.
 //!
-//! In both versions of control groups a limit holds for a group and all below it, so that the tightest of
-//! a process's groups counts, from its own up to the first.
+//! In both versions of control groups a limit holds for a group and all groups below it, so the tightest
+//! limit counts, from the process's own group up to the root.
 
 use std::fs;
 use std::path::{Path, PathBuf};

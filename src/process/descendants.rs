@@ -1,4 +1,4 @@
-//! The processes that a process has started, and those that they have started.
+//! The descendants of a process.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! A process by PID: whether it is there, whose it is, and whether it is still the same one.
+//! A process by PID: whether it exists, who owns it, and whether it is still the same process.
 
 use std::fs::File;
 use std::io::IoSliceMut;

@@ -1,8 +1,8 @@
 //! An ELF file mapped into a process: where its sections, segments and symbols are in memory.
 //!
-//! Only the parts that are asked for are read from the file: the headers and the dynamic symbols
-//! when it is opened, the full symbol table (megabytes in an unstripped build) at the first question
-//! that needs it. The file is the target's and as hostile as its memory: garbage is an error.
+//! The file is read only as far as needed: headers and dynamic symbols when it is opened, the full symbol
+//! table (megabytes in an unstripped build) on first use. The file belongs to the target and is as hostile as
+//! its memory: garbage is an error, never a panic.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,8 +1,7 @@
-//! Which pages of a process hold anything: `/proc/PID/pagemap`.
+//! Which pages of a process are populated: `/proc/PID/pagemap`.
 //!
-//! An anonymous page that was never touched reads as zeros, and reading it makes the kernel do some
-//! work on behalf of the target. Large mappings that are mostly untouched (stacks, above all) are thus
-//! better not read as a whole.
+//! An anonymous page that was never touched reads as zeros, and reading it makes the kernel do some work on
+//! behalf of the target. So large, mostly untouched mappings (stacks, above all) are not read as a whole.
 
 use std::fs::File;
 use std::io;

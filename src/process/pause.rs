@@ -1,12 +1,11 @@
 //! Holding threads still: a guard that resumes them when it is dropped, on every path.
 //!
-//! Threads are seized and interrupted with ptrace, which needs no signal and leaves no trace in the
-//! target: no other thread of it notices. All are interrupted before the first is waited for. Should
-//! we die, the kernel lets them go.
+//! Threads are seized and interrupted with ptrace, which sends no signal: no other thread of the target
+//! notices. All are interrupted before the first is waited for. If leakspy dies, the kernel resumes them.
 //!
-//! A thread in uninterruptible sleep (state `D`: a page from a slow disk, a `vfork`) does not stop
-//! before the kernel is done with it, but it cannot run a single instruction of its own either, so it
-//! counts as still; only letting it go has to wait.
+//! A thread in uninterruptible sleep (state `D`: a page from a slow disk, a `vfork`) does not stop until the
+//! kernel is done with it, but it cannot run an instruction of its own either, so it counts as stopped; only
+//! releasing it has to wait.
 
 use std::io;
 use std::marker::PhantomData;

@@ -1,9 +1,9 @@
-//! The ptrace requests that leakspy makes, one plain function each.
+//! The ptrace requests that leakspy makes, each a plain function.
 //!
-//! nix's wrappers know no real-time signals (its `waitpid` fails on them), and a tracer that cannot
-//! forward a signal would swallow it. So the few requests needed are made through libc here, and
-//! nowhere else. None of them writes the target's memory; the debug registers and the mask of
-//! blocked signals are written, and they belong to the thread, not to its memory.
+//! nix's wrappers do not support real-time signals (its `waitpid` fails on them), and a tracer that cannot
+//! forward a signal swallows it. So the few requests needed go through libc here, and nowhere else. None of
+//! them writes the target's memory; the debug registers and the mask of blocked signals are written, and they
+//! belong to the thread, not to its memory.
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -1,10 +1,10 @@
-//! Taking note of the ends of traced threads while their tracer is about to trace another.
+//! Reaping traced threads that end while their tracer is busy attaching to another.
 //!
-//! A process that replaces its program first ends its other threads, and waits for that. A traced
-//! thread has ended only when its tracer has taken note of it. Meanwhile the kernel holds up whoever
-//! wants to attach to a thread of that process. A tracer who does just that would wait for the
-//! process, and the process for the tracer, for ever. So another thread looks after the ends as soon
-//! as attaching takes suspiciously long. (`de_thread` and `ptrace_attach`, Linux to 6.18 at least.)
+//! `execve` first ends all other threads of the process and waits for that; a traced thread has ended only
+//! once its tracer has reaped it. Meanwhile the kernel blocks everyone who attaches to a thread of that
+//! process. A tracer that attaches just then would wait for the process, and the process for the tracer,
+//! forever. So another thread reaps as soon as attaching takes suspiciously long. (`de_thread` and
+//! `ptrace_attach`, Linux to 6.18 at least.)
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -1,7 +1,7 @@
-//! How often code takes the address of a function: a hint of what the compiler did with it.
+//! How often code takes the address of a function: a hint at whether the compiler inlined it.
 //!
-//! Relies on the two forms in which x86-64 compilers do: an absolute number of 32 bits in programs
-//! linked to a fixed place, and `lea` relative to the next instruction elsewhere. Calls are not counted.
+//! Relies on the two forms that x86-64 compilers use: an absolute 32-bit number in programs linked to a fixed
+//! address, and `lea` relative to the next instruction elsewhere. Calls are not counted.
 
 /// How often `code`, which lies at `base`, takes the address `function`. Zero where the machine's code
 /// is not understood.

@@ -1,7 +1,7 @@
-//! The names of C functions by address, in whatever library they are.
+//! The names of C functions by address, in any mapped library.
 //!
-//! A file is opened when an address in it is first asked about. What has no symbol has no name: the
-//! nearest exported function before a static one would be a guess.
+//! A file is opened when an address in it is first looked up. A function without a symbol has no name: the
+//! nearest exported function before it would be a guess.
 
 use std::sync::Arc;
 

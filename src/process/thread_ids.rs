@@ -1,7 +1,7 @@
-//! The numbers of threads in another PID namespace.
+//! Thread IDs in another PID namespace.
 //!
-//! A process in a container knows its threads by other numbers than we do. What it says about a
-//! thread is only believed if such a thread is there.
+//! A process in a container knows its threads by other IDs than leakspy does. What it says about a thread is
+//! believed only if such a thread exists.
 
 use rustc_hash::FxHashMap;
 

@@ -1,16 +1,16 @@
-//! The traced threads of one process: attached without stopping them, their signals passed on, and
-//! let go of so that nothing of ours is left in their queues.
+//! The traced threads of one process: attached without stopping them, their signals forwarded, and released
+//! with nothing of ours left in their signal queues.
 //!
 //! Relies on `PTRACE_SEIZE` (Linux 3.4). The caller's thread must be the only one of its process
 //! that waits for children: the guardian is (see [`guardian`](crate::guardian::spawn)).
 //!
-//! The one danger of tracing is a SIGTRAP of ours that reaches the target after we have gone: it
-//! would end it. So [`Tracees::release`] stops each thread, looks into its queue, and takes such a
-//! signal out before it lets go. Breakpoints must be taken away before.
+//! The one danger of tracing is a SIGTRAP of ours that reaches the target after we have detached: it would
+//! kill it. So [`Tracees::release`] stops each thread, inspects its queue, and removes such a signal before
+//! detaching. Breakpoints must be disarmed before.
 //!
-//! A thread that blocks SIGTRAP is a danger of its own: a hit does not stop it but waits in its
-//! queue, until it unblocks the signal and dies of it. So [`Tracees::unblock_traps`] unblocks it
-//! for as long as the thread is traced.
+//! A thread that blocks SIGTRAP is another danger: a hit does not stop it but stays in its queue until it
+//! unblocks the signal, and kills it then. So [`Tracees::unblock_traps`] unblocks it while the thread is
+//! traced.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,10 +1,10 @@
-//! How much memory a process has, as the kernel accounts for it.
+//! The memory of a process as the kernel accounts for it.
 //!
-//! [`Usage`] is cheap: the kernel keeps these counts. [`Share`] makes the kernel look at every page of the
-//! process, which takes the longer the larger it is.
+//! [`Usage`] is cheap: the kernel keeps these counts. [`Share`] makes the kernel visit every page of the
+//! process, so its cost grows with the process.
 //!
-//! Both are read by hand: they are asked for many times a second, of many processes, and of the sixty lines
-//! of `status` six are wanted.
+//! Both are parsed by hand: they are read many times a second, for many processes, and only six of the sixty
+//! lines of `status` are needed.
 
 use std::io::Read;
 

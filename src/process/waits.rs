@@ -1,4 +1,4 @@
-//! How long threads had to wait for a processor, as the kernel's scheduler counts it.
+//! How long threads waited for a processor, as counted by the kernel's scheduler.
 //!
 //! Relies on `/proc/PID/task/TID/schedstat` (`CONFIG_SCHED_INFO`): nanoseconds on a processor,
 //! nanoseconds of waiting for one, and how often it got one. A wait is counted when it is over.

@@ -1,4 +1,4 @@
-//! Trees in a terminal: branches drawn before each line, and what is too much in one line.
+//! Trees in a terminal: branches drawn before each line, and what is cut off summed up in one line.
 
 use indicatif::HumanCount;
 

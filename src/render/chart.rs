@@ -1,5 +1,5 @@
-//! A chart of memory against time, as SVG: a line per process, the sum over all, the peak, and below the
-//! chart what each line comes to.
+//! A chart of memory against time, as SVG: a line per process, their sum, the peak, and below the chart the
+//! peak and slope of each line.
 
 use std::iter;
 

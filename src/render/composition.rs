@@ -1,4 +1,4 @@
-//! What the memory of a process is made of: as a table with a verdict, and as JSON (docs/json.md).
+//! The parts of the resident set: as a table with a verdict, and as JSON (docs/json.md).
 
 use std::io::Write;
 use std::iter;

@@ -1,7 +1,7 @@
 //! The flamegraph: an SVG that opens in any browser, drawn by inferno from the folded form.
 //!
-//! The outermost frames are at the bottom. A colour says whose code a frame is, its shade is made
-//! from the function's name: nothing depends on chance.
+//! The outermost frames are at the bottom. The color says whose code a frame is, and its shade comes from the
+//! function's name, so nothing is random.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
-//! Collapsed stacks: one a line, labels from the outermost to the innermost with `;` between, then
-//! a blank and a whole number. The form that `flamegraph.pl`, inferno and speedscope read.
+//! Collapsed stacks: one per line, labels from the outermost to the innermost joined by `;`, then a space and
+//! an integer. The format that `flamegraph.pl`, inferno and speedscope read.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The places of a profile that tell most: the heavy ones, as deep inside as their weight reaches.
+//! The heaviest places of a profile, as deep inside the stacks as their weight reaches.
 
 use std::collections::BTreeMap;
 

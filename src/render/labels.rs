@@ -1,4 +1,4 @@
-//! The text of a frame, a root or a kind of allocation, as pictures show it.
+//! The labels of frames, roots and kinds of allocation.
 //!
 //! Names come from the target, so anything may be in them: the separators of the folded form,
 //! newlines, characters that XML forbids. They are written as in a Python string literal (`\n`,

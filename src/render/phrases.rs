@@ -1,4 +1,4 @@
-//! What a timeline comes to, in words.
+//! Peaks and slopes of a timeline, in words.
 
 use crate::timeline::{Measure, Series, Trend, TrendKind};
 

@@ -1,5 +1,4 @@
-//! What every answer about one heap begins with: whose it is, when it was looked at, and for how long the process
-//! stood still.
+//! The preamble of every answer about one heap: the process, the time of the capture, and the pause.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

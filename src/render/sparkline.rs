@@ -1,4 +1,4 @@
-//! A line of the last values, a character for each.
+//! A sparkline: the last values, a character for each.
 
 /// From low to high.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

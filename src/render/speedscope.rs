@@ -1,5 +1,5 @@
-//! A file for [speedscope](https://www.speedscope.app): two profiles of the type `sampled`, one of
-//! bytes and one of objects, the one asked for in front.
+//! A file for [speedscope](https://www.speedscope.app): two profiles of the type `sampled`, one of bytes and
+//! one of objects, the requested one first.
 
 use std::io::Write;
 

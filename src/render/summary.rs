@@ -1,4 +1,4 @@
-//! The closing paragraph: what a profile comes to, in a few lines for a terminal.
+//! The closing paragraph: a profile summed up in a few lines for a terminal.
 
 use std::io::Write;
 use std::time::Duration;

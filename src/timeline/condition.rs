@@ -1,4 +1,5 @@
-//! What is waited for: a figure of a process, of its tree or of its control group above a limit.
+//! A condition of `leakspy watch`: a figure of a process, of its descendants or of its control group above a
+//! limit.
 
 use std::collections::VecDeque;
 use std::time::Duration;

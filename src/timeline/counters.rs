@@ -1,6 +1,6 @@
-//! What Python says of itself, read without pausing it: collections, and arenas in use.
+//! What the interpreter counts itself, read without a pause: collections, and arenas in use.
 //!
-//! A process may be no Python, become one (`execve`), or cease to be one, at any moment.
+//! A process may start or stop being Python (`execve`) at any moment.
 
 use std::time::Duration;
 

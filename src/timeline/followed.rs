@@ -1,8 +1,8 @@
-//! A process and, if wanted, those that descend from it, as they come and go.
+//! A process and, if wanted, its descendants, as they come and go.
 //!
-//! A process is known by PID and start time, and held by a descriptor of its folder in `/proc`, which
-//! stays that of the process when the PID is another's. Who has been seen is followed until it ends, even
-//! if its parent ends before it.
+//! A process is identified by PID and start time, and held by a descriptor of its folder in `/proc`, which
+//! still refers to it when the PID has been reused. A process once seen is followed until it ends, even if
+//! its parent ends first.
 
 use crate::process::descendants::descendants;
 use crate::process::{Process, ProcessError};

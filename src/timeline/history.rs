@@ -1,5 +1,5 @@
-//! What is remembered of a figure that is looked at without end: its last values, and as many of all as
-//! tell how it grows.
+//! The history of a figure that is sampled without end: its last values, and enough of all values to tell its
+//! slope.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
-//! Looking at processes again and again.
+//! Sampling processes again and again.
 //!
-//! What the kernel counts anyhow is read each time. What costs more, the shares of pages and Python's
-//! arenas, is read more seldom, and the more seldom the longer it takes. Nothing is ever paused.
+//! What the kernel counts anyway is read each time. What costs more, PSS, USS and Python's arenas, is read
+//! less often the longer a read takes. Nothing is ever paused.
 
 use std::sync::Arc;
 use std::time::Duration;

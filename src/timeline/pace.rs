@@ -1,4 +1,4 @@
-//! How often something that costs is done: seldom enough that all of it costs little.
+//! How often a costly read is repeated: seldom enough that its total cost stays small.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A sample: what a process had in memory at one moment. Its fields are the columns of the file.
+//! A sample: the memory of a process at one moment. Its fields are the columns of the file.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A timeline: the samples of each process in order, and what can be asked of them.
+//! A timeline: the samples of each process in order, and queries on them.
 
 use rustc_hash::FxHashMap;
 

@@ -1,10 +1,10 @@
-//! How a figure grows: the slope of a straight line through its points, and how sure that is.
+//! How a figure grows: the slope of a straight line through its points, with its error.
 //!
-//! The line is that of least squares. Its error cannot be had as from independent points: memory that is a
-//! little above the line now will be so in a tenth of a second too, so that ten times as many samples say
-//! little more. The number of points is therefore reduced by the correlation of each residual with the
-//! next: `n (1 - r) / (1 + r)`, as for a first-order autoregressive process. A saw-tooth with a few
-//! teeth, or a staircase with a few steps, so has the wide error that it deserves.
+//! The line is fitted by least squares. Its error cannot be computed as for independent points: memory that
+//! is a little above the line now will be in a tenth of a second too, so ten times as many samples add
+//! little. The number of points is therefore reduced by the correlation of each residual with the next: `n (1
+//! - r) / (1 + r)`, as for a first-order autoregressive process. So a saw-tooth with a few teeth, or a
+//! staircase with a few steps, gets the wide error it deserves.
 
 /// The fewest points, and the fewest independent ones, of which a slope is told.
 const FEWEST: usize = 8;

@@ -1,4 +1,4 @@
-//! When a figure crosses a limit: told once, and again only after it has been clearly below.
+//! When a figure crosses a limit: reported once, and again only after it has been clearly below.
 
 /// How far below its limit a figure has to fall before it can cross it again, as a part of the limit.
 const HYSTERESIS: f64 = 0.05;

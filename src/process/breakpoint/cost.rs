@@ -1,8 +1,8 @@
-//! What one hit costs that the kernel only counts: measured on ourselves, each time anew.
+//! The cost of a hit that the kernel only counts, measured on our own process each time.
 //!
-//! A hit is an exception, and in a virtual machine often a visit to the hypervisor as well: 1 µs on
-//! some machines, 15 µs on others. Whoever measures time across hits must take it off, and whoever
-//! decides how many hits a target can bear must know it.
+//! A hit is an exception, and in a virtual machine often an exit to the hypervisor as well: 1 µs on some
+//! machines, 15 µs on others. Time measured across hits has to be corrected for it, and the number of hits
+//! that a target can bear depends on it.
 
 use std::hint::black_box;
 use std::io;

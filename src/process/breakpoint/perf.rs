@@ -1,14 +1,13 @@
-//! Breakpoints by perf events, which the kernel counts, times and takes away again by itself.
+//! Breakpoints by perf events, which the kernel counts, times and removes by itself.
 //!
-//! Relies on `PERF_TYPE_BREAKPOINT` with `sigtrap` and `remove_on_exec` (Linux 5.13). An event is
-//! opened for one thread, and a thread that an observed one begins has none until it is armed. The
-//! event of a hit lets `sample_period - 1` hits pass, then sends the thread a SIGTRAP, synchronously:
-//! the tracer finds it at the very instruction. Closing the descriptor, also by our death, removes
-//! the event.
+//! Relies on `PERF_TYPE_BREAKPOINT` with `sigtrap` and `remove_on_exec` (Linux 5.13). An event is opened for
+//! one thread; a thread started by an observed one has none until it is armed. An event lets `sample_period -
+//! 1` hits pass, then sends the thread a SIGTRAP, synchronously: the tracer finds the thread at that very
+//! instruction. Closing the descriptor removes the event, also when leakspy dies.
 //!
-//! Where memory for it may be locked, a ring buffer for each thread tells when the kernel saw a hit
-//! and when the thread ran again: only so is it known how long a stop lasted for the target, which
-//! our own clock overstates or understates by the time that waking up takes.
+//! Where its memory may be locked, a ring buffer per thread records when the kernel saw a hit and when the
+//! thread ran again. Only that tells how long a stop lasted for the target: our own clock is off by the time
+//! that waking up takes.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! Heaps as tables for a terminal: a heading, a row a group, the largest objects, what changed.
+//! Heaps as tables for a terminal: a heading, a row per group, the largest objects, the changes.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! leakspy's own form: comma-separated values (RFC 4180), whose heading has names that end in units.
+//! leakspy's own format: comma-separated values (RFC 4180) with a header whose names end in units.
 
 use std::io::BufRead;
 
