@@ -1,24 +1,23 @@
-//! When to look, and what each hit then stands for.
+//! When to observe allocations, and what each hit stands for.
 //!
-//! Allocations cannot all be seen: a hit costs the target microseconds. Nor may we take "the next
-//! one" at a random instant: a random instant falls into long gaps, so that whatever follows a long
-//! computation would be seen far too often. Nor can single gaps be measured and the bias be reckoned
-//! away: a gap may be a hundredth of what a hit costs.
+//! Not every allocation can be observed: a hit costs the target microseconds. Nor is "the next one" after a
+//! random instant a fair sample: a random instant tends to fall into a long gap, so whatever follows a long
+//! computation would be seen far too often. Nor can single gaps be measured to correct for that: a gap may be
+//! a hundredth of the cost of a hit.
 //!
-//! So leakspy looks in *bursts*. One begins at a random instant (a Poisson process) and goes on for
-//! hundreds of hits, of which each stops the thread with the same chance. The samples in the middle
-//! of a burst count most, and the first and the last hardly at all (a triangle): a program that
-//! repeats itself within a burst is then seen as it is, wherever the burst began.
+//! So leakspy observes *bursts*. A burst begins at a random instant (a Poisson process) and lasts for
+//! hundreds of hits, each of which stops the thread with equal probability. The samples in the middle of a
+//! burst count most, the first and the last hardly at all (a triangle): a program that repeats itself within
+//! a burst is then sampled correctly, wherever the burst began.
 //!
-//! Phases that are longer than a burst are weighed against each other by their pace, hits over the
-//! target's own time. An instant in a gap that is longer than all of the burst after it tells nothing
-//! about the pace there, only that a gap is a gap: of such a burst just the hit that ends the gap
-//! counts, if it came soon enough to be in a window of fixed length.
+//! Phases longer than a burst are weighed against each other by their pace, hits over the target's own time.
+//! A gap longer than the whole burst after it says nothing about the pace: of such a burst only the hit that
+//! ends the gap counts, if it came soon enough to be in a window of fixed length.
 //!
-//! The target's own time is what our clock shows less what the hits cost. That cost is known to a
-//! percent or two, so of phases with less than that between allocations the denser are underrated.
+//! The target's own time is elapsed time less the cost of the hits. That cost is known to a percent or two,
+//! so among phases with less than that between allocations the denser ones are underestimated.
 //!
-//! A target that allocates so seldom that all its hits are bearable is looked at all the time.
+//! A target that allocates so rarely that all its hits are bearable is observed all the time.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! A profile: equal stacks merged, each with the sum of its weights.
 //!
-//! Weights are estimated totals, so they are fractions: a sample that stands for 1,200.4
-//! allocations adds exactly that. Whatever comes out is sorted, so that equal profiles make equal
-//! output whatever the order in which they were collected.
+//! Weights are estimated totals, so they are fractions: a sample that stands for 1,200.4 allocations adds
+//! exactly that. The result is sorted, so equal profiles make equal output whatever the order in which they
+//! were collected.
 
 use std::cmp::Ordering;
 use std::ops::{Add, AddAssign, Mul};

@@ -1,4 +1,4 @@
-//! What the threads of a target are called in a profile: `thread worker-1`.
+//! The names of a target's threads in a profile: `thread worker-1`.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! `_Py_DebugOffsets`: what the interpreter itself says about its layout, from 3.13 on.
+//! `_Py_DebugOffsets`: the layout as published by the interpreter itself, from 3.13 on.
 //!
-//! It stands at the start of `_PyRuntime`: a cookie, the version, whether the build is free-threaded,
-//! then one `u64` per offset. What it says overrides the table; a difference is kept and reported,
-//! because what it does *not* say still comes from the table.
+//! It is at the start of `_PyRuntime`: a cookie, the version, whether the build is free-threaded, then one
+//! `u64` per offset. It overrides the table; differences are kept and reported, because what it does *not*
+//! contain still comes from the table.
 
 use super::at;
 use super::layout::{Frames, Gil, Layout};

@@ -1,4 +1,4 @@
-//! Dicts, modules and the attributes of instances, as far as finding a name in them needs.
+//! Finding a name in dicts, modules and the attributes of instances.
 //!
 //! Relies on [`objects`](super::objects) for the keys.
 

@@ -1,4 +1,4 @@
-//! Who holds the GIL.
+//! Which thread holds the GIL.
 
 use super::layout::Gil;
 use super::{Python, at};

@@ -1,8 +1,8 @@
-//! From an instruction to its line: the three ways in which code objects have kept line tables.
+//! From an instruction to its line: the three formats of line tables in code objects.
 //!
-//! Each function here answers what `frame.f_lineno` would: the line of the byte offset of an
-//! instruction, `None` where the table says that there is none. Tables come from the target, so
-//! they may be anything; every function ends at the table's end.
+//! Each function here returns what `frame.f_lineno` would: the line of the byte offset of an instruction,
+//! `None` where the table has none. Tables come from the target and may contain anything; every function
+//! stops at the table's end.
 
 use super::layout::LineFormat;
 

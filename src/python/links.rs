@@ -1,4 +1,4 @@
-//! Following links through the target's memory to their end, which need not be there.
+//! Following links through the target's memory, which may be endless.
 
 /// Walks a chain of addresses and ends it where it closes into a ring, by Brent's algorithm: one
 /// comparison a step, and no more than three times the ring's length.

@@ -1,9 +1,9 @@
 //! pymalloc: the arenas, pools and blocks of CPython's own allocator (`Objects/obmalloc.c`).
 //!
-//! Requests of up to 512 bytes are served from *blocks* of one size, which fill a *pool*; pools are
-//! carved out of *arenas*. An array of `arena_object`s accounts for the arenas. A pool begins with a
-//! header that tells the size of its blocks, how many are in use, and the first of the chain of free
-//! ones. Larger requests, and all requests where `PYTHONMALLOC` says so, go to another allocator.
+//! Requests of up to 512 bytes are served from *blocks* of one size, which fill a *pool*; pools are carved
+//! out of *arenas*. An array of `arena_object`s lists the arenas. A pool begins with a header that has the
+//! size of its blocks, how many are in use, and the head of the list of free ones. Larger requests, and all
+//! requests if `PYTHONMALLOC` says so, go to another allocator.
 
 use super::layout::PymallocPlace;
 use super::{Python, at};

@@ -1,11 +1,11 @@
-//! A thread's stack as raw addresses: the part that must be read while the thread stands still.
+//! A thread's stack as raw addresses: the part that must be read while the thread is stopped.
 //!
-//! Copy first, think later: here only code addresses and instruction offsets are taken;
-//! [`CodeCache`](super::code::CodeCache) makes names and lines of them when the thread runs again.
+//! Copy first, think later: only code addresses and instruction offsets are copied here;
+//! [`CodeCache`](super::code::CodeCache) resolves names and lines when the thread runs again.
 //!
-//! From 3.11 on frames lie one after another on the thread's data stack, so its newest chunk is read
-//! at once and the links are followed inside the copy. What lies elsewhere (frames inside generators,
-//! the interpreter's entries on the C stack) costs a read each, as does every frame up to 3.10.
+//! From 3.11 on frames are contiguous on the thread's data stack, so its newest chunk is read at once and the
+//! links are followed within the copy. Frames elsewhere (inside generators, the interpreter's entry frames on
+//! the C stack) cost a read each, as does every frame up to 3.10.
 
 use super::layout::{DataStack, FrameLink, FrameObject, Frames, InterpreterFrame, Thread};
 use super::links::RingGuard;

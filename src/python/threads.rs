@@ -1,4 +1,4 @@
-//! Interpreters and their threads, and what Python calls those threads.
+//! Interpreters, their threads, and the threads' names in Python.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 

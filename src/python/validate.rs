@@ -1,7 +1,7 @@
-//! Before anything is believed: checks that a layout fits the interpreter at hand.
+//! Checks that a layout fits the interpreter at hand, before any figure is trusted.
 //!
-//! Each check follows pointers that lead nowhere if the offsets are wrong: the type `type`, the threads
-//! of the main interpreter, `sys.version`, `sys.modules`, the collector's list heads.
+//! Each check follows pointers that would lead nowhere if the offsets were wrong: the type `type`, the
+//! threads of the main interpreter, `sys.version`, `sys.modules`, the collector's list heads.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Where frames, generators and code objects keep what.
+//! Offsets in frames, generators and code objects.
 
 /// Python frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
-//! Where CPython keeps what: one record of named offsets, one table of them per minor version.
+//! CPython's layout: a record of named offsets, with one table per minor version.
 //!
-//! Layouts are data. A reader of frames or strings is written once, over a [`Layout`]; what differs
-//! between versions is a number here, or, where the arrangement itself changed, a variant of a
-//! small enum. All offsets are in bytes and for 64-bit little-endian builds with a GIL.
+//! Layouts are data. The code that reads frames or strings is written once, over a [`Layout`]; a difference
+//! between versions is a number here or, where the structure itself changed, a variant of a small enum. All
+//! offsets are in bytes and for 64-bit little-endian builds with a GIL.
 //!
 //! Offsets drift inside minor versions too (3.13.0 and 3.13.5 keep the collector's list heads four
 //! bytes apart), so a minor version can have several [`Table`]s. They are tried in the order of

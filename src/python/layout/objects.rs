@@ -1,4 +1,4 @@
-//! Where objects of the interpreter's own types keep what varies in number: items, entries, blocks.
+//! Offsets of what varies in number in objects of the interpreter's own types: items, entries, blocks.
 
 /// The parts of objects that are not references at fixed places (those are
 /// [records](super::records)).

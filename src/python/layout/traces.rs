@@ -1,7 +1,7 @@
-//! Where tracemalloc keeps its traces (`Modules/_tracemalloc.c`, from 3.12 on `Python/tracemalloc.c`).
+//! Offsets in tracemalloc's tables (`Modules/_tracemalloc.c`, from 3.12 on `Python/tracemalloc.c`).
 //!
-//! What never changed is not data: a trace is {size, traceback}, a frame {filename, u32 line} packed
-//! into 12 bytes.
+//! Layouts that never changed are code, not data: a trace is {size, traceback}, a frame {filename, u32 line}
+//! packed into 12 bytes.
 
 /// tracemalloc's state, its hash tables and its tracebacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Where types, modules and instances keep what.
+//! Offsets in types, modules and instances.
 
 /// `PyTypeObject`, and `PyHeapTypeObject` where it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

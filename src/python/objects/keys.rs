@@ -1,4 +1,4 @@
-//! `PyDictKeysObject`: the table in which a dict keeps its keys, and mostly its values too.
+//! `PyDictKeysObject`: the table of a dict's keys, and usually of its values.
 
 use super::view::View;
 use crate::memory::{Memory, ReadError};

@@ -1,4 +1,4 @@
-//! How one object holds another, in Python's words.
+//! How one object refers to another, in Python's words.
 
 use std::fmt;
 

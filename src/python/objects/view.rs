@@ -1,7 +1,7 @@
-//! The bytes of an object and of its tables: lent by the memory where it can, else read once.
+//! The bytes of an object and of its tables: borrowed from the memory where possible, else read once.
 //!
-//! Nothing here allocates. A field beyond what was looked at is read by itself, and a table is walked
-//! in pieces, after its length has been found plausible.
+//! Nothing here allocates. A field beyond the bytes at hand is read by itself, and a table is walked in
+//! pieces, once its length has been found plausible.
 
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
 use crate::python::at;

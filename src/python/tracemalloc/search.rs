@@ -1,8 +1,8 @@
-//! Finding tracemalloc's tables where no symbol names them: in stripped builds up to 3.11.
+//! Finding tracemalloc's tables without symbols: in stripped builds up to 3.11.
 //!
-//! They are told by what they are. One word of the interpreter's writable memory leads to a hash table whose
-//! entries are traces: their tracebacks have a possible number of frames, and the first frame's file is
-//! a `str`. The table of domains leads to tables with the same functions as that one.
+//! They are recognized by their contents. One word of the interpreter's writable memory leads to a hash table
+//! whose entries are traces: their tracebacks have a plausible number of frames, and the first frame's file
+//! is a `str`. The table of domains leads to tables with the same functions as that one.
 
 use rustc_hash::FxHashSet;
 

@@ -1,8 +1,8 @@
 //! The hash tables of tracemalloc (`_Py_hashtable_t`), walked with care.
 //!
-//! A table says how many entries it has and in how many buckets; an entry says by its hash in which bucket
-//! it belongs. With all three checked no entry is seen twice, so a walk is bounded by the memory that the
-//! target really has.
+//! A table states its numbers of entries and buckets; an entry's hash says which bucket it belongs in. With
+//! all three checked no entry is visited twice, so a walk is bounded by the memory that the target really
+//! has.
 
 use super::TracesError;
 use crate::memory::{Memory, ReadError, u64_at};

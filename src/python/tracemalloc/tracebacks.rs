@@ -1,4 +1,4 @@
-//! Tracebacks: each is read once, however many blocks share it.
+//! Tracebacks, each read once however many blocks share it.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The references that objects of the interpreter's own types keep at fixed places: one record per C
-//! type, one list of records per minor version, each with only what is new or different in it.
+//! References at fixed offsets in objects of the interpreter's own types: one record per C type, one list of
+//! records per minor version, each with only what is new or different in it.
 //!
 //! A type's objects have the fields of its own record and of those of its bases. A reference is
 //! *shown* if the type's `tp_traverse` visits it, so that `gc.get_referents` tells it; others are only
