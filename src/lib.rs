@@ -54,4 +54,5 @@ pub mod process;
 pub mod profile;
 pub mod python;
 pub mod render;
+pub mod snapshot;
 pub mod timeline;

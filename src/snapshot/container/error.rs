@@ -1,0 +1,62 @@
+//! What can be wrong with a snapshot file.
+
+use std::io;
+
+use super::layout::FORMAT_VERSION;
+
+/// Why a snapshot file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system refuses.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is something else.
+    #[error("it is not a leakspy snapshot")]
+    Foreign,
+    /// Its end is missing.
+    #[error("the file is incomplete: its end is missing")]
+    Incomplete,
+    /// A later leakspy wrote it, in a format that this one does not know.
+    #[error("its format has version {version}, and this leakspy reads up to {FORMAT_VERSION}")]
+    Newer {
+        /// The version of its format.
+        version: u32,
+    },
+    /// Bytes are not as they were written.
+    #[error("the file is damaged: {part} is not as it was written")]
+    Damaged {
+        /// Which part of it.
+        part: String,
+    },
+    /// A column is missing.
+    #[error("the file has no column `{0}`")]
+    Missing(&'static str),
+    /// What is in a column contradicts the rest.
+    #[error("the file contradicts itself: column `{column}` {what}")]
+    Contradiction {
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// It would take too much memory.
+    #[error("reading it takes {needed} bytes of memory, and {allowed} are allowed")]
+    TooLarge {
+        /// What it would take, in bytes.
+        needed: u64,
+        /// What it may take.
+        allowed: u64,
+    },
+}
+
+impl FileError {
+    /// A column contradicts the rest.
+    pub fn contradiction(column: &str, what: &'static str) -> FileError {
+        FileError::Contradiction { column: column.to_owned(), what }
+    }
+
+    /// A part is damaged.
+    pub(super) fn damaged(part: impl Into<String>) -> FileError {
+        FileError::Damaged { part: part.into() }
+    }
+}
