@@ -15,6 +15,7 @@ use crate::memory::ReadError;
 use crate::process::Process;
 use crate::python::Python;
 use crate::python::gc::GcError;
+use crate::python::objects::Reader;
 
 /// Why a heap could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,11 @@ impl<'a> Analysis<'a> {
             check_alive(process, graph.inconsistencies())?;
             Ok(Analysis { capture, graph, dominators, retained })
         })
+    }
+
+    /// Reads its objects.
+    pub fn reader(&self) -> Reader<'_, Capture<'a>> {
+        Reader::new(&self.capture, self.graph.types())
     }
 
     /// What a node retains: [`Retained::amount`].

@@ -12,7 +12,7 @@ use crate::heap::{
 };
 use crate::memory::{Memory, ReadError};
 use crate::python::collector::Collector;
-use crate::python::objects::{Disclosure, Kind};
+use crate::python::objects::{Disclosure, TypeId, TypeInfo};
 use crate::python::{Python, at};
 
 /// `PyTypeObject.tp_del` and `tp_finalize`, the same from 3.8 to 3.15.
@@ -88,7 +88,7 @@ pub fn cycles(
     let entries = entries(heap, &components);
     let is_garbage = garbage_nodes(heap);
     let finalizers: Vec<Finalizer> =
-        graph.kinds().iter().map(|kind| Finalizer::of(heap, kind)).collect();
+        graph.types().iter().map(|info| Finalizer::of(heap, info)).collect();
     let mut patterns: FxHashMap<Key, Pattern> = FxHashMap::default();
     let mut garbage_count = 0;
     for (nodes, &entry) in components.iter().zip(&entries) {
@@ -103,11 +103,11 @@ pub fn cycles(
             (Fate::OneEntry, Entry::One(from, to)) => Some(holder(heap, names, from, to)),
             _ => None,
         };
-        let mut kinds: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut types: BTreeMap<Option<TypeId>, u64> = BTreeMap::new();
         for &node in nodes {
-            *kinds.entry(graph.kind_id(node).map_or(NONE, |id| id.0)).or_default() += 1;
+            *types.entry(graph.type_id(node)).or_default() += 1;
         }
-        let key = Key { fate, kinds: kinds.into_iter().collect(), holder };
+        let key = Key { fate, types: types.into_iter().collect(), holder };
         let pattern = match patterns.get_mut(&key) {
             Some(pattern) => pattern,
             None => {
@@ -122,7 +122,7 @@ pub fn cycles(
         let is_held = |pattern: &Pattern| pattern.fate != Fate::Garbage;
         (is_held(a), b.retained, a.address).cmp(&(is_held(b), a.retained, b.address))
     });
-    let collectors = python.collectors(&heap.capture, graph.decoder())?;
+    let collectors = python.collectors(heap.reader())?;
     let garbage = node_of_garbage(heap).map(|node| heap.amount(node)).unwrap_or_default();
     let uncollectable = types_of(heap, collectors.iter().flat_map(|one| &one.garbage).copied());
     Ok(Cycles {
@@ -139,20 +139,21 @@ pub fn cycles(
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     fate: Fate,
-    kinds: Vec<(u32, u64)>,
+    types: Vec<(Option<TypeId>, u64)>,
     holder: Option<String>,
 }
 
 impl Pattern {
     fn of(heap: &Analysis<'_>, key: &Key, finalizers: &[Finalizer], node: u32) -> Pattern {
-        let kinds = heap.graph.kinds();
-        let name = |id: u32| kinds.get(id as usize).map_or("(unreadable)", |kind| &kind.name);
+        let info = |id: Option<TypeId>| heap.graph.types().get(id?);
+        let name = |id| info(id).map_or("(unreadable)", |info| &info.name);
         let mut types: Vec<(String, u64)> =
-            key.kinds.iter().map(|&(id, count)| (name(id).to_owned(), count)).collect();
+            key.types.iter().map(|&(id, count)| (name(id).to_owned(), count)).collect();
         types.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let with = |finalizer: Finalizer| {
-            let has = |id: &u32| finalizers.get(*id as usize) == Some(&finalizer);
-            let ids = key.kinds.iter().map(|(id, _)| *id).filter(has);
+            let of = |id: TypeId| finalizers.get(id.0 as usize);
+            let has = |id: &Option<TypeId>| id.and_then(of) == Some(&finalizer);
+            let ids = key.types.iter().map(|(id, _)| *id).filter(has);
             ids.map(|id| name(id).to_owned()).collect()
         };
         Pattern {
@@ -249,13 +250,12 @@ fn holder(heap: &Analysis<'_>, names: &RootNames, from: u32, to: u32) -> String 
             _ => "frame".to_owned(),
         };
     }
-    let kind = graph.kind(from).map_or("(unreadable)", |kind| &kind.name);
+    let name = graph.type_info(from).map_or("(unreadable)", |info| &info.name);
     let addresses = [from, to].map(|node| graph.address(&heap.capture, node).unwrap_or_default());
-    let mut decoder = graph.decoder().clone();
-    let link = decoder.link(&heap.capture, addresses[0], addresses[1], Disclosure::Names);
+    let link = heap.reader().link(addresses[0], addresses[1], Disclosure::Names);
     match link.map(|link| link.pattern()) {
-        Some(link) => format!("{kind} {link}"),
-        None => kind.to_owned(),
+        Some(link) => format!("{name} {link}"),
+        None => name.to_owned(),
     }
 }
 
@@ -264,8 +264,8 @@ fn types_of(heap: &Analysis<'_>, objects: impl Iterator<Item = u64>) -> Vec<(Str
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for object in objects {
         let node = heap.graph.node(&heap.capture, object);
-        let kind = node.and_then(|node| heap.graph.kind(node));
-        *counts.entry(kind.map_or("(unreadable)", |kind| &kind.name)).or_default() += 1;
+        let info = node.and_then(|node| heap.graph.type_info(node));
+        *counts.entry(info.map_or("(unreadable)", |info| &info.name)).or_default() += 1;
     }
     let mut types: Vec<_> = counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
     types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -284,11 +284,11 @@ enum Finalizer {
 }
 
 impl Finalizer {
-    fn of(heap: &Analysis<'_>, kind: &Kind) -> Finalizer {
-        let word = |offset| heap.capture.u64(at(kind.address, offset)).unwrap_or_default();
+    fn of(heap: &Analysis<'_>, info: &TypeInfo) -> Finalizer {
+        let word = |offset| heap.capture.u64(at(info.address, offset)).unwrap_or_default();
         if word(TP_DEL) != 0 {
             Finalizer::Blocking
-        } else if kind.made_in_python && word(TP_FINALIZE) != 0 {
+        } else if info.made_in_python && word(TP_FINALIZE) != 0 {
             Finalizer::InPython
         } else {
             Finalizer::Plain

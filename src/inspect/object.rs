@@ -1,9 +1,9 @@
 //! One object: what it is, who refers to it, what it refers to, and whether its reference count is explained.
 
-use crate::heap::{Amount, Analysis, Flow, Referrers, RootKind, RootName, RootNames};
+use crate::heap::{Amount, Analysis, Capture, Flow, Referrers, RootKind, RootName, RootNames};
 use crate::memory::Memory;
 use crate::python::gc::Generation;
-use crate::python::objects::{Decoder, Disclosure, Role};
+use crate::python::objects::{Disclosure, Reader, Role};
 
 /// From this reference count on (as a half word) an object is immortal (from 3.12 on).
 const IMMORTAL: u64 = 1 << 31;
@@ -67,7 +67,7 @@ pub struct Options {
 pub fn show(heap: &Analysis<'_>, names: &RootNames, node: u32, options: Options) -> Shown {
     let graph = &heap.graph;
     let address = graph.address(&heap.capture, node).unwrap_or_default();
-    let mut looker = Looker { heap, decoder: graph.decoder().clone(), options };
+    let looker = Looker { heap, reader: heap.reader(), options };
     let referrers = Referrers::of(graph);
     let (mut found, mut roots, mut is_garbage) = (0, Vec::new(), false);
     let mut holders = Vec::new();
@@ -93,7 +93,7 @@ pub fn show(heap: &Analysis<'_>, names: &RootNames, node: u32, options: Options)
     referents.dedup();
     let generations = Generation::ALL.into_iter().zip(graph.tracked());
     let mut tracked = generations.filter(|(_, nodes)| nodes.contains(&node));
-    let kind = graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default();
+    let kind = graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default();
     let garbage = (1..).zip(graph.roots()).find(|(_, root)| root.kind == RootKind::Garbage);
     let mut above = std::iter::successors(Some(node), |&node| heap.dominators.immediate(node));
     is_garbage |= garbage.is_some_and(|(garbage, _)| above.any(|node| node == garbage));
@@ -125,7 +125,7 @@ fn root_name(names: &RootNames, root: u32) -> Option<String> {
 
 struct Looker<'a> {
     heap: &'a Analysis<'a>,
-    decoder: Decoder,
+    reader: Reader<'a, Capture<'a>>,
     options: Options,
 }
 
@@ -134,7 +134,7 @@ impl Looker<'_> {
     fn count(&self, address: u64) -> Option<u64> {
         let capture = &self.heap.capture;
         let count = capture.u64(address).ok()?;
-        match self.decoder.has_immortal_objects() {
+        match self.reader.has_immortal_objects() {
             false => Some(count),
             true => Some(count & u64::from(u32::MAX)).filter(|&count| count < IMMORTAL),
         }
@@ -143,56 +143,50 @@ impl Looker<'_> {
     /// How often a frame refers to an object.
     fn references_in_frame(&self, frame: u64, address: u64) -> u64 {
         let mut roles = Vec::new();
-        self.decoder.frame_roles(&self.heap.capture, frame, &mut roles);
+        self.reader.frame_roles(frame, &mut roles);
         roles.iter().filter(|(object, _)| *object == address).count() as u64
     }
 
-    fn value(&mut self, address: u64) -> Option<String> {
-        self.decoder.value(&self.heap.capture, address, self.options.disclosure)
+    fn value(&self, address: u64) -> Option<String> {
+        self.reader.value(address, self.options.disclosure)
     }
 
     /// Those that refer to an object, those that retain most first.
-    fn referrers(&mut self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
-        let link = |looker: &mut Self, other: u64| {
-            let Looker { heap, decoder, options } = looker;
-            let link = decoder.link(&heap.capture, other, address, options.disclosure)?;
+    fn referrers(&self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
+        let link = |other: u64| {
+            let link = self.reader.link(other, address, self.options.disclosure)?;
             Some(link.to_string())
         };
         self.neighbours(nodes, link)
     }
 
     /// Those that an object refers to.
-    fn referents(&mut self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
+    fn referents(&self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
         let mut roles: Vec<(u64, Role)> = Vec::new();
-        self.decoder.roles(&self.heap.capture, address, &mut roles);
-        let link = |looker: &mut Self, other: u64| {
+        self.reader.roles(address, &mut roles);
+        let link = |other: u64| {
             let mut best: Option<Role> = None;
             for &(_, role) in roles.iter().filter(|(object, _)| *object == other) {
                 if best.is_none_or(|best| role.says_more_than(best)) {
                     best = Some(role);
                 }
             }
-            let Looker { heap, decoder, options } = looker;
-            let link = decoder.disclosed(&heap.capture, best?, options.disclosure)?;
+            let link = self.reader.disclosed(best?, self.options.disclosure)?;
             Some(link.to_string())
         };
         self.neighbours(nodes, link)
     }
 
-    fn neighbours(
-        &mut self,
-        nodes: &[u32],
-        link: impl Fn(&mut Self, u64) -> Option<String>,
-    ) -> Vec<Neighbour> {
+    fn neighbours(&self, nodes: &[u32], link: impl Fn(u64) -> Option<String>) -> Vec<Neighbour> {
         let mut nodes = nodes.to_vec();
         nodes.sort_by_key(|&node| (std::cmp::Reverse(self.heap.amount(node).bytes), node));
         nodes.truncate(self.options.most);
         let neighbour = |node: u32| {
             let address = self.heap.graph.address(&self.heap.capture, node).unwrap_or_default();
-            let kind = self.heap.graph.kind(node);
+            let info = self.heap.graph.type_info(node);
             Neighbour {
-                link: link(self, address),
-                kind: kind.map(|kind| kind.name.clone()).unwrap_or_default(),
+                link: link(address),
+                kind: info.map(|info| info.name.clone()).unwrap_or_default(),
                 address,
                 retained: self.heap.amount(node),
                 value: self.value(address),

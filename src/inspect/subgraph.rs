@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, Components, Flow, Referrers, RootName, RootNames, ShortestPaths};
-use crate::python::objects::{Decoder, Disclosure};
+use crate::python::objects::Disclosure;
 
 /// Where to go from the objects that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,25 +119,19 @@ pub fn picture(
         }
     }
     let of = |index: usize| component.get(index).copied().unwrap_or_default();
-    let mut decoder = heap.graph.decoder().clone();
     let mut edges = Vec::new();
     for (from, list) in small.successors.iter().enumerate() {
         for &to in list {
             let to = to as usize;
             let ends = nodes.get(from).zip(nodes.get(to));
-            let label =
-                ends.map(|(&from, &to)| label(heap, &mut decoder, from, to, options.disclosure));
+            let label = ends.map(|(&from, &to)| label(heap, from, to, options.disclosure));
             let in_cycle = of(from) != 0 && of(from) == of(to);
             edges.push(Edge { from, to, label: label.unwrap_or_default(), in_cycle });
         }
     }
     let node = |(index, &node): (usize, &u32)| {
         let more = more.get(index).copied().unwrap_or_default();
-        Node {
-            more,
-            in_cycle: of(index) != 0,
-            ..describe(heap, names, &mut decoder, node, asked, options)
-        }
+        Node { more, in_cycle: of(index) != 0, ..describe(heap, names, node, asked, options) }
     };
     let nodes = nodes.iter().enumerate().map(node).collect();
     Picture { nodes, edges }
@@ -235,7 +229,7 @@ impl<'a> Chooser<'a> {
     }
 
     fn is_excluded(&self, node: u32) -> bool {
-        let kind = self.heap.graph.kind(node);
+        let kind = self.heap.graph.type_info(node);
         kind.is_some_and(|kind| self.options.excluded.contains(&kind.name))
     }
 }
@@ -277,24 +271,17 @@ impl Flow for Small {
 }
 
 /// How a node refers to another, in words.
-fn label(
-    heap: &Analysis<'_>,
-    decoder: &mut Decoder,
-    from: u32,
-    to: u32,
-    disclosure: Disclosure,
-) -> String {
+fn label(heap: &Analysis<'_>, from: u32, to: u32, disclosure: Disclosure) -> String {
     let graph = &heap.graph;
     let addresses = (graph.address(&heap.capture, from)).zip(graph.address(&heap.capture, to));
     let Some((parent, child)) = addresses else { return String::new() };
-    let link = decoder.link(&heap.capture, parent, child, disclosure);
+    let link = heap.reader().link(parent, child, disclosure);
     link.map(|link| link.to_string()).unwrap_or_default()
 }
 
 fn describe(
     heap: &Analysis<'_>,
     names: &RootNames,
-    decoder: &mut Decoder,
     node: u32,
     asked: &[u32],
     options: &Options,
@@ -320,7 +307,7 @@ fn describe(
         };
         return found;
     }
-    found.name = graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default();
+    found.name = graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default();
     found.address = graph.address(&heap.capture, node);
     if options.highlighted.contains(&found.name) {
         found.role = NodeRole::Highlighted;
@@ -329,6 +316,6 @@ fn describe(
         found.role = NodeRole::Asked;
     }
     found.value =
-        found.address.and_then(|address| decoder.value(&heap.capture, address, options.disclosure));
+        found.address.and_then(|address| heap.reader().value(address, options.disclosure));
     found
 }

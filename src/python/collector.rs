@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::gc::Generation;
 use super::layout::GcStatistics;
-use super::objects::Decoder;
+use super::objects::Reader;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 
@@ -76,16 +76,16 @@ impl Python {
     /// The states of the collectors: of all interpreters, or the only one where the process has one.
     pub fn collectors<M: Memory>(
         &self,
-        memory: &M,
-        decoder: &Decoder,
+        reader: Reader<'_, M>,
     ) -> Result<Vec<Collector>, ReadError> {
+        let memory = reader.memory();
         let lists = self.gc_lists(memory)?;
         let mut permanent = lists.iter().filter(|list| list.generation == Generation::Permanent);
         let states = self.gc_states(memory)?;
         let read = |state| {
             // A list that does not close has been complained about elsewhere.
             let frozen = permanent.next().and_then(|list| list.for_each(memory, |_| {}).ok());
-            self.collector(memory, decoder, state, frozen.unwrap_or_default())
+            self.collector(reader, state, frozen.unwrap_or_default())
         };
         states.into_iter().map(read).collect()
     }
@@ -121,11 +121,11 @@ impl Python {
 
     fn collector<M: Memory>(
         &self,
-        memory: &M,
-        decoder: &Decoder,
+        reader: Reader<'_, M>,
         state: u64,
         frozen: u64,
     ) -> Result<Collector, ReadError> {
+        let memory = reader.memory();
         let layout = &self.layout.gc;
         let field = |generation: usize, field: usize| {
             memory.i32(at(state, layout.generations + generation * GENERATION_SIZE + field))
@@ -133,7 +133,7 @@ impl Python {
         let mut edges = Vec::new();
         let list = memory.u64(at(state, layout.garbage))?;
         if list != 0 {
-            decoder.clone().roles(memory, list, &mut edges);
+            reader.roles(list, &mut edges);
             edges.truncate(MOST_GARBAGE);
         }
         let statistics = |generation| self.statistics(memory, state, generation);

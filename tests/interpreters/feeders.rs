@@ -14,7 +14,7 @@ use leakspy::hunt::messages::Limits;
 use leakspy::process::Process;
 use leakspy::process::breakpoint::Way;
 use leakspy::python::Python;
-use leakspy::python::objects::Decoder;
+use leakspy::python::objects::{Reader, TypeTable};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
@@ -188,12 +188,12 @@ fn watch(
 fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
     let process = Process::open(pid)?;
     let python = Python::attach(&process)?;
-    let mut decoder = Decoder::new(&process, &python, EXTENT);
-    let mut word = |&address: &u64| {
-        let word = growth_word(&process, &python, &mut decoder, address);
+    let types = TypeTable::new(&process, &python, EXTENT);
+    let word = |&address: &u64| {
+        let word = growth_word(Reader::new(&process, &types), &python, address);
         Watched { words: vec![word.expect("each of them grows in one word")] }
     };
-    let watched: Vec<_> = addresses.iter().map(&mut word).collect();
+    let watched: Vec<_> = addresses.iter().map(word).collect();
     Ok(Watching::start(&process, &python, &watched, &options(way))?)
 }
 

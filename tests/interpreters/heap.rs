@@ -105,11 +105,11 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     for (&object, &kind) in &truth {
         let node = graph.node(&capture, object).expect("it is found");
         assert_eq!(graph.address(&capture, node), Some(object));
-        assert_eq!(graph.kind(node).map(|found| found.address), Some(kind));
+        assert_eq!(graph.type_info(node).map(|found| found.address), Some(kind));
     }
     let [lists @ .., _permanent] = graph.tracked();
     let tracked: Vec<u32> = lists.iter().flatten().copied().collect();
-    let name = |node: u32| graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default();
+    let name = |node: u32| graph.type_info(node).map(|kind| kind.name.clone()).unwrap_or_default();
     let extra = tracked.iter().filter(|&&node| is_of_the_answer(&name(node))).count();
     assert_eq!(tracked.len() - extra, truth.len());
 
@@ -121,7 +121,7 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     assert_eq!(tally.inconsistencies, Inconsistencies::default());
     let mut sums: HashMap<u64, Count> = HashMap::new();
     for node in graph.objects() {
-        let sum = sums.entry(graph.kind(node).expect("it has a type").address).or_default();
+        let sum = sums.entry(graph.type_info(node).expect("it has a type").address).or_default();
         sum.objects += 1;
         sum.shallow += graph.shallow(node) + graph.header(node);
         sum.external += graph.external(node);
@@ -188,7 +188,7 @@ fn retained_by_type_is_not_counted_twice(heap: &Analysis) {
     let Analysis { graph, dominators, .. } = heap;
     let mut expected: HashMap<&str, u64> = HashMap::new();
     for node in graph.objects() {
-        let name = |node| graph.kind(node).map_or("", |kind| kind.name.as_str());
+        let name = |node| graph.type_info(node).map_or("", |kind| kind.name.as_str());
         let mut above = successors(dominators.immediate(node), |&node| dominators.immediate(node));
         let sum = expected.entry(name(node)).or_default();
         if above.all(|above| name(above) != name(node)) {

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use leakspy::memory::{Cached, Memory};
 use leakspy::process::Process;
 use leakspy::python::Python;
-use leakspy::python::objects::{Decoder, Disclosure, Edges, TypeId};
+use leakspy::python::objects::{Disclosure, Edges, Reader, TypeId, TypeTable};
 use libtest_mimic::{Failed, Trial};
 use serde::Deserialize;
 
@@ -99,7 +99,8 @@ fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<()
     let (_target, process, truth) = start(interpreter)?;
     let python = Python::attach(&process)?;
     let memory = Cached::new(&process);
-    let mut check = Check::new(&memory, &python, interpreter, &truth);
+    let types = TypeTable::new(&memory, &python, EXTENT);
+    let mut check = Check::new(Reader::new(&memory, &types), interpreter, &truth);
     for row in &truth.objects {
         check.object(row);
     }
@@ -121,25 +122,18 @@ fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<()
 
 /// The comparison of what is found with what is true.
 struct Check<'a, M> {
-    memory: &'a M,
     interpreter: &'a Interpreter,
-    decoder: Decoder,
+    reader: Reader<'a, M>,
     edges: Edges,
     types: HashMap<u64, &'a str>,
     differences: BTreeMap<(Difference, String), Vec<String>>,
 }
 
 impl<'a, M: Memory> Check<'a, M> {
-    fn new(
-        memory: &'a M,
-        python: &Python,
-        interpreter: &'a Interpreter,
-        truth: &'a Truth,
-    ) -> Check<'a, M> {
+    fn new(reader: Reader<'a, M>, interpreter: &'a Interpreter, truth: &'a Truth) -> Check<'a, M> {
         Check {
-            memory,
             interpreter,
-            decoder: Decoder::new(memory, python, EXTENT),
+            reader,
             edges: Edges::new(),
             types: truth.objects.iter().map(|row| (row.0, row.1.as_str())).collect(),
             differences: BTreeMap::new(),
@@ -147,11 +141,11 @@ impl<'a, M: Memory> Check<'a, M> {
     }
 
     fn object(&mut self, (address, kind, size, _, referents): &Row) {
-        let shape = match self.decoder.describe(self.memory, *address, &mut self.edges) {
+        let shape = match self.reader.describe(*address, &mut self.edges) {
             Ok(shape) => shape,
             Err(error) => return self.differ(Unreadable, kind, format!("{address:#x}: {error}")),
         };
-        let found = self.decoder.kind(shape.kind).expect("its type is known");
+        let found = self.reader.type_of(*address).expect("its type is known");
         if found.name != *kind {
             return self.differ(Name, kind, found.name.clone());
         }
@@ -170,7 +164,7 @@ impl<'a, M: Memory> Check<'a, M> {
         if full as i64 != *size && full + self.counted_elsewhere(kind, &held) != *size as u64 {
             self.differ(Size, kind, format!("{address:#x}: expected {size}, found {full}"));
         }
-        if self.decoder.is_interned_strings(self.memory, *address) {
+        if self.reader.is_interned_strings(*address) {
             assert!(shown.is_empty(), "the table of interned strings does not hold them");
             return;
         }
@@ -199,7 +193,7 @@ impl<'a, M: Memory> Check<'a, M> {
         match (kind.to_lowercase(), buffer) {
             (kind, Some(buffer)) if kind.ends_with("bytesio") || kind.ends_with("bytearray") => {
                 let mut edges = Edges::new();
-                let shape = self.decoder.describe(self.memory, *buffer, &mut edges);
+                let shape = self.reader.describe(*buffer, &mut edges);
                 shape.map_or(0, |shape| shape.shallow)
             }
             _ => 0,
@@ -219,7 +213,7 @@ impl<'a, M: Memory> Check<'a, M> {
         let mut edges = Edges::new();
         let mut of_dicts = HashSet::new();
         for dict in excess {
-            if self.decoder.describe(self.memory, *dict, &mut edges).is_ok() {
+            if self.reader.describe(*dict, &mut edges).is_ok() {
                 of_dicts.extend(edges.shown.iter().copied());
             }
         }
@@ -228,7 +222,7 @@ impl<'a, M: Memory> Check<'a, M> {
 
     fn held(&mut self, holder: u64, things: &[u64]) {
         let kind = self.type_of(holder).to_owned();
-        if let Err(error) = self.decoder.describe(self.memory, holder, &mut self.edges) {
+        if let Err(error) = self.reader.describe(holder, &mut self.edges) {
             return self.differ(Unreadable, &kind, error.to_string());
         }
         let has =
@@ -240,7 +234,7 @@ impl<'a, M: Memory> Check<'a, M> {
     }
 
     fn external(&mut self, object: u64, bytes: u64) {
-        let shape = self.decoder.describe(self.memory, object, &mut self.edges);
+        let shape = self.reader.describe(object, &mut self.edges);
         let found = shape.map(|shape| shape.external);
         if found != Ok(bytes) {
             let kind = self.type_of(object).to_owned();
@@ -249,7 +243,7 @@ impl<'a, M: Memory> Check<'a, M> {
     }
 
     fn link(&mut self, holder: u64, thing: u64, how: &str) {
-        let found = self.decoder.link(self.memory, holder, thing, Disclosure::Keys);
+        let found = self.reader.link(holder, thing, Disclosure::Keys);
         let found = found.map(|link| link.to_string());
         if found.as_deref() != Some(how) {
             let kind = self.type_of(holder).to_owned();
@@ -258,7 +252,7 @@ impl<'a, M: Memory> Check<'a, M> {
     }
 
     fn path(&mut self, objects: &[u64], how: &[String]) {
-        let steps = self.decoder.path(self.memory, objects);
+        let steps = self.reader.path(objects);
         let found: Vec<String> = steps.iter().map(|step| step.link.to_string()).collect();
         let end = steps.last().map(|step| step.object);
         if found != how || end != objects.last().copied() {
@@ -312,16 +306,17 @@ fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let (_target, process, truth) = start(interpreter)?;
     let python = Python::attach(&process)?;
     let memory = Cached::new(&process);
-    let mut decoder = Decoder::new(&memory, &python, EXTENT);
+    let types = TypeTable::new(&memory, &python, EXTENT);
+    let reader = Reader::new(&memory, &types);
     let mut edges = Edges::new();
     let mut found: HashMap<u64, u32> = HashMap::new();
     let mut maybe: HashMap<u64, u32> = HashMap::new();
-    let mut kinds: HashMap<u64, TypeId> = HashMap::new();
+    let mut ids: HashMap<u64, TypeId> = HashMap::new();
     let mut queue: Vec<u64> = truth.objects.iter().map(|row| row.0).collect();
     let mut seen: HashSet<u64> = queue.iter().copied().collect();
     while let Some(object) = queue.pop() {
-        let shape = decoder.describe(&memory, object, &mut edges)?;
-        kinds.insert(object, shape.kind);
+        let shape = reader.describe(object, &mut edges)?;
+        ids.insert(object, shape.type_id);
         for child in edges.shown.iter().chain(&edges.held) {
             *found.entry(*child).or_default() += 1;
             if seen.insert(*child) {
@@ -334,7 +329,7 @@ fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     }
     let (mut exact, mut mortal) = (0, 0);
     let mut excess: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (object, kind) in &kinds {
+    for (object, id) in &ids {
         let count = memory.u32(*object)?;
         let immortal_from = if interpreter.version[1] >= 12 { 1 << 31 } else { 900_000_000 };
         if count >= immortal_from {
@@ -343,7 +338,7 @@ fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
         mortal += 1;
         let of = |counts: &HashMap<u64, u32>| counts.get(object).copied().unwrap_or_default();
         exact += usize::from(count == of(&found) || count == of(&found) + of(&maybe));
-        let name = decoder.kind(*kind).map_or("?", |kind| kind.name.as_str());
+        let name = types.get(*id).map_or("?", |info| info.name.as_str());
         // The constants of the modules that 3.11 has frozen are not counted.
         let is_frozen = interpreter.version[1] == 11 && name == "bool";
         if count < of(&found) && !is_frozen {
@@ -365,11 +360,12 @@ fn own_their_data(interpreter: &Interpreter) -> Result<(), Failed> {
     let rows: Vec<(u64, u64, Vec<u64>)> = serde_json::from_value(target.ask("arrays"))?;
     let process = Process::open(target.pid())?;
     let python = Python::attach(&process)?;
-    let mut decoder = Decoder::new(&process, &python, EXTENT);
+    let types = TypeTable::new(&process, &python, EXTENT);
+    let reader = Reader::new(&process, &types);
     let mut edges = Edges::new();
     for (array, owned, held) in rows {
-        let shape = decoder.describe(&process, array, &mut edges)?;
-        let name = decoder.kind(shape.kind).map(|kind| kind.name.clone());
+        let shape = reader.describe(array, &mut edges)?;
+        let name = types.get(shape.type_id).map(|info| info.name.clone());
         assert_eq!(shape.external, owned, "{name:?} at {array:#x}");
         assert!(shape.shallow < 1000 && !shape.conservative, "{name:?}: {shape:?}");
         for thing in held {

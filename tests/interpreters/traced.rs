@@ -6,7 +6,7 @@ use leakspy::heap::{Capture, CaptureOptions};
 use leakspy::memory::Memory;
 use leakspy::process::Process;
 use leakspy::python::Python;
-use leakspy::python::objects::{Decoder, Edges};
+use leakspy::python::objects::{Edges, Reader, TypeTable};
 use leakspy::python::tracemalloc::{Traceback, Traces, Tracing};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -132,10 +132,11 @@ fn are_those_of_tracemalloc(interpreter: &'static Interpreter, frames: u32) -> R
     };
     assert_same(&settled(&groups(&traces)), &settled(&after));
 
-    let mut decoder = Decoder::new(&capture, &python, capture.extent());
+    let types = TypeTable::new(&capture, &python, capture.extent());
+    let reader = Reader::new(&capture, &types);
     let mut told = 0;
     for (object, expected) in &objects {
-        let shape = decoder.describe(&capture, *object, &mut Edges::new())?;
+        let shape = reader.describe(*object, &mut Edges::new())?;
         let found = traces.traceback_of(object - shape.header).map(stack);
         // Of instances whose attributes are in no dict 3.11 does not find the block itself.
         if interpreter.version[1] != 11 || expected.is_some() {

@@ -8,7 +8,9 @@ use leakspy::process::{Image, Process};
 use leakspy::python::debug_offsets::DebugOffsets;
 use leakspy::python::dicts::{attribute, entries, get};
 use leakspy::python::layout::{HashEntry, Layout, TABLES};
-use leakspy::python::objects::{Decoder, Disclosure, Edges, bytes, small_int, string, type_name};
+use leakspy::python::objects::{
+    Disclosure, Edges, Reader, TypeTable, bytes, small_int, string, type_name,
+};
 use leakspy::python::tracemalloc::{Tables, Traces, Tracing};
 use leakspy::python::{CodeCache, Python, RawFrame, RawStack, Types, Version};
 use proptest::prelude::*;
@@ -198,7 +200,7 @@ fn layouts() -> impl Iterator<Item = (u8, &'static Layout)> {
     TABLES.iter().copied().flatten().map(|table| (table.minor, &table.layout))
 }
 
-/// How much memory the decoder is told that there is.
+/// How much memory the reader is told that there is.
 const EXTENT: u64 = 1 << 16;
 
 fn address() -> impl Strategy<Value = u64> {
@@ -279,10 +281,11 @@ proptest! {
         let mut edges = Edges::new();
         for (minor, layout) in layouts() {
             let python = python(minor, *layout, kind, kind);
-            let mut decoder = Decoder::new(&memory, &python, EXTENT);
-            let _ = decoder.describe(&memory, object, &mut edges);
+            let types = TypeTable::new(&memory, &python, EXTENT);
+let reader = Reader::new(&memory, &types);
+            let _ = reader.describe(object, &mut edges);
             prop_assert!(edges.shown.len() + edges.held.len() < EXTENT as usize);
-            let _ = decoder.link(&memory, object, child, Disclosure::Values);
+            let _ = reader.link(object, child, Disclosure::Values);
         }
     }
 
@@ -292,12 +295,13 @@ proptest! {
         let place = ((AN_OBJECT + kind) / 8) as usize % memory.junk.words.len();
         memory.junk.words[place] = THE_TYPE;
         let python = python(8, *memory.layout, THE_TYPE, THE_TYPE);
-        let mut decoder = Decoder::new(&memory, &python, EXTENT);
+        let types = TypeTable::new(&memory, &python, EXTENT);
+let reader = Reader::new(&memory, &types);
         let mut edges = Edges::new();
-        let described = decoder.describe(&memory, AN_OBJECT, &mut edges);
-        prop_assert_eq!(decoder.kinds().len(), 1, "{:?}", described);
+        let described = reader.describe(AN_OBJECT, &mut edges);
+        prop_assert_eq!(types.count(), 1, "{:?}", described);
         for child in edges.shown.iter().chain(&edges.held).take(3).chain([&child]) {
-            let _ = decoder.link(&memory, AN_OBJECT, *child, Disclosure::Values);
+            let _ = reader.link(AN_OBJECT, *child, Disclosure::Values);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::heap::graph::search::Flow;
 use crate::heap::support::huge_vec::filled;
 use crate::heap::trace::type_counts::Tally;
 use crate::python::gc::Generation;
+use crate::python::objects::TypeInfo;
 
 /// What makes a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +82,7 @@ struct Membership<'a> {
 /// What decides.
 enum Of {
     /// The number of the type; the last group has what could not be read.
-    Kind(Vec<u32>),
+    Type(Vec<u32>),
     /// The size.
     Size,
     /// The list, by container.
@@ -114,29 +115,26 @@ impl<'a> Membership<'a> {
         }
     }
 
-    fn by_kind(
-        graph: &'a Graph,
-        name: fn(&crate::python::objects::Kind) -> &String,
-    ) -> Membership<'a> {
+    fn by_kind(graph: &'a Graph, name: fn(&TypeInfo) -> &String) -> Membership<'a> {
         let mut names = Vec::new();
         let mut numbers = FxHashMap::default();
-        let mut of = Vec::with_capacity(graph.kinds().len() + 1);
+        let mut of = Vec::with_capacity(graph.types().count() + 1);
         let unreadable = UNREADABLE.to_owned();
-        for name in graph.kinds().iter().map(name).chain([&unreadable]) {
+        for name in graph.types().iter().map(name).chain([&unreadable]) {
             of.push(*numbers.entry(name).or_insert_with(|| {
                 names.push(name.clone());
                 names.len() as u32 - 1
             }));
         }
-        Membership { graph, names, of: Of::Kind(of) }
+        Membership { graph, names, of: Of::Type(of) }
     }
 
     /// The group of an object.
     fn of(&self, node: u32) -> usize {
         let group = match &self.of {
-            Of::Kind(groups) => {
+            Of::Type(groups) => {
                 let last = groups.len().saturating_sub(1);
-                let kind = self.graph.kind_id(node).map_or(last, |id| id.0 as usize);
+                let kind = self.graph.type_id(node).map_or(last, |id| id.0 as usize);
                 groups.get(kind).copied().unwrap_or_default()
             }
             Of::Size => size_class(self.graph.size(node)),
@@ -151,7 +149,8 @@ impl<'a> Membership<'a> {
     /// Whether an object can be in the same group as one that dominates it. A leaf such as a string
     /// cannot, if groups are types.
     fn can_nest(&self, node: u32) -> bool {
-        !matches!(self.of, Of::Kind(_)) || self.graph.kind(node).is_none_or(|kind| !kind.is_leaf())
+        !matches!(self.of, Of::Type(_))
+            || self.graph.type_info(node).is_none_or(|info| !info.is_leaf())
     }
 }
 

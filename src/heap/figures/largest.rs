@@ -63,7 +63,7 @@ pub fn largest(
     let paths = ShortestPaths::of(graph);
     let describe = |Reverse((retained, Reverse(node)))| LargeObject {
         address: graph.address(&heap.capture, node).unwrap_or_default(),
-        kind: graph.kind(node).map(|kind| kind.name.clone()).unwrap_or_default(),
+        kind: graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default(),
         shallow: graph.shallow(node).saturating_add(graph.header(node)),
         external: graph.external(node),
         retained,

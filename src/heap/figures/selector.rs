@@ -139,22 +139,22 @@ impl Subject {
 /// All objects of the types with this name, or if there are none, of those whose names end so.
 fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<u32>, SubjectError> {
     let graph = &heap.graph;
-    let kinds = graph.kinds();
+    let types = graph.types();
     let ends_so = |other: &str| {
         other.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     let plain = name.strip_prefix("builtins.").unwrap_or(name);
-    let mut wanted: Vec<bool> = kinds.iter().map(|kind| kind.name == plain).collect();
+    let mut wanted: Vec<bool> = types.iter().map(|info| info.name == plain).collect();
     let objects = |wanted: &[bool]| -> Vec<u32> {
         let is_wanted = |node: &u32| {
-            let kind = graph.kind_id(*node).and_then(|id| wanted.get(id.0 as usize));
+            let kind = graph.type_id(*node).and_then(|id| wanted.get(id.0 as usize));
             kind.copied().unwrap_or_default()
         };
         graph.objects().filter(is_wanted).collect()
     };
     let mut found = if wanted.contains(&true) { objects(&wanted) } else { Vec::new() };
     if found.is_empty() {
-        wanted = kinds.iter().map(|kind| ends_so(&kind.name)).collect();
+        wanted = types.iter().map(|info| ends_so(&info.name)).collect();
         found = if wanted.contains(&true) { objects(&wanted) } else { Vec::new() };
     }
     if found.is_empty() {
@@ -168,7 +168,7 @@ fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<u32>, SubjectError> {
 fn offers(heap: &Analysis<'_>, name: &str) -> String {
     let plain = |name: &str| name.rsplit('.').next().unwrap_or_default().to_lowercase();
     let wanted = plain(name);
-    let mut names: Vec<&str> = heap.graph.kinds().iter().map(|kind| kind.name.as_str()).collect();
+    let mut names: Vec<&str> = heap.graph.types().iter().map(|info| info.name.as_str()).collect();
     names.retain(|other| {
         let other = plain(other);
         wanted.len() > 2 && other.len() > 2 && (other.contains(&wanted) || wanted.contains(&other))
@@ -202,12 +202,10 @@ fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<u32, Su
 
 /// What an object has behind a step.
 fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
-    let mut decoder = heap.graph.decoder().clone();
+    let reader = heap.reader();
     let mut roles = Vec::new();
-    decoder.roles(&heap.capture, object, &mut roles);
-    let says = |role: Role| {
-        decoder.words(&heap.capture, role).is_some_and(|link| link.to_string() == step)
-    };
+    reader.roles(object, &mut roles);
+    let says = |role: Role| reader.words(role).is_some_and(|link| link.to_string() == step);
     if let Some(&(found, _)) = roles.iter().find(|(_, role)| says(*role)) {
         return Some(found);
     }
@@ -218,9 +216,9 @@ fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
         roles.iter().filter(|(_, role)| is_dict(*role)).map(|(dict, _)| *dict).collect();
     dicts.into_iter().find_map(|dict| {
         roles.clear();
-        decoder.roles(&heap.capture, dict, &mut roles);
+        reader.roles(dict, &mut roles);
         let key = |role| match role {
-            Role::Value(key) => decoder.words(&heap.capture, Role::Attribute(key)),
+            Role::Value(key) => reader.words(Role::Attribute(key)),
             _ => None,
         };
         let is_meant =

@@ -83,7 +83,7 @@ impl Assembly {
         let facts = self.index(object).and_then(|index| self.facts.get(index));
         match facts.map(|facts| facts.get()) {
             None => UnusualFacts::UNKNOWN,
-            Some(Some((kind, size))) => UnusualFacts { kind, size, external: 0 },
+            Some(Some((type_id, size))) => UnusualFacts { type_id, size, external: 0 },
             Some(None) => self.unusual.get(&object).copied().unwrap_or(UnusualFacts::UNKNOWN),
         }
     }

@@ -16,13 +16,13 @@ use crate::heap::trace::numbering::Census;
 use crate::heap::trace::roots::{Root, RootKind};
 use crate::heap::trace::tracer::UNKNOWN;
 use crate::python::gc::Generation;
-use crate::python::objects::{Decoder, Kind, TypeId};
+use crate::python::objects::{TypeId, TypeInfo, TypeTable};
 
 /// The objects of a heap, and how they refer to each other.
 #[derive(Debug)]
 pub struct Graph {
     census: Census,
-    decoder: Decoder,
+    types: TypeTable,
     roots: Vec<Root>,
     /// What the root of all and the roots lead to.
     root_edges: Vec<Vec<u32>>,
@@ -37,12 +37,12 @@ impl Graph {
     /// Makes the graph of what was discovered in a capture, with so many threads, and searches it from its
     /// root, as [`Dominators`](crate::heap::Dominators) need it.
     pub fn of(capture: &Capture<'_>, discovery: Discovery, threads: usize) -> (Graph, Search) {
-        let Discovery { census, decoder, roots, tracked, inconsistencies, ledgers } = discovery;
+        let Discovery { census, types, roots, tracked, inconsistencies, ledgers } = discovery;
         let objects = Assembly::of(&census, ledgers, threads);
         let fixed = fixed(capture, &census);
         let root_edges = vec![Vec::new(); 1 + roots.len()];
         let mut graph =
-            Graph { census, decoder, roots, root_edges, objects, fixed, tracked, inconsistencies };
+            Graph { census, types, roots, root_edges, objects, fixed, tracked, inconsistencies };
         graph.connect_known_roots(capture);
         let mut search = Search::of(&graph);
         connect_orphans(&mut graph, &mut search, capture);
@@ -111,24 +111,19 @@ impl Graph {
     }
 
     /// The number of an object's type; `None` for what is no object or could not be described.
-    pub fn kind_id(&self, node: u32) -> Option<TypeId> {
-        let kind = self.objects.facts(node).kind;
-        (kind != UNKNOWN).then_some(kind)
+    pub fn type_id(&self, node: u32) -> Option<TypeId> {
+        let id = self.objects.facts(node).type_id;
+        (id != UNKNOWN).then_some(id)
     }
 
     /// The type of an object.
-    pub fn kind(&self, node: u32) -> Option<&Kind> {
-        self.decoder.kind(self.kind_id(node)?)
+    pub fn type_info(&self, node: u32) -> Option<&TypeInfo> {
+        self.types.get(self.type_id(node)?)
     }
 
-    /// All types; their places are their numbers.
-    pub fn kinds(&self) -> &[Kind] {
-        self.decoder.kinds()
-    }
-
-    /// The decoder that described the objects.
-    pub fn decoder(&self) -> &Decoder {
-        &self.decoder
+    /// The types of all objects.
+    pub fn types(&self) -> &TypeTable {
+        &self.types
     }
 
     /// An object's own size, in bytes: [`Shape::shallow`](crate::python::objects::Shape::shallow).
@@ -143,9 +138,9 @@ impl Graph {
 
     /// What it has before its address, in bytes: [`Shape::header`](crate::python::objects::Shape::header).
     pub fn header(&self, node: u32) -> u64 {
-        match self.kind(node) {
-            Some(kind) if kind.is_metatype() && self.is_fixed(node) => 0,
-            Some(kind) => kind.header,
+        match self.type_info(node) {
+            Some(info) if info.is_metatype() && self.is_fixed(node) => 0,
+            Some(info) => info.header,
             None => 0,
         }
     }

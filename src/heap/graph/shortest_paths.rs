@@ -187,7 +187,7 @@ fn links(
     mut objects: Vec<u64>,
     disclosure: Disclosure,
 ) -> Vec<String> {
-    let mut decoder = heap.graph.decoder().clone();
+    let reader = heap.reader();
     let mut links = Vec::new();
     let mut is_module = false;
     match root.map(|root| (&root.kind, root.objects.first())) {
@@ -199,13 +199,12 @@ fn links(
             }
         }
         Some((RootKind::Frame { frame, .. }, _)) => {
-            let link =
-                objects.first().and_then(|&first| decoder.frame_link(&heap.capture, *frame, first));
+            let link = objects.first().and_then(|&first| reader.frame_link(*frame, first));
             links.extend(link);
         }
         _ => {}
     }
-    links.extend(decoder.path(&heap.capture, &objects).into_iter().map(|step| step.link));
+    links.extend(reader.path(&objects).into_iter().map(|step| step.link));
     // Variables that functions share are in cells.
     if let [Link::Local(_), Link::Attribute(field), ..] = &*links
         && field == "cell_contents"

@@ -10,6 +10,7 @@ use super::search::{Flow, Search};
 use crate::heap::capture::copy::Capture;
 use crate::heap::trace::roots::RootKind;
 use crate::memory::Memory;
+use crate::python::objects::Reader;
 
 /// From this reference count on (as a half word) an object is immortal (from 3.12 on).
 const IMMORTAL: u32 = 1 << 31;
@@ -60,10 +61,10 @@ fn connect(graph: &mut Graph, search: &mut Search, from: u32, to: u32) {
 /// holder and so refers to nothing.
 fn is_interned(graph: &Graph, capture: &Capture<'_>, node: u32) -> bool {
     let Some(address) = graph.address(capture, node) else { return false };
-    let decoder = graph.decoder();
-    match graph.kind(node).is_some_and(|kind| kind.name == DICT) {
-        true => decoder.is_interned_strings(capture, address),
-        false => decoder.is_interned(capture, address).unwrap_or_default(),
+    let reader = Reader::new(capture, graph.types());
+    match graph.type_info(node).is_some_and(|info| info.name == DICT) {
+        true => reader.is_interned_strings(address),
+        false => reader.is_interned(address).unwrap_or_default(),
     }
 }
 

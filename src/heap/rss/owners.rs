@@ -14,7 +14,7 @@ use crate::heap::trace::tracer::{Notes, trace};
 use crate::memory::{Memory, u64_at};
 use crate::python::Python;
 use crate::python::gc::GcError;
-use crate::python::objects::{Shape, TypeId};
+use crate::python::objects::Shape;
 
 /// What the debugging allocator has before a block.
 const DEBUG_HEAD: u64 = 16;
@@ -167,8 +167,6 @@ impl Notes for Looking<'_> {
             }
         }
     }
-
-    fn rename_types(&mut self, _names: &[Option<TypeId>]) {}
 }
 
 /// Calls `each` with every chunk that is in use.

@@ -7,15 +7,15 @@ use super::tracer::{Traced, trace};
 use crate::heap::capture::copy::Capture;
 use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
-use crate::python::objects::Decoder;
+use crate::python::objects::TypeTable;
 
 /// All objects of a capture.
 #[derive(Debug)]
 pub struct Discovery {
     /// The objects; numbers before the first are for the root of all and the roots.
     pub census: Census,
-    /// A decoder that knows the types of all objects.
-    pub decoder: Decoder,
+    /// The types of all objects.
+    pub types: TypeTable,
     /// The roots.
     pub roots: Vec<Root>,
     /// The numbers of the objects that the collector tracks: those of each generation, youngest first.
@@ -56,10 +56,10 @@ impl Discovery {
         let threads = threads.max(1);
         let ledgers = (0..threads).map(|_| Ledger::one_of(threads, capture.slots())).collect();
         let traced = trace(capture, python, ledgers, strict)?;
-        let Traced { marks, decoder, roots, tracked, notes, inconsistencies } = traced;
+        let Traced { marks, types, roots, tracked, notes, inconsistencies } = traced;
         let census = marks.number(1 + roots.len() as u32);
         let number = |slot| census.number(slot);
         let tracked = tracked.map(|slots| slots.into_iter().filter_map(number).collect());
-        Ok(Discovery { census, decoder, roots, tracked, inconsistencies, ledgers: notes })
+        Ok(Discovery { census, types, roots, tracked, inconsistencies, ledgers: notes })
     }
 }

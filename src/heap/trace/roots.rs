@@ -8,7 +8,7 @@
 use crate::memory::{Memory, u64_at};
 use crate::python::dicts::entries;
 use crate::python::layout::{Frames, Generators, InterpreterFrame};
-use crate::python::objects::{Decoder, Edges, string};
+use crate::python::objects::{Edges, Reader, string};
 use crate::python::{Python, at};
 
 /// Words of a thread state that may be references, in bytes: all of its fields up to `id`.
@@ -73,9 +73,10 @@ impl Root {
 
 /// All roots, with the objects of those that are known by what they are; the objects of the last four
 /// show when the graph is known. What cannot be read is left out.
-pub fn known_roots<M: Memory>(memory: &M, python: &Python, decoder: &Decoder) -> Vec<Root> {
+pub fn known_roots<M: Memory>(reader: Reader<'_, M>, python: &Python) -> Vec<Root> {
+    let memory = reader.memory();
     let mut roots = Vec::new();
-    thread_roots(memory, python, decoder, &mut roots);
+    thread_roots(reader, python, &mut roots);
     for interpreter in python.interpreters(memory).unwrap_or_default() {
         module_roots(memory, python, interpreter, &mut roots);
         let fields = &python.layout.interpreter;
@@ -92,7 +93,8 @@ pub fn known_roots<M: Memory>(memory: &M, python: &Python, decoder: &Decoder) ->
 }
 
 /// The threads, each followed by its frames, innermost first.
-fn thread_roots<M: Memory>(memory: &M, python: &Python, decoder: &Decoder, roots: &mut Vec<Root>) {
+fn thread_roots<M: Memory>(reader: Reader<'_, M>, python: &Python, roots: &mut Vec<Root>) {
+    let memory = reader.memory();
     let mut edges = Edges::new();
     for thread in python.thread_states(memory).unwrap_or_default() {
         let number = roots.len() as u32;
@@ -106,7 +108,7 @@ fn thread_roots<M: Memory>(memory: &M, python: &Python, decoder: &Decoder, roots
                 Frames::Interpreter(layout) => {
                     root.objects.extend(generator_of(memory, python, layout, frame));
                     // A frame that cannot be read to its end holds what could be read of it.
-                    let _ = decoder.describe_frame(memory, frame, &mut edges);
+                    let _ = reader.describe_frame(frame, &mut edges);
                     root.objects.append(&mut edges.shown);
                 }
             }

@@ -35,7 +35,7 @@ pub(crate) struct Entry {
 /// The type and the size of an object in few bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
-    kind: u16,
+    type_id: u16,
     size: u16,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnusualFacts {
     /// Its type; [`UNKNOWN`] if it could not be read.
-    pub kind: TypeId,
+    pub type_id: TypeId,
     /// All bytes that go with it.
     pub size: u64,
     /// Those of them that it owns elsewhere.
@@ -60,24 +60,24 @@ pub(crate) struct Span {
 
 impl Facts {
     /// They are noted elsewhere.
-    pub const UNUSUAL: Facts = Facts { kind: UNUSUAL, size: 0 };
+    pub const UNUSUAL: Facts = Facts { type_id: UNUSUAL, size: 0 };
 
     /// The type and the size; `None` if they are noted elsewhere.
     #[inline]
     pub fn get(self) -> Option<(TypeId, u64)> {
-        (self.kind != UNUSUAL).then_some((TypeId(self.kind.into()), self.size.into()))
+        (self.type_id != UNUSUAL).then_some((TypeId(self.type_id.into()), self.size.into()))
     }
 }
 
 impl UnusualFacts {
     /// Nothing.
-    pub const UNKNOWN: UnusualFacts = UnusualFacts { kind: UNKNOWN, size: 0, external: 0 };
+    pub const UNKNOWN: UnusualFacts = UnusualFacts { type_id: UNKNOWN, size: 0, external: 0 };
 
     /// The same in few bytes, if they fit.
     fn usual(&self) -> Option<Facts> {
-        let kind = u16::try_from(self.kind.0).ok().filter(|&kind| kind != UNUSUAL)?;
+        let type_id = u16::try_from(self.type_id.0).ok().filter(|&id| id != UNUSUAL)?;
         let size = u16::try_from(self.size).ok().filter(|_| self.external == 0)?;
-        Some(Facts { kind, size })
+        Some(Facts { type_id, size })
     }
 }
 
@@ -116,9 +116,9 @@ impl Notes for Ledger {
 
     fn object(&mut self, slot: u32, shape: Option<&Shape>, is_container: bool) {
         let facts = shape.map_or(UnusualFacts::UNKNOWN, |shape| {
-            let Shape { kind, external, .. } = *shape;
+            let Shape { type_id, external, .. } = *shape;
             let size = shape.shallow.saturating_add(shape.header).saturating_add(external);
-            UnusualFacts { kind, size, external }
+            UnusualFacts { type_id, size, external }
         });
         let entry = Entry { slot, facts: noted(facts, slot, &mut self.unusual) };
         if is_container {
@@ -127,19 +127,6 @@ impl Notes for Ledger {
             self.spans.push(Span { start, end: self.targets.len() as u32 });
         } else {
             self.leaves.push(entry);
-        }
-    }
-
-    fn rename_types(&mut self, names: &[Option<TypeId>]) {
-        let name = |kind: TypeId| names.get(kind.0 as usize).copied().flatten().unwrap_or(UNKNOWN);
-        for (_, facts) in &mut self.unusual {
-            facts.kind = name(facts.kind);
-        }
-        for entry in self.containers.iter_mut().chain(&mut self.leaves) {
-            if let Some((kind, size)) = entry.facts.get() {
-                let facts = UnusualFacts { kind: name(kind), size, external: 0 };
-                entry.facts = noted(facts, entry.slot, &mut self.unusual);
-            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::heap::capture::copy::{Capture, SLOT};
 use crate::heap::support::work_queue::{Hand, Tasks};
 use crate::memory::{Memory, u64_at};
 use crate::python::gc::{GcError, Generation};
-use crate::python::objects::{Decoder, Edges, Kind, Shape, TypeId};
+use crate::python::objects::{Edges, Reader, Shape, TypeCache, TypeId, TypeInfo, TypeTable};
 use crate::python::pymalloc::{Arena, Block, Pool};
 use crate::python::{Python, at};
 
@@ -44,21 +44,19 @@ pub(crate) trait Notes: Send {
     /// What is at this slot, without the shape if it could not be read whole. A container refers to
     /// others; its edges have been given.
     fn object(&mut self, slot: u32, shape: Option<&Shape>, is_container: bool);
-    /// From now on each type is called as `names` says at the place of its number so far.
-    fn rename_types(&mut self, names: &[Option<TypeId>]);
 }
 
 /// What tracing gives.
 pub(crate) struct Traced<N> {
     /// Where there are objects.
     pub marks: Marks,
-    /// A decoder that knows the types of all objects.
-    pub decoder: Decoder,
+    /// The types of all objects.
+    pub types: TypeTable,
     /// The roots.
     pub roots: Vec<Root>,
     /// The slots of the objects that the collector tracks: those of each generation, youngest first.
     pub tracked: [Vec<u32>; Generation::ALL.len()],
-    /// What each thread has noted. Types are called as by the decoder.
+    /// What each thread has noted.
     pub notes: Vec<N>,
     /// What did not fit together.
     pub inconsistencies: Inconsistencies,
@@ -73,32 +71,30 @@ pub(crate) fn trace<N: Notes>(
     strict: bool,
 ) -> Result<Traced<N>, GcError> {
     let extent = capture.extent().saturating_add(capture.facts.left_out);
-    let mut decoder = Decoder::new(capture, python, extent);
+    let types = TypeTable::new(capture, python, extent);
+    let reader = Reader::new(capture, &types);
     let marks = Marks::new(capture.slots());
-    let roots = known_roots(capture, python, &decoder);
+    let roots = known_roots(reader, python);
     let seeds = roots.iter().flat_map(|root| &root.objects).copied().collect();
     let arenas = python.arenas(capture).unwrap_or_default();
-    let heap = Heap { capture, marks: &marks, python };
-    let tracer = |notes| Tracer::new(decoder.clone(), notes);
-    let mut tracers: Vec<Tracer<N>> = notes.into_iter().map(tracer).collect();
+    let heap = Heap { capture, marks: &marks, python, reader };
+    let tracer = |notes| Tracer::new(TypeCache::new(&types), notes);
+    let mut tracers: Vec<Tracer<'_, N>> = notes.into_iter().map(tracer).collect();
 
     let mut listed = Listed::default();
     work(&heap, &mut tracers, vec![Task::Meet(seeds)], |hand| listed.walk(&heap, hand, strict))?;
-    share_types(&heap, &mut decoder, &mut tracers);
+    // What nothing refers to is known as an object by its type.
+    tracers.iter_mut().for_each(|tracer| tracer.types.take_over());
     work(&heap, &mut tracers, arenas.into_iter().map(Task::Sweep).collect(), |_| Ok(()))?;
-    share_types(&heap, &mut decoder, &mut tracers);
 
     let mut inconsistencies = Inconsistencies { open_lists: listed.open, ..Default::default() };
     let mut notes = Vec::new();
-    for mut tracer in tracers {
+    for tracer in tracers {
         inconsistencies.dangling += tracer.dangling;
         inconsistencies.unreadable += tracer.unreadable;
-        let name = |kind: &Kind| decoder.known_id(kind.address);
-        let names: Vec<Option<TypeId>> = tracer.decoder.kinds().iter().map(name).collect();
-        tracer.notes.rename_types(&names);
         notes.push(tracer.notes);
     }
-    Ok(Traced { marks, decoder, roots, tracked: listed.slots, notes, inconsistencies })
+    Ok(Traced { marks, types, roots, tracked: listed.slots, notes, inconsistencies })
 }
 
 /// What all tracers look at.
@@ -106,6 +102,7 @@ struct Heap<'a> {
     capture: &'a Capture<'a>,
     marks: &'a Marks,
     python: &'a Python,
+    reader: Reader<'a, Capture<'a>>,
 }
 
 impl Heap<'_> {
@@ -140,7 +137,7 @@ enum Task {
 /// joins in.
 fn work<N: Notes>(
     heap: &Heap<'_>,
-    tracers: &mut [Tracer<N>],
+    tracers: &mut [Tracer<'_, N>],
     tasks: Vec<Task>,
     first: impl FnOnce(&Hand<'_, Task>) -> Result<(), GcError>,
 ) -> Result<(), GcError> {
@@ -156,21 +153,6 @@ fn work<N: Notes>(
         own.work(heap, hand);
         Ok(())
     })
-}
-
-/// Lets all tracers know the types that any of them has seen.
-fn share_types<N>(heap: &Heap<'_>, decoder: &mut Decoder, tracers: &mut [Tracer<N>]) {
-    for tracer in &*tracers {
-        for kind in tracer.decoder.kinds() {
-            // What one could read, all can.
-            let _ = decoder.type_at(heap.capture, kind.address);
-        }
-    }
-    for tracer in tracers {
-        for kind in decoder.kinds() {
-            let _ = tracer.decoder.type_at(heap.capture, kind.address);
-        }
-    }
 }
 
 /// The objects of the collector's lists.
@@ -217,30 +199,30 @@ struct Met {
     slot: u32,
 }
 
-/// An object that can lead to others, and its type as the tracer's own decoder numbers it.
+/// An object that can lead to others, and its type.
 #[derive(Clone, Copy)]
-struct Found {
+struct Found<'t> {
     met: Met,
-    kind: TypeId,
+    info: &'t TypeInfo,
 }
 
 /// Traces objects, in one thread.
-struct Tracer<N> {
-    decoder: Decoder,
+struct Tracer<'t, N> {
+    types: TypeCache<'t>,
     notes: N,
     edges: Edges,
     /// What was met and has not been sorted out.
     met: Vec<Met>,
     /// Objects that are found and not yet followed.
-    found: Vec<Found>,
+    found: Vec<Found<'t>>,
     dangling: u64,
     unreadable: u64,
 }
 
-impl<N: Notes> Tracer<N> {
-    fn new(decoder: Decoder, notes: N) -> Tracer<N> {
+impl<'t, N: Notes> Tracer<'t, N> {
+    fn new(types: TypeCache<'t>, notes: N) -> Tracer<'t, N> {
         Tracer {
-            decoder,
+            types,
             notes,
             edges: Edges::new(),
             met: Vec::new(),
@@ -302,42 +284,40 @@ impl<N: Notes> Tracer<N> {
 
     /// Marks an object, whose type is at an address, and notes it if it cannot lead to others.
     fn find(&mut self, heap: &Heap<'_>, met: Met, kind: u64) {
-        let Ok(id) = self.decoder.type_at(heap.capture, kind) else {
+        let Some(info) = self.types.at(heap.capture, kind) else {
             self.dangling += 1;
             return;
         };
         if heap.marks.add(met.slot) {
-            let found = Found { met, kind: id };
-            match self.decoder.kind(id) {
-                Some(kind) if kind.is_leaf() => self.describe(heap, found),
-                kind => {
-                    if let Some(table) = kind.and_then(Kind::table) {
-                        heap.capture.prefetch(heap.word(at(met.object, table)), HEAD);
-                    }
-                    self.found.push(found);
-                }
+            let found = Found { met, info };
+            if info.is_leaf() {
+                return self.describe(heap, found);
             }
+            if let Some(table) = info.table() {
+                heap.capture.prefetch(heap.word(at(met.object, table)), HEAD);
+            }
+            self.found.push(found);
         }
     }
 
     /// Is to follow an object that another has found.
     fn take_over(&mut self, heap: &Heap<'_>, met: Met) {
-        if let Ok(kind) = self.decoder.type_at(heap.capture, heap.kind(met.object)) {
-            self.found.push(Found { met, kind });
+        if let Some(info) = self.types.at(heap.capture, heap.kind(met.object)) {
+            self.found.push(Found { met, info });
         }
     }
 
     /// Describes an object and meets what it refers to.
-    fn follow(&mut self, heap: &Heap<'_>, found: Found) {
-        if self.decoder.kind(found.kind).is_some_and(|kind| kind.is_metatype()) {
+    fn follow(&mut self, heap: &Heap<'_>, found: Found<'t>) {
+        if found.info.is_metatype() {
             // It need not have objects, or none that has been seen. If it is none, its objects show.
-            let _ = self.decoder.type_at(heap.capture, found.met.object);
+            let _ = self.types.at(heap.capture, found.met.object);
         }
         self.describe(heap, found);
     }
 
-    fn describe(&mut self, heap: &Heap<'_>, Found { met: Met { object, slot }, kind }: Found) {
-        let shape = self.decoder.describe_as(heap.capture, object, kind, &mut self.edges);
+    fn describe(&mut self, heap: &Heap<'_>, Found { met: Met { object, slot }, info }: Found<'t>) {
+        let shape = heap.reader.describe_as(object, info, &mut self.edges);
         self.unreadable += u64::from(shape.is_err());
         let Edges { shown, held, candidates } = &self.edges;
         for &child in shown.iter().chain(held) {
@@ -391,8 +371,8 @@ impl<N: Notes> Tracer<N> {
             if !is_reference_count(heap.word(object)) {
                 return None;
             }
-            let kind = self.decoder.known_type(heap.kind(object))?;
-            (kind.header == header && kind.basic_size <= room).then_some(object)
+            let info = self.types.known(heap.kind(object))?;
+            (info.header == header && info.basic_size <= room).then_some(object)
         })
     }
 }

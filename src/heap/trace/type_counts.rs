@@ -1,19 +1,17 @@
 //! Objects counted by type, and nothing else: without numbering them and without a graph.
 
-use std::mem;
-
 use super::discovery::Inconsistencies;
 use super::tracer::{Notes, Traced, trace};
 use crate::heap::capture::copy::Capture;
 use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
-use crate::python::objects::{Decoder, Kind, Shape, TypeId};
+use crate::python::objects::{Shape, TypeId, TypeInfo, TypeTable};
 
 /// The objects of a heap by type.
 #[derive(Debug)]
 pub struct Tally {
     counts: Vec<Count>,
-    decoder: Decoder,
+    types: TypeTable,
     /// How many objects the collector tracks in each generation, the youngest first.
     pub tracked: [u64; Generation::ALL.len()],
     /// What did not fit together. Objects that could not be read whole are counted only there.
@@ -42,7 +40,7 @@ impl Tally {
     ) -> Result<Tally, GcError> {
         let counts = (0..threads.max(1)).map(|_| Counts::default()).collect();
         let traced: Traced<Counts> = trace(capture, python, counts, strict)?;
-        let mut sums = vec![Count::default(); traced.decoder.kinds().len()];
+        let mut sums = vec![Count::default(); traced.types.count()];
         for Counts(counts) in &traced.notes {
             for (sum, count) in sums.iter_mut().zip(counts) {
                 sum.add(count);
@@ -50,15 +48,15 @@ impl Tally {
         }
         Ok(Tally {
             counts: sums,
-            decoder: traced.decoder,
+            types: traced.types,
             tracked: traced.tracked.map(|slots| slots.len() as u64),
             inconsistencies: traced.inconsistencies,
         })
     }
 
     /// All types, each with its objects.
-    pub fn by_type(&self) -> impl Iterator<Item = (&Kind, Count)> {
-        self.decoder.kinds().iter().zip(self.counts.iter().copied())
+    pub fn by_type(&self) -> impl Iterator<Item = (&TypeInfo, Count)> {
+        self.types.iter().zip(self.counts.iter().copied())
     }
 }
 
@@ -87,27 +85,19 @@ impl Notes for Counts {
         if let Some(shape) = shape {
             let shallow = shape.shallow.saturating_add(shape.header);
             let count = Count { objects: 1, shallow, external: shape.external };
-            self.add(shape.kind, &count);
-        }
-    }
-
-    fn rename_types(&mut self, names: &[Option<TypeId>]) {
-        for (count, name) in mem::take(&mut self.0).iter().zip(names) {
-            if let Some(name) = *name {
-                self.add(name, count);
-            }
+            self.add(shape.type_id, &count);
         }
     }
 }
 
 impl Counts {
-    fn add(&mut self, kind: TypeId, count: &Count) {
+    fn add(&mut self, id: TypeId, count: &Count) {
         // Types are numbered one by one.
-        let kind = kind.0 as usize;
-        if self.0.len() <= kind {
-            self.0.resize(kind + 1, Count::default());
+        let index = id.0 as usize;
+        if self.0.len() <= index {
+            self.0.resize(index + 1, Count::default());
         }
-        if let Some(sum) = self.0.get_mut(kind) {
+        if let Some(sum) = self.0.get_mut(index) {
             sum.add(count);
         }
     }

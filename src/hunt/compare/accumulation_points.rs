@@ -106,7 +106,7 @@ fn is_chain(holding: &Holding) -> bool {
 fn are_alike(heap: &Analysis<'_>, tree: &Tree, children: &[u32], total: u32) -> bool {
     let mut by_kind: FxHashMap<_, u32> = FxHashMap::default();
     for &child in children {
-        *by_kind.entry(heap.graph.kind_id(child)).or_default() += tree.total(child);
+        *by_kind.entry(heap.graph.type_id(child)).or_default() += tree.total(child);
     }
     let most = by_kind.values().copied().max().unwrap_or_default();
     let largest = children.iter().map(|&child| tree.total(child)).max().unwrap_or_default();

@@ -140,13 +140,13 @@ impl Growth {
                 continue;
             }
             holding.deepest = holding.deepest.max(place.depth);
-            if let Some(kind) = heap.graph.kind_id(place.item) {
+            if let Some(kind) = heap.graph.type_id(place.item) {
                 let items = holding.items.entry(kind).or_default();
                 items.count += is_item;
                 items.objects += 1;
                 items.bytes += bytes;
             }
-            if let Some(kind) = heap.graph.kind_id(node) {
+            if let Some(kind) = heap.graph.type_id(node) {
                 *holding.kinds.entry(kind).or_default() += 1;
             }
             if is_item == 1 && holding.examples.len() < EXAMPLES {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::heap::{Amount, Analysis, Flow, RootKind};
-use crate::python::objects::Kind;
+use crate::python::objects::TypeInfo;
 
 /// Types whose objects refer to nothing but perhaps their type, and change their size: all else that has no
 /// references is as large as it was made.
@@ -80,10 +80,10 @@ impl Snapshot {
     /// What is to be kept of a heap that was captured at this time after the hunt began.
     pub fn of(heap: &Analysis<'_>, at: Duration) -> Snapshot {
         let graph = &heap.graph;
-        let kinds: Vec<u64> = graph.kinds().iter().map(|kind| kind.address).collect();
+        let kinds: Vec<u64> = graph.types().iter().map(|info| info.address).collect();
         let first = graph.objects().start;
         let leaves = Column::of(heap, graph.first_leaf()..graph.end());
-        let is_resizable: Vec<bool> = graph.kinds().iter().map(is_resizable).collect();
+        let is_resizable: Vec<bool> = graph.types().iter().map(is_resizable).collect();
         let containers = Column::of(heap, first..graph.first_leaf());
         // From 3.10 on an array refers to its type, and is a container.
         let numbered = (first..).zip(containers.iter().chain(leaves.iter()));
@@ -212,7 +212,7 @@ impl Column {
         for node in nodes {
             // Every object has an address; the order of nodes is that of addresses.
             column.addresses.push(graph.address(&heap.capture, node).unwrap_or_default());
-            column.kinds.push(graph.kind_id(node).map_or(u32::MAX, |kind| kind.0));
+            column.kinds.push(graph.type_id(node).map_or(u32::MAX, |kind| kind.0));
         }
         column
     }
@@ -247,8 +247,8 @@ impl Totals {
     }
 }
 
-fn is_resizable(kind: &Kind) -> bool {
-    RESIZABLE.contains(&&*kind.name)
+fn is_resizable(info: &TypeInfo) -> bool {
+    RESIZABLE.contains(&&*info.name)
 }
 
 #[cfg(test)]

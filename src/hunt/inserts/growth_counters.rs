@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::{Memory, ReadError, u64_at};
 use crate::process::breakpoint::{Kind, Spot};
 use crate::python::layout::Layout;
-use crate::python::objects::{Decoder, Growth, type_of};
+use crate::python::objects::{Growth, Reader};
 use crate::python::{Python, at};
 
 /// Bytes from the collector's header to its object: `_gc_next` is its first word, and is zero while the
@@ -90,14 +90,9 @@ impl Word {
 }
 
 /// The word that changes when this object grows; `None` for one that does not grow, or not in one word.
-pub fn growth_word<M: Memory>(
-    memory: &M,
-    python: &Python,
-    decoder: &mut Decoder,
-    object: u64,
-) -> Option<Word> {
-    let layout = &python.layout;
-    let (object, offset, length, meaning) = match decoder.growth(memory, object)? {
+pub fn growth_word<M: Memory>(reader: Reader<'_, M>, python: &Python, object: u64) -> Option<Word> {
+    let (memory, layout) = (reader.memory(), &python.layout);
+    let (object, offset, length, meaning) = match reader.growth(object)? {
         Growth::Size { object, offset } => (object, offset, 8, Meaning::Size),
         Growth::Instances { class, are_gc } => {
             (class, 0, layout.object.reference_count, Meaning::Instances { are_gc })
@@ -110,9 +105,7 @@ pub fn growth_word<M: Memory>(
     if is_immortal || !address.is_multiple_of(length.into()) {
         return None;
     }
-    let kind = type_of(memory, layout, object).ok()?;
-    let id = decoder.type_at(memory, kind).ok()?;
-    let is_gc = decoder.kind(id)?.is_gc;
-    let is_tracked = is_gc && memory.u64(object.wrapping_sub(GC_HEAD)).ok()? != 0;
-    Some(Word { address, length, meaning, object, kind, is_tracked })
+    let info = reader.type_of(object).ok()?;
+    let is_tracked = info.is_gc && memory.u64(object.wrapping_sub(GC_HEAD)).ok()? != 0;
+    Some(Word { address, length, meaning, object, kind: info.address, is_tracked })
 }

@@ -53,11 +53,10 @@ impl Trails {
         python: &Python,
     ) {
         self.from = self.trails.len();
-        let mut decoder = heap.graph.decoder().clone();
-        let mut word = |&object: &u64| growth_word(&heap.capture, python, &mut decoder, object);
+        let word = |&object: &u64| growth_word(heap.reader(), python, object);
         for suspect in suspects {
             if self.of(suspect.key).is_none() {
-                let words = suspect.watch.iter().filter_map(&mut word).collect();
+                let words = suspect.watch.iter().filter_map(word).collect();
                 let key = suspect.key;
                 self.trails.push(Trail { key, words, sizes: Vec::new(), feeders: Vec::new() });
             }

@@ -34,14 +34,13 @@ impl Filling {
 impl Scene<'_> {
     /// The bound of a container that grows by so much a second, if it has one.
     pub fn filling(&self, node: u32, per_second: f64) -> Option<Filling> {
-        let (memory, graph) = (&self.heap.capture, &self.heap.graph);
-        let mut decoder = graph.decoder().clone();
+        let reader = self.heap.reader();
         let (address, _) = self.identity(node)?;
-        let word = growth_word(memory, self.python, &mut decoder, address)?;
-        let size = memory.u64(word.address).ok()? as f64;
+        let word = growth_word(reader, self.python, address)?;
+        let size = reader.memory().u64(word.address).ok()? as f64;
         let path = self.told_path(node);
         let owners = path.iter().rev().take(1 + STEPS).filter_map(|&node| self.identity(node));
-        let mut bounds = owners.filter_map(|(owner, _)| decoder.bound(memory, owner, address));
+        let mut bounds = owners.filter_map(|(owner, _)| reader.bound(owner, address));
         bounds.find_map(|bound| {
             let limit = bound.limit as f64;
             let full_in_s = (limit - size).max(0.0) / per_second;

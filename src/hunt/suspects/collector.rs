@@ -32,7 +32,7 @@ impl Default for Collector {
 impl Collector {
     /// That of the main interpreter; the usual settings where they cannot be read.
     pub fn of(heap: &Analysis<'_>, python: &Python, growth: &Growth) -> Collector {
-        let states = python.collectors(&heap.capture, heap.graph.decoder()).unwrap_or_default();
+        let states = python.collectors(heap.reader()).unwrap_or_default();
         let garbage = where_garbage_is(heap, growth);
         match states.first() {
             Some(state) => {

@@ -75,8 +75,8 @@ impl Scene<'_> {
     fn is_one_of_changing(&self, node: u32, rise: Rise) -> bool {
         let graph = &self.heap.graph;
         let Some(parent) = self.paths.before(node) else { return false };
-        let kind = graph.kind_id(node);
-        let alike = graph.successors(parent).iter().filter(|&&other| graph.kind_id(other) == kind);
+        let kind = graph.type_id(node);
+        let alike = graph.successors(parent).iter().filter(|&&other| graph.type_id(other) == kind);
         alike.count() >= MANY && self.keeps_its_size(parent, rise)
     }
 
@@ -119,7 +119,7 @@ impl Scene<'_> {
                     None => return Shared::Unknown,
                 },
                 None => {
-                    if let Some(kind) = graph.kind_id(next) {
+                    if let Some(kind) = graph.type_id(next) {
                         *old.entry(kind).or_default() += 1;
                     }
                 }
@@ -141,7 +141,7 @@ impl Scene<'_> {
         }
         let account = Account {
             kind: LeakKind::Container,
-            grown: self.heap.graph.kinds().get(grown.0 as usize)?.name.clone(),
+            grown: self.heap.graph.types().get(grown)?.name.clone(),
             holder,
             objects_per_s: rise.trend.per_second,
             bytes_per_s: bytes as f64 / seconds,
@@ -169,14 +169,14 @@ impl Scene<'_> {
         if count < LEAST_OBJECTS {
             return None;
         }
-        let grown = graph.kind_id(*modules.first()?)?;
+        let grown = graph.type_id(*modules.first()?)?;
         let objects = roots.values().flat_map(|root| &root.objects).filter_map(node_of);
         let bytes: u64 = objects.filter(is_new).map(|node| self.heap.amount(node).bytes).sum();
         let [first, .., last] = self.snapshots else { return None };
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();
         let account = Account {
             kind: LeakKind::Container,
-            grown: graph.kinds().get(grown.0 as usize)?.name.clone(),
+            grown: graph.types().get(grown)?.name.clone(),
             holder: self.holder(node),
             objects_per_s: count / seconds,
             bytes_per_s: bytes as f64 / seconds,
@@ -204,7 +204,7 @@ impl Scene<'_> {
         let node = self.heap.graph.node(&self.heap.capture, now.address)?;
         let account = Account {
             kind: LeakKind::Container,
-            grown: self.heap.graph.kind(node)?.name.clone(),
+            grown: self.heap.graph.type_info(node)?.name.clone(),
             holder: self.holder(node),
             objects_per_s: 0.0,
             bytes_per_s: rise.trend.per_second,

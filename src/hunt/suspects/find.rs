@@ -134,7 +134,7 @@ impl Scene<'_> {
     /// The address of an object and of its type.
     pub fn identity(&self, node: u32) -> Option<(u64, u64)> {
         let address = self.heap.graph.address(&self.heap.capture, node)?;
-        Some((address, self.heap.graph.kind(node)?.address))
+        Some((address, self.heap.graph.type_info(node)?.address))
     }
 
     /// The path by which a node is told: one that lasts, unless it is a long way round.

@@ -10,7 +10,7 @@ const WRAPPERS: [&str; 3] = ["tuple", "list", "functools._HashedSeq"];
 
 /// The type that piles up.
 pub fn grown(heap: &Analysis<'_>, kind: LeakKind, holding: &Holding) -> Option<TypeId> {
-    let name = |id: TypeId| heap.graph.kinds().get(id.0 as usize).map(|kind| &*kind.name);
+    let name = |id: TypeId| heap.graph.types().get(id).map(|info| &*info.name);
     let most = |of: &dyn Fn(TypeId) -> bool| {
         let matching = holding.kinds.iter().filter(|(id, _)| of(**id));
         matching.max_by_key(|(id, count)| (**count, id.0)).map(|(id, _)| *id)
@@ -20,7 +20,7 @@ pub fn grown(heap: &Analysis<'_>, kind: LeakKind, holding: &Holding) -> Option<T
             .or_else(|| most(&|id| name(id).is_some_and(waits))),
         LeakKind::Garbage | LeakKind::Refcount | LeakKind::Chain => {
             let own = |id: TypeId| {
-                let kind = heap.graph.kinds().get(id.0 as usize);
+                let kind = heap.graph.types().get(id);
                 kind.is_some_and(|kind| kind.module != "builtins")
             };
             let all: u32 = holding.kinds.values().sum();
@@ -40,7 +40,7 @@ pub fn grown(heap: &Analysis<'_>, kind: LeakKind, holding: &Holding) -> Option<T
 /// What is really kept where items are only wrapped around it: the arguments of a cached call in a
 /// tuple, what is in the collections of a spread.
 fn wrapped(heap: &Analysis<'_>, item: TypeId, holding: &Holding) -> Option<TypeId> {
-    let kind = |id: TypeId| heap.graph.kinds().get(id.0 as usize);
+    let kind = |id: TypeId| heap.graph.types().get(id);
     if !WRAPPERS.contains(&&*kind(item)?.name) {
         return None;
     }
@@ -63,7 +63,7 @@ pub fn count(kind: LeakKind, grown: TypeId, holding: &Holding) -> f64 {
 
 /// Whether what piles up is code that waits: each item is, or leads to, a coroutine or a generator.
 pub fn is_waiting(heap: &Analysis<'_>, holding: &Holding) -> bool {
-    let name = |id: &TypeId| heap.graph.kinds().get(id.0 as usize).map(|kind| &*kind.name);
+    let name = |id: &TypeId| heap.graph.types().get(*id).map(|info| &*info.name);
     let of = |is: fn(&str) -> bool| {
         let matching = holding.kinds.iter().filter(|(id, _)| name(id).is_some_and(is));
         matching.map(|(_, count)| *count).sum::<u32>()
@@ -93,9 +93,8 @@ pub fn is_weak(name: &str) -> bool {
 
 /// Whether what piles up keeps frames alive, with all their local variables.
 pub fn keeps_frames(heap: &Analysis<'_>, holding: &Holding) -> bool {
-    let is_traceback = |id: &TypeId| {
-        heap.graph.kinds().get(id.0 as usize).is_some_and(|kind| kind.name == "traceback")
-    };
+    let is_traceback =
+        |id: &TypeId| heap.graph.types().get(*id).is_some_and(|info| info.name == "traceback");
     let tracebacks = holding.kinds.iter().filter(|(id, _)| is_traceback(id));
     let most = holding.items.values().map(|items| items.count).max().unwrap_or_default();
     2 * tracebacks.map(|(_, count)| *count).sum::<u32>() >= most.max(1)

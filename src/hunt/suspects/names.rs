@@ -22,7 +22,7 @@ pub fn holder(heap: &Analysis<'_>, names: &RootNames, nodes: &[u32], pattern: &[
         steps.extend(whole.into_iter().skip(lineage.path.len()).map(each));
     }
     let last = nodes.last().copied().unwrap_or_default();
-    let object = heap.graph.kind(last).map(|kind| kind.name.clone());
+    let object = heap.graph.type_info(last).map(|kind| kind.name.clone());
     let name = name(&lineage, &steps);
     let frame = lineage.frame.as_ref().map(|frame| frame.to_string());
     let parts = [lineage.root.clone()].into_iter().chain(frame).chain(shortened(steps));

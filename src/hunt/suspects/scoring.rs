@@ -65,7 +65,7 @@ impl Scene<'_> {
         let count = count(kind, grown, &place.holding);
         let bytes = proven.iter().map(|cohort| cohort.bytes).sum::<u64>() as f64;
         let above = self.told_path(self.start(kind, place, grown));
-        let grown_kind = self.heap.graph.kinds().get(grown.0 as usize)?;
+        let grown_kind = self.heap.graph.types().get(grown)?;
         let account = Account {
             kind,
             grown: grown_kind.name.clone(),
@@ -145,12 +145,12 @@ impl Scene<'_> {
         }
         // Between two links there can be other objects, such as the dict of an instance.
         let is_part = |node: u32| {
-            let kind = self.heap.graph.kind_id(node);
+            let kind = self.heap.graph.type_id(node);
             kind.is_some_and(|kind| place.holding.kinds.contains_key(&kind))
         };
         let (mut node, mut first) = (place.node, place.node);
         while is_part(node) {
-            if self.heap.graph.kind_id(node) == Some(grown) {
+            if self.heap.graph.type_id(node) == Some(grown) {
                 first = node;
             }
             let Some(parent) = self.paths.before(node) else { break };
@@ -172,7 +172,7 @@ impl Scene<'_> {
     fn watch(&self, kind: LeakKind, place: &Place, grown: TypeId) -> Vec<u64> {
         let graph = &self.heap.graph;
         let of_type = || {
-            let kind = graph.kinds().get(grown.0 as usize).filter(|kind| kind.counts_instances());
+            let kind = graph.types().get(grown).filter(|kind| kind.counts_instances());
             kind.map(|kind| kind.address)
         };
         match kind {
@@ -203,7 +203,7 @@ impl Scene<'_> {
     /// The code that a coroutine or generator at or below this node runs.
     fn code_below(&self, node: u32) -> Option<u64> {
         let graph = &self.heap.graph;
-        let name = |node| graph.kind(node).map(|kind| &*kind.name);
+        let name = |node| graph.type_info(node).map(|kind| &*kind.name);
         // What is old leads to everywhere, such as an event loop.
         let is_new = |node| self.growth.holder(node).is_some();
         let running = nearest(graph, node, is_new, |node| name(node).is_some_and(waits))?;

@@ -17,10 +17,10 @@ use self::births::Births;
 use self::branches::{Branch, Branches, Part, TOP};
 use self::names::{CELL, Context, Naming, Place};
 use crate::heap::{
-    Analysis, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
+    Analysis, Capture, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
 };
 use crate::profile::Profile;
-use crate::python::objects::{Decoder, Disclosure, Role};
+use crate::python::objects::{Disclosure, Reader, Role};
 use crate::python::tracemalloc::Traces;
 
 /// What is held from several places, without one of them alone keeping it alive.
@@ -72,7 +72,7 @@ struct Grower<'a> {
     names: &'a RootNames,
     tree: DominatorTree,
     paths: ShortestPaths,
-    decoder: Decoder,
+    reader: Reader<'a, Capture<'a>>,
     branches: Branches,
     /// The branch of each root.
     roots: Vec<Branch>,
@@ -96,7 +96,7 @@ impl<'a> Grower<'a> {
             names,
             tree: DominatorTree::of(graph, &heap.dominators),
             paths: ShortestPaths::of(graph),
-            decoder: graph.decoder().clone(),
+            reader: heap.reader(),
             branches: Branches::default(),
             roots: vec![TOP; graph.roots().len()],
             stands_for: stands_for(heap),
@@ -178,18 +178,18 @@ impl<'a> Grower<'a> {
     }
 
     /// What a node refers to, with roles.
-    fn find_roles(&mut self, node: u32, found: &mut Vec<(u64, Role)>) {
+    fn find_roles(&self, node: u32, found: &mut Vec<(u64, Role)>) {
         let graph = &self.heap.graph;
         let capture = &self.heap.capture;
         match graph.root(node) {
             Some(root) => {
                 if let RootKind::Frame { frame, .. } = root.kind {
-                    self.decoder.frame_roles(capture, frame, found);
+                    self.reader.frame_roles(frame, found);
                 }
             }
             None => {
                 if let Some(object) = graph.address(capture, node) {
-                    self.decoder.roles(capture, object, found);
+                    self.reader.roles(object, found);
                 }
             }
         }
@@ -214,7 +214,7 @@ impl<'a> Grower<'a> {
         } else if let Some(role) = role {
             self.place_by_role(node, child, branch, context, role)
         } else if node > 0 && graph.root(node).is_some() && self.is_direct(node, child) {
-            (self.of_kind(child, branch), Context::Plain)
+            (self.of_type(child, branch), Context::Plain)
         } else {
             self.shared(node, child, branch)
         };
@@ -246,9 +246,8 @@ impl<'a> Grower<'a> {
         let graph = &self.heap.graph;
         let heavy = self.is_heavy(child);
         let parent = graph.address(&self.heap.capture, node).unwrap_or_default();
-        let kind = graph.kind(child);
-        let Grower { naming, decoder, heap, .. } = self;
-        let place = naming.place(&heap.capture, decoder, context, parent, role, kind, heavy);
+        let info = graph.type_info(child);
+        let place = self.naming.place(self.reader, context, parent, role, info, heavy);
         match place {
             Place::Hidden(context) => (branch, context),
             Place::Named(name, context) => (self.branches.child(branch, &name), context),
@@ -257,7 +256,7 @@ impl<'a> Grower<'a> {
             }
             Place::Variable(name, context) => {
                 let branch = self.branches.child(branch, &name);
-                (self.of_kind(child, branch), context)
+                (self.of_type(child, branch), context)
             }
         }
     }
@@ -270,11 +269,11 @@ impl<'a> Grower<'a> {
             for word in self.naming.lineage(self.heap, self.names, &nodes) {
                 branch = self.branches.child(branch, &word);
             }
-            if self.heap.graph.kind(child).is_some_and(|kind| kind.name == CELL) {
+            if self.heap.graph.type_info(child).is_some_and(|info| info.name == CELL) {
                 return (branch, Context::Cell);
             }
         }
-        (self.of_kind(child, branch), Context::Plain)
+        (self.of_type(child, branch), Context::Plain)
     }
 
     fn is_heavy(&self, node: u32) -> bool {
@@ -283,9 +282,9 @@ impl<'a> Grower<'a> {
     }
 
     /// A branch with the name of an object's type.
-    fn of_kind(&mut self, node: u32, branch: Branch) -> Branch {
-        let kind = self.naming.kind(self.heap.graph.kind(node));
-        self.branches.child(branch, &kind)
+    fn of_type(&mut self, node: u32, branch: Branch) -> Branch {
+        let name = self.naming.type_name(self.heap.graph.type_info(node));
+        self.branches.child(branch, &name)
     }
 }
 

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, Capture, Lineage, RootNames};
 use crate::python::Frame;
-use crate::python::objects::{Decoder, Disclosure, Kind, Link, Role};
+use crate::python::objects::{Disclosure, Link, Reader, Role, TypeInfo};
 
 /// What an object that only the interpreter needs makes of those that it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,7 +59,7 @@ pub enum Held {
 pub struct Naming {
     indices: bool,
     disclosure: Disclosure,
-    kinds: FxHashMap<u64, Arc<str>>,
+    types: FxHashMap<u64, Arc<str>>,
     links: FxHashMap<(Context, Role), Arc<str>>,
     together: FxHashMap<(Arc<str>, u64), Arc<str>>,
 }
@@ -81,38 +81,34 @@ impl Naming {
 
     /// Finds the place of an object by its role to the one at `parent`. One that is not `heavy` is
     /// named like its siblings.
-    #[expect(clippy::too_many_arguments, reason = "all of them make the name")]
     pub fn place(
         &mut self,
-        capture: &Capture<'_>,
-        decoder: &mut Decoder,
+        reader: Reader<'_, Capture<'_>>,
         context: Context,
         parent: u64,
         role: Role,
-        kind: Option<&Kind>,
+        info: Option<&TypeInfo>,
         heavy: bool,
     ) -> Place {
-        match self.held(capture, decoder, context, parent, role, kind, heavy) {
+        match self.held(reader, context, parent, role, info, heavy) {
             Held::Hidden(context) => Place::Hidden(context),
-            Held::Contents => Place::Named(self.kind(kind), Context::Plain),
-            Held::Named(link) => self.together(link, kind),
+            Held::Contents => Place::Named(self.type_name(info), Context::Plain),
+            Held::Named(link) => self.together(link, info),
             Held::Variable(link, context) => Place::Variable(link, context),
         }
     }
 
     /// How an object is held, as [`place`](Self::place) has it.
-    #[expect(clippy::too_many_arguments, reason = "all of them make the name")]
     pub fn held(
         &mut self,
-        capture: &Capture<'_>,
-        decoder: &mut Decoder,
+        reader: Reader<'_, Capture<'_>>,
         context: Context,
         parent: u64,
         role: Role,
-        kind: Option<&Kind>,
+        info: Option<&TypeInfo>,
         heavy: bool,
     ) -> Held {
-        let name = kind.map_or("", |kind| kind.name.as_str());
+        let name = info.map_or("", |info| info.name.as_str());
         let after = match name {
             CELL => Context::Cell,
             _ => Context::Plain,
@@ -126,26 +122,22 @@ impl Naming {
             (_, Role::Field("gi_frame" | "cr_frame" | "ag_frame")) => Held::Hidden(Context::Plain),
             (Context::Globals | Context::KeywordDefaults, Role::Value(_))
             | (Context::Closure(_) | Context::Defaults(_), Role::Index(_))
-            | (_, Role::Local(..)) => {
-                Held::Variable(self.link(capture, decoder, context, role), after)
-            }
-            (Context::Attributes, Role::Value(_)) => {
-                Held::Named(self.link(capture, decoder, context, role))
-            }
+            | (_, Role::Local(..)) => Held::Variable(self.link(reader, context, role), after),
+            (Context::Attributes, Role::Value(_)) => Held::Named(self.link(reader, context, role)),
             (_, Role::Value(_)) if !heavy => Held::Named(ANY.into()),
             (_, Role::Index(_)) if !(heavy && self.indices) => Held::Named(ANY.into()),
             (_, Role::Unknown(_)) => Held::Named(ANY_FIELD.into()),
-            _ => Held::Named(self.link(capture, decoder, Context::Plain, role)),
+            _ => Held::Named(self.link(reader, Context::Plain, role)),
         }
     }
 
     /// The name of a type.
-    pub fn kind(&mut self, kind: Option<&Kind>) -> Arc<str> {
-        match kind {
+    pub fn type_name(&mut self, info: Option<&TypeInfo>) -> Arc<str> {
+        match info {
             None => UNREADABLE.into(),
-            Some(kind) => {
-                let name = self.kinds.entry(kind.address);
-                Arc::clone(name.or_insert_with(|| kind.name.as_str().into()))
+            Some(info) => {
+                let name = self.types.entry(info.address);
+                Arc::clone(name.or_insert_with(|| info.name.as_str().into()))
             }
         }
     }
@@ -165,9 +157,9 @@ impl Naming {
     }
 
     /// A link and a type: `.rows list`.
-    fn together(&mut self, link: Arc<str>, kind: Option<&Kind>) -> Place {
-        let name = self.kind(kind);
-        let key = (link, kind.map_or(0, |kind| kind.address));
+    fn together(&mut self, link: Arc<str>, info: Option<&TypeInfo>) -> Place {
+        let name = self.type_name(info);
+        let key = (link, info.map_or(0, |info| info.address));
         let text = match self.together.get(&key) {
             Some(text) => Arc::clone(text),
             None => {
@@ -180,17 +172,11 @@ impl Naming {
     }
 
     /// The words for a role.
-    fn link(
-        &mut self,
-        capture: &Capture<'_>,
-        decoder: &mut Decoder,
-        context: Context,
-        role: Role,
-    ) -> Arc<str> {
+    fn link(&mut self, reader: Reader<'_, Capture<'_>>, context: Context, role: Role) -> Arc<str> {
         if let Some(known) = self.links.get(&(context, role)) {
             return Arc::clone(known);
         }
-        let name = |key| match decoder.words(capture, Role::Attribute(key)) {
+        let name = |key| match reader.words(Role::Attribute(key)) {
             Some(Link::Attribute(name)) => Some(name),
             _ => None,
         };
@@ -201,13 +187,13 @@ impl Naming {
                 name(key).map(|name| Link::Default(name).to_string())
             }
             (Context::Closure(function), Role::Index(index)) => {
-                decoder.closure_variable(capture, function, index).map(|link| link.to_string())
+                reader.closure_variable(function, index).map(|link| link.to_string())
             }
             (Context::Defaults(function), Role::Index(index)) => {
-                decoder.default_argument(capture, function, index).map(|link| link.to_string())
+                reader.default_argument(function, index).map(|link| link.to_string())
             }
             _ => {
-                let words = decoder.disclosed(capture, role, self.disclosure);
+                let words = reader.disclosed(role, self.disclosure);
                 words.map(|link| link.to_string())
             }
         };

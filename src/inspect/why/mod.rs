@@ -16,11 +16,11 @@ use self::path_tree::{Part, Places, TOP};
 use self::path_trie::Trails;
 use super::live::names::{CELL, Context, Held, Naming};
 use crate::heap::{
-    Amount, Analysis, Referrers, RootKind, RootName, RootNames, ShortestPaths, retained_together,
-    several,
+    Amount, Analysis, Capture, Referrers, RootKind, RootName, RootNames, ShortestPaths,
+    retained_together, several,
 };
 use crate::python::Frame;
-use crate::python::objects::{Decoder, Disclosure, Role};
+use crate::python::objects::{Disclosure, Reader, Role};
 
 /// If there are many paths, what less than this part of them leads to is not named by its own key or index.
 const SMALLEST_SHARE: u64 = 20;
@@ -144,16 +144,16 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
     let largest = largest.max_by_key(|&node| (heap.amount(node).bytes, std::cmp::Reverse(node)));
     let example = largest.map(|node| shortest.between(0, node)).unwrap_or_default();
     let object = |&node: &u32| {
-        let kind = heap.graph.kind(node).map(|kind| kind.name.clone());
+        let kind = heap.graph.type_info(node).map(|info| info.name.clone());
         Some((heap.graph.address(&heap.capture, node)?, kind.unwrap_or_default()))
     };
 
     let mut walker = Walker::new(heap, names, trails, options);
     walker.walk();
-    let Walker { trails, places, mut decoder, .. } = walker;
+    let Walker { trails, places, reader, .. } = walker;
     let mut lines = places.into_lines(heap);
     for line in lines.iter_mut().filter(|line| line.ends > 0 && line.objects == 1) {
-        let value = |address| decoder.value(&heap.capture, address, options.disclosure);
+        let value = |address| reader.value(address, options.disclosure);
         line.value = line.address.and_then(value);
     }
     Why {
@@ -170,7 +170,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
 
 /// The type of all these objects.
 fn common_kind(heap: &Analysis<'_>, nodes: &[u32]) -> Option<String> {
-    let mut names = nodes.iter().map(|&node| heap.graph.kind(node).map(|kind| &kind.name));
+    let mut names = nodes.iter().map(|&node| heap.graph.type_info(node).map(|info| &info.name));
     let first = names.next()??;
     names.all(|name| name == Some(first)).then(|| first.clone())
 }
@@ -179,7 +179,7 @@ fn common_kind(heap: &Analysis<'_>, nodes: &[u32]) -> Option<String> {
 struct Shut {
     roots: FxHashSet<u32>,
     /// By number of type.
-    kinds: Vec<bool>,
+    types: Vec<bool>,
 }
 
 impl Shut {
@@ -191,7 +191,7 @@ impl Shut {
             RootKind::Native => has(&Excluded::Native),
             _ => false,
         };
-        let is_shut_kind = |name: &str| {
+        let is_shut_type = |name: &str| {
             excluded.iter().any(|excluded| match excluded {
                 Excluded::Frames => name == "frame",
                 Excluded::Modules => name == "module",
@@ -202,19 +202,19 @@ impl Shut {
         };
         let roots = (1_u32..).zip(heap.graph.roots());
         let roots = roots.filter(|(_, root)| is_shut_root(&root.kind)).map(|(node, _)| node);
-        let kinds = heap.graph.kinds().iter().map(|kind| is_shut_kind(&kind.name));
-        Shut { roots: roots.collect(), kinds: kinds.collect() }
+        let types = heap.graph.types().iter().map(|info| is_shut_type(&info.name));
+        Shut { roots: roots.collect(), types: types.collect() }
     }
 
     fn contains(&self, heap: &Analysis<'_>, node: u32) -> bool {
         if node < heap.graph.objects().start {
             return self.roots.contains(&node);
         }
-        if !self.kinds.contains(&true) {
+        if !self.types.contains(&true) {
             return false;
         }
-        let kind = heap.graph.kind_id(node).and_then(|id| self.kinds.get(id.0 as usize));
-        kind.copied().unwrap_or_default()
+        let is_shut = heap.graph.type_id(node).and_then(|id| self.types.get(id.0 as usize));
+        is_shut.copied().unwrap_or_default()
     }
 }
 
@@ -231,7 +231,7 @@ struct Stop {
 struct Walker<'a> {
     heap: &'a Analysis<'a>,
     names: &'a RootNames,
-    decoder: Decoder,
+    reader: Reader<'a, Capture<'a>>,
     naming: Naming,
     disclosure: Disclosure,
     trails: Trails,
@@ -249,7 +249,7 @@ impl<'a> Walker<'a> {
         Walker {
             heap,
             names,
-            decoder: heap.graph.decoder().clone(),
+            reader: heap.reader(),
             naming: Naming::new(true, options.disclosure),
             disclosure: options.disclosure,
             trails,
@@ -288,12 +288,12 @@ impl<'a> Walker<'a> {
         match graph.root(node) {
             Some(root) => {
                 if let RootKind::Frame { frame, .. } = root.kind {
-                    self.decoder.frame_roles(capture, frame, found);
+                    self.reader.frame_roles(frame, found);
                 }
             }
             None => {
                 if let Some(object) = graph.address(capture, node) {
-                    self.decoder.roles(capture, object, found);
+                    self.reader.roles(object, found);
                 }
             }
         }
@@ -330,7 +330,7 @@ impl<'a> Walker<'a> {
         }
         let ends = self.trails.ends(step);
         let parent = self.trails.node(before.step);
-        let kind = graph.kind(node);
+        let info = graph.type_info(node);
         let held = match graph.root(parent).map(|root| &root.kind) {
             // It is what the root is about, and not worth a line.
             Some(RootKind::Module { .. }) => Some(Held::Hidden(Context::Globals)),
@@ -347,8 +347,7 @@ impl<'a> Walker<'a> {
                 let object = graph.address(&heap.capture, parent).unwrap_or_default();
                 let (passing, all) = (self.trails.passing(step), self.trails.paths());
                 let heavy = all <= MANY || passing.saturating_mul(SMALLEST_SHARE) >= all;
-                let Walker { naming, decoder, .. } = self;
-                naming.held(&heap.capture, decoder, before.context, object, role, kind, heavy)
+                self.naming.held(self.reader, before.context, object, role, info, heavy)
             }),
         };
         let (link, context) = match held {
@@ -367,19 +366,19 @@ impl<'a> Walker<'a> {
                 (before.pending.clone().or_else(|| self.words(role)), Context::Plain)
             }
             Some(Held::Named(link)) => {
-                let is_cell = kind.is_some_and(|kind| kind.name == CELL);
+                let is_cell = info.is_some_and(|info| info.name == CELL);
                 (Some(link), if is_cell { Context::Cell } else { Context::Plain })
             }
             None => (None, Context::Plain),
         };
-        let place = self.places.objects(before.place, link, self.naming.kind(kind));
+        let place = self.places.objects(before.place, link, self.naming.type_name(info));
         self.places.add(place, node, self.trails.depth(step), ends);
         self.rest.push(stop(place, context));
     }
 
     /// The words for a role, even if only the interpreter needs the object that has it.
-    fn words(&mut self, role: Option<Role>) -> Option<Arc<str>> {
-        let words = self.decoder.disclosed(&self.heap.capture, role?, self.disclosure)?;
+    fn words(&self, role: Option<Role>) -> Option<Arc<str>> {
+        let words = self.reader.disclosed(role?, self.disclosure)?;
         Some(words.to_string().into())
     }
 }

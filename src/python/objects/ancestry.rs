@@ -147,7 +147,7 @@ pub(super) fn type_dict<M: Memory>(
     }
 }
 
-/// What a type is called: its name as in [`Kind::name`](super::Kind::name), and the module in that.
+/// What a type is called: its name as in [`TypeInfo::name`](super::TypeInfo::name), and the module in that.
 pub(super) struct TypeName {
     pub name: String,
     pub module: String,

@@ -16,7 +16,7 @@ const CAPACITY: usize = 0;
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
     /// Gives the attributes, and returns how many bytes they take beside the object and its dict.
     pub fn attributes(&mut self) -> Result<u64, ReadError> {
-        let (keys, room, inline) = match self.kind.attributes {
+        let (keys, room, inline) = match self.info.attributes {
             Place::Nowhere => return Ok(0),
             Place::At(offset) => {
                 let dict = self.memory.u64(self.dict_pointer(offset)?)?;
@@ -44,7 +44,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
                 if !inline {
                     return self.dict_of_instance(dict);
                 }
-                let array = usize::try_from(self.kind.basic_size).unwrap_or(usize::MAX);
+                let array = usize::try_from(self.info.basic_size).unwrap_or(usize::MAX);
                 let field = |offset| array.saturating_add(offset);
                 let capacity = u64::from(self.view.u8(field(CAPACITY))?);
                 let size = inline_size(values as u64, capacity);
@@ -94,8 +94,8 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let from = match offset {
             0.. => 0,
             _ => {
-                let items = self.kind.item_size.saturating_mul(self.length()?);
-                let end = self.kind.basic_size.saturating_add(items);
+                let items = self.info.item_size.saturating_mul(self.length()?);
+                let end = self.info.basic_size.saturating_add(items);
                 end.checked_next_multiple_of(8).unwrap_or_default()
             }
         };

@@ -3,11 +3,11 @@
 //! A deque and a `functools.lru_cache` have a field for it, which is exact. A collection of the program's
 //! own has an attribute that is mostly called alike: that is a guess by its name.
 
-use super::decoder::Decoder;
 use super::edges::Role;
 use super::links::Link;
+use super::reader::Reader;
 use super::type_info::{Body, Place};
-use super::values::{small_int, type_of};
+use super::values::small_int;
 use crate::memory::Memory;
 use crate::python::at;
 
@@ -26,64 +26,55 @@ pub struct Bound {
     pub is_certain: bool,
 }
 
-impl Decoder {
+impl<M: Memory> Reader<'_, M> {
     /// The most that a collection will hold as its owner says, or it itself; `None` if that says nothing,
     /// has no bound, or is not the owner.
-    pub fn bound<M: Memory>(&mut self, memory: &M, owner: u64, collection: u64) -> Option<Bound> {
-        let kind = type_of(memory, self.layout(), owner).ok()?;
-        let id = self.type_at(memory, kind).ok()?;
-        let kind = self.kind(id)?;
-        let body = kind.body;
+    pub fn bound(&self, owner: u64, collection: u64) -> Option<Bound> {
+        let info = self.type_of(owner).ok()?;
+        let body = info.body;
         // A plain dict or list, which may have millions of items, has no attributes.
-        let has_attributes = kind.attributes != Place::Nowhere || !kind.slots.is_empty();
+        let has_attributes = info.attributes != Place::Nowhere || !info.slots.is_empty();
         let objects = self.layout().objects;
         let is_own = owner == collection
-            || body == Body::LruCache
-                && self.role(memory, owner, collection) == Some(Role::Field("cache"));
+            || body == Body::LruCache && self.role(owner, collection) == Some(Role::Field("cache"));
         let (offset, name) = match body {
             Body::Deque if is_own => (objects.deque.max_length, "maxlen"),
             Body::LruCache if is_own => (objects.lru_cache.max_size, "maxsize"),
             // What they say is about other things.
             Body::Deque | Body::LruCache | Body::Type | Body::Module => return None,
-            _ if has_attributes => return self.bound_by_name(memory, owner, collection),
+            _ if has_attributes => return self.bound_by_name(owner, collection),
             _ => return None,
         };
         // Without a bound it is -1.
-        let limit = u64::try_from(memory.u64(at(owner, offset)).ok()? as i64).ok()?;
+        let limit = u64::try_from(self.memory.u64(at(owner, offset)).ok()? as i64).ok()?;
         Some(Bound { limit, name: name.to_owned(), is_certain: true })
     }
 
     /// By an attribute of the owner, of which the collection is another.
-    fn bound_by_name<M: Memory>(
-        &mut self,
-        memory: &M,
-        owner: u64,
-        collection: u64,
-    ) -> Option<Bound> {
-        let attributes = self.attributes(memory, owner);
+    fn bound_by_name(&self, owner: u64, collection: u64) -> Option<Bound> {
+        let attributes = self.attributes(owner);
         if owner != collection && attributes.iter().all(|(value, _)| *value != collection) {
             return None;
         }
         attributes.into_iter().find_map(|(value, role)| {
-            let Link::Attribute(name) = self.words(memory, role)? else { return None };
-            let kind = type_of(memory, self.layout(), value).ok()?;
-            let is_int = self.known_type(kind).is_some_and(|kind| kind.name == "int");
+            let Link::Attribute(name) = self.words(role)? else { return None };
+            let is_int = self.type_of(value).is_ok_and(|info| info.name == "int");
             if !is_name(&name) || !is_int {
                 return None;
             }
-            let limit = small_int(memory, self.layout(), value).ok()??;
+            let limit = small_int(self.memory, self.layout(), value).ok()??;
             (limit > 0).then_some(Bound { limit, name, is_certain: false })
         })
     }
 
     /// The attributes of an instance, wherever it keeps them.
-    fn attributes<M: Memory>(&mut self, memory: &M, object: u64) -> Vec<(u64, Role)> {
+    fn attributes(&self, object: u64) -> Vec<(u64, Role)> {
         let mut found = Vec::new();
-        self.roles(memory, object, &mut found);
+        self.roles(object, &mut found);
         let dict = found.iter().find(|(_, role)| *role == Role::Field("__dict__"));
         let mut inside = Vec::new();
         if let Some(&(dict, _)) = dict {
-            self.roles(memory, dict, &mut inside);
+            self.roles(dict, &mut inside);
         }
         found.retain(|(_, role)| matches!(role, Role::Attribute(_) | Role::Slot(_)));
         found.extend(inside.into_iter().filter_map(|(value, role)| match role {

@@ -87,7 +87,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     pub fn bytearray(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.bytearray;
         let own = if layout.is_in_bytes { 0 } else { self.view.u64(layout.allocated)? };
-        Ok(Size::shallow(self.kind.basic_size.saturating_add(own)))
+        Ok(Size::shallow(self.info.basic_size.saturating_add(own)))
     }
 
     /// `array.array`.
@@ -96,7 +96,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let descriptor = self.view.u64(layout.descriptor)?;
         let item_size = self.memory.u32(at(descriptor, layout.item_size))?;
         let items = self.view.u64(layout.allocated)?.saturating_mul(item_size.into());
-        Ok(Size::shallow(self.kind.basic_size.saturating_add(items)))
+        Ok(Size::shallow(self.info.basic_size.saturating_add(items)))
     }
 
     /// `numpy.ndarray`: data that it owns, or that its base does.
@@ -124,7 +124,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
             _ => self.memory.u32(at(descriptor, numpy::ITEM_SIZE_1))?.into(),
         };
         let data = if owns_data { count.saturating_mul(item_size) } else { 0 };
-        let head = self.kind.basic_size.saturating_add(16 * dimensions as u64);
+        let head = self.info.basic_size.saturating_add(16 * dimensions as u64);
         Ok(Size { external: data, ..Size::shallow(head) })
     }
 

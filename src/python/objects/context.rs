@@ -1,4 +1,4 @@
-//! What decoders need to know of the interpreter, beside its layout.
+//! What readers need to know of the interpreter, beside its layout.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! How much of what a program works with is told beside the names that are in it.
 
-use super::decoder::Decoder;
 use super::edges::Role;
 use super::links::Link;
+use super::reader::Reader;
 use crate::memory::Memory;
 
 /// How much is told of keys and values.
@@ -17,33 +17,23 @@ pub enum Disclosure {
     Values,
 }
 
-impl Decoder {
+impl<M: Memory> Reader<'_, M> {
     /// The words for a role, with as much of a key as may be told.
-    pub fn disclosed<M: Memory>(
-        &mut self,
-        memory: &M,
-        role: Role,
-        disclosure: Disclosure,
-    ) -> Option<Link> {
-        let link = self.words(memory, role)?;
+    pub fn disclosed(&self, role: Role, disclosure: Disclosure) -> Option<Link> {
+        let link = self.words(role)?;
         Some(match (disclosure, role, link) {
             (Disclosure::Names, _, link) => link.redacted(),
             (Disclosure::Values, Role::Value(key), Link::KeyOf(kind)) => {
-                self.preview(memory, key).map_or(Link::KeyOf(kind), Link::Key)
+                self.preview(key).map_or(Link::KeyOf(kind), Link::Key)
             }
             (_, _, link) => link,
         })
     }
 
     /// An object's value, shortened, if values may be told and it has one.
-    pub fn value<M: Memory>(
-        &mut self,
-        memory: &M,
-        object: u64,
-        disclosure: Disclosure,
-    ) -> Option<String> {
+    pub fn value(&self, object: u64, disclosure: Disclosure) -> Option<String> {
         match disclosure {
-            Disclosure::Values => self.preview(memory, object),
+            Disclosure::Values => self.preview(object),
             Disclosure::Names | Disclosure::Keys => None,
         }
     }

@@ -83,7 +83,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         self.slots(start, locals, depth, code, 0)?;
         // The first slot is in the basic size already. A frame that is used again may have more.
         let slots = self.room_of(code)?.saturating_sub(1);
-        Ok(Size::shallow(self.kind.basic_size.saturating_add(slots.saturating_mul(8))))
+        Ok(Size::shallow(self.info.basic_size.saturating_add(slots.saturating_mul(8))))
     }
 
     /// `generator`, `coroutine`, `async_generator`.

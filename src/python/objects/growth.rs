@@ -1,8 +1,7 @@
 //! What changes in an object, or in one that it stands for, when it grows.
 
-use super::decoder::Decoder;
-use super::type_info::{Body, HEAP_TYPE, Kind};
-use super::values::type_of;
+use super::reader::Reader;
+use super::type_info::{Body, HAVE_GC, HEAP_TYPE, TypeInfo};
 use crate::memory::Memory;
 use crate::python::at;
 use crate::python::layout::Layout;
@@ -31,14 +30,13 @@ pub enum Growth {
     },
 }
 
-impl Decoder {
+impl<M: Memory> Reader<'_, M> {
     /// What changes when this object grows; `None` for one that does not grow, or not in one word.
-    pub fn growth<M: Memory>(&mut self, memory: &M, object: u64) -> Option<Growth> {
-        let kind = type_of(memory, self.layout(), object).ok()?;
-        let id = self.type_at(memory, kind).ok()?;
-        let (kind, layout) = (self.kind(id)?, self.layout());
+    pub fn growth(&self, object: u64) -> Option<Growth> {
+        let (memory, layout) = (self.memory, self.layout());
+        let info = self.type_of(object).ok()?;
         let size = |offset| Some(Growth::Size { object, offset });
-        match kind.body {
+        match info.body {
             Body::Dict | Body::OrderedDict => size(layout.dict.used),
             Body::Set => size(layout.objects.set.used),
             Body::List | Body::Deque | Body::ByteArray | Body::NumberArray => {
@@ -47,13 +45,13 @@ impl Decoder {
             Body::BytesIo | Body::StringIo => size(layout.objects.streams.length),
             Body::Queue => size(layout.objects.queue?.length),
             Body::LruCache => {
-                let cache = memory.u64(at(object, kind.field("cache")?)).ok()?;
+                let cache = memory.u64(at(object, info.field("cache")?)).ok()?;
                 Some(Growth::Size { object: cache, offset: layout.dict.used })
             }
             Body::Code => Some(Growth::Calls { code: object }),
             Body::Type => instances(memory, layout, object),
             _ => {
-                let code = memory.u64(at(object, kind.field("__code__")?)).ok()?;
+                let code = memory.u64(at(object, info.field("__code__")?)).ok()?;
                 Some(Growth::Calls { code })
             }
         }
@@ -62,11 +60,11 @@ impl Decoder {
 
 fn instances<M: Memory>(memory: &M, layout: &Layout, class: u64) -> Option<Growth> {
     let flags = memory.u64(at(class, layout.types.flags)).ok()?;
-    let are_gc = flags & super::type_info::HAVE_GC != 0;
+    let are_gc = flags & HAVE_GC != 0;
     (flags & HEAP_TYPE != 0).then_some(Growth::Instances { class, are_gc })
 }
 
-impl Kind {
+impl TypeInfo {
     /// Where a field is that the type, or one of its bases written in C, has at a fixed place.
     fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().find(|field| field.name == name).map(|field| field.offset)

@@ -17,7 +17,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let values = self.view.u64(layout.dict.values)?;
         let table = KeyTable::read(self.memory, layout, keys)?;
         let keys_shown = self.context.has_general_keys(&table);
-        let mut size = self.kind.basic_size;
+        let mut size = self.info.basic_size;
         if values != 0 {
             let room = match layout.keys.size {
                 DictKeysSize::Slots { .. } => table.capacity,

@@ -1,11 +1,11 @@
 //! Objects in the target's memory: what they are, how large, and which others they refer to.
 //!
-//! A [`Decoder`] [describes](Decoder::describe) any object by its address. Sizes are those of
+//! A [`Reader`] [describes](Reader::describe) any object by its address. Sizes are those of
 //! `sys.getsizeof`, references those of `gc.get_referents`, and beside them what the collector is not
-//! shown. Which decoder reads an object is decided once per type ([`Kind`]) and by what the nearest
-//! built-in base is, so that subclasses are read as well. Of types that are not known, those of
+//! shown. How an object is read is decided once per type ([`TypeInfo`], kept in a [`TypeTable`]) and by what
+//! the nearest built-in base is, so that subclasses are read as well. Of types that are not known, those of
 //! extension modules, every word is a candidate for a reference. How one object holds another can be
-//! said in Python's words, by [`Link`] or for a whole [path](Decoder::path).
+//! said in Python's words, by [`Link`] or for a whole [path](Reader::path).
 //!
 //! Everything reads through [`Memory`](crate::memory::Memory) and allocates nothing per object.
 //! Lengths and pointers are bounded: by the extent of all memory, by guards against rings.
@@ -16,7 +16,6 @@ mod bounds;
 mod buffers;
 mod classes;
 mod context;
-mod decoder;
 mod disclosure;
 mod edges;
 mod frames;
@@ -25,22 +24,25 @@ pub(crate) mod keys;
 mod links;
 mod mappings;
 mod previews;
+mod reader;
 mod sequences;
 mod stack_frames;
 mod steps;
 mod type_info;
+mod type_table;
 mod values;
 mod view;
 mod visit;
 
 pub use bounds::Bound;
-pub use decoder::{Decoder, Shape};
 pub use disclosure::Disclosure;
 pub use edges::{Edges, Role};
 pub use growth::Growth;
 pub use links::Link;
+pub use reader::{Reader, Shape};
 pub use steps::Step;
-pub use type_info::{Kind, TypeId};
+pub use type_info::{TypeId, TypeInfo};
+pub use type_table::{TypeCache, TypeTable};
 pub use values::{
     LONGEST_BYTES, LONGEST_STRING, bytes, is_text, small_int, string, type_name, type_of,
 };

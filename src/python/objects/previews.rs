@@ -3,9 +3,9 @@
 //! Numbers, text and bytes as Python writes them, cut to a length; of containers the first few items. It
 //! goes two levels deep and no further, so that rings do not matter.
 
-use super::decoder::Decoder;
 use super::edges::Role;
 use super::links::quoted;
+use super::reader::Reader;
 use super::values::{bytes, int_text, string, type_name, type_of};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
@@ -17,14 +17,14 @@ const MOST_ITEMS: usize = 5;
 /// How many levels of containers are shown.
 const LEVELS: u32 = 2;
 
-impl Decoder {
+impl<M: Memory> Reader<'_, M> {
     /// An object's value, shortened; `None` if it is of a type that has none to show.
-    pub fn preview<M: Memory>(&mut self, memory: &M, object: u64) -> Option<String> {
-        self.preview_to(memory, object, LEVELS)
+    pub fn preview(&self, object: u64) -> Option<String> {
+        self.preview_to(object, LEVELS)
     }
 
-    fn preview_to<M: Memory>(&mut self, memory: &M, object: u64, levels: u32) -> Option<String> {
-        let layout = self.layout();
+    fn preview_to(&self, object: u64, levels: u32) -> Option<String> {
+        let (memory, layout) = (self.memory, self.layout());
         let name = type_name(memory, layout, type_of(memory, layout, object).ok()?).ok()?;
         let simple: Result<String, ReadError> = match &*name {
             "NoneType" => return Some("None".to_owned()),
@@ -38,20 +38,14 @@ impl Decoder {
             "str" => string(memory, layout, object).map(|text| shortened(&text)),
             "bytes" => bytes(memory, layout, object).map(|bytes| byte_string(&bytes)),
             "list" | "tuple" | "set" | "frozenset" | "dict" => {
-                return self.container(memory, object, &name, levels);
+                return self.container(object, &name, levels);
             }
             _ => return None,
         };
         simple.ok()
     }
 
-    fn container<M: Memory>(
-        &mut self,
-        memory: &M,
-        object: u64,
-        name: &str,
-        levels: u32,
-    ) -> Option<String> {
+    fn container(&self, object: u64, name: &str, levels: u32) -> Option<String> {
         let (open, close) = match name {
             "list" => ("[", "]"),
             "tuple" => ("(", ")"),
@@ -61,7 +55,7 @@ impl Decoder {
             return Some(format!("{open}…{close}"));
         }
         let mut roles = Vec::new();
-        self.roles(memory, object, &mut roles);
+        self.roles(object, &mut roles);
         let is_item = |role: &Role| match role {
             Role::Index(_) | Role::Element => name != "dict",
             Role::Value(_) => name == "dict",
@@ -70,9 +64,9 @@ impl Decoder {
         roles.retain(|(_, role)| is_item(role));
         let mut items = Vec::new();
         for &(item, role) in roles.iter().take(MOST_ITEMS) {
-            let mut text = self.preview_to(memory, item, levels - 1).unwrap_or("…".to_owned());
+            let mut text = self.preview_to(item, levels - 1).unwrap_or("…".to_owned());
             if let Role::Value(key) = role {
-                let key = self.preview_to(memory, key, 0).unwrap_or("…".to_owned());
+                let key = self.preview_to(key, 0).unwrap_or("…".to_owned());
                 text = format!("{key}: {text}");
             }
             items.push(text);

@@ -21,7 +21,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let allocated = self.view.u64(layout.allocated)?.cast_signed().max(0).cast_unsigned();
         let length = self.length()?;
         self.references(items, length, true)?;
-        Ok(Size::shallow(self.kind.basic_size.saturating_add(allocated.saturating_mul(8))))
+        Ok(Size::shallow(self.info.basic_size.saturating_add(allocated.saturating_mul(8))))
     }
 
     /// `tuple`: the items, behind its head.
@@ -103,7 +103,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         })?;
         let is_small = table == self.at(layout.small_table);
         let own_table = if is_small { 0 } else { slots.saturating_mul(SET_ENTRY) };
-        Ok(Size::shallow(self.kind.basic_size.saturating_add(own_table)))
+        Ok(Size::shallow(self.info.basic_size.saturating_add(own_table)))
     }
 
     /// `collections.deque`: a chain of blocks.
@@ -133,7 +133,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         let blocks = used.saturating_mul(layout.block_size);
         Ok(Size {
             external: spare.min(layout.block_length).saturating_mul(layout.block_size),
-            ..Size::shallow(self.kind.basic_size.saturating_add(blocks))
+            ..Size::shallow(self.info.basic_size.saturating_add(blocks))
         })
     }
 

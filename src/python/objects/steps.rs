@@ -4,9 +4,9 @@
 //! the dict of an instance, the tuple and the cell of a closure, the frame of a generator. A path
 //! leaves them out.
 
-use super::decoder::Decoder;
 use super::edges::Role;
 use super::links::{Link, short_text, tuple_item, tuple_length};
+use super::reader::Reader;
 use crate::memory::Memory;
 use crate::python::at;
 use crate::python::layout::{CodeLocals, Layout, records};
@@ -20,13 +20,13 @@ pub struct Step {
     pub object: u64,
 }
 
-impl Decoder {
+impl<M: Memory> Reader<'_, M> {
     /// The steps along these objects, of which each refers to the next. The first is where the path
     /// begins. It ends early where one does not refer to the next, or cannot be read.
-    pub fn path<M: Memory>(&mut self, memory: &M, objects: &[u64]) -> Vec<Step> {
+    pub fn path(&self, objects: &[u64]) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut rest = objects;
-        while let Some((link, taken)) = self.step(memory, rest) {
+        while let Some((link, taken)) = self.step(rest) {
             rest = rest.get(taken..).unwrap_or_default();
             let Some(object) = rest.first() else { break };
             steps.push(Step { link, object: *object });
@@ -35,10 +35,10 @@ impl Decoder {
     }
 
     /// The first step along these objects, and how many of them it takes.
-    fn step<M: Memory>(&mut self, memory: &M, objects: &[u64]) -> Option<(Link, usize)> {
-        let first = self.role_at(memory, objects, 0)?;
-        let second = self.role_at(memory, objects, 1);
-        let layout = self.layout();
+    fn step(&self, objects: &[u64]) -> Option<(Link, usize)> {
+        let first = self.role_at(objects, 0)?;
+        let second = self.role_at(objects, 1);
+        let (memory, layout) = (self.memory, self.layout());
         let together = match (first, second) {
             (Role::Field("__dict__"), Some(Role::Value(key))) => {
                 short_text(memory, layout, key).map(Link::Attribute)
@@ -63,38 +63,26 @@ impl Decoder {
         };
         // Variables that functions share are in cells.
         let is_variable = matches!(link, Link::Local(_) | Link::Closure(_));
-        let is_cell = self.role_at(memory, objects, taken) == Some(Role::Field("cell_contents"));
+        let is_cell = self.role_at(objects, taken) == Some(Role::Field("cell_contents"));
         Some((link, if is_variable && is_cell { taken + 1 } else { taken }))
     }
 
     /// What the object after this one is to it.
-    fn role_at<M: Memory>(&mut self, memory: &M, objects: &[u64], number: usize) -> Option<Role> {
+    fn role_at(&self, objects: &[u64], number: usize) -> Option<Role> {
         match objects.get(number..)? {
-            [parent, child, ..] => self.role(memory, *parent, *child),
+            [parent, child, ..] => self.role(*parent, *child),
             _ => None,
         }
     }
-}
 
-impl Decoder {
     /// The variable of a function that is at this place in its `__closure__`.
-    pub fn closure_variable<M: Memory>(
-        &self,
-        memory: &M,
-        function: u64,
-        index: u64,
-    ) -> Option<Link> {
-        closure_name(memory, self.layout(), function, index).map(Link::Closure)
+    pub fn closure_variable(&self, function: u64, index: u64) -> Option<Link> {
+        closure_name(self.memory, self.layout(), function, index).map(Link::Closure)
     }
 
     /// The argument of a function whose default value is at this place in its `__defaults__`.
-    pub fn default_argument<M: Memory>(
-        &self,
-        memory: &M,
-        function: u64,
-        index: u64,
-    ) -> Option<Link> {
-        default_name(memory, self.layout(), function, index).map(Link::Default)
+    pub fn default_argument(&self, function: u64, index: u64) -> Option<Link> {
+        default_name(self.memory, self.layout(), function, index).map(Link::Default)
     }
 }
 

@@ -29,13 +29,15 @@ const PRE_HEADER: u64 = 16;
 /// The most that is looked at of an object first, in bytes.
 const LARGEST_SPAN: u64 = 4096;
 
-/// The number by which a decoder knows a type.
+/// The number of a type in a [`TypeTable`](super::TypeTable).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(pub u32);
 
 /// What is known of a type.
 #[derive(Debug, Clone)]
-pub struct Kind {
+pub struct TypeInfo {
+    /// Its number.
+    pub id: TypeId,
     /// Its address.
     pub address: u64,
     /// Its name: `module.qualname`, or the plain name of a type of the module `builtins`.
@@ -62,8 +64,8 @@ pub struct Kind {
     pub(super) unknown: Option<Unknown>,
     /// How much is looked at of an object first.
     pub(super) span: usize,
-    is_leaf: bool,
-    table: Option<usize>,
+    pub(super) is_leaf: bool,
+    pub(super) table: Option<usize>,
 }
 
 /// Which decoder reads an object's variable part.
@@ -206,13 +208,13 @@ impl Ancestor {
     }
 }
 
-impl Kind {
+impl TypeInfo {
     /// Reads what there is to know of the type at this address.
     pub(super) fn read<M: Memory>(
         memory: &M,
         context: &Context,
         address: u64,
-    ) -> Result<Kind, ReadError> {
+    ) -> Result<TypeInfo, ReadError> {
         let layout = &*context.layout;
         let chain = bases(memory, layout, address)?;
         let implausible = ReadError::Implausible { address, length: 0 };
@@ -228,7 +230,9 @@ impl Kind {
         let slots = chain.iter().filter(|ancestor| ancestor.made_in_python);
         let is_gc = first.flags & HAVE_GC != 0;
         let TypeName { name, module } = qualified_name(memory, context, first);
-        let mut kind = Kind {
+        let mut info = TypeInfo {
+            // Whoever keeps it gives it one.
+            id: TypeId(u32::MAX),
             address,
             name,
             module,
@@ -253,11 +257,11 @@ impl Kind {
         if first.flags & HEAP_TYPE != 0 {
             let shown = !in_c().any(|ancestor| HIDE_THEIR_TYPE.contains(&&*ancestor.name));
             let shown = shown && (first.made_in_python || layout.types.module.is_some());
-            kind.own_type = if shown { OwnType::Shown } else { OwnType::Held };
+            info.own_type = if shown { OwnType::Shown } else { OwnType::Held };
         }
-        kind.span = kind.span(layout);
-        kind.is_leaf = kind.refers_to_nothing();
-        Ok(kind)
+        info.span = info.span(layout);
+        info.is_leaf = info.refers_to_nothing();
+        Ok(info)
     }
 
     /// Whether its objects are strings.

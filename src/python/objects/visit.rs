@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::edges::{Role, Sink};
-use super::type_info::{Body, Kind, OwnType};
+use super::type_info::{Body, OwnType, TypeInfo};
 use super::view::{View, each};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
@@ -30,7 +30,7 @@ impl Size {
 pub(super) struct Visit<'a, M, S> {
     pub memory: &'a M,
     pub context: &'a Context,
-    pub kind: &'a Kind,
+    pub info: &'a TypeInfo,
     pub view: View<'a, M>,
     pub sink: &'a mut S,
 }
@@ -40,28 +40,28 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
     pub fn of(
         memory: &'a M,
         context: &'a Context,
-        kind: &'a Kind,
+        info: &'a TypeInfo,
         object: u64,
         sink: &'a mut S,
     ) -> Result<Size, ReadError> {
-        let view = View::new(memory, object, kind.span)?;
-        Visit { memory, context, kind, view, sink }.all()
+        let view = View::new(memory, object, info.span)?;
+        Visit { memory, context, info, view, sink }.all()
     }
 
     fn all(&mut self) -> Result<Size, ReadError> {
         let mut size = self.body()?;
-        for field in &self.kind.fields {
+        for field in &self.info.fields {
             let child = self.view.u64(field.offset)?;
             self.sink.reference(child, Role::Field(field.name), field.shown);
         }
         size.external = size.external.saturating_add(self.attributes()?);
-        for slot in &self.kind.slots {
+        for slot in &self.info.slots {
             let child = self.view.u64(slot.offset)?;
             self.sink.reference(child, Role::Slot(slot.name), true);
         }
-        match self.kind.own_type {
+        match self.info.own_type {
             OwnType::No => {}
-            own => self.sink.reference(self.kind.address, Role::Type, own == OwnType::Shown),
+            own => self.sink.reference(self.info.address, Role::Type, own == OwnType::Shown),
         }
         self.unknown()?;
         Ok(size)
@@ -69,7 +69,7 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
 
     /// The variable part.
     fn body(&mut self) -> Result<Size, ReadError> {
-        match self.kind.body {
+        match self.info.body {
             Body::Plain | Body::BytesIo => self.plain_size(),
             Body::Int => self.int(),
             Body::Str => self.text(),
@@ -103,11 +103,11 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
 
     /// `object.__sizeof__`.
     pub fn plain_size(&self) -> Result<Size, ReadError> {
-        let items = match self.kind.item_size {
+        let items = match self.info.item_size {
             0 => 0,
             size => size.saturating_mul(self.length()?),
         };
-        Ok(Size::shallow(self.kind.basic_size.saturating_add(items)))
+        Ok(Size::shallow(self.info.basic_size.saturating_add(items)))
     }
 
     /// `ob_size`, without the sign that some types put there.
@@ -125,8 +125,8 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
 
     /// The bytes of which nothing is known: each word may be a reference.
     fn unknown(&mut self) -> Result<(), ReadError> {
-        let Some(part) = self.kind.unknown else { return Ok(()) };
-        let items = if part.items { self.kind.item_size.saturating_mul(self.length()?) } else { 0 };
+        let Some(part) = self.info.unknown else { return Ok(()) };
+        let items = if part.items { self.info.item_size.saturating_mul(self.length()?) } else { 0 };
         let end = part.end.saturating_add(items);
         let start = part.start.checked_next_multiple_of(8).unwrap_or(u64::MAX);
         let address = self.view.address().wrapping_add(start);

@@ -1,0 +1,178 @@
+//! The reader: from an object's address to its type, its sizes and its references.
+
+use std::fmt;
+
+use super::disclosure::Disclosure;
+use super::edges::{Edges, Role, Search};
+use super::keys::KeyTable;
+use super::links::Link;
+use super::type_info::{TypeId, TypeInfo};
+use super::type_table::TypeTable;
+use super::values::type_of;
+use super::visit::Visit;
+use crate::memory::{Memory, ReadError};
+use crate::python::at;
+use crate::python::layout::Layout;
+
+/// What an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Its type, by its number in the [`TypeTable`].
+    pub type_id: TypeId,
+    /// `sys.getsizeof` without `header`, in bytes, except that what is counted elsewhere is not in it:
+    /// the data of a `numpy.ndarray`, which is `external`; the `bytes` behind an `io.BytesIO`, or
+    /// behind a `bytearray` (from 3.15 on), which is an object of its own.
+    pub shallow: u64,
+    /// Bytes that the object alone owns and that `shallow` does not count: the values of an instance
+    /// that has no dict (from 3.11 on), the data of a `numpy.ndarray` that owns it, the mapping of an
+    /// `mmap`, the text of an `io.StringIO`, spare blocks of a deque. No byte is in both, none is of
+    /// two objects.
+    pub external: u64,
+    /// Bytes before the object's address: the collector's header, and pointers to the dict and the weak
+    /// references (`sys.getsizeof` counts them; 3.11 and 3.12 do so for static types too, which have
+    /// none). The object's block of memory begins there.
+    pub header: u64,
+    /// Whether there are bytes of unknown meaning, of which [candidates](Edges::candidates) were given:
+    /// in an object of a type that nobody described, or in the state of a module.
+    pub conservative: bool,
+}
+
+/// Reads objects in a memory, by what a table knows of their types.
+///
+/// It is two references, and free to copy. Types that the table has not seen are added to it.
+pub struct Reader<'a, M> {
+    pub(super) memory: &'a M,
+    pub(super) types: &'a TypeTable,
+}
+
+impl<M> Clone for Reader<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Reader<'_, M> {}
+
+impl<M> fmt::Debug for Reader<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("types", &self.types.count()).finish_non_exhaustive()
+    }
+}
+
+impl<'a, M: Memory> Reader<'a, M> {
+    /// Reads objects in the memory that the table is of.
+    pub fn new(memory: &'a M, types: &'a TypeTable) -> Reader<'a, M> {
+        Reader { memory, types }
+    }
+
+    /// The memory.
+    pub fn memory(&self) -> &'a M {
+        self.memory
+    }
+
+    /// The type of the object at this address.
+    ///
+    /// # Errors
+    /// There is no object.
+    pub fn type_of(&self, object: u64) -> Result<&'a TypeInfo, ReadError> {
+        self.types.at(self.memory, type_of(self.memory, self.layout(), object)?)
+    }
+
+    /// Describes the object at this address. Its references take the place of what was in `edges`.
+    ///
+    /// # Errors
+    /// There is no object, or not all of it can be read.
+    pub fn describe(&self, object: u64, edges: &mut Edges) -> Result<Shape, ReadError> {
+        edges.clear();
+        self.describe_as(object, self.type_of(object)?, edges)
+    }
+
+    /// Describes the object at this address, which is known to be of that type, as
+    /// [`describe`](Self::describe) does.
+    ///
+    /// # Errors
+    /// Not all of the object can be read.
+    #[inline]
+    pub fn describe_as(
+        &self,
+        object: u64,
+        info: &TypeInfo,
+        edges: &mut Edges,
+    ) -> Result<Shape, ReadError> {
+        edges.clear();
+        let size = Visit::of(self.memory, &self.types.context, info, object, edges)?;
+        if size.shallow > self.types.context.extent {
+            return Err(ReadError::Implausible { address: object, length: size.shallow });
+        }
+        if !info.is_gc {
+            edges.held.append(&mut edges.shown);
+        }
+        Ok(Shape {
+            type_id: info.id,
+            shallow: size.shallow,
+            external: size.external,
+            header: if size.is_static { 0 } else { info.header },
+            conservative: info.unknown.is_some() || !edges.candidates.is_empty(),
+        })
+    }
+
+    /// Whether an object is a string that the interpreter keeps in its table of interned ones.
+    ///
+    /// # Errors
+    /// There is no object.
+    pub fn is_interned(&self, object: u64) -> Result<bool, ReadError> {
+        /// `state.interned`: two bits up to 3.11 and three after, the third of which is not used.
+        const INTERNED: u32 = 3;
+        if !self.type_of(object)?.is_text() {
+            return Ok(false);
+        }
+        Ok(self.memory.u32(at(object, self.layout().unicode.state))? & INTERNED != 0)
+    }
+
+    /// How one object refers to another, with as much of a key as may be told; `None` where it does not,
+    /// or cannot be read.
+    pub fn link(&self, parent: u64, child: u64, disclosure: Disclosure) -> Option<Link> {
+        self.disclosed(self.role(parent, child)?, disclosure)
+    }
+
+    /// Adds everything that an object refers to, with its role, to `found`. Of an object that cannot be
+    /// read to its end that is what could be.
+    pub fn roles(&self, object: u64, found: &mut Vec<(u64, Role)>) {
+        if let Ok(info) = self.type_of(object) {
+            let _ = Visit::of(self.memory, &self.types.context, info, object, found);
+        }
+    }
+
+    /// The words for a role.
+    pub fn words(&self, role: Role) -> Option<Link> {
+        Link::of(self.memory, self.layout(), role)
+    }
+
+    /// What one object is to another that refers to it.
+    pub(super) fn role(&self, parent: u64, child: u64) -> Option<Role> {
+        let info = self.type_of(parent).ok()?;
+        let mut search = Search::new(child);
+        // What was found before something unreadable counts.
+        let _ = Visit::of(self.memory, &self.types.context, info, parent, &mut search);
+        search.found
+    }
+
+    /// Whether objects can be immortal: from 3.12 on, where integers have tags.
+    pub fn has_immortal_objects(&self) -> bool {
+        self.layout().int.tagged
+    }
+
+    /// Whether this object is the dict of interned strings, which has no references: its strings are
+    /// not counted as held by it.
+    pub fn is_interned_strings(&self, object: u64) -> bool {
+        let (memory, layout) = (self.memory, self.layout());
+        let keys = memory.u64(at(object, layout.dict.keys));
+        let table = keys.and_then(|keys| KeyTable::read(memory, layout, keys));
+        table.is_ok_and(|table| self.types.context.is_interned(memory, object, &table))
+    }
+
+    /// Where the interpreter keeps what.
+    pub(super) fn layout(&self) -> &'a Layout {
+        &self.types.context.layout
+    }
+}
