@@ -8,6 +8,7 @@ use super::capture::take::{CaptureError, CaptureOptions};
 use super::graph::dominators::Dominators;
 use super::graph::object_graph::Graph;
 use super::graph::retained::{Amount, Retained};
+use super::ids::NodeId;
 use super::support::nice::politely;
 use super::trace::discovery::{Discovery, Inconsistencies};
 use super::trace::type_counts::Tally;
@@ -66,13 +67,13 @@ impl<'a> Analysis<'a> {
     }
 
     /// What a node retains: [`Retained::amount`].
-    pub fn amount(&self, node: u32) -> Amount {
+    pub fn amount(&self, node: NodeId) -> Amount {
         self.retained.amount(&self.graph, node)
     }
 
     /// All bytes and objects of the heap.
     pub fn total(&self) -> Amount {
-        self.amount(0)
+        self.amount(NodeId::ROOT)
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`graph`] | objects and references as arrays; dominators, retained sizes, paths, cycles |
 //! | [`figures`] | groups, largest objects, changes; selecting objects by name |
 //! | [`rss`] | the resident set divided up: pymalloc, malloc, stacks, files |
+//! | [`ids`] | types for the numbers of slots, nodes and roots |
 //! | [`support`] | large arrays, a work queue, being nice |
 //! | [`analysis`] | all of it together, for one capture |
 
@@ -19,6 +20,7 @@ pub mod analysis;
 pub mod capture;
 pub mod figures;
 pub mod graph;
+pub mod ids;
 pub mod rss;
 pub mod support;
 pub mod trace;
@@ -27,12 +29,13 @@ pub use analysis::{Analysis, HeapError};
 pub use capture::{Capture, CaptureError, CaptureFacts, CaptureOptions, Segments};
 pub use figures::{
     Group, Grouping, LargeObject, Owner, RootName, RootNames, Subject, SubjectError, Summary,
-    groups, largest,
+    UNNAMED_FRAME, groups, largest,
 };
 pub use graph::{
     Amount, Components, DominatorTree, Dominators, Flow, Graph, Lineage, Referrers, Retained,
     Search, ShortestPaths, retained_together, several,
 };
+pub use ids::{NodeId, RootId, Slot};
 pub use rss::{Composition, CompositionError, NativeBlocks, Verdict};
 pub use support::give_memory_back;
 pub use trace::{Count, Discovery, Inconsistencies, Root, RootKind, Tally};

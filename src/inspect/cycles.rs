@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::{
-    Amount, Analysis, Components, Flow, RootKind, RootName, RootNames, retained_together,
-};
+use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames, retained_together};
 use crate::memory::{Memory, ReadError};
 use crate::python::collector::Collector;
 use crate::python::objects::{Disclosure, TypeId, TypeInfo};
@@ -18,7 +16,7 @@ use crate::python::{Python, at};
 /// `PyTypeObject.tp_del` and `tp_finalize`, the same from 3.8 to 3.15.
 const TP_DEL: usize = 376;
 const TP_FINALIZE: usize = 392;
-/// What stands for no component, and for no object outside.
+/// What stands for no component, and for no type.
 const NONE: u32 = u32::MAX;
 
 /// What is to be told about cycles.
@@ -84,7 +82,7 @@ pub fn cycles(
     python: &Python,
 ) -> Result<Cycles, ReadError> {
     let graph = &heap.graph;
-    let components = Components::of(graph, graph.objects().start);
+    let components = Components::of(graph, graph.first_object());
     let entries = entries(heap, &components);
     let is_garbage = garbage_nodes(heap);
     let finalizers: Vec<Finalizer> =
@@ -94,7 +92,7 @@ pub fn cycles(
     for (nodes, &entry) in components.iter().zip(&entries) {
         let Some(&first) = nodes.first() else { continue };
         let fate = match entry {
-            _ if is_garbage.get(first as usize) == Some(&true) => Fate::Garbage,
+            _ if is_garbage.get(first.index()) == Some(&true) => Fate::Garbage,
             Entry::One(..) => Fate::OneEntry,
             _ => Fate::Held,
         };
@@ -123,7 +121,7 @@ pub fn cycles(
         (is_held(a), b.retained, a.address).cmp(&(is_held(b), a.retained, b.address))
     });
     let collectors = python.collectors(heap.reader())?;
-    let garbage = node_of_garbage(heap).map(|node| heap.amount(node)).unwrap_or_default();
+    let garbage = graph.garbage().map(|node| heap.amount(node)).unwrap_or_default();
     let uncollectable = types_of(heap, collectors.iter().flat_map(|one| &one.garbage).copied());
     Ok(Cycles {
         count: components.len() as u64,
@@ -144,7 +142,7 @@ struct Key {
 }
 
 impl Pattern {
-    fn of(heap: &Analysis<'_>, key: &Key, finalizers: &[Finalizer], node: u32) -> Pattern {
+    fn of(heap: &Analysis<'_>, key: &Key, finalizers: &[Finalizer], node: NodeId) -> Pattern {
         let info = |id: Option<TypeId>| heap.graph.types().get(id?);
         let name = |id| info(id).map_or("(unreadable)", |info| &info.name);
         let mut types: Vec<(String, u64)> =
@@ -170,7 +168,7 @@ impl Pattern {
         }
     }
 
-    fn add(&mut self, heap: &Analysis<'_>, nodes: &[u32]) {
+    fn add(&mut self, heap: &Analysis<'_>, nodes: &[NodeId]) {
         self.count += 1;
         self.objects += nodes.len() as u64;
         let bytes = nodes.iter().map(|&node| heap.graph.size(node));
@@ -184,24 +182,24 @@ impl Pattern {
 enum Entry {
     Nobody,
     /// This node, to that one.
-    One(u32, u32),
+    One(NodeId, NodeId),
     Several,
 }
 
 /// What leads into each component.
 fn entries(heap: &Analysis<'_>, components: &Components) -> Vec<Entry> {
     let graph = &heap.graph;
-    let mut component = vec![NONE; graph.first_leaf() as usize];
+    let mut component = vec![NONE; graph.first_leaf().index()];
     for (number, nodes) in (0..).zip(components.iter()) {
         for &node in nodes {
-            if let Some(place) = component.get_mut(node as usize) {
+            if let Some(place) = component.get_mut(node.index()) {
                 *place = number;
             }
         }
     }
-    let of = |node: u32| component.get(node as usize).copied().unwrap_or(NONE);
+    let of = |node: NodeId| component.get(node.index()).copied().unwrap_or(NONE);
     let mut entries = vec![Entry::Nobody; components.len()];
-    for from in 1..graph.first_leaf() {
+    for from in NodeId::ROOT.up_to(graph.first_leaf()).skip(1) {
         let own = of(from);
         for &to in graph.successors(from) {
             let number = of(to);
@@ -220,20 +218,15 @@ fn entries(heap: &Analysis<'_>, components: &Components) -> Vec<Entry> {
     entries
 }
 
-fn node_of_garbage(heap: &Analysis<'_>) -> Option<u32> {
-    let mut roots = (1_u32..).zip(heap.graph.roots());
-    roots.find(|(_, root)| root.kind == RootKind::Garbage).map(|(node, _)| node)
-}
-
 /// For each node that is no leaf, whether it is garbage: only the root of garbage leads there.
 fn garbage_nodes(heap: &Analysis<'_>) -> Vec<bool> {
-    let mut is_garbage = vec![false; heap.graph.first_leaf() as usize];
-    let garbage = node_of_garbage(heap);
+    let mut is_garbage = vec![false; heap.graph.first_leaf().index()];
+    let garbage = heap.graph.garbage();
     // Each stands behind its dominator.
     for &node in heap.dominators.order() {
-        let dominator = heap.dominators.immediate(node).unwrap_or_default() as usize;
+        let dominator = heap.dominators.immediate(node).unwrap_or_default().index();
         let is = garbage == Some(node) || is_garbage.get(dominator) == Some(&true);
-        if let Some(place) = is_garbage.get_mut(node as usize) {
+        if let Some(place) = is_garbage.get_mut(node.index()) {
             *place = is;
         }
     }
@@ -241,14 +234,10 @@ fn garbage_nodes(heap: &Analysis<'_>) -> Vec<bool> {
 }
 
 /// The one that holds a cycle, in words: `[…] of list`, `module app`.
-fn holder(heap: &Analysis<'_>, names: &RootNames, from: u32, to: u32) -> String {
+fn holder(heap: &Analysis<'_>, names: &RootNames, from: NodeId, to: NodeId) -> String {
     let graph = &heap.graph;
-    if let Some(root) = from.checked_sub(1).filter(|_| graph.root(from).is_some()) {
-        return match names.get(root) {
-            Some(RootName::Words(words)) => words.clone(),
-            Some(RootName::Frame { frame: Some(frame), .. }) => frame.to_string(),
-            _ => "frame".to_owned(),
-        };
+    if let Some(root) = graph.root_of_node(from) {
+        return names.label(root);
     }
     let name = graph.type_info(from).map_or("(unreadable)", |info| &info.name);
     let addresses = [from, to].map(|node| graph.address(&heap.capture, node).unwrap_or_default());

@@ -1,6 +1,6 @@
 //! One object: what it is, who refers to it, what it refers to, and whether its reference count is explained.
 
-use crate::heap::{Amount, Analysis, Capture, Flow, Referrers, RootKind, RootName, RootNames};
+use crate::heap::{Amount, Analysis, Capture, Flow, NodeId, Referrers, RootKind, RootNames};
 use crate::memory::Memory;
 use crate::python::gc::Generation;
 use crate::python::objects::{Disclosure, Reader, Role};
@@ -64,7 +64,7 @@ pub struct Options {
 }
 
 /// Says all about an object.
-pub fn show(heap: &Analysis<'_>, names: &RootNames, node: u32, options: Options) -> Shown {
+pub fn show(heap: &Analysis<'_>, names: &RootNames, node: NodeId, options: Options) -> Shown {
     let graph = &heap.graph;
     let address = graph.address(&heap.capture, node).unwrap_or_default();
     let looker = Looker { heap, reader: heap.reader(), options };
@@ -82,7 +82,7 @@ pub fn show(heap: &Analysis<'_>, names: &RootNames, node: u32, options: Options)
                 if let RootKind::Frame { frame, .. } = root.kind {
                     found += looker.references_in_frame(frame, address);
                 }
-                roots.extend(root_name(names, referrer));
+                roots.extend(graph.root_of_node(referrer).map(|root| names.label(root)));
             }
         }
     }
@@ -94,9 +94,8 @@ pub fn show(heap: &Analysis<'_>, names: &RootNames, node: u32, options: Options)
     let generations = Generation::ALL.into_iter().zip(graph.tracked());
     let mut tracked = generations.filter(|(_, nodes)| nodes.contains(&node));
     let kind = graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default();
-    let garbage = (1..).zip(graph.roots()).find(|(_, root)| root.kind == RootKind::Garbage);
     let mut above = std::iter::successors(Some(node), |&node| heap.dominators.immediate(node));
-    is_garbage |= garbage.is_some_and(|(garbage, _)| above.any(|node| node == garbage));
+    is_garbage |= graph.garbage().is_some_and(|garbage| above.any(|node| node == garbage));
     Shown {
         address,
         kind,
@@ -111,15 +110,6 @@ pub fn show(heap: &Analysis<'_>, names: &RootNames, node: u32, options: Options)
         roots,
         referrers: (holders.len() as u64, looker.referrers(&holders, address)),
         referents: (referents.len() as u64, looker.referents(&referents, address)),
-    }
-}
-
-/// What a root is called.
-fn root_name(names: &RootNames, root: u32) -> Option<String> {
-    match names.get(root.checked_sub(1)?)? {
-        RootName::Words(words) => Some(words.clone()),
-        RootName::Frame { frame: Some(frame), .. } => Some(frame.to_string()),
-        RootName::Frame { frame: None, .. } => Some("frame".to_owned()),
     }
 }
 
@@ -152,7 +142,7 @@ impl Looker<'_> {
     }
 
     /// Those that refer to an object, those that retain most first.
-    fn referrers(&self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
+    fn referrers(&self, nodes: &[NodeId], address: u64) -> Vec<Neighbour> {
         let link = |other: u64| {
             let link = self.reader.link(other, address, self.options.disclosure)?;
             Some(link.to_string())
@@ -161,7 +151,7 @@ impl Looker<'_> {
     }
 
     /// Those that an object refers to.
-    fn referents(&self, nodes: &[u32], address: u64) -> Vec<Neighbour> {
+    fn referents(&self, nodes: &[NodeId], address: u64) -> Vec<Neighbour> {
         let mut roles: Vec<(u64, Role)> = Vec::new();
         self.reader.roles(address, &mut roles);
         let link = |other: u64| {
@@ -177,11 +167,11 @@ impl Looker<'_> {
         self.neighbours(nodes, link)
     }
 
-    fn neighbours(&self, nodes: &[u32], link: impl Fn(u64) -> Option<String>) -> Vec<Neighbour> {
+    fn neighbours(&self, nodes: &[NodeId], link: impl Fn(u64) -> Option<String>) -> Vec<Neighbour> {
         let mut nodes = nodes.to_vec();
         nodes.sort_by_key(|&node| (std::cmp::Reverse(self.heap.amount(node).bytes), node));
         nodes.truncate(self.options.most);
-        let neighbour = |node: u32| {
+        let neighbour = |node: NodeId| {
             let address = self.heap.graph.address(&self.heap.capture, node).unwrap_or_default();
             let info = self.heap.graph.type_info(node);
             Neighbour {

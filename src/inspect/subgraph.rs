@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::{Analysis, Components, Flow, Referrers, RootName, RootNames, ShortestPaths};
+use crate::heap::{Analysis, Components, Flow, NodeId, Referrers, RootNames, ShortestPaths};
 use crate::python::objects::Disclosure;
 
 /// Where to go from the objects that were asked for.
@@ -101,19 +101,19 @@ pub struct Edge {
 pub fn picture(
     heap: &Analysis<'_>,
     names: &RootNames,
-    asked: &[u32],
+    asked: &[NodeId],
     options: &Options,
 ) -> Picture {
     let mut chooser = Chooser::new(heap, options);
     chooser.choose(asked);
     let Chooser { nodes, more, .. } = chooser;
-    let numbers: FxHashMap<u32, usize> =
+    let numbers: FxHashMap<NodeId, usize> =
         nodes.iter().enumerate().map(|(index, &node)| (node, index)).collect();
     let small = Small::of(heap, &nodes, &numbers);
     let mut component = vec![0; nodes.len()];
-    for (number, members) in (1_u32..).zip(Components::of(&small, 0).iter()) {
+    for (number, members) in (1_u32..).zip(Components::of(&small, NodeId::ROOT).iter()) {
         for &member in members {
-            if let Some(place) = component.get_mut(member as usize) {
+            if let Some(place) = component.get_mut(member.index()) {
                 *place = number;
             }
         }
@@ -122,14 +122,14 @@ pub fn picture(
     let mut edges = Vec::new();
     for (from, list) in small.successors.iter().enumerate() {
         for &to in list {
-            let to = to as usize;
+            let to = to.index();
             let ends = nodes.get(from).zip(nodes.get(to));
             let label = ends.map(|(&from, &to)| label(heap, from, to, options.disclosure));
             let in_cycle = of(from) != 0 && of(from) == of(to);
             edges.push(Edge { from, to, label: label.unwrap_or_default(), in_cycle });
         }
     }
-    let node = |(index, &node): (usize, &u32)| {
+    let node = |(index, &node): (usize, &NodeId)| {
         let more = more.get(index).copied().unwrap_or_default();
         Node { more, in_cycle: of(index) != 0, ..describe(heap, names, node, asked, options) }
     };
@@ -143,7 +143,7 @@ struct Chooser<'a> {
     options: &'a Options,
     paths: ShortestPaths,
     referrers: Option<Referrers>,
-    nodes: Vec<u32>,
+    nodes: Vec<NodeId>,
     /// How many neighbours of each were not taken.
     more: Vec<u64>,
 }
@@ -161,13 +161,13 @@ impl<'a> Chooser<'a> {
         }
     }
 
-    fn choose(&mut self, asked: &[u32]) {
-        let mut first: Vec<u32> = asked.to_vec();
+    fn choose(&mut self, asked: &[NodeId]) {
+        let mut first: Vec<NodeId> = asked.to_vec();
         first.sort_by_key(|&node| (Reverse(self.heap.amount(node).bytes), node));
         first.truncate(self.options.breadth.max(1));
         if self.options.direction == Direction::Chain {
             for node in first {
-                for step in self.paths.between(0, node).into_iter().skip(1) {
+                for step in self.paths.between(NodeId::ROOT, node).into_iter().skip(1) {
                     self.take(step);
                 }
             }
@@ -187,7 +187,7 @@ impl<'a> Chooser<'a> {
     }
 
     /// Takes a node; `false` if there is no more room.
-    fn take(&mut self, node: u32) -> bool {
+    fn take(&mut self, node: NodeId) -> bool {
         if self.nodes.contains(&node) {
             return true;
         }
@@ -209,7 +209,7 @@ impl<'a> Chooser<'a> {
         };
         neighbours.sort_unstable();
         neighbours.dedup();
-        neighbours.retain(|&neighbour| neighbour != 0 && !self.is_excluded(neighbour));
+        neighbours.retain(|&neighbour| neighbour != NodeId::ROOT && !self.is_excluded(neighbour));
         match self.options.direction {
             Direction::Referrers => {
                 neighbours.sort_by_key(|&node| (self.paths.length(node).unwrap_or(u32::MAX), node))
@@ -228,26 +228,26 @@ impl<'a> Chooser<'a> {
         }
     }
 
-    fn is_excluded(&self, node: u32) -> bool {
+    fn is_excluded(&self, node: NodeId) -> bool {
         let kind = self.heap.graph.type_info(node);
         kind.is_some_and(|kind| self.options.excluded.contains(&kind.name))
     }
 }
 
-/// The references among the nodes that were chosen.
+/// The references among the nodes that were chosen, numbered by their places among these.
 struct Small {
-    successors: Vec<Vec<u32>>,
+    successors: Vec<Vec<NodeId>>,
 }
 
 impl Small {
-    fn of(heap: &Analysis<'_>, nodes: &[u32], numbers: &FxHashMap<u32, usize>) -> Small {
-        let successors = |&node: &u32| {
+    fn of(heap: &Analysis<'_>, nodes: &[NodeId], numbers: &FxHashMap<NodeId, usize>) -> Small {
+        let successors = |&node: &NodeId| {
             if node >= heap.graph.first_leaf() {
                 return Vec::new();
             }
             let all = heap.graph.successors(node).iter();
-            let mut found: Vec<u32> =
-                all.filter_map(|next| numbers.get(next).map(|&index| index as u32)).collect();
+            let number = |next| numbers.get(next).map(|&index| NodeId(index as u32));
+            let mut found: Vec<NodeId> = all.filter_map(number).collect();
             found.sort_unstable();
             found.dedup();
             found
@@ -257,21 +257,21 @@ impl Small {
 }
 
 impl Flow for Small {
-    fn first_leaf(&self) -> u32 {
-        self.successors.len() as u32
+    fn first_leaf(&self) -> NodeId {
+        NodeId(self.successors.len() as u32)
     }
 
-    fn end(&self) -> u32 {
-        self.successors.len() as u32
+    fn end(&self) -> NodeId {
+        NodeId(self.successors.len() as u32)
     }
 
-    fn successors(&self, node: u32) -> &[u32] {
-        self.successors.get(node as usize).map_or(&[], Vec::as_slice)
+    fn successors(&self, node: NodeId) -> &[NodeId] {
+        self.successors.get(node.index()).map_or(&[], Vec::as_slice)
     }
 }
 
 /// How a node refers to another, in words.
-fn label(heap: &Analysis<'_>, from: u32, to: u32, disclosure: Disclosure) -> String {
+fn label(heap: &Analysis<'_>, from: NodeId, to: NodeId, disclosure: Disclosure) -> String {
     let graph = &heap.graph;
     let addresses = (graph.address(&heap.capture, from)).zip(graph.address(&heap.capture, to));
     let Some((parent, child)) = addresses else { return String::new() };
@@ -282,8 +282,8 @@ fn label(heap: &Analysis<'_>, from: u32, to: u32, disclosure: Disclosure) -> Str
 fn describe(
     heap: &Analysis<'_>,
     names: &RootNames,
-    node: u32,
-    asked: &[u32],
+    node: NodeId,
+    asked: &[NodeId],
     options: &Options,
 ) -> Node {
     let graph = &heap.graph;
@@ -297,14 +297,10 @@ fn describe(
         role: NodeRole::Plain,
         in_cycle: false,
     };
-    if let Some(root) = node.checked_sub(1).filter(|_| graph.root(node).is_some()) {
+    if let Some(root) = graph.root_of_node(node) {
         found.role = NodeRole::Root;
         found.size = 0;
-        found.name = match names.get(root) {
-            Some(RootName::Words(words)) => words.clone(),
-            Some(RootName::Frame { frame: Some(frame), .. }) => frame.to_string(),
-            _ => "frame".to_owned(),
-        };
+        found.name = names.label(root);
         return found;
     }
     found.name = graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::iter::successors;
 use leakspy::heap::figures::groups;
 use leakspy::heap::{
     Amount, Analysis, Capture, CaptureOptions, Count, Discovery, Dominators, Flow, Graph, Grouping,
-    Inconsistencies, Retained, RootKind, Tally,
+    Inconsistencies, NodeId, Retained, RootKind, Tally,
 };
 use leakspy::memory::Memory;
 use leakspy::process::Process;
@@ -108,8 +108,9 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
         assert_eq!(graph.type_info(node).map(|found| found.address), Some(kind));
     }
     let [lists @ .., _permanent] = graph.tracked();
-    let tracked: Vec<u32> = lists.iter().flatten().copied().collect();
-    let name = |node: u32| graph.type_info(node).map(|kind| kind.name.clone()).unwrap_or_default();
+    let tracked: Vec<NodeId> = lists.iter().flatten().copied().collect();
+    let name =
+        |node: NodeId| graph.type_info(node).map(|kind| kind.name.clone()).unwrap_or_default();
     let extra = tracked.iter().filter(|&&node| is_of_the_answer(&name(node))).count();
     assert_eq!(tracked.len() - extra, truth.len());
 
@@ -140,12 +141,13 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     assert!(graph.objects().all(|node| dominators.reaches(node)));
     let size = |node| Amount { bytes: graph.size(node), objects: 1 };
     let all = sum(graph.objects().map(size));
-    assert_eq!(retained.amount(&graph, 0), all);
-    let below_root = (0..graph.end()).filter(|&node| dominators.immediate(node) == Some(0));
+    assert_eq!(retained.amount(&graph, NodeId::ROOT), all);
+    let nodes = NodeId::ROOT.up_to(graph.end());
+    let below_root = nodes.filter(|&node| dominators.immediate(node) == Some(NodeId::ROOT));
     assert_eq!(sum(below_root.map(|node| retained.amount(&graph, node))), all);
     let root = |kind: RootKind| {
-        let root = graph.roots().iter().position(|root| root.kind == kind).expect("it is there");
-        retained.amount(&graph, 1 + root as u32)
+        let node = graph.root_nodes().find(|(_, root)| root.kind == kind).expect("it is there").0;
+        retained.amount(&graph, node)
     };
     assert_eq!(root(RootKind::Garbage).objects, 2 * CYCLES);
     assert!(root(RootKind::Native).bytes < all.bytes / 5, "{:?}", root(RootKind::Native));
@@ -166,10 +168,10 @@ fn retained_sizes_are_what_would_go(
     let (graph, search) = Graph::of(&capture, discovery, THREADS);
     let dominators = Dominators::of(search);
     let retained = Retained::of(&graph, &dominators);
-    let all = retained.amount(&graph, 0);
+    let all = retained.amount(&graph, NodeId::ROOT);
     assert!(all.objects > objects);
     // The largest, and some of all sizes.
-    let mut nodes: Vec<u32> = (1..graph.first_leaf()).collect();
+    let mut nodes: Vec<NodeId> = NodeId(1).up_to(graph.first_leaf()).collect();
     nodes.sort_by_key(|&node| std::cmp::Reverse(retained.amount(&graph, node).bytes));
     let step = nodes.len().div_ceil(SAMPLES);
     for &node in nodes.iter().take(SAMPLES).chain(nodes.iter().step_by(step)) {
@@ -177,7 +179,7 @@ fn retained_sizes_are_what_would_go(
         let own = retained.amount(&graph, node);
         let expected =
             Amount { bytes: all.bytes - rest.bytes, objects: all.objects - rest.objects };
-        assert_eq!(own, expected, "node {node}");
+        assert_eq!(own, expected, "{node:?}");
     }
     retained_by_type_is_not_counted_twice(&Analysis { capture, graph, dominators, retained });
     Ok(())
@@ -203,21 +205,21 @@ fn retained_by_type_is_not_counted_twice(heap: &Analysis) {
 }
 
 /// The objects that can be reached from the root of all without passing a node.
-fn reached_without(graph: &Graph, absent: u32) -> Amount {
-    let mut reached = vec![false; graph.end() as usize];
-    let mut rest = vec![0];
+fn reached_without(graph: &Graph, absent: NodeId) -> Amount {
+    let mut reached = vec![false; graph.end().index()];
+    let mut rest = vec![NodeId::ROOT];
     let mut amount = Amount::default();
-    reached[absent as usize] = true;
+    reached[absent.index()] = true;
     reached[0] = true;
     while let Some(node) = rest.pop() {
-        if graph.objects().contains(&node) {
+        if node >= graph.first_object() {
             amount = sum([amount, Amount { bytes: graph.size(node), objects: 1 }]);
         }
         if node >= graph.first_leaf() {
             continue;
         }
         for &next in graph.successors(node) {
-            if !std::mem::replace(&mut reached[next as usize], true) {
+            if !std::mem::replace(&mut reached[next.index()], true) {
                 rest.push(next);
             }
         }
@@ -278,7 +280,7 @@ fn is_whole_graph_perfect(python: &Python, capture: &Capture) -> Result<bool, Fa
     let retained = Retained::of(&graph, &dominators);
     assert!(graph.objects().all(|node| dominators.reaches(node)));
     let all = sum(graph.objects().map(|node| Amount { bytes: graph.size(node), objects: 1 }));
-    assert_eq!(retained.amount(&graph, 0), all);
+    assert_eq!(retained.amount(&graph, NodeId::ROOT), all);
     Ok(found == Inconsistencies::default())
 }
 

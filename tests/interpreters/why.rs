@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use leakspy::heap::{Analysis, RootNames, Subject};
+use leakspy::heap::{Analysis, NodeId, RootNames, Subject};
 use leakspy::inspect::object;
 use leakspy::inspect::why::{Excluded, Options, What, Why, why};
 use leakspy::python::objects::Disclosure;
@@ -371,8 +371,8 @@ fn the_table_of_interned_strings_has_a_name(
         with_heap(target, |heap, names, _| {
             let subject = Subject::Type("builtins.dict".into());
             let dicts = subject.find(heap).expect("there are dicts");
-            let large = |&node: &u32| heap.graph.size(node) > MORE * ENTRY;
-            let large: Vec<u32> = dicts.into_iter().filter(large).collect();
+            let large = |&node: &NodeId| heap.graph.size(node) > MORE * ENTRY;
+            let large: Vec<NodeId> = dicts.into_iter().filter(large).collect();
             words(&why(heap, names, &large, &options()))
         })
     };

@@ -1,7 +1,7 @@
 //! A capture: the memory of a process as it was in one pause.
 //!
 //! What was copied lies in one buffer, each stretch of it a [`Segment`]. The place of a byte in the
-//! buffer names it more shortly than its address does: a *slot* is the number of an eight-byte word of
+//! buffer names it more shortly than its address does: a *[slot](Slot)* is the number of an eight-byte word of
 //! the buffer and fits 32 bits for captures up to 32 GB. Pages that were never touched in the target are
 //! not touched in the buffer either, and read as zeros in both.
 
@@ -10,13 +10,12 @@ use std::ops::Range;
 use memmap2::MmapMut;
 use rustc_hash::FxHashMap;
 
+use crate::heap::ids::Slot;
 use crate::memory::{Memory, ReadError};
 use crate::process::Process;
 
 /// Addresses are looked up by this many low bits less: one entry a megabyte.
 const GRANULE_BITS: u32 = 20;
-/// Bytes of a slot.
-pub const SLOT: u64 = 8;
 
 /// A stretch of captured memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,37 +95,38 @@ impl Segments {
 
     /// The slot at `address`, which must be a multiple of eight.
     #[inline]
-    pub fn slot(&self, address: u64) -> Option<u32> {
-        if !address.is_multiple_of(SLOT) {
+    pub fn slot(&self, address: u64) -> Option<Slot> {
+        if !address.is_multiple_of(Slot::BYTES) {
             return None;
         }
         let segment = self.find(address)?;
         let place = segment.offset as u64 + (address - segment.range.start);
-        u32::try_from(place / SLOT).ok()
+        u32::try_from(place / Slot::BYTES).ok().map(Slot)
     }
 
     /// The slots of what there is of these addresses.
-    pub fn slots_in(&self, addresses: Range<u64>) -> impl Iterator<Item = Range<u32>> {
+    pub fn slots_in(&self, addresses: Range<u64>) -> impl Iterator<Item = Range<Slot>> {
         let first = self.by_address.partition_point(|part| part.range.end <= addresses.start);
         let parts = self.by_address.iter().skip(first);
         let parts = parts.take_while(move |part| part.range.start < addresses.end);
         parts.map(move |part| {
             let slot = |address: u64| {
                 let inside = address.clamp(part.range.start, part.range.end) - part.range.start;
-                u32::try_from((part.offset as u64 + inside) / SLOT).unwrap_or(u32::MAX)
+                let slot = u32::try_from((part.offset as u64 + inside) / Slot::BYTES);
+                Slot(slot.unwrap_or(u32::MAX))
             };
             slot(addresses.start)..slot(addresses.end)
         })
     }
 
     /// The address of a slot.
-    pub fn address(&self, slot: u32) -> Option<u64> {
+    pub fn address(&self, slot: Slot) -> Option<u64> {
         self.segment_of(slot)?.address_of(slot)
     }
 
     /// The last segment that does not begin behind this slot.
-    fn segment_of(&self, slot: u32) -> Option<&Segment> {
-        let place = u64::from(slot) * SLOT;
+    fn segment_of(&self, slot: Slot) -> Option<&Segment> {
+        let place = slot.offset();
         let after = self.by_offset.partition_point(|&index| {
             self.by_address.get(index as usize).is_some_and(|s| s.offset as u64 <= place)
         });
@@ -137,8 +137,8 @@ impl Segments {
 
 impl Segment {
     /// The address of a slot of this segment.
-    fn address_of(&self, slot: u32) -> Option<u64> {
-        let inside = (u64::from(slot) * SLOT).checked_sub(self.offset as u64)?;
+    fn address_of(&self, slot: Slot) -> Option<u64> {
+        let inside = slot.offset().checked_sub(self.offset as u64)?;
         let address = self.range.start.checked_add(inside)?;
         self.range.contains(&address).then_some(address)
     }
@@ -169,7 +169,7 @@ impl Capture<'_> {
 
     /// The number of slots: they end with the last segment.
     pub fn slots(&self) -> usize {
-        self.segments.end() / SLOT as usize
+        self.segments.end() / Slot::BYTES as usize
     }
 
     /// The bytes that it has, those of untouched pages included.
@@ -178,7 +178,7 @@ impl Capture<'_> {
     }
 
     /// The slots of memory that comes with the program's files.
-    pub fn slots_of_program(&self) -> impl Iterator<Item = Range<u32>> {
+    pub fn slots_of_program(&self) -> impl Iterator<Item = Range<Slot>> {
         self.program.iter().flat_map(|program| self.segments.slots_in(program.clone()))
     }
 
@@ -279,6 +279,6 @@ mod tests {
         for address in [0, 0x4ff8, 0x5004, 0x8000, 0xa000, 0x7000_0030_0000, u64::MAX] {
             assert_eq!(segments.slot(address), None, "{address:#x}");
         }
-        assert_eq!(segments.address(u32::MAX), None);
+        assert_eq!(segments.address(Slot(u32::MAX)), None);
     }
 }

@@ -10,6 +10,7 @@ use super::group_sets::{EMPTY, GroupSets};
 use crate::heap::analysis::Analysis;
 use crate::heap::graph::object_graph::Graph;
 use crate::heap::graph::search::Flow;
+use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::filled;
 use crate::heap::trace::type_counts::Tally;
 use crate::python::gc::Generation;
@@ -101,9 +102,9 @@ impl<'a> Membership<'a> {
             Grouping::Generation => {
                 let mut lists = vec![UNTRACKED as u8; graph.objects().len()];
                 for (list, nodes) in (0..).zip(graph.tracked()) {
-                    for node in nodes {
-                        if let Some(place) = lists.get_mut((node - graph.objects().start) as usize)
-                        {
+                    for &node in nodes {
+                        let index = graph.object_index(node);
+                        if let Some(place) = index.and_then(|index| lists.get_mut(index)) {
                             *place = list;
                         }
                     }
@@ -130,7 +131,7 @@ impl<'a> Membership<'a> {
     }
 
     /// The group of an object.
-    fn of(&self, node: u32) -> usize {
+    fn of(&self, node: NodeId) -> usize {
         let group = match &self.of {
             Of::Type(groups) => {
                 let last = groups.len().saturating_sub(1);
@@ -139,8 +140,8 @@ impl<'a> Membership<'a> {
             }
             Of::Size => size_class(self.graph.size(node)),
             Of::List(lists) => {
-                let index = (node - self.graph.objects().start) as usize;
-                lists.get(index).map_or(UNTRACKED, |&list| list.into())
+                let list = self.graph.object_index(node).and_then(|index| lists.get(index));
+                list.map_or(UNTRACKED, |&list| list.into())
             }
         };
         group as usize
@@ -148,7 +149,7 @@ impl<'a> Membership<'a> {
 
     /// Whether an object can be in the same group as one that dominates it. A leaf such as a string
     /// cannot, if groups are types.
-    fn can_nest(&self, node: u32) -> bool {
+    fn can_nest(&self, node: NodeId) -> bool {
         !matches!(self.of, Of::Type(_))
             || self.graph.type_info(node).is_none_or(|info| !info.is_leaf())
     }
@@ -230,17 +231,17 @@ fn members(graph: &Graph, membership: &Membership<'_>) -> Vec<Group> {
 /// What each group retains: the sum over those of its objects that none of the others dominates.
 fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
     let Analysis { graph, dominators, .. } = heap;
-    let (first, first_leaf) = (graph.objects().start, graph.first_leaf());
+    let (first, first_leaf) = (graph.first_object(), graph.first_leaf());
     let mut sums = vec![0_u64; membership.names.len()];
-    let mut add = |group: usize, node: u32| {
+    let mut add = |group: usize, node: NodeId| {
         if let Some(sum) = sums.get_mut(group) {
             *sum = sum.saturating_add(heap.amount(node).bytes);
         }
     };
     let mut sets = GroupSets::new();
     // The groups from the root down to each node that is no leaf.
-    let mut above = filled(EMPTY, first_leaf as usize);
-    let set_of = |above: &[u32], node: u32| above.get(node as usize).copied().unwrap_or(EMPTY);
+    let mut above = filled(EMPTY, first_leaf.index());
+    let set_of = |above: &[u32], node: NodeId| above.get(node.index()).copied().unwrap_or(EMPTY);
     for &node in dominators.order() {
         let Some(dominator) = dominators.immediate(node) else { continue };
         let mut set = set_of(&above, dominator);
@@ -252,11 +253,11 @@ fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
             }
             set = with;
         }
-        if let Some(place) = above.get_mut(node as usize) {
+        if let Some(place) = above.get_mut(node.index()) {
             *place = set;
         }
     }
-    for node in first_leaf..graph.end() {
+    for node in first_leaf.up_to(graph.end()) {
         let group = membership.of(node);
         let is_nested = membership.can_nest(node)
             && dominators.immediate(node).is_some_and(|dominator| {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::root_names::RootNames;
 use crate::heap::analysis::Analysis;
 use crate::heap::graph::shortest_paths::{Lineage, ShortestPaths};
+use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::python::objects::Disclosure;
 
@@ -43,7 +44,7 @@ pub fn largest(
 ) -> Vec<LargeObject> {
     let graph = &heap.graph;
     let mut best = BinaryHeap::new();
-    let modules: FxHashSet<u32> = graph
+    let modules: FxHashSet<NodeId> = graph
         .roots()
         .iter()
         .filter(|root| matches!(root.kind, RootKind::Module { .. }))
@@ -52,7 +53,7 @@ pub fn largest(
         .collect();
     for node in graph.objects().filter(|node| !modules.contains(node)) {
         let bytes = heap.amount(node).bytes;
-        let is_among = |worst: &Reverse<(u64, Reverse<u32>)>| bytes > worst.0.0;
+        let is_among = |worst: &Reverse<(u64, Reverse<NodeId>)>| bytes > worst.0.0;
         if best.len() < count || best.peek().is_some_and(is_among) {
             best.push(Reverse((bytes, Reverse(node))));
             if best.len() > count {
@@ -68,7 +69,7 @@ pub fn largest(
         external: graph.external(node),
         retained,
         objects: heap.amount(node).objects,
-        lineage: Lineage::of(heap, names, &paths.between(0, node), disclosure),
+        lineage: Lineage::of(heap, names, &paths.between(NodeId::ROOT, node), disclosure),
     };
     best.into_sorted_vec().into_iter().map(describe).collect()
 }

@@ -19,6 +19,6 @@ pub mod summary;
 
 pub use groups::{Group, Grouping, groups};
 pub use largest::{LargeObject, largest};
-pub use root_names::{RootName, RootNames};
+pub use root_names::{RootName, RootNames, UNNAMED_FRAME};
 pub use selector::{Subject, SubjectError};
 pub use summary::{Owner, Summary};

@@ -1,9 +1,13 @@
 //! What roots are called: `thread MainThread`, a frame of it, `module app.cache`.
 
 use crate::heap::analysis::Analysis;
+use crate::heap::ids::RootId;
 use crate::heap::trace::roots::{Root, RootKind};
 use crate::python::code::CodeCache;
 use crate::python::{Frame, Python, RawStack};
+
+/// A frame whose function cannot be read.
+pub const UNNAMED_FRAME: &str = "frame";
 
 /// What a root is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +16,8 @@ pub enum RootName {
     Words(String),
     /// A frame.
     Frame {
-        /// The number of its thread's root.
-        thread: u32,
+        /// Its thread's root.
+        thread: RootId,
         /// The frame; `None` where its code cannot be read, or has not begun to run.
         frame: Option<Frame>,
     },
@@ -51,9 +55,18 @@ impl RootNames {
         RootNames { names }
     }
 
-    /// What a root is called, by its number.
-    pub fn get(&self, root: u32) -> Option<&RootName> {
-        self.names.get(root as usize)
+    /// What a root is called.
+    pub fn get(&self, root: RootId) -> Option<&RootName> {
+        self.names.get(root.index())
+    }
+
+    /// The same in words, for a frame too.
+    pub fn label(&self, root: RootId) -> String {
+        match self.get(root) {
+            Some(RootName::Words(words)) => words.clone(),
+            Some(RootName::Frame { frame: Some(frame), .. }) => frame.to_string(),
+            _ => UNNAMED_FRAME.to_owned(),
+        }
     }
 }
 

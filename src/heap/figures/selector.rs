@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::heap::analysis::Analysis;
+use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::python::objects::{Link, Role};
 
@@ -124,7 +125,7 @@ impl Subject {
     ///
     /// # Errors
     /// There is no such object.
-    pub fn find(&self, heap: &Analysis<'_>) -> Result<Vec<u32>, SubjectError> {
+    pub fn find(&self, heap: &Analysis<'_>) -> Result<Vec<NodeId>, SubjectError> {
         match self {
             Subject::Type(name) => of_type(heap, name),
             Subject::Address(address) => {
@@ -137,7 +138,7 @@ impl Subject {
 }
 
 /// All objects of the types with this name, or if there are none, of those whose names end so.
-fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<u32>, SubjectError> {
+fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<NodeId>, SubjectError> {
     let graph = &heap.graph;
     let types = graph.types();
     let ends_so = |other: &str| {
@@ -145,8 +146,8 @@ fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<u32>, SubjectError> {
     };
     let plain = name.strip_prefix("builtins.").unwrap_or(name);
     let mut wanted: Vec<bool> = types.iter().map(|info| info.name == plain).collect();
-    let objects = |wanted: &[bool]| -> Vec<u32> {
-        let is_wanted = |node: &u32| {
+    let objects = |wanted: &[bool]| -> Vec<NodeId> {
+        let is_wanted = |node: &NodeId| {
             let kind = graph.type_id(*node).and_then(|id| wanted.get(id.0 as usize));
             kind.copied().unwrap_or_default()
         };
@@ -183,7 +184,7 @@ fn offers(heap: &Analysis<'_>, name: &str) -> String {
 }
 
 /// The object behind a path.
-fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<u32, SubjectError> {
+fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId, SubjectError> {
     let is_meant = |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == module);
     let root = heap.graph.roots().iter().find(|root| is_meant(&root.kind));
     let no_module = || SubjectError::NoSuchModule(module.to_owned());

@@ -7,79 +7,82 @@ use std::thread;
 use rustc_hash::FxHashMap;
 
 use crate::heap::capture::copy::fetch;
+use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::filled;
-use crate::heap::trace::numbering::Census;
-use crate::heap::trace::trace_log::{Facts, Ledger, Span, UnusualFacts};
+use crate::heap::trace::numbering::Numbering;
+use crate::heap::trace::trace_log::{Facts, Span, Target, TraceLog, UnusualFacts};
 
 /// Containers whose references are numbered at a time.
 const BATCH: usize = 1 << 14;
 
 /// All objects and their references, by number.
 #[derive(Debug, Default)]
-pub(crate) struct Assembly {
+pub(crate) struct ObjectTable {
     /// The number of the first object, a container.
-    first: u32,
+    first: NodeId,
     /// Of each object.
     facts: Vec<Facts>,
     /// Those that do not fit.
-    unusual: FxHashMap<u32, UnusualFacts>,
+    unusual: FxHashMap<NodeId, UnusualFacts>,
     /// Of each container.
     spans: Vec<Span>,
-    /// The numbers of the objects that are referred to.
-    targets: Vec<u32>,
+    /// The objects that are referred to.
+    targets: Vec<NodeId>,
 }
 
 /// The references of some containers, to be numbered.
 struct Work<'a> {
     spans: &'a mut [Span],
-    targets: &'a mut [u32],
+    targets: &'a mut [Target],
 }
 
-impl Assembly {
-    /// Puts together what the ledgers have, with so many threads.
-    pub fn of(census: &Census, mut ledgers: Vec<Ledger>, threads: usize) -> Assembly {
-        let first = census.first_container();
-        let place = |slot| census.number(slot).map(|number| (number - first) as usize);
-        let mut all = Assembly {
+impl ObjectTable {
+    /// Puts together what the logs have, with so many threads.
+    pub fn of(numbering: &Numbering, mut logs: Vec<TraceLog>, threads: usize) -> ObjectTable {
+        let first = numbering.first_container();
+        let place = |slot| numbering.number(slot).map(|node| node.index() - first.index());
+        let mut all = ObjectTable {
             first,
-            facts: filled(Facts::UNUSUAL, (census.end() - first) as usize),
-            spans: filled(Span::default(), (census.first_leaf() - first) as usize),
-            ..Assembly::default()
+            facts: filled(Facts::UNUSUAL, numbering.end().index() - first.index()),
+            spans: filled(Span::default(), numbering.first_leaf().index() - first.index()),
+            ..ObjectTable::default()
         };
-        let mut references: Vec<_> = ledgers
+        let mut references: Vec<_> = logs
             .iter_mut()
-            .map(|ledger| (mem::take(&mut ledger.spans), mem::take(&mut ledger.targets)))
+            .map(|log| (mem::take(&mut log.spans), mem::take(&mut log.targets)))
             .collect();
-        number_all(census, &mut references, threads, || {
-            for entry in ledgers.iter_mut().flat_map(|ledger| mem::take(&mut ledger.leaves)) {
+        number_all(numbering, &mut references, threads, || {
+            for entry in logs.iter_mut().flat_map(|log| mem::take(&mut log.leaves)) {
                 if let Some(facts) = place(entry.slot).and_then(|at| all.facts.get_mut(at)) {
                     *facts = entry.facts;
                 }
             }
         });
-        all.unusual.reserve(ledgers.iter().map(|ledger| ledger.unusual.len()).sum());
-        for (ledger, (spans, mut targets)) in ledgers.into_iter().zip(references) {
+        all.unusual.reserve(logs.iter().map(|log| log.unusual.len()).sum());
+        for (log, (spans, targets)) in logs.into_iter().zip(references) {
+            // Stays where it is: the compiler makes nothing of it.
+            let mut targets: Vec<NodeId> = targets.into_iter().map(Target::node).collect();
             let before = all.targets.len() as u32;
             match before {
                 0 => all.targets = targets,
                 _ => all.targets.append(&mut targets),
             }
-            for (entry, span) in ledger.containers.into_iter().zip(spans) {
+            for (entry, span) in log.containers.into_iter().zip(spans) {
                 let Some(at) = place(entry.slot) else { continue };
                 if let (Some(facts), Some(place)) = (all.facts.get_mut(at), all.spans.get_mut(at)) {
                     *facts = entry.facts;
                     *place = Span { start: before + span.start, end: before + span.end };
                 }
             }
-            let number = |(slot, size)| Some((census.number(slot)?, size));
-            all.unusual.extend(ledger.unusual.into_iter().filter_map(number));
+            let number = |(slot, size)| Some((numbering.number(slot)?, size));
+            all.unusual.extend(log.unusual.into_iter().filter_map(number));
         }
         all
     }
 
     /// The type and the sizes of an object; nothing for what is none.
     #[inline]
-    pub fn facts(&self, object: u32) -> UnusualFacts {
+    pub fn facts(&self, object: NodeId) -> UnusualFacts {
         let facts = self.index(object).and_then(|index| self.facts.get(index));
         match facts.map(|facts| facts.get()) {
             None => UnusualFacts::UNKNOWN,
@@ -90,7 +93,7 @@ impl Assembly {
 
     /// The numbers of the objects that a container refers to.
     #[inline]
-    pub fn references(&self, container: u32) -> &[u32] {
+    pub fn references(&self, container: NodeId) -> &[NodeId] {
         let span = self.index(container).and_then(|index| self.spans.get(index));
         let Span { start, end } = span.copied().unwrap_or_default();
         self.targets.get(start as usize..end as usize).unwrap_or_default()
@@ -98,22 +101,22 @@ impl Assembly {
 
     /// Says that [`references`](Self::references) will soon be asked for.
     #[inline]
-    pub fn prefetch_references(&self, container: u32) {
+    pub fn prefetch_references(&self, container: NodeId) {
         if let Some(span) = self.index(container).and_then(|index| self.spans.get(index)) {
             fetch(span);
         }
     }
 
     #[inline]
-    fn index(&self, object: u32) -> Option<usize> {
-        object.checked_sub(self.first).map(|index| index as usize)
+    fn index(&self, object: NodeId) -> Option<usize> {
+        object.index().checked_sub(self.first.index())
     }
 }
 
 /// Numbers what is referred to, with so many threads, of which this one does something else first.
 fn number_all(
-    census: &Census,
-    references: &mut [(Vec<Span>, Vec<u32>)],
+    numbering: &Numbering,
+    references: &mut [(Vec<Span>, Vec<Target>)],
     threads: usize,
     first: impl FnOnce(),
 ) {
@@ -122,7 +125,7 @@ fn number_all(
     let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
     let number = || {
         while let Some(work) = next() {
-            work.number(census);
+            work.number(numbering);
         }
     };
     thread::scope(|scope| {
@@ -134,8 +137,8 @@ fn number_all(
     });
 }
 
-/// Cuts the references of a ledger into batches.
-fn batches<'a>(spans: &'a mut [Span], targets: &'a mut [u32]) -> impl Iterator<Item = Work<'a>> {
+/// Cuts the references of a log into batches.
+fn batches<'a>(spans: &'a mut [Span], targets: &'a mut [Target]) -> impl Iterator<Item = Work<'a>> {
     let mut rest = targets;
     spans.chunks_mut(BATCH).map(move |spans| {
         let end = spans.last().map_or(0, |span| span.end);
@@ -149,7 +152,7 @@ fn batches<'a>(spans: &'a mut [Span], targets: &'a mut [u32]) -> impl Iterator<I
 
 impl Work<'_> {
     /// Numbers what is referred to, and forgets what is no object.
-    fn number(self, census: &Census) {
+    fn number(self, numbering: &Numbering) {
         let mut rest = self.targets;
         for span in self.spans {
             let here = ((span.end - span.start) as usize).min(rest.len());
@@ -157,8 +160,8 @@ impl Work<'_> {
             rest = behind;
             let mut kept = 0;
             for place in 0..targets.len() {
-                let number = census.number(targets[place]);
-                targets[kept] = number.unwrap_or_default();
+                let number = numbering.number(targets[place].slot());
+                targets[kept] = Target::numbered(number.unwrap_or_default());
                 kept += usize::from(number.is_some());
             }
             span.end = span.start + kept as u32;

@@ -3,50 +3,49 @@
 //! Tarjan's algorithm without recursion: each node is entered once and each reference followed once. Only
 //! components that hold a cycle are kept: of several nodes, or of one that refers to itself.
 
+use super::csr::Csr;
 use super::search::{Flow, NONE};
+use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::{filled, room_for};
 
 /// The cycles of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Components {
-    /// The nodes of all components, those of each together.
-    nodes: Vec<u32>,
-    /// Where each begins among them; one more for the end.
-    starts: Vec<u32>,
+    nodes: Csr<NodeId>,
 }
 
 /// A node that has been entered: how many of its successors have been looked at.
 #[derive(Debug)]
 struct Visit {
-    node: u32,
+    node: NodeId,
     next: u32,
 }
 
 impl Components {
     /// Finds them among the nodes from this one on. Leaves are in none.
-    pub fn of(graph: &impl Flow, first: u32) -> Components {
+    pub fn of(graph: &impl Flow, first: NodeId) -> Components {
         let end = graph.first_leaf();
-        let count = end.saturating_sub(first) as usize;
+        let count = end.index().saturating_sub(first.index());
         let mut tarjan = Tarjan {
             first,
             low: filled(NONE, count),
             open: room_for(count),
             visits: Vec::new(),
             entered: 0,
-            found: Components { nodes: Vec::new(), starts: vec![0] },
+            found: Csr::new(),
         };
-        for node in first..end {
+        for node in first.up_to(end) {
             if tarjan.is_new(node) {
                 tarjan.enter(graph, node);
                 tarjan.search(graph);
             }
         }
-        tarjan.found
+        Components { nodes: tarjan.found }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.starts.len().saturating_sub(1)
+        self.nodes.len()
     }
 
     /// Whether there are none.
@@ -55,11 +54,8 @@ impl Components {
     }
 
     /// The nodes of each.
-    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.starts.windows(2).map(|pair| match pair {
-            [start, end] => self.nodes.get(*start as usize..*end as usize).unwrap_or_default(),
-            _ => &[],
-        })
+    pub fn iter(&self) -> impl Iterator<Item = &[NodeId]> {
+        self.nodes.rows()
     }
 }
 
@@ -67,34 +63,34 @@ impl Components {
 const DONE: u32 = NONE - 1;
 
 struct Tarjan {
-    first: u32,
+    first: NodeId,
     /// For each node the earliest that it is known to reach, by the order of entering: at first itself.
     low: Vec<u32>,
     /// Nodes whose component is not known yet, each with its place in the order of entering.
-    open: Vec<(u32, u32)>,
+    open: Vec<(NodeId, u32)>,
     visits: Vec<Visit>,
     entered: u32,
-    found: Components,
+    found: Csr<NodeId>,
 }
 
 impl Tarjan {
-    fn low(&self, node: u32) -> u32 {
-        let index = node.checked_sub(self.first).map(|index| index as usize);
+    fn low(&self, node: NodeId) -> u32 {
+        let index = node.index().checked_sub(self.first.index());
         index.and_then(|index| self.low.get(index)).copied().unwrap_or(DONE)
     }
 
-    fn set_low(&mut self, node: u32, low: u32) {
-        let index = node.checked_sub(self.first).map(|index| index as usize);
+    fn set_low(&mut self, node: NodeId, low: u32) {
+        let index = node.index().checked_sub(self.first.index());
         if let Some(place) = index.and_then(|index| self.low.get_mut(index)) {
             *place = low;
         }
     }
 
-    fn is_new(&self, node: u32) -> bool {
+    fn is_new(&self, node: NodeId) -> bool {
         self.low(node) == NONE
     }
 
-    fn enter(&mut self, graph: &impl Flow, node: u32) {
+    fn enter(&mut self, graph: &impl Flow, node: NodeId) {
         graph.prefetch(node);
         self.set_low(node, self.entered);
         self.open.push((node, self.entered));
@@ -120,7 +116,7 @@ impl Tarjan {
     }
 
     /// All that a node leads to has been seen.
-    fn leave(&mut self, graph: &impl Flow, node: u32) {
+    fn leave(&mut self, graph: &impl Flow, node: NodeId) {
         self.visits.pop();
         let low = self.low(node);
         if let Some(above) = self.visits.last() {
@@ -135,11 +131,11 @@ impl Tarjan {
         for (member, _) in self.open.split_off(place) {
             self.set_low(member, DONE);
             if is_cycle {
-                self.found.nodes.push(member);
+                self.found.push(member);
             }
         }
         if is_cycle {
-            self.found.starts.push(self.found.nodes.len() as u32);
+            self.found.end_row();
         }
     }
 }
@@ -152,29 +148,29 @@ mod tests {
 
     use super::*;
 
-    struct Lists(Vec<Vec<u32>>, u32);
+    struct Lists(Vec<Vec<NodeId>>, u32);
 
     impl Flow for Lists {
-        fn first_leaf(&self) -> u32 {
-            self.0.len() as u32
+        fn first_leaf(&self) -> NodeId {
+            NodeId(self.0.len() as u32)
         }
 
-        fn end(&self) -> u32 {
-            self.0.len() as u32 + self.1
+        fn end(&self) -> NodeId {
+            NodeId(self.0.len() as u32 + self.1)
         }
 
-        fn successors(&self, node: u32) -> &[u32] {
-            &self.0[node as usize]
+        fn successors(&self, node: NodeId) -> &[NodeId] {
+            &self.0[node.index()]
         }
     }
 
     /// Two nodes are in one component if each can be reached from the other.
-    fn reference(graph: &Lists, first: u32) -> BTreeSet<BTreeSet<u32>> {
-        let count = graph.first_leaf() as usize;
+    fn reference(graph: &Lists, first: NodeId) -> BTreeSet<BTreeSet<NodeId>> {
+        let count = graph.first_leaf().index();
         let mut reaches = vec![vec![false; count]; count];
         for (from, list) in graph.0.iter().enumerate() {
-            for &to in list.iter().filter(|&&to| (to as usize) < count) {
-                reaches[from][to as usize] = from >= first as usize && to >= first;
+            for &to in list.iter().filter(|to| to.index() < count) {
+                reaches[from][to.index()] = from >= first.index() && to >= first;
             }
         }
         for over in 0..count {
@@ -187,7 +183,7 @@ mod tests {
         let component = |node: usize| {
             (0..count)
                 .filter(|&other| reaches[node][other] && reaches[other][node])
-                .map(|other| other as u32)
+                .map(|other| NodeId(other as u32))
                 .collect()
         };
         (0..count).filter(|&node| reaches[node][node]).map(component).collect()
@@ -196,17 +192,18 @@ mod tests {
     proptest! {
         #[test]
         fn they_are_those_of_the_definition(
-            successors in prop::collection::vec(prop::collection::vec(0..40_u32, 0..4), 1..30),
-            first in 0..5_u32,
+            successors in prop::collection::vec(prop::collection::vec((0..40_u32).prop_map(NodeId), 0..4), 1..30),
+            first in (0..5_u32).prop_map(NodeId),
         ) {
             let end = successors.len() as u32 + 10;
-            let lists = successors.into_iter().map(|list| list.into_iter().filter(|&to| to < end).collect());
+            let lists = successors.into_iter().map(|list| list.into_iter().filter(|to| to.0 < end).collect());
             let graph = Lists(lists.collect(), 10);
             let components = Components::of(&graph, first);
-            let found: Vec<BTreeSet<u32>> =
+            let found: Vec<BTreeSet<NodeId>> =
                 components.iter().map(|nodes| nodes.iter().copied().collect()).collect();
             prop_assert_eq!(found.len(), components.len());
-            prop_assert_eq!(components.nodes.len(), found.iter().map(BTreeSet::len).sum::<usize>());
+            let members = components.iter().map(<[NodeId]>::len).sum::<usize>();
+            prop_assert_eq!(members, found.iter().map(BTreeSet::len).sum::<usize>());
             let found: BTreeSet<_> = found.into_iter().collect();
             prop_assert_eq!(found, reference(&graph, first));
         }
@@ -215,9 +212,9 @@ mod tests {
     #[test]
     fn a_ring_of_a_million_is_one_component() {
         const COUNT: u32 = 1_000_000;
-        let graph = Lists((0..COUNT).map(|node| vec![(node + 1) % COUNT]).collect(), 0);
-        let components = Components::of(&graph, 0);
-        assert_eq!(components.iter().map(<[u32]>::len).collect::<Vec<_>>(), [COUNT as usize]);
-        assert!(Components::of(&graph, COUNT).is_empty());
+        let graph = Lists((0..COUNT).map(|node| vec![NodeId((node + 1) % COUNT)]).collect(), 0);
+        let components = Components::of(&graph, NodeId::ROOT);
+        assert_eq!(components.iter().map(<[NodeId]>::len).collect::<Vec<_>>(), [COUNT as usize]);
+        assert!(Components::of(&graph, NodeId(COUNT)).is_empty());
     }
 }

@@ -12,16 +12,19 @@
 
 use std::mem;
 
-use super::search::{NONE, Search};
-use crate::heap::support::huge_vec::{collected, filled, room_for};
+use super::csr::{Counts, Csr};
+use super::search::Search;
+use crate::heap::ids::NodeId;
+use crate::heap::support::huge_vec::{collected, room_for};
 
 /// The dominator tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dominators {
-    /// For each node its immediate dominator, or [`NONE`] if it cannot be reached; the root's is itself.
-    immediate: Vec<u32>,
+    /// For each node its immediate dominator, or [`NodeId::NONE`] if it cannot be reached; the root's is
+    /// itself.
+    immediate: Vec<NodeId>,
     /// The nodes that can be reached and are no leaves, each behind its dominator.
-    order: Vec<u32>,
+    order: Vec<NodeId>,
 }
 
 impl Dominators {
@@ -30,17 +33,17 @@ impl Dominators {
         let Search { number, order, parent, semi, crossings, leaves, shared, .. } = search;
         let nodes = number.len();
         drop(number);
-        let predecessors = Predecessors::new(order.len(), crossings);
+        let predecessors = predecessors(order.len(), crossings);
         let semi = semidominators(&parent, semi, &predecessors);
         drop(predecessors);
         let tree = Tree::of(&parent, &semi);
         drop((parent, semi));
         let leaves = leaf_dominators(leaves, shared, &tree);
-        let node = |number: u32| order.get(number as usize).copied().unwrap_or(NONE);
+        let node = |number: u32| order.get(number as usize).copied().unwrap_or(NodeId::NONE);
         let mut immediate = room_for(nodes + leaves.len());
-        immediate.resize(nodes, NONE);
+        immediate.resize(nodes, NodeId::NONE);
         for (&vertex, link) in order.iter().zip(&tree.links) {
-            if let Some(immediate) = immediate.get_mut(vertex as usize) {
+            if let Some(immediate) = immediate.get_mut(vertex.index()) {
                 *immediate = node(link.parent);
             }
         }
@@ -49,28 +52,28 @@ impl Dominators {
     }
 
     /// The immediate dominator of a node; `None` for the root, and for what it does not lead to.
-    pub fn immediate(&self, node: u32) -> Option<u32> {
-        let dominator = *self.immediate.get(node as usize)?;
-        (dominator != NONE && node != 0).then_some(dominator)
+    pub fn immediate(&self, node: NodeId) -> Option<NodeId> {
+        let dominator = *self.immediate.get(node.index())?;
+        (dominator != NodeId::NONE && node != NodeId::ROOT).then_some(dominator)
     }
 
     /// Whether the root leads to a node.
-    pub fn reaches(&self, node: u32) -> bool {
-        self.immediate.get(node as usize).is_some_and(|&dominator| dominator != NONE)
+    pub fn reaches(&self, node: NodeId) -> bool {
+        self.immediate.get(node.index()).is_some_and(|&dominator| dominator != NodeId::NONE)
     }
 
     /// The nodes that can be reached and are no leaves, each behind its dominator; first the root.
-    pub fn order(&self) -> &[u32] {
+    pub fn order(&self) -> &[NodeId] {
         &self.order
     }
 }
 
 /// The semidominator of each node, by number.
-fn semidominators(parent: &[u32], mut semi: Vec<u32>, predecessors: &Predecessors) -> Vec<u32> {
+fn semidominators(parent: &[u32], mut semi: Vec<u32>, predecessors: &Csr<u32>) -> Vec<u32> {
     let mut forest = Forest::new(parent);
     for node in (1..parent.len() as u32).rev() {
         let mut least = semi[node as usize];
-        for &from in predecessors.of(node) {
+        for &from in predecessors.row(node as usize) {
             if least == 0 {
                 break;
             }
@@ -95,41 +98,17 @@ fn leaf_dominators(mut leaves: Vec<u32>, shared: Vec<[u32; 2]>, tree: &Tree) -> 
     leaves
 }
 
-/// Edges by where they lead to.
-struct Predecessors {
-    starts: Vec<u32>,
-    from: Vec<u32>,
-}
-
-impl Predecessors {
-    /// Sorts the edges among so many nodes.
-    fn new(nodes: usize, edges: Vec<[u32; 2]>) -> Predecessors {
-        let mut starts = filled(0, nodes + 1);
-        for [_, to] in &edges {
-            starts[*to as usize] += 1;
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += mem::replace(start, sum);
-        }
-        let mut from = filled(0, edges.len());
-        // Afterwards each start has become the start of the next.
-        for [node, to] in edges {
-            let start = &mut starts[to as usize];
-            from[*start as usize] = node;
-            *start += 1;
-        }
-        starts.rotate_right(1);
-        if let Some(first) = starts.first_mut() {
-            *first = 0;
-        }
-        Predecessors { starts, from }
+/// Edges among so many nodes, by where they lead to.
+fn predecessors(nodes: usize, edges: Vec<[u32; 2]>) -> Csr<u32> {
+    let mut counts = Counts::new(nodes);
+    for [_, to] in &edges {
+        counts.add(*to as usize);
     }
-
-    fn of(&self, node: u32) -> &[u32] {
-        let node = node as usize;
-        &self.from[self.starts[node] as usize..self.starts[node + 1] as usize]
+    let mut predecessors = counts.fill(0);
+    for [from, to] in edges {
+        predecessors.put(to as usize, from);
     }
+    predecessors.finish()
 }
 
 /// The nodes worked on, as trees along the search's parents, with shortened paths.
@@ -253,32 +232,32 @@ mod tests {
 
     #[derive(Debug, Clone)]
     struct Lists {
-        successors: Vec<Vec<u32>>,
+        successors: Vec<Vec<NodeId>>,
         end: u32,
     }
 
     impl Flow for Lists {
-        fn first_leaf(&self) -> u32 {
-            self.successors.len() as u32
+        fn first_leaf(&self) -> NodeId {
+            NodeId(self.successors.len() as u32)
         }
 
-        fn end(&self) -> u32 {
-            self.end
+        fn end(&self) -> NodeId {
+            NodeId(self.end)
         }
 
-        fn successors(&self, node: u32) -> &[u32] {
-            &self.successors[node as usize]
+        fn successors(&self, node: NodeId) -> &[NodeId] {
+            &self.successors[node.index()]
         }
     }
 
     impl Lists {
         /// What the root leads to, without passing a node.
-        fn reached_without(&self, absent: Option<u32>) -> BTreeSet<u32> {
+        fn reached_without(&self, absent: Option<NodeId>) -> BTreeSet<NodeId> {
             let mut reached = BTreeSet::new();
-            let mut rest = vec![0];
+            let mut rest = vec![NodeId::ROOT];
             while let Some(node) = rest.pop() {
                 if Some(node) != absent && reached.insert(node) && node < self.first_leaf() {
-                    rest.extend(&self.successors[node as usize]);
+                    rest.extend(&self.successors[node.index()]);
                 }
             }
             reached
@@ -286,17 +265,17 @@ mod tests {
 
         /// Each node's dominators by what cannot be reached without them; of these the immediate one is
         /// dominated by all others.
-        fn brute_force(&self) -> Vec<Option<u32>> {
+        fn brute_force(&self) -> Vec<Option<NodeId>> {
             let all = self.reached_without(None);
             let mut dominators = vec![BTreeSet::new(); self.end as usize];
             for &node in &all {
                 for lost in all.difference(&self.reached_without(Some(node))) {
                     if *lost != node {
-                        dominators[*lost as usize].insert(node);
+                        dominators[lost.index()].insert(node);
                     }
                 }
             }
-            let count = |node: &u32| dominators[*node as usize].len();
+            let count = |node: &NodeId| dominators[node.index()].len();
             dominators
                 .iter()
                 .map(|set| set.iter().max_by_key(|node| count(node)).copied())
@@ -310,7 +289,7 @@ mod tests {
             prop::collection::vec((0..inner, 0..end), 0..edges).prop_map(move |edges| {
                 let mut successors = vec![Vec::new(); inner as usize];
                 for (from, to) in edges {
-                    successors[from as usize].push(to);
+                    successors[from as usize].push(NodeId(to));
                 }
                 Lists { successors, end }
             })
@@ -325,8 +304,8 @@ mod tests {
             let dominators = Dominators::of(Search::of(&graph));
             let expected = graph.brute_force();
             let reached = graph.reached_without(None);
-            for node in 0..graph.end {
-                prop_assert_eq!(dominators.immediate(node), expected[node as usize], "node {}", node);
+            for node in NodeId::ROOT.up_to(graph.end()) {
+                prop_assert_eq!(dominators.immediate(node), expected[node.index()], "{:?}", node);
                 prop_assert_eq!(dominators.reaches(node), reached.contains(&node));
             }
             let mut seen = BTreeSet::new();
@@ -348,30 +327,29 @@ mod tests {
             graph.end += 1;
             for next in graph.successors.iter_mut().flatten() {
                 // What were leaves have moved by one.
-                *next += u32::from(*next >= child);
+                next.0 += u32::from(*next >= child);
             }
             let mut search = Search::of(&graph);
-            let mut connect = |graph: &mut Lists, from: u32, to: u32| {
-                graph.successors[from as usize].push(to);
+            let mut connect = |graph: &mut Lists, from: NodeId, to: NodeId| {
+                graph.successors[from.index()].push(to);
                 search.add_edge(graph, from, to);
             };
-            let unreached = |graph: &Lists, nodes: std::ops::Range<u32>| -> Vec<u32> {
+            let unreached = |graph: &Lists, from: NodeId, end: NodeId| -> Vec<NodeId> {
                 let reached = graph.reached_without(None);
-                nodes.filter(|node| !reached.contains(node)).collect()
+                from.up_to(end).filter(|node| !reached.contains(node)).collect()
             };
-            connect(&mut graph, 0, child);
-            for node in unreached(&graph, 0..child) {
+            connect(&mut graph, NodeId::ROOT, child);
+            for node in unreached(&graph, NodeId::ROOT, child) {
                 connect(&mut graph, child, node);
             }
-            let leaves = child + 1..graph.end;
-            for leaf in unreached(&graph, leaves) {
+            for leaf in unreached(&graph, NodeId(child.0 + 1), graph.end()) {
                 connect(&mut graph, child, leaf);
             }
-            prop_assert!((0..graph.end).all(|node| search.reaches(node)));
+            prop_assert!(NodeId::ROOT.up_to(graph.end()).all(|node| search.reaches(node)));
             let dominators = Dominators::of(search);
             let expected = graph.brute_force();
-            for node in 0..graph.end {
-                prop_assert_eq!(dominators.immediate(node), expected[node as usize], "node {}", node);
+            for node in NodeId::ROOT.up_to(graph.end()) {
+                prop_assert_eq!(dominators.immediate(node), expected[node.index()], "{:?}", node);
             }
         }
     }
@@ -381,13 +359,15 @@ mod tests {
     #[test]
     fn a_fan_below_a_long_list() {
         const LENGTH: u32 = 300_000;
-        let mut successors: Vec<Vec<u32>> = (0..LENGTH).map(|node| vec![node + 1]).collect();
-        let (fan, leaves) = (LENGTH + 1..2 * LENGTH, 3 * LENGTH..4 * LENGTH);
+        let mut successors: Vec<Vec<NodeId>> =
+            (0..LENGTH).map(|node| vec![NodeId(node + 1)]).collect();
+        let fan = NodeId(LENGTH + 1).up_to(NodeId(2 * LENGTH));
+        let leaves = NodeId(3 * LENGTH).up_to(NodeId(4 * LENGTH));
         successors.push(fan.clone().chain(leaves.clone()).collect());
         successors.resize(3 * LENGTH as usize, Vec::new());
-        successors[0] = [1].into_iter().chain(fan.clone()).chain(leaves.clone()).collect();
+        successors[0] = [NodeId(1)].into_iter().chain(fan.clone()).chain(leaves.clone()).collect();
         let dominators = Dominators::of(Search::of(&Lists { successors, end: 4 * LENGTH }));
-        assert_eq!(dominators.immediate(LENGTH), Some(LENGTH - 1));
-        assert!(fan.chain(leaves).all(|node| dominators.immediate(node) == Some(0)));
+        assert_eq!(dominators.immediate(NodeId(LENGTH)), Some(NodeId(LENGTH - 1)));
+        assert!(fan.chain(leaves).all(|node| dominators.immediate(node) == Some(NodeId::ROOT)));
     }
 }

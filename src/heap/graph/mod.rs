@@ -9,10 +9,12 @@
 //! | [`dominators`], [`dominator_tree`], [`retained`] | what would be freed with an object |
 //! | [`referrers`] | the graph turned around |
 //! | [`shortest_paths`], [`several_paths`] | reference chains from the GC roots |
+//! | [`csr`] | rows of different lengths in two arrays, for most of these |
 //! | [`components`] | cycles: strongly connected components |
 
 pub(crate) mod build;
 pub mod components;
+pub(crate) mod csr;
 pub mod dominator_tree;
 pub mod dominators;
 pub mod object_graph;

@@ -9,6 +9,7 @@ use super::dominators::Dominators;
 use super::object_graph::Graph;
 use super::search::Flow;
 use crate::heap::analysis::Analysis;
+use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::room_for;
 
 /// Bytes and objects.
@@ -31,11 +32,11 @@ impl Retained {
     /// Adds up the sizes of all objects along the dominator tree.
     pub fn of(graph: &Graph, dominators: &Dominators) -> Retained {
         let own = |node| Amount { bytes: graph.size(node), objects: 1 };
-        let (first, first_leaf) = (graph.objects().start, graph.first_leaf());
-        let mut retained = Retained { amounts: room_for(first_leaf as usize) };
-        retained.amounts.resize(first as usize, Amount::default());
-        retained.amounts.extend((first..first_leaf).map(own));
-        for leaf in first_leaf..graph.end() {
+        let (first, first_leaf) = (graph.first_object(), graph.first_leaf());
+        let mut retained = Retained { amounts: room_for(first_leaf.index()) };
+        retained.amounts.resize(first.index(), Amount::default());
+        retained.amounts.extend(first.up_to(first_leaf).map(own));
+        for leaf in first_leaf.up_to(graph.end()) {
             if let Some(dominator) = dominators.immediate(leaf) {
                 retained.add(dominator, own(leaf));
             }
@@ -50,7 +51,7 @@ impl Retained {
     }
 
     /// What a node retains, itself included. For the root of all: the whole heap.
-    pub fn amount(&self, graph: &Graph, node: u32) -> Amount {
+    pub fn amount(&self, graph: &Graph, node: NodeId) -> Amount {
         if node < graph.first_leaf() {
             self.inner(node)
         } else {
@@ -58,12 +59,12 @@ impl Retained {
         }
     }
 
-    fn inner(&self, node: u32) -> Amount {
-        self.amounts.get(node as usize).copied().unwrap_or_default()
+    fn inner(&self, node: NodeId) -> Amount {
+        self.amounts.get(node.index()).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, node: u32, amount: Amount) {
-        if let Some(sum) = self.amounts.get_mut(node as usize) {
+    fn add(&mut self, node: NodeId, amount: Amount) {
+        if let Some(sum) = self.amounts.get_mut(node.index()) {
             sum.bytes = sum.bytes.saturating_add(amount.bytes);
             sum.objects = sum.objects.saturating_add(amount.objects);
         }
@@ -71,12 +72,12 @@ impl Retained {
 }
 
 /// What would go if these objects went: what each of them retains, nothing counted twice.
-pub fn retained_together(heap: &Analysis<'_>, nodes: &[u32]) -> Amount {
-    let members: FxHashSet<u32> = nodes.iter().copied().collect();
+pub fn retained_together(heap: &Analysis<'_>, nodes: &[NodeId]) -> Amount {
+    let members: FxHashSet<NodeId> = nodes.iter().copied().collect();
     // Whether one of them is on the way from a node up to the root, the node included.
-    let mut known: FxHashMap<u32, bool> = FxHashMap::default();
+    let mut known: FxHashMap<NodeId, bool> = FxHashMap::default();
     let mut way = Vec::new();
-    let mut is_below = |node: u32| {
+    let mut is_below = |node: NodeId| {
         let mut next = heap.dominators.immediate(node);
         let found = loop {
             let Some(above) = next else { break false };

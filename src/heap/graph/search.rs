@@ -11,28 +11,29 @@
 use std::slice;
 
 use crate::heap::capture::copy::fetch;
+use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::{filled, room_for};
 
 /// So many successors of a node are fetched ahead.
 const AHEAD: usize = 16;
 
-/// What stands for no node.
-pub const NONE: u32 = u32::MAX;
+/// What stands for no number.
+pub(crate) const NONE: u32 = u32::MAX;
 
-/// A graph with a root, node 0.
+/// A graph with a root, [`NodeId::ROOT`].
 pub trait Flow {
     /// Nodes from this number on have no successors.
-    fn first_leaf(&self) -> u32;
+    fn first_leaf(&self) -> NodeId;
 
     /// One past the number of the last node.
-    fn end(&self) -> u32;
+    fn end(&self) -> NodeId;
 
     /// The nodes that a node leads to; there may be equal ones. Only nodes before the first leaf are
     /// asked for.
-    fn successors(&self, node: u32) -> &[u32];
+    fn successors(&self, node: NodeId) -> &[NodeId];
 
     /// Says that the successors of a node will soon be asked for.
-    fn prefetch(&self, node: u32) {
+    fn prefetch(&self, node: NodeId) {
         let _ = node;
     }
 }
@@ -43,7 +44,7 @@ pub struct Search {
     /// The number of each node that is no leaf.
     pub(crate) number: Vec<u32>,
     /// The nodes by their numbers.
-    pub(crate) order: Vec<u32>,
+    pub(crate) order: Vec<NodeId>,
     /// By number, the number of the node from which each was found.
     pub(crate) parent: Vec<u32>,
     /// By number: 0 for what two branches lead to, else the parent.
@@ -61,28 +62,28 @@ pub struct Search {
 impl Search {
     /// Searches all that the root leads to.
     pub fn of(graph: &impl Flow) -> Search {
-        let first_leaf = graph.first_leaf();
-        let leaves = graph.end().saturating_sub(first_leaf);
+        let inner = graph.first_leaf().index();
+        let leaves = graph.end().index().saturating_sub(inner);
         let mut search = Search {
-            number: filled(NONE, first_leaf as usize),
-            order: room_for(first_leaf as usize),
-            parent: room_for(first_leaf as usize),
-            semi: room_for(first_leaf as usize),
+            number: filled(NONE, inner),
+            order: room_for(inner),
+            parent: room_for(inner),
+            semi: room_for(inner),
             crossings: Vec::new(),
-            leaves: filled(NONE, leaves as usize),
+            leaves: filled(NONE, leaves),
             shared: Vec::new(),
             branch: 0,
         };
-        if first_leaf > 0 {
-            search.go(graph, 0, 0);
+        if inner > 0 {
+            search.go(graph, NodeId::ROOT, 0);
         }
         search
     }
 
     /// Goes on with an edge that the graph did not have so far. It leads away from the root, or from the
     /// child of the root that was found last, or else to a leaf that nothing led to.
-    pub fn add_edge(&mut self, graph: &impl Flow, from: u32, to: u32) {
-        let Some(&from) = self.number.get(from as usize).filter(|&&number| number != NONE) else {
+    pub fn add_edge(&mut self, graph: &impl Flow, from: NodeId, to: NodeId) {
+        let Some(&from) = self.number.get(from.index()).filter(|&&number| number != NONE) else {
             return;
         };
         if self.is_fresh(from, to) {
@@ -91,15 +92,15 @@ impl Search {
     }
 
     /// Whether a node has been reached.
-    pub fn reaches(&self, node: u32) -> bool {
-        let node = node as usize;
+    pub fn reaches(&self, node: NodeId) -> bool {
+        let node = node.index();
         let found = self.number.get(node).or_else(|| self.leaves.get(node - self.number.len()));
         found.is_some_and(|&found| found != NONE)
     }
 
     /// Searches from a node that has not been reached, found from another (by number).
-    fn go<'a>(&mut self, graph: &'a impl Flow, node: u32, parent: u32) {
-        let mut path: Vec<(u32, slice::Iter<'a, u32>)> = Vec::new();
+    fn go<'a>(&mut self, graph: &'a impl Flow, node: NodeId, parent: u32) {
+        let mut path: Vec<(u32, slice::Iter<'a, NodeId>)> = Vec::new();
         path.push((self.visit(node, parent), self.successors(graph, node)));
         while let Some((from, rest)) = path.last_mut() {
             let from = *from;
@@ -113,16 +114,16 @@ impl Search {
     }
 
     /// What a node leads to, where the search will soon look at the first.
-    fn successors<'a>(&self, graph: &'a impl Flow, node: u32) -> slice::Iter<'a, u32> {
+    fn successors<'a>(&self, graph: &'a impl Flow, node: NodeId) -> slice::Iter<'a, NodeId> {
         let successors = graph.successors(node);
         for &next in successors.iter().take(AHEAD) {
-            match self.number.get(next as usize) {
+            match self.number.get(next.index()) {
                 Some(number) => {
                     fetch(number);
                     graph.prefetch(next);
                 }
                 None => {
-                    if let Some(first) = self.leaves.get(next as usize - self.number.len()) {
+                    if let Some(first) = self.leaves.get(next.index() - self.number.len()) {
                         fetch(first);
                     }
                 }
@@ -132,9 +133,9 @@ impl Search {
     }
 
     /// Numbers a node.
-    fn visit(&mut self, node: u32, parent: u32) -> u32 {
+    fn visit(&mut self, node: NodeId, parent: u32) -> u32 {
         let number = self.order.len() as u32;
-        self.number[node as usize] = number;
+        self.number[node.index()] = number;
         self.order.push(node);
         self.parent.push(parent);
         self.semi.push(parent);
@@ -147,9 +148,9 @@ impl Search {
     /// Looks at an edge, and says whether it leads to where the search is to go on: to a node that is no
     /// leaf and has not been reached. Of others it remembers what matters.
     #[inline]
-    fn is_fresh(&mut self, from: u32, to: u32) -> bool {
-        let Some(&number) = self.number.get(to as usize) else {
-            self.reach_leaf(from, to - self.number.len() as u32);
+    fn is_fresh(&mut self, from: u32, to: NodeId) -> bool {
+        let Some(&number) = self.number.get(to.index()) else {
+            self.reach_leaf(from, to.0 - self.number.len() as u32);
             return false;
         };
         match number {

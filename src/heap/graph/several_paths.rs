@@ -9,13 +9,14 @@ use std::collections::BinaryHeap;
 
 use super::referrers::Referrers;
 use super::shortest_paths::ShortestPaths;
+use crate::heap::ids::NodeId;
 
 /// No more unfinished paths than this are made for one object: what comes then would be long.
 const MOST_TRIALS: usize = 200_000;
 
 /// A path that has not come to the root of all yet.
 struct Trial {
-    node: u32,
+    node: NodeId,
     /// The trial that it continues; itself for the first.
     after: u32,
     length: u32,
@@ -26,16 +27,16 @@ struct Trial {
 pub fn several(
     shortest: &ShortestPaths,
     referrers: &Referrers,
-    allowed: impl Fn(u32) -> bool,
-    to: u32,
+    allowed: impl Fn(NodeId) -> bool,
+    to: NodeId,
     count: usize,
-) -> Vec<Vec<u32>> {
+) -> Vec<Vec<NodeId>> {
     let mut trials = vec![Trial { node: to, after: 0, length: 0 }];
     let mut queue = BinaryHeap::from([Reverse((0, 0_u32))]);
     let mut paths = Vec::new();
     while let Some(Reverse((_, number))) = queue.pop() {
         let Some(&Trial { node, length, .. }) = trials.get(number as usize) else { break };
-        if node == 0 {
+        if node == NodeId::ROOT {
             paths.push(way(&trials, number).collect());
             if paths.len() >= count {
                 break;
@@ -61,7 +62,7 @@ pub fn several(
 }
 
 /// The nodes of a trial, from where it has come to.
-fn way(trials: &[Trial], number: u32) -> impl Iterator<Item = u32> {
+fn way(trials: &[Trial], number: u32) -> impl Iterator<Item = NodeId> {
     let mut next = Some(number);
     std::iter::from_fn(move || {
         let trial = trials.get(next? as usize)?;
@@ -77,33 +78,33 @@ mod tests {
     use super::*;
     use crate::heap::Flow;
 
-    struct Lists(Vec<Vec<u32>>);
+    struct Lists(Vec<Vec<NodeId>>);
 
     impl Flow for Lists {
-        fn first_leaf(&self) -> u32 {
-            self.0.len() as u32
+        fn first_leaf(&self) -> NodeId {
+            NodeId(self.0.len() as u32)
         }
 
-        fn end(&self) -> u32 {
-            self.0.len() as u32
+        fn end(&self) -> NodeId {
+            NodeId(self.0.len() as u32)
         }
 
-        fn successors(&self, node: u32) -> &[u32] {
-            &self.0[node as usize]
+        fn successors(&self, node: NodeId) -> &[NodeId] {
+            &self.0[node.index()]
         }
     }
 
     /// All paths from the root to a node that pass no node twice.
-    fn all(graph: &Lists, to: u32) -> Vec<Vec<u32>> {
+    fn all(graph: &Lists, to: NodeId) -> Vec<Vec<NodeId>> {
         let mut found = Vec::new();
-        let mut rest = vec![vec![0]];
+        let mut rest = vec![vec![NodeId::ROOT]];
         while let Some(path) = rest.pop() {
             let last = path[path.len() - 1];
             if last == to {
                 found.push(path);
                 continue;
             }
-            let mut next = graph.0[last as usize].clone();
+            let mut next = graph.0[last.index()].clone();
             next.dedup();
             let fresh = next.into_iter().filter(|next| !path.contains(next));
             rest.extend(fresh.map(|next| [&*path, &[next]].concat()));
@@ -114,7 +115,7 @@ mod tests {
     proptest! {
         #[test]
         fn they_are_the_shortest_of_all(
-            mut successors in prop::collection::vec(prop::collection::vec(0..8_u32, 0..4), 8),
+            mut successors in prop::collection::vec(prop::collection::vec((0..8_u32).prop_map(NodeId), 0..4), 8),
             count in 1..10_usize,
         ) {
             for list in &mut successors {
@@ -123,13 +124,13 @@ mod tests {
             let graph = Lists(successors);
             let shortest = ShortestPaths::through(&graph, |_| true);
             let referrers = Referrers::of(&graph);
-            for to in 1..8 {
+            for to in NodeId(1).up_to(NodeId(8)) {
                 let mut expected = all(&graph, to);
                 expected.sort_by_key(Vec::len);
                 let found = several(&shortest, &referrers, |_| true, to, count);
                 prop_assert_eq!(found.len(), expected.len().min(count));
                 prop_assert!(found.iter().all(|path| expected.contains(path)));
-                let lengths = |paths: &[Vec<u32>]| paths.iter().map(Vec::len).take(count).collect::<Vec<_>>();
+                let lengths = |paths: &[Vec<NodeId>]| paths.iter().map(Vec::len).take(count).collect::<Vec<_>>();
                 prop_assert_eq!(lengths(&found), lengths(&expected));
                 let mut distinct = found.clone();
                 distinct.sort();

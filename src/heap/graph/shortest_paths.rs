@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::object_graph::Graph;
-use super::search::{Flow, NONE};
+use super::search::Flow;
 use crate::heap::analysis::Analysis;
 use crate::heap::capture::copy::fetch;
 use crate::heap::figures::root_names::{RootName, RootNames};
+use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::{filled, room_for};
 use crate::heap::trace::roots::{Root, RootKind};
 use crate::python::Frame;
@@ -20,7 +21,7 @@ const NEAR: usize = 6;
 /// Of so many of the nodes that it leads to.
 const MOST_AHEAD: usize = 16;
 /// What stands for no node where one is wanted. There are fewer nodes than this.
-const WANTED: u32 = NONE - 1;
+const WANTED: NodeId = NodeId(u32::MAX - 1);
 
 /// From which node each was found first, in a search in breadth from the root of all.
 ///
@@ -28,7 +29,7 @@ const WANTED: u32 = NONE - 1;
 /// telling is taken.
 #[derive(Debug)]
 pub struct ShortestPaths {
-    parents: Vec<u32>,
+    parents: Vec<NodeId>,
 }
 
 impl ShortestPaths {
@@ -39,34 +40,39 @@ impl ShortestPaths {
 
     /// Finds a shortest path to every object among those paths that lead through nothing but what is
     /// `allowed`; where they end does not matter.
-    pub fn through(graph: &impl Flow, allowed: impl Fn(u32) -> bool) -> ShortestPaths {
+    pub fn through(graph: &impl Flow, allowed: impl Fn(NodeId) -> bool) -> ShortestPaths {
         ShortestPaths::search(graph, allowed, None)
     }
 
     /// The same for these nodes and what leads to them; what of others is found is not said.
-    pub fn to(graph: &impl Flow, allowed: impl Fn(u32) -> bool, wanted: &[u32]) -> ShortestPaths {
+    pub fn to(
+        graph: &impl Flow,
+        allowed: impl Fn(NodeId) -> bool,
+        wanted: &[NodeId],
+    ) -> ShortestPaths {
         ShortestPaths::search(graph, allowed, Some(wanted))
     }
 
     /// Searches everything, or until all that is wanted has been found.
     fn search(
         graph: &impl Flow,
-        allowed: impl Fn(u32) -> bool,
-        wanted: Option<&[u32]>,
+        allowed: impl Fn(NodeId) -> bool,
+        wanted: Option<&[NodeId]>,
     ) -> ShortestPaths {
-        let mut parents = filled(NONE, graph.end() as usize);
+        let mut parents = filled(NodeId::NONE, graph.end().index());
         let mut missing = 0;
         for &node in wanted.unwrap_or_default() {
-            if let Some(parent) = parents.get_mut(node as usize).filter(|parent| **parent == NONE) {
+            let parent = parents.get_mut(node.index());
+            if let Some(parent) = parent.filter(|parent| **parent == NodeId::NONE) {
                 *parent = WANTED;
                 missing += 1;
             }
         }
         let all_found = |missing: usize| wanted.is_some() && missing == 0;
-        let mut queue: Vec<u32> = room_for(graph.first_leaf() as usize);
-        queue.push(0);
+        let mut queue: Vec<NodeId> = room_for(graph.first_leaf().index());
+        queue.push(NodeId::ROOT);
         if let Some(root) = parents.first_mut() {
-            *root = 0;
+            *root = NodeId::ROOT;
         }
         let mut next = 0;
         while let Some(&node) = queue.get(next).filter(|_| !all_found(missing)) {
@@ -76,13 +82,13 @@ impl ShortestPaths {
             }
             if let Some(&soon) = queue.get(next + NEAR) {
                 for &target in graph.successors(soon).iter().take(MOST_AHEAD) {
-                    if let Some(parent) = parents.get(target as usize) {
+                    if let Some(parent) = parents.get(target.index()) {
                         fetch(parent);
                     }
                 }
             }
             for &target in graph.successors(node) {
-                if let Some(parent) = parents.get_mut(target as usize)
+                if let Some(parent) = parents.get_mut(target.index())
                     && *parent >= WANTED
                 {
                     missing -= usize::from(*parent == WANTED);
@@ -95,22 +101,22 @@ impl ShortestPaths {
         }
         if missing > 0 {
             for parent in parents.iter_mut().filter(|parent| **parent == WANTED) {
-                *parent = NONE;
+                *parent = NodeId::NONE;
             }
         }
         ShortestPaths { parents }
     }
 
     /// Whether there is a path to a node.
-    pub fn reaches(&self, node: u32) -> bool {
-        self.parents.get(node as usize).is_some_and(|&parent| parent != NONE)
+    pub fn reaches(&self, node: NodeId) -> bool {
+        self.parents.get(node.index()).is_some_and(|&parent| parent != NodeId::NONE)
     }
 
     /// How many steps the path to a node has; `None` where there is none, or an endless one for people.
-    pub fn length(&self, node: u32) -> Option<u32> {
+    pub fn length(&self, node: NodeId) -> Option<u32> {
         let mut node = node;
         for length in 0..LONGEST {
-            if node == 0 {
+            if node == NodeId::ROOT {
                 return Some(length);
             }
             node = self.before(node)?;
@@ -119,21 +125,19 @@ impl ShortestPaths {
     }
 
     /// The node before this one on the path; `None` for the root of all and for what no path leads to.
-    pub fn before(&self, node: u32) -> Option<u32> {
-        let parent = self.parents.get(node as usize).copied()?;
-        (node != 0 && parent != NONE).then_some(parent)
+    pub fn before(&self, node: NodeId) -> Option<NodeId> {
+        let parent = self.parents.get(node.index()).copied()?;
+        (node != NodeId::ROOT && parent != NodeId::NONE).then_some(parent)
     }
 
     /// The nodes from one that dominates a node (the root of all, for instance) to that node, both
     /// included; nothing where no path is known.
-    pub fn between(&self, from: u32, to: u32) -> Vec<u32> {
+    pub fn between(&self, from: NodeId, to: NodeId) -> Vec<NodeId> {
         let mut nodes = vec![to];
         let mut node = to;
         while node != from {
-            match self.parents.get(node as usize) {
-                Some(&parent) if parent != NONE && node != 0 => node = parent,
-                _ => return Vec::new(),
-            }
+            let Some(parent) = self.before(node) else { return Vec::new() };
+            node = parent;
             nodes.push(node);
         }
         nodes.reverse();
@@ -153,20 +157,20 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// Finds the words for a path from a root, [`ShortestPaths::between`] node 0 and an object.
+    /// Finds the words for a path from a root, [`ShortestPaths::between`] the super-root and an object.
     /// Of keys no more is told than may be names.
     pub fn of(
         heap: &Analysis<'_>,
         names: &RootNames,
-        nodes: &[u32],
+        nodes: &[NodeId],
         disclosure: Disclosure,
     ) -> Lineage {
         let graph = &heap.graph;
-        let first = graph.objects().start;
+        let first = graph.first_object();
         let split = nodes.iter().position(|&node| node >= first).unwrap_or(nodes.len());
         let (above, objects) = nodes.split_at(split);
         let mut lineage = Lineage::default();
-        for name in above.iter().filter_map(|node| names.get(node.checked_sub(1)?)) {
+        for name in above.iter().filter_map(|&node| names.get(graph.root_of_node(node)?)) {
             match name {
                 RootName::Words(words) => lineage.root.clone_from(words),
                 RootName::Frame { frame, .. } => lineage.frame.clone_from(frame),
@@ -234,19 +238,19 @@ mod tests {
 
     use super::*;
 
-    struct Lists(Vec<Vec<u32>>);
+    struct Lists(Vec<Vec<NodeId>>);
 
     impl Flow for Lists {
-        fn first_leaf(&self) -> u32 {
-            self.0.len() as u32 - 4
+        fn first_leaf(&self) -> NodeId {
+            NodeId(self.0.len() as u32 - 4)
         }
 
-        fn end(&self) -> u32 {
-            self.0.len() as u32
+        fn end(&self) -> NodeId {
+            NodeId(self.0.len() as u32)
         }
 
-        fn successors(&self, node: u32) -> &[u32] {
-            &self.0[node as usize]
+        fn successors(&self, node: NodeId) -> &[NodeId] {
+            &self.0[node.index()]
         }
     }
 
@@ -254,16 +258,16 @@ mod tests {
         /// Where not all paths are wanted, those that are wanted are the same.
         #[test]
         fn what_is_wanted_is_found_as_if_all_were(
-            successors in prop::collection::vec(prop::collection::vec(0..30_u32, 0..4), 30),
-            wanted in prop::collection::vec(0..30_u32, 0..5),
-            shut in 1..30_u32,
+            successors in prop::collection::vec(prop::collection::vec((0..30_u32).prop_map(NodeId), 0..4), 30),
+            wanted in prop::collection::vec((0..30_u32).prop_map(NodeId), 0..5),
+            shut in (1..30_u32).prop_map(NodeId),
         ) {
             let graph = Lists(successors);
             let all = ShortestPaths::through(&graph, |node| node != shut);
             let some = ShortestPaths::to(&graph, |node| node != shut, &wanted);
             for &node in &wanted {
                 prop_assert_eq!(some.reaches(node), all.reaches(node));
-                prop_assert_eq!(some.between(0, node), all.between(0, node));
+                prop_assert_eq!(some.between(NodeId::ROOT, node), all.between(NodeId::ROOT, node));
             }
         }
     }

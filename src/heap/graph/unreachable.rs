@@ -8,6 +8,7 @@
 use super::object_graph::Graph;
 use super::search::{Flow, Search};
 use crate::heap::capture::copy::Capture;
+use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::memory::Memory;
 use crate::python::objects::Reader;
@@ -21,29 +22,29 @@ const DICT: &str = "dict";
 /// the graph, which has come to the end of the known roots.
 pub(crate) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &Capture<'_>) {
     let roots = [RootKind::Interned, RootKind::Native, RootKind::Garbage];
-    let [Some(interned), Some(native), Some(garbage)] = roots.map(|kind| graph.node_of_root(&kind))
+    let [Some(interned), Some(native), Some(garbage)] = roots.map(|kind| graph.node_of_kind(&kind))
     else {
         return;
     };
-    connect(graph, search, 0, interned);
+    connect(graph, search, NodeId::ROOT, interned);
 
-    let containers = graph.objects().start..graph.first_leaf();
-    let unreached: Vec<u32> = containers.filter(|&node| !search.reaches(node)).collect();
+    let containers = graph.first_object().up_to(graph.first_leaf());
+    let unreached: Vec<NodeId> = containers.filter(|&node| !search.reaches(node)).collect();
     let counts = references_among(graph, &unreached);
-    connect(graph, search, 0, native);
+    connect(graph, search, NodeId::ROOT, native);
     for (&node, &count) in unreached.iter().zip(&counts) {
         if is_held(graph, capture, node, count) {
             connect(graph, search, native, node);
         }
     }
-    connect(graph, search, 0, garbage);
+    connect(graph, search, NodeId::ROOT, garbage);
     for node in unreached {
         if !search.reaches(node) {
             connect(graph, search, garbage, node);
         }
     }
     // What is left are leaves that nothing refers to.
-    for node in graph.first_leaf()..graph.end() {
+    for node in graph.first_leaf().up_to(graph.end()) {
         if !search.reaches(node) {
             let is_interned = is_interned(graph, capture, node);
             connect(graph, search, if is_interned { interned } else { native }, node);
@@ -52,14 +53,14 @@ pub(crate) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &
 }
 
 /// Lets a root lead to a node.
-fn connect(graph: &mut Graph, search: &mut Search, from: u32, to: u32) {
+fn connect(graph: &mut Graph, search: &mut Search, from: NodeId, to: NodeId) {
     graph.add_root_edge(from, to);
     search.add_edge(graph, from, to);
 }
 
 /// Whether an object is an interned string, or the table of all of them, which does not count as their
 /// holder and so refers to nothing.
-fn is_interned(graph: &Graph, capture: &Capture<'_>, node: u32) -> bool {
+fn is_interned(graph: &Graph, capture: &Capture<'_>, node: NodeId) -> bool {
     let Some(address) = graph.address(capture, node) else { return false };
     let reader = Reader::new(capture, graph.types());
     match graph.type_info(node).is_some_and(|info| info.name == DICT) {
@@ -70,7 +71,7 @@ fn is_interned(graph: &Graph, capture: &Capture<'_>, node: u32) -> bool {
 
 /// How many references there are to each of these nodes, which are in order. No other node refers to
 /// them.
-fn references_among(graph: &Graph, nodes: &[u32]) -> Vec<u32> {
+fn references_among(graph: &Graph, nodes: &[NodeId]) -> Vec<u32> {
     let mut counts = vec![0_u32; nodes.len()];
     for &node in nodes {
         for next in graph.successors(node) {
@@ -85,7 +86,7 @@ fn references_among(graph: &Graph, nodes: &[u32]) -> Vec<u32> {
 }
 
 /// Whether an object's reference count tells of more references than there are.
-fn is_held(graph: &Graph, capture: &Capture<'_>, node: u32, references: u32) -> bool {
+fn is_held(graph: &Graph, capture: &Capture<'_>, node: NodeId, references: u32) -> bool {
     // `ob_refcnt` is the first field; its low half is enough, and all there is of it from 3.14 on.
     let count = graph.address(capture, node).and_then(|object| capture.u32(object).ok());
     count.is_some_and(|count| count > references || count >= IMMORTAL)

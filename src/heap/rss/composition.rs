@@ -13,8 +13,9 @@ use super::malloc::{ChunkState, Malloc, other_allocator};
 use super::owners::{Owners, Whose};
 use super::residency::{RawResidency, Residency, Resident};
 use crate::heap::analysis::{HeapError, processors};
-use crate::heap::capture::copy::{Capture, SLOT};
+use crate::heap::capture::copy::Capture;
 use crate::heap::capture::take::{CaptureError, CaptureOptions};
+use crate::heap::ids::Slot;
 use crate::heap::support::nice::politely;
 use crate::memory::{Memory, ReadError, u64_at};
 use crate::process::pagemap::PAGE;
@@ -307,8 +308,8 @@ impl Composition {
             let slot = capture.segments().slot(block.address);
             let holds_object = slot.is_some_and(|slot| {
                 // Behind nothing, the collector's header, two more words, or the debugging head.
-                let last = (block.size / SLOT).min(9) as u32;
-                (0..last).step_by(2).any(|word| owners.objects.contains(slot.saturating_add(word)))
+                let last = (block.size / Slot::BYTES).min(9) as u32;
+                (0..last).step_by(2).any(|word| owners.objects.contains(slot.plus(word)))
             });
             *(if holds_object { &mut objects } else { &mut buffers }) += block.size;
         });

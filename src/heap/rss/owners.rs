@@ -8,7 +8,8 @@
 //! does not count.
 
 use super::malloc::{Chunk, ChunkState, FLAGS, HEADER, Malloc};
-use crate::heap::capture::copy::{Capture, SLOT};
+use crate::heap::capture::copy::Capture;
+use crate::heap::ids::Slot;
 use crate::heap::trace::numbering::Marks;
 use crate::heap::trace::tracer::{Notes, trace};
 use crate::memory::{Memory, u64_at};
@@ -105,7 +106,7 @@ impl Owners {
             .filter(|&block| is_buffer(block))
             .collect();
         while let Some(block) = next.pop() {
-            let size = capture.u64(block.wrapping_sub(SLOT)).unwrap_or_default() & !FLAGS;
+            let size = capture.u64(block.wrapping_sub(Slot::BYTES)).unwrap_or_default() & !FLAGS;
             if !(HEADER..=LEADS_ON).contains(&size) {
                 continue;
             }
@@ -145,9 +146,9 @@ impl Blocks {
 
 impl Notes for Looking<'_> {
     #[inline]
-    fn edge(&mut self, _slot: u32) {}
+    fn edge(&mut self, _slot: Slot) {}
 
-    fn object(&mut self, slot: u32, shape: Option<&Shape>, _is_container: bool) {
+    fn object(&mut self, slot: Slot, shape: Option<&Shape>, _is_container: bool) {
         let Some(object) = self.capture.segments().address(slot) else { return };
         let header = shape.map_or(0, |shape| shape.header);
         let start = object.wrapping_sub(header);
@@ -159,9 +160,9 @@ impl Notes for Looking<'_> {
             }
         }
         let Some(shape) = shape.filter(|shape| !shape.conservative) else { return };
-        let length = header.saturating_add(shape.shallow).min(LOOK) / SLOT * SLOT;
+        let length = header.saturating_add(shape.shallow).min(LOOK) / Slot::BYTES * Slot::BYTES;
         let Some(bytes) = self.capture.lend(start, length as usize) else { return };
-        for place in (0..bytes.len()).step_by(SLOT as usize) {
+        for place in (0..bytes.len()).step_by(Slot::BYTES as usize) {
             if let Some(word) = u64_at(bytes, place) {
                 self.blocks.point_to(self.capture, word);
             }

@@ -1,10 +1,11 @@
 //! Finding all objects of a capture, and numbering them.
 
-use super::numbering::Census;
+use super::numbering::Numbering;
 use super::roots::Root;
-use super::trace_log::Ledger;
+use super::trace_log::TraceLog;
 use super::tracer::{Traced, trace};
 use crate::heap::capture::copy::Capture;
+use crate::heap::ids::{NodeId, RootId};
 use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
 use crate::python::objects::TypeTable;
@@ -13,17 +14,17 @@ use crate::python::objects::TypeTable;
 #[derive(Debug)]
 pub struct Discovery {
     /// The objects; numbers before the first are for the root of all and the roots.
-    pub census: Census,
+    pub numbering: Numbering,
     /// The types of all objects.
     pub types: TypeTable,
     /// The roots.
     pub roots: Vec<Root>,
     /// The numbers of the objects that the collector tracks: those of each generation, youngest first.
-    pub tracked: [Vec<u32>; Generation::ALL.len()],
+    pub tracked: [Vec<NodeId>; Generation::ALL.len()],
     /// What did not fit together.
     pub inconsistencies: Inconsistencies,
     /// What was noted of the objects when they were found.
-    pub(crate) ledgers: Vec<Ledger>,
+    pub(crate) logs: Vec<TraceLog>,
 }
 
 /// What does not fit together in a capture. In one that was made in a pause there is hardly any.
@@ -54,12 +55,12 @@ impl Discovery {
         strict: bool,
     ) -> Result<Discovery, GcError> {
         let threads = threads.max(1);
-        let ledgers = (0..threads).map(|_| Ledger::one_of(threads, capture.slots())).collect();
-        let traced = trace(capture, python, ledgers, strict)?;
+        let logs = (0..threads).map(|_| TraceLog::one_of(threads, capture.slots())).collect();
+        let traced = trace(capture, python, logs, strict)?;
         let Traced { marks, types, roots, tracked, notes, inconsistencies } = traced;
-        let census = marks.number(1 + roots.len() as u32);
-        let number = |slot| census.number(slot);
+        let numbering = marks.number(RootId(roots.len() as u32).node());
+        let number = |slot| numbering.number(slot);
         let tracked = tracked.map(|slots| slots.into_iter().filter_map(number).collect());
-        Ok(Discovery { census, types, roots, tracked, inconsistencies, ledgers: notes })
+        Ok(Discovery { numbering, types, roots, tracked, inconsistencies, logs: notes })
     }
 }

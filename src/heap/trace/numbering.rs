@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::heap::capture::copy::fetch;
+use crate::heap::ids::{NodeId, Slot};
 use crate::heap::support::huge_vec::{collected, room_for};
 
 /// Slots of one entry.
@@ -35,7 +36,7 @@ impl Marks {
 
     /// Says that there is an object, and gives whether that is new.
     #[inline]
-    pub fn add(&self, slot: u32) -> bool {
+    pub fn add(&self, slot: Slot) -> bool {
         let (entry, bit) = self.place(slot);
         entry.is_some_and(|entry| {
             // Most have been seen before, and looking is cheaper than writing.
@@ -46,7 +47,7 @@ impl Marks {
 
     /// Says that a slot will soon be asked for.
     #[inline]
-    pub fn prefetch(&self, slot: u32) {
+    pub fn prefetch(&self, slot: Slot) {
         if let (Some(entry), _) = self.place(slot) {
             fetch(entry);
         }
@@ -54,7 +55,7 @@ impl Marks {
 
     /// Says that an object is a container.
     #[inline]
-    pub fn add_container(&self, slot: u32) {
+    pub fn add_container(&self, slot: Slot) {
         if let (Some(entry), bit) = self.place(slot) {
             entry.containers.fetch_or(bit, Ordering::Relaxed);
         }
@@ -62,26 +63,27 @@ impl Marks {
 
     /// Whether there is an object.
     #[inline]
-    pub fn contains(&self, slot: u32) -> bool {
+    pub fn contains(&self, slot: Slot) -> bool {
         let (entry, bit) = self.place(slot);
         entry.is_some_and(|entry| entry.objects.load(Ordering::Relaxed) & bit != 0)
     }
 
     /// How many objects there are between two slots, both multiples of 64.
-    pub fn count(&self, slots: Range<u32>) -> u32 {
-        let entries = (slots.start / ENTRY) as usize..(slots.end / ENTRY) as usize;
+    pub fn count(&self, slots: Range<Slot>) -> u32 {
+        let entries = (slots.start.0 / ENTRY) as usize..(slots.end.0 / ENTRY) as usize;
         let entries = self.entries.get(entries).unwrap_or_default();
         entries.iter().map(|entry| entry.objects.load(Ordering::Relaxed).count_ones()).sum()
     }
 
     #[inline]
-    fn place(&self, slot: u32) -> (Option<&Mark>, u64) {
-        (self.entries.get((slot / ENTRY) as usize), 1 << (slot % ENTRY))
+    fn place(&self, slot: Slot) -> (Option<&Mark>, u64) {
+        (self.entries.get((slot.0 / ENTRY) as usize), 1 << (slot.0 % ENTRY))
     }
 
     /// Numbers the objects, from `first` on.
-    pub fn number(self, first: u32) -> Census {
-        let mut census = Census { entries: room_for(self.entries.len()), ..Census::default() };
+    pub fn number(self, first: NodeId) -> Numbering {
+        let mut numbering =
+            Numbering { entries: room_for(self.entries.len()), ..Numbering::default() };
         let mut containers = 0;
         for mark in self.entries {
             let objects = mark.objects.into_inner();
@@ -90,28 +92,28 @@ impl Marks {
                 containers: mark.containers.into_inner() & objects,
                 ..Entry::default()
             };
-            census.entries.push(Entry { containers_before: containers, ..mark });
+            numbering.entries.push(Entry { containers_before: containers, ..mark });
             containers += mark.containers.count_ones();
         }
-        census.first_container = first;
-        census.first_leaf = first + containers;
+        numbering.first_container = first;
+        numbering.first_leaf = NodeId(first.0 + containers);
         let mut leaves = 0;
-        for entry in &mut census.entries {
+        for entry in &mut numbering.entries {
             entry.leaves_before = leaves;
             leaves += entry.leaves().count_ones();
         }
-        census.end = census.first_leaf + leaves;
-        census
+        numbering.end = NodeId(numbering.first_leaf.0 + leaves);
+        numbering
     }
 }
 
 /// The objects of a capture, numbered.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct Numbering {
     entries: Vec<Entry>,
-    first_container: u32,
-    first_leaf: u32,
-    end: u32,
+    first_container: NodeId,
+    first_leaf: NodeId,
+    end: NodeId,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -129,66 +131,67 @@ impl Entry {
     }
 }
 
-impl Census {
+impl Numbering {
     /// The number of the object at this slot.
     #[inline]
-    pub fn number(&self, slot: u32) -> Option<u32> {
-        let entry = self.entries.get((slot / ENTRY) as usize)?;
-        let bit = 1 << (slot % ENTRY);
+    pub fn number(&self, slot: Slot) -> Option<NodeId> {
+        let entry = self.entries.get((slot.0 / ENTRY) as usize)?;
+        let bit = 1 << (slot.0 % ENTRY);
         // Nobody can foretell which it is, so that both are worked out rather than guessed.
         let (first, same) = match entry.containers & bit != 0 {
-            true => (self.first_container + entry.containers_before, entry.containers),
-            false => (self.first_leaf + entry.leaves_before, entry.leaves()),
+            true => (self.first_container.0 + entry.containers_before, entry.containers),
+            false => (self.first_leaf.0 + entry.leaves_before, entry.leaves()),
         };
-        let number = first + (same & (bit - 1)).count_ones();
+        let number = NodeId(first + (same & (bit - 1)).count_ones());
         (entry.objects & bit != 0).then_some(number)
     }
 
     /// The numbers of the containers, and of the leaves, at these slots.
-    pub fn between(&self, slots: Range<u32>) -> [Range<u32>; 2] {
+    pub fn between(&self, slots: Range<Slot>) -> [Range<NodeId>; 2] {
         let [start, end] = [slots.start, slots.end].map(|slot| self.before(slot));
         [start[0]..end[0], start[1]..end[1]]
     }
 
     /// The numbers that the next container, and the next leaf, would have at this slot or behind.
-    fn before(&self, slot: u32) -> [u32; 2] {
-        let Some(entry) = self.entries.get((slot / ENTRY) as usize) else {
+    fn before(&self, slot: Slot) -> [NodeId; 2] {
+        let Some(entry) = self.entries.get((slot.0 / ENTRY) as usize) else {
             return [self.first_leaf, self.end];
         };
-        let below = (1 << (slot % ENTRY)) - 1;
+        let below = (1 << (slot.0 % ENTRY)) - 1;
         let count = |bits: u64| (bits & below).count_ones();
         [
-            self.first_container + entry.containers_before + count(entry.containers),
-            self.first_leaf + entry.leaves_before + count(entry.leaves()),
+            self.first_container.0 + entry.containers_before + count(entry.containers),
+            self.first_leaf.0 + entry.leaves_before + count(entry.leaves()),
         ]
+        .map(NodeId)
     }
 
     /// The slot of the object with this number.
-    pub fn slot(&self, number: u32) -> Option<u32> {
+    pub fn slot(&self, number: NodeId) -> Option<Slot> {
         let (column, first) = match number < self.first_leaf {
             true => (CONTAINERS, self.first_container),
             false => (LEAVES, self.first_leaf),
         };
-        let rank = number.checked_sub(first)?;
+        let rank = number.0.checked_sub(first.0)?;
         let index = self.entry_of(column, rank)?;
         let entry = self.entries.get(index)?;
         let mut bits = Bits((column.bits)(entry));
         let bit = bits.nth((rank - (column.before)(entry)) as usize)?;
-        Some(index as u32 * ENTRY + bit)
+        Some(Slot(index as u32 * ENTRY + bit))
     }
 
     /// The number of the first container.
-    pub fn first_container(&self) -> u32 {
+    pub fn first_container(&self) -> NodeId {
         self.first_container
     }
 
     /// The number of the first leaf, one past the last container.
-    pub fn first_leaf(&self) -> u32 {
+    pub fn first_leaf(&self) -> NodeId {
         self.first_leaf
     }
 
     /// One past the number of the last leaf.
-    pub fn end(&self) -> u32 {
+    pub fn end(&self) -> NodeId {
         self.end
     }
 
@@ -232,8 +235,8 @@ mod tests {
     proptest! {
         #[test]
         fn numbers_and_slots_lead_to_each_other(
-            objects in prop::collection::btree_map(0..2000_u32, any::<bool>(), 0..300),
-            first in 0..5_u32,
+            objects in prop::collection::btree_map((0..2000_u32).prop_map(Slot), any::<bool>(), 0..300),
+            first in (0..5_u32).prop_map(NodeId),
         ) {
             let marks = Marks::new(2000);
             for (&slot, &container) in &objects {
@@ -243,26 +246,27 @@ mod tests {
                     marks.add_container(slot);
                 }
             }
-            let in_first_half = objects.range(..1024).count() as u32;
-            prop_assert_eq!(marks.count(0..1024), in_first_half);
-            prop_assert_eq!(marks.count(1024..2048), objects.len() as u32 - in_first_half);
-            let census = marks.number(first);
+            let in_first_half = objects.range(..Slot(1024)).count() as u32;
+            prop_assert_eq!(marks.count(Slot(0)..Slot(1024)), in_first_half);
+            prop_assert_eq!(marks.count(Slot(1024)..Slot(2048)), objects.len() as u32 - in_first_half);
+            let numbering = marks.number(first);
             let of = |kind| objects.iter().filter(move |entry| *entry.1 == kind).map(|entry| *entry.0);
-            let all: Vec<u32> = of(true).chain(of(false)).collect();
-            prop_assert_eq!(census.end() - first, all.len() as u32);
-            for (number, &slot) in (first..).zip(&all) {
-                prop_assert_eq!(census.number(slot), Some(number));
-                prop_assert_eq!(census.slot(number), Some(slot));
+            let all: Vec<Slot> = of(true).chain(of(false)).collect();
+            prop_assert_eq!(numbering.end().0 - first.0, all.len() as u32);
+            for (number, &slot) in first.up_to(numbering.end()).zip(&all) {
+                prop_assert_eq!(numbering.number(slot), Some(number));
+                prop_assert_eq!(numbering.slot(number), Some(slot));
             }
-            prop_assert_eq!(census.slot(census.end()), None);
-            prop_assert!((0..2000).all(|slot| objects.contains_key(&slot) || census.number(slot).is_none()));
-            let (first_half, half) = (..1000, 1000);
+            prop_assert_eq!(numbering.slot(numbering.end()), None);
+            let mut slots = (0..2000).map(Slot);
+            prop_assert!(slots.all(|slot| objects.contains_key(&slot) || numbering.number(slot).is_none()));
+            let (first_half, half) = (..Slot(1000), Slot(1000));
             let count = |kind| of(kind).filter(|slot| first_half.contains(slot)).count() as u32;
-            let containers = first..first + count(true);
-            let leaves = census.first_leaf()..census.first_leaf() + count(false);
-            prop_assert_eq!(census.between(0..half), [containers.clone(), leaves.clone()]);
-            let others = [containers.end..census.first_leaf(), leaves.end..census.end()];
-            prop_assert_eq!(census.between(half..u32::MAX), others);
+            let containers = first..NodeId(first.0 + count(true));
+            let leaves = numbering.first_leaf()..NodeId(numbering.first_leaf().0 + count(false));
+            prop_assert_eq!(numbering.between(Slot(0)..half), [containers.clone(), leaves.clone()]);
+            let others = [containers.end..numbering.first_leaf(), leaves.end..numbering.end()];
+            prop_assert_eq!(numbering.between(half..Slot(u32::MAX)), others);
         }
     }
 }

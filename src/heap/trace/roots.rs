@@ -5,6 +5,7 @@
 //! reference count tells of more references than there are), and garbage, which nobody holds and no
 //! collection has found yet.
 
+use crate::heap::ids::RootId;
 use crate::memory::{Memory, u64_at};
 use crate::python::dicts::entries;
 use crate::python::layout::{Frames, Generators, InterpreterFrame};
@@ -29,8 +30,8 @@ pub enum RootKind {
     },
     /// A frame of a thread: its locals.
     Frame {
-        /// The number of the thread's root.
-        thread: u32,
+        /// The thread's root.
+        thread: RootId,
         /// The address of the frame (of the frame object up to 3.10).
         frame: u64,
     },
@@ -97,12 +98,12 @@ fn thread_roots<M: Memory>(reader: Reader<'_, M>, python: &Python, roots: &mut V
     let memory = reader.memory();
     let mut edges = Edges::new();
     for thread in python.thread_states(memory).unwrap_or_default() {
-        let number = roots.len() as u32;
+        let thread_root = RootId(roots.len() as u32);
         let kind = RootKind::Thread { state: thread.address, pthread: thread.pthread };
         let candidates = words(memory, thread.address, THREAD_SPAN);
         roots.push(Root { candidates, ..Root::new(kind) });
         for frame in python.frame_addresses(memory, thread.address) {
-            let mut root = Root::new(RootKind::Frame { thread: number, frame });
+            let mut root = Root::new(RootKind::Frame { thread: thread_root, frame });
             match &python.layout.frames {
                 Frames::Objects(_) => root.objects.push(frame),
                 Frames::Interpreter(layout) => {

@@ -2,6 +2,7 @@
 //! differs from run to run. Objects are called by their slots, because numbers are given when all are found.
 
 use super::tracer::{Notes, UNKNOWN};
+use crate::heap::ids::{NodeId, Slot};
 use crate::heap::support::huge_vec::room_for;
 use crate::python::objects::{Shape, TypeId};
 
@@ -10,17 +11,17 @@ const UNUSUAL: u16 = u16::MAX;
 
 /// Objects and what they refer to.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct TraceLog {
     /// Objects that refer to others.
     pub containers: Vec<Entry>,
     /// Objects that do not.
     pub leaves: Vec<Entry>,
     /// Which of the targets each container refers to.
     pub spans: Vec<Span>,
-    /// Slots that are referred to, some of which are no objects.
-    pub targets: Vec<u32>,
+    /// What is referred to; some of that is no object.
+    pub targets: Vec<Target>,
     /// Facts that do not fit an entry, with the slots.
-    pub unusual: Vec<(u32, UnusualFacts)>,
+    pub unusual: Vec<(Slot, UnusualFacts)>,
     /// No more references than this are noted.
     most_targets: usize,
 }
@@ -28,7 +29,7 @@ pub(crate) struct Ledger {
 /// An object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
-    pub slot: u32,
+    pub slot: Slot,
     pub facts: Facts,
 }
 
@@ -58,6 +59,38 @@ pub(crate) struct Span {
     pub end: u32,
 }
 
+/// What an object refers to: a slot, until that is replaced by the number of the object there. Both are kept
+/// in one place, because references take more memory than all else that is known of a heap.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Target(u32);
+
+impl Target {
+    /// What is at this slot.
+    #[inline]
+    pub fn at(slot: Slot) -> Target {
+        Target(slot.0)
+    }
+
+    /// The slot, as long as there is no number.
+    #[inline]
+    pub fn slot(self) -> Slot {
+        Slot(self.0)
+    }
+
+    /// The object with this number.
+    #[inline]
+    pub fn numbered(node: NodeId) -> Target {
+        Target(node.0)
+    }
+
+    /// The number.
+    #[inline]
+    pub fn node(self) -> NodeId {
+        NodeId(self.0)
+    }
+}
+
 impl Facts {
     /// They are noted elsewhere.
     pub const UNUSUAL: Facts = Facts { type_id: UNUSUAL, size: 0 };
@@ -81,40 +114,40 @@ impl UnusualFacts {
     }
 }
 
-impl Ledger {
+impl TraceLog {
     /// One of so many, which together can be numbered with 32 bits, for a capture of so many slots.
-    pub fn one_of(ledgers: usize, slots: usize) -> Ledger {
+    pub fn one_of(logs: usize, slots: usize) -> TraceLog {
         // More than most heaps need: it costs only what is used, and to grow costs a copy.
-        let ledgers = ledgers.max(1);
-        let containers = slots / 16 / ledgers;
-        Ledger {
+        let logs = logs.max(1);
+        let containers = slots / 16 / logs;
+        TraceLog {
             containers: room_for(containers),
             leaves: room_for(2 * containers),
             spans: room_for(containers),
             targets: room_for(5 * containers),
             unusual: Vec::new(),
-            most_targets: u32::MAX as usize / ledgers,
+            most_targets: u32::MAX as usize / logs,
         }
     }
 }
 
 /// The facts in few bytes, noting elsewhere what does not fit.
-fn noted(facts: UnusualFacts, slot: u32, unusual: &mut Vec<(u32, UnusualFacts)>) -> Facts {
+fn noted(facts: UnusualFacts, slot: Slot, unusual: &mut Vec<(Slot, UnusualFacts)>) -> Facts {
     facts.usual().unwrap_or_else(|| {
         unusual.push((slot, facts));
         Facts::UNUSUAL
     })
 }
 
-impl Notes for Ledger {
+impl Notes for TraceLog {
     #[inline]
-    fn edge(&mut self, slot: u32) {
+    fn edge(&mut self, slot: Slot) {
         if self.targets.len() < self.most_targets {
-            self.targets.push(slot);
+            self.targets.push(Target::at(slot));
         }
     }
 
-    fn object(&mut self, slot: u32, shape: Option<&Shape>, is_container: bool) {
+    fn object(&mut self, slot: Slot, shape: Option<&Shape>, is_container: bool) {
         let facts = shape.map_or(UnusualFacts::UNKNOWN, |shape| {
             let Shape { type_id, external, .. } = *shape;
             let size = shape.shallow.saturating_add(shape.header).saturating_add(external);

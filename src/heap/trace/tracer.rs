@@ -11,7 +11,8 @@ use std::thread;
 use super::discovery::Inconsistencies;
 use super::numbering::Marks;
 use super::roots::{Root, known_roots};
-use crate::heap::capture::copy::{Capture, SLOT};
+use crate::heap::capture::copy::Capture;
+use crate::heap::ids::Slot;
 use crate::heap::support::work_queue::{Hand, Tasks};
 use crate::memory::{Memory, u64_at};
 use crate::python::gc::{GcError, Generation};
@@ -40,10 +41,10 @@ pub(crate) const UNKNOWN: TypeId = TypeId(u32::MAX);
 /// What is kept of the objects that are found.
 pub(crate) trait Notes: Send {
     /// The object that is described next refers to what is at this slot, if that is an object.
-    fn edge(&mut self, slot: u32);
+    fn edge(&mut self, slot: Slot);
     /// What is at this slot, without the shape if it could not be read whole. A container refers to
     /// others; its edges have been given.
-    fn object(&mut self, slot: u32, shape: Option<&Shape>, is_container: bool);
+    fn object(&mut self, slot: Slot, shape: Option<&Shape>, is_container: bool);
 }
 
 /// What tracing gives.
@@ -55,7 +56,7 @@ pub(crate) struct Traced<N> {
     /// The roots.
     pub roots: Vec<Root>,
     /// The slots of the objects that the collector tracks: those of each generation, youngest first.
-    pub tracked: [Vec<u32>; Generation::ALL.len()],
+    pub tracked: [Vec<Slot>; Generation::ALL.len()],
     /// What each thread has noted.
     pub notes: Vec<N>,
     /// What did not fit together.
@@ -106,7 +107,7 @@ struct Heap<'a> {
 }
 
 impl Heap<'_> {
-    fn slot(&self, object: u64) -> Option<u32> {
+    fn slot(&self, object: u64) -> Option<Slot> {
         self.capture.segments().slot(object)
     }
 
@@ -158,7 +159,7 @@ fn work<N: Notes>(
 /// The objects of the collector's lists.
 #[derive(Default)]
 struct Listed {
-    slots: [Vec<u32>; Generation::ALL.len()],
+    slots: [Vec<Slot>; Generation::ALL.len()],
     /// Lists that do not close.
     open: u64,
 }
@@ -196,7 +197,7 @@ impl Listed {
 #[derive(Clone, Copy)]
 struct Met {
     object: u64,
-    slot: u32,
+    slot: Slot,
 }
 
 /// An object that can lead to others, and its type.
@@ -345,8 +346,8 @@ impl<'t, N: Notes> Tracer<'t, N> {
         let mut met = mem::take(&mut self.met);
         // In most pools an object has been found in each block.
         let is_wanted = |pool: Pool| {
-            let slots = heap.slot(pool.start).zip(heap.slot(pool.end - SLOT));
-            slots.is_none_or(|(first, last)| heap.marks.count(first..last + 1) != pool.used)
+            let slots = heap.slot(pool.start).zip(heap.slot(pool.end - Slot::BYTES));
+            slots.is_none_or(|(first, last)| heap.marks.count(first..last.plus(1)) != pool.used)
         };
         heap.python.for_each_block_in(heap.capture, arena, is_wanted, |block| {
             if let Some(object) = self.unknown_object(heap, block)
@@ -361,7 +362,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
     /// The object in a block, if there is one that has not been found.
     fn unknown_object(&self, heap: &Heap<'_>, block: Block) -> Option<u64> {
         let slot = heap.slot(block.address)?;
-        let is_found = |header: &u64| heap.marks.contains(slot.saturating_add((header / 8) as u32));
+        let is_found = |header: &u64| heap.marks.contains(slot.plus((header / Slot::BYTES) as u32));
         if HEADERS.iter().any(is_found) {
             return None;
         }

@@ -3,6 +3,7 @@
 use super::discovery::Inconsistencies;
 use super::tracer::{Notes, Traced, trace};
 use crate::heap::capture::copy::Capture;
+use crate::heap::ids::Slot;
 use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
 use crate::python::objects::{Shape, TypeId, TypeInfo, TypeTable};
@@ -79,9 +80,9 @@ struct Counts(Vec<Count>);
 
 impl Notes for Counts {
     #[inline]
-    fn edge(&mut self, _slot: u32) {}
+    fn edge(&mut self, _slot: Slot) {}
 
-    fn object(&mut self, _slot: u32, shape: Option<&Shape>, _is_container: bool) {
+    fn object(&mut self, _slot: Slot, shape: Option<&Shape>, _is_container: bool) {
         if let Some(shape) = shape {
             let shallow = shape.shallow.saturating_add(shape.header);
             let count = Count { objects: 1, shallow, external: shape.external };

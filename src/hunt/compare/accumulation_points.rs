@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::growth::{Growth, Holding};
-use crate::heap::{Analysis, ShortestPaths};
+use crate::heap::{Analysis, NodeId, ShortestPaths};
 
 /// New objects that hang from each other at least so deep are a chain.
 const CHAIN: u32 = 24;
@@ -37,11 +37,11 @@ pub enum Shape {
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The object, or root.
-    pub node: u32,
+    pub node: NodeId,
     /// How the growth is spread there.
     pub shape: Shape,
     /// The holders: the object itself, or those below it.
-    pub holders: Vec<u32>,
+    pub holders: Vec<NodeId>,
     /// What was attached to all of them.
     pub holding: Holding,
 }
@@ -49,24 +49,24 @@ pub struct Place {
 /// The places where a heap has grown.
 pub fn places(heap: &Analysis<'_>, paths: &ShortestPaths, growth: &Growth) -> Vec<Place> {
     let tree = Tree::of(paths, growth);
-    let wide: FxHashSet<u32> = heap
+    let wide: FxHashSet<NodeId> = heap
         .graph
         .roots()
         .iter()
         .flat_map(|root| &root.objects)
         .filter_map(|&object| heap.graph.node(&heap.capture, object))
         .collect();
-    let first = heap.graph.objects().start;
+    let first = heap.graph.first_object();
     let mut found = Vec::new();
     // Where most has grown comes first.
-    let mut rest = BinaryHeap::from([(tree.total(0), 0)]);
+    let mut rest = BinaryHeap::from([(tree.total(NodeId::ROOT), NodeId::ROOT)]);
     while let Some((total, node)) = rest.pop() {
         if total < FEWEST || found.len() >= MOST {
             break;
         }
         let own = growth.holdings.get(&node);
         let proven = own.map_or(0, Holding::proven);
-        let place = |shape, holders: Vec<u32>| {
+        let place = |shape, holders: Vec<NodeId>| {
             let mut holding = Holding::default();
             for holder in holders.iter().filter_map(|holder| growth.holdings.get(holder)) {
                 holding.merge(holder);
@@ -103,7 +103,7 @@ fn is_chain(holding: &Holding) -> bool {
 }
 
 /// Whether objects are many, of one type, and none has most of what all have grown by.
-fn are_alike(heap: &Analysis<'_>, tree: &Tree, children: &[u32], total: u32) -> bool {
+fn are_alike(heap: &Analysis<'_>, tree: &Tree, children: &[NodeId], total: u32) -> bool {
     let mut by_kind: FxHashMap<_, u32> = FxHashMap::default();
     for &child in children {
         *by_kind.entry(heap.graph.type_id(child)).or_default() += tree.total(child);
@@ -115,9 +115,9 @@ fn are_alike(heap: &Analysis<'_>, tree: &Tree, children: &[u32], total: u32) -> 
 
 /// The shortest paths to all holders.
 struct Tree {
-    children: FxHashMap<u32, Vec<u32>>,
+    children: FxHashMap<NodeId, Vec<NodeId>>,
     /// New objects at or below each node that were seen at least twice.
-    totals: FxHashMap<u32, u32>,
+    totals: FxHashMap<NodeId, u32>,
 }
 
 impl Tree {
@@ -151,16 +151,16 @@ impl Tree {
         tree
     }
 
-    fn total(&self, node: u32) -> u32 {
+    fn total(&self, node: NodeId) -> u32 {
         self.totals.get(&node).copied().unwrap_or_default()
     }
 
-    fn children(&self, node: u32) -> &[u32] {
+    fn children(&self, node: NodeId) -> &[NodeId] {
         self.children.get(&node).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The holders at and below a node, those with most first.
-    fn below(&self, node: u32, growth: &Growth) -> Vec<u32> {
+    fn below(&self, node: NodeId, growth: &Growth) -> Vec<NodeId> {
         let mut holders = Vec::new();
         let mut rest = vec![node];
         while let Some(node) = rest.pop() {
@@ -169,7 +169,7 @@ impl Tree {
             }
             rest.extend(self.children(node));
         }
-        let proven = |holder: &u32| growth.holdings.get(holder).map_or(0, Holding::proven);
+        let proven = |holder: &NodeId| growth.holdings.get(holder).map_or(0, Holding::proven);
         holders.sort_by_key(|holder| (std::cmp::Reverse(proven(holder)), *holder));
         holders
     }

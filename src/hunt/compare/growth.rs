@@ -9,11 +9,8 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::{Analysis, ShortestPaths};
+use crate::heap::{Analysis, NodeId, ShortestPaths};
 use crate::python::objects::TypeId;
-
-/// No node.
-const NONE: u32 = u32::MAX;
 
 /// So many items are kept as examples.
 const EXAMPLES: usize = 8;
@@ -52,7 +49,7 @@ pub struct Holding {
     /// How many new objects hang from each other at most.
     pub deepest: u32,
     /// Some items that were seen at least twice.
-    pub examples: Vec<u32>,
+    pub examples: Vec<NodeId>,
 }
 
 impl Holding {
@@ -89,17 +86,17 @@ impl Holding {
 #[derive(Debug)]
 pub struct Growth {
     /// What was attached to each, by node.
-    pub holdings: FxHashMap<u32, Holding>,
+    pub holdings: FxHashMap<NodeId, Holding>,
     /// Where each object belongs; nothing for old ones.
     places: Vec<Option<Place>>,
-    first: u32,
+    first: NodeId,
 }
 
 /// Where a new object belongs.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    holder: u32,
-    item: u32,
+    holder: NodeId,
+    item: NodeId,
     depth: u32,
 }
 
@@ -115,12 +112,12 @@ impl Growth {
         let mut attribution = Attribution {
             paths,
             births,
-            first: heap.graph.objects().start,
+            first: heap.graph.first_object(),
             places: vec![None; births.len()],
             above: Vec::new(),
         };
         let last = snapshots.saturating_sub(1);
-        let mut holdings: FxHashMap<u32, Holding> = FxHashMap::default();
+        let mut holdings: FxHashMap<NodeId, Holding> = FxHashMap::default();
         for node in heap.graph.objects() {
             let birth = attribution.birth(node);
             if birth == 0 {
@@ -157,8 +154,8 @@ impl Growth {
     }
 
     /// The holder of a new object.
-    pub fn holder(&self, node: u32) -> Option<u32> {
-        let place = self.places.get(node.checked_sub(self.first)? as usize)?;
+    pub fn holder(&self, node: NodeId) -> Option<NodeId> {
+        let place = self.places.get(node.index().checked_sub(self.first.index())?)?;
         place.map(|place| place.holder)
     }
 }
@@ -167,25 +164,25 @@ impl Growth {
 struct Attribution<'a> {
     paths: &'a ShortestPaths,
     births: &'a [u8],
-    first: u32,
+    first: NodeId,
     /// By object.
     places: Vec<Option<Place>>,
-    above: Vec<u32>,
+    above: Vec<NodeId>,
 }
 
 impl Attribution<'_> {
     /// The interval in which an object was born; 0 for those that were there from the start, and roots.
-    fn birth(&self, node: u32) -> u8 {
-        let index = node.checked_sub(self.first);
-        index.and_then(|index| self.births.get(index as usize).copied()).unwrap_or_default()
+    fn birth(&self, node: NodeId) -> u8 {
+        let index = node.index().checked_sub(self.first.index());
+        index.and_then(|index| self.births.get(index).copied()).unwrap_or_default()
     }
 
-    fn known(&self, node: u32) -> Option<Place> {
-        self.places.get((node.checked_sub(self.first)?) as usize).copied().flatten()
+    fn known(&self, node: NodeId) -> Option<Place> {
+        self.places.get(node.index().checked_sub(self.first.index())?).copied().flatten()
     }
 
     /// Where a new object belongs; `None` where no path leads to it.
-    fn place(&mut self, node: u32) -> Option<Place> {
+    fn place(&mut self, node: NodeId) -> Option<Place> {
         self.above.clear();
         let mut next = node;
         while self.birth(next) > 0 && self.known(next).is_none() {
@@ -194,7 +191,7 @@ impl Attribution<'_> {
         }
         while let Some(node) = self.above.pop() {
             let place = self.below_parent(node)?;
-            if let Some(known) = self.places.get_mut((node - self.first) as usize) {
+            if let Some(known) = self.places.get_mut(node.index() - self.first.index()) {
                 *known = Some(place);
             }
         }
@@ -202,7 +199,7 @@ impl Attribution<'_> {
     }
 
     /// Where an object belongs, if that is known of its parent or the parent is old.
-    fn below_parent(&self, node: u32) -> Option<Place> {
+    fn below_parent(&self, node: NodeId) -> Option<Place> {
         let birth = self.birth(node);
         let parent = self.paths.before(node)?;
         let depth = 1 + self.known(parent).map_or(0, |place| place.depth);
@@ -212,7 +209,7 @@ impl Attribution<'_> {
         let mut place = self.known(parent)?;
         if self.birth(parent) > birth {
             // It has been put below a younger one. Holders become older on the way up.
-            place.item = NONE;
+            place.item = NodeId::NONE;
             while self.birth(place.holder) >= birth {
                 place.holder = self.known(place.holder)?.holder;
             }

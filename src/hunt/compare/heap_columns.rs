@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::heap::{Amount, Analysis, Flow, RootKind};
+use crate::heap::{Amount, Analysis, Flow, NodeId, RootKind};
 use crate::python::objects::TypeInfo;
 
 /// Types whose objects refer to nothing but perhaps their type, and change their size: all else that has no
@@ -81,12 +81,12 @@ impl Snapshot {
     pub fn of(heap: &Analysis<'_>, at: Duration) -> Snapshot {
         let graph = &heap.graph;
         let kinds: Vec<u64> = graph.types().iter().map(|info| info.address).collect();
-        let first = graph.objects().start;
-        let leaves = Column::of(heap, graph.first_leaf()..graph.end());
+        let first = graph.first_object();
+        let leaves = Column::of(heap, graph.first_leaf().up_to(graph.end()));
         let is_resizable: Vec<bool> = graph.types().iter().map(is_resizable).collect();
-        let containers = Column::of(heap, first..graph.first_leaf());
+        let containers = Column::of(heap, first.up_to(graph.first_leaf()));
         // From 3.10 on an array refers to its type, and is a container.
-        let numbered = (first..).zip(containers.iter().chain(leaves.iter()));
+        let numbered = graph.objects().zip(containers.iter().chain(leaves.iter()));
         let resizable = numbered.filter_map(|(node, (address, kind))| {
             let kind = kind as usize;
             let grows = is_resizable.get(kind).copied().unwrap_or_default();
@@ -96,7 +96,7 @@ impl Snapshot {
         });
         let mut resizable: Vec<Resizable> = resizable.collect();
         resizable.sort_unstable_by_key(|it| it.address);
-        let held = (first..graph.first_leaf()).map(|node| {
+        let held = first.up_to(graph.first_leaf()).map(|node| {
             let Amount { bytes, objects } = heap.amount(node);
             Held { references: graph.successors(node).len() as u32, objects, bytes }
         });
@@ -204,7 +204,7 @@ impl Snapshot {
 }
 
 impl Column {
-    fn of(heap: &Analysis<'_>, nodes: std::ops::Range<u32>) -> Column {
+    fn of(heap: &Analysis<'_>, nodes: impl ExactSizeIterator<Item = NodeId>) -> Column {
         let graph = &heap.graph;
         let mut column = Column::default();
         column.addresses.reserve_exact(nodes.len());
@@ -235,7 +235,7 @@ impl Totals {
             paused: facts.paused,
             ..Totals::default()
         };
-        for (node, root) in (1_u32..).zip(heap.graph.roots()) {
+        for (node, root) in heap.graph.root_nodes() {
             match root.kind {
                 RootKind::Native => totals.native = heap.amount(node),
                 RootKind::Garbage => totals.garbage = heap.amount(node),

@@ -2,6 +2,7 @@
 //! grows like one that leaks.
 
 use super::find::Scene;
+use crate::heap::NodeId;
 use crate::hunt::inserts::growth_counters::growth_word;
 use crate::memory::Memory;
 use crate::python::objects::Bound;
@@ -33,7 +34,7 @@ impl Filling {
 
 impl Scene<'_> {
     /// The bound of a container that grows by so much a second, if it has one.
-    pub fn filling(&self, node: u32, per_second: f64) -> Option<Filling> {
+    pub fn filling(&self, node: NodeId, per_second: f64) -> Option<Filling> {
         let reader = self.heap.reader();
         let (address, _) = self.identity(node)?;
         let word = growth_word(reader, self.python, address)?;

@@ -1,6 +1,6 @@
 //! The cycle collector: whether it will ever free what is garbage.
 
-use crate::heap::{Analysis, RootKind};
+use crate::heap::{Analysis, NodeId};
 use crate::hunt::compare::growth::Growth;
 use crate::python::Python;
 use crate::python::gc::Generation;
@@ -60,9 +60,8 @@ impl Collector {
 
 /// The generation in which most of the new garbage is.
 fn where_garbage_is(heap: &Analysis<'_>, growth: &Growth) -> Generation {
-    let mut roots = (1..).zip(heap.graph.roots());
-    let garbage = roots.find(|(_, root)| root.kind == RootKind::Garbage).map(|(node, _)| node);
-    let in_garbage = |node: &&u32| garbage.is_some() && growth.holder(**node) == garbage;
+    let garbage = heap.graph.garbage();
+    let in_garbage = |node: &&NodeId| garbage.is_some() && growth.holder(**node) == garbage;
     let generations = Generation::ALL.into_iter().zip(heap.graph.tracked());
     let counted = generations.map(|(it, nodes)| (nodes.iter().filter(in_garbage).count(), it));
     counted.max().filter(|(count, _)| *count > 0).map_or(Generation::Young, |(_, it)| it)

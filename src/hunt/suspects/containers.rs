@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::find::{Account, Key, Rise, Scene, Suspect};
 use super::scoring::LEAST_OBJECTS;
 use super::threads;
-use crate::heap::{Flow, Root, RootKind};
+use crate::heap::{Flow, NodeId, Root, RootKind};
 use crate::hunt::compare::accumulation_points::{MANY, Place, Shape};
 use crate::hunt::compare::growth::Holding;
 use crate::hunt::compare::heap_columns::{Resizable, Snapshot};
@@ -29,18 +29,18 @@ impl Scene<'_> {
     pub fn containers(
         &self,
         found: &mut Vec<Suspect>,
-        holders: &FxHashMap<u32, usize>,
+        holders: &FxHashMap<NodeId, usize>,
         but_threads: bool,
     ) {
         let Some(([first, ..], last)) = self.snapshots.split_last().map(|(last, e)| (e, last))
         else {
             return;
         };
-        let start = self.heap.graph.objects().start;
-        let mut grown: Vec<(u32, u32)> = last
+        let start = self.heap.graph.first_object();
+        let mut grown: Vec<(u32, NodeId)> = last
             .grown_since(first)
             .filter(|&(_, more)| f64::from(more) >= LEAST_OBJECTS)
-            .map(|(index, more)| (more, start + index as u32))
+            .map(|(index, more)| (more, NodeId(start.0 + index as u32)))
             .filter(|(_, node)| !holders.contains_key(node))
             .collect();
         grown.sort_unstable_by(|a, b| b.cmp(a));
@@ -72,7 +72,7 @@ impl Scene<'_> {
     /// Whether a container is one of many of its kind in one object that does not grow as a whole: each of
     /// them comes, grows and goes, as sessions do, and what is new in them may lie where something old has
     /// gone.
-    fn is_one_of_changing(&self, node: u32, rise: Rise) -> bool {
+    fn is_one_of_changing(&self, node: NodeId, rise: Rise) -> bool {
         let graph = &self.heap.graph;
         let Some(parent) = self.paths.before(node) else { return false };
         let kind = graph.type_id(node);
@@ -81,20 +81,20 @@ impl Scene<'_> {
     }
 
     /// Whether an object has let something go: more of what it refers to is new than it has gained.
-    pub fn has_lost_some(&self, node: u32) -> bool {
+    pub fn has_lost_some(&self, node: NodeId) -> bool {
         let references = |snapshot: &Snapshot| {
             let (address, kind) = self.identity(node)?;
             Some(snapshot.held(address, kind)?.references)
         };
         let ends = self.snapshots.first().zip(self.snapshots.last());
         let ends = ends.and_then(|(first, last)| Some((references(first)?, references(last)?)));
-        let is_new = |next: &&u32| self.growth.holder(**next).is_some();
+        let is_new = |next: &&NodeId| self.growth.holder(**next).is_some();
         let new = self.heap.graph.successors(node).iter().filter(is_new).count();
         ends.is_none_or(|(first, last)| new > last.saturating_sub(first) as usize)
     }
 
     /// Whether what an object retains does not grow, though some of what hangs from it rises so.
-    pub fn keeps_its_size(&self, node: u32, rise: Rise) -> bool {
+    pub fn keeps_its_size(&self, node: NodeId, rise: Rise) -> bool {
         let Some((address, kind)) = self.identity(node) else { return false };
         let held = |snapshot: &Snapshot| Some((snapshot.at, snapshot.held(address, kind)?.objects));
         let held: Series =
@@ -108,7 +108,7 @@ impl Scene<'_> {
     }
 
     /// Whether a container grows with what a suspect holds, or with objects that are not new.
-    fn shared_with(&self, node: u32, holders: &FxHashMap<u32, usize>) -> Shared {
+    fn shared_with(&self, node: NodeId, holders: &FxHashMap<NodeId, usize>) -> Shared {
         let graph = &self.heap.graph;
         let references = graph.successors(node);
         let mut old = FxHashMap::<TypeId, u32>::default();
@@ -130,7 +130,7 @@ impl Scene<'_> {
     }
 
     /// A container with ever more references to what has always been there.
-    fn container(&self, node: u32, grown: TypeId, rise: Rise) -> Option<Suspect> {
+    fn container(&self, node: NodeId, grown: TypeId, rise: Rise) -> Option<Suspect> {
         let (address, kind) = self.identity(node)?;
         let first = self.snapshots.first()?;
         let bytes = self.heap.amount(node).bytes.checked_sub(first.held(address, kind)?.bytes)?;
@@ -153,18 +153,18 @@ impl Scene<'_> {
     }
 
     /// A container of modules, `sys.modules`, with ever more of them: each hangs from a root of its own.
-    fn modules(&self, node: u32, rise: Rise) -> Option<Suspect> {
+    fn modules(&self, node: NodeId, rise: Rise) -> Option<Suspect> {
         let graph = &self.heap.graph;
         let holders = graph.successors(node).iter().filter_map(|&next| self.growth.holder(next));
-        let roots: FxHashMap<u32, &Root> = holders
+        let roots: FxHashMap<NodeId, &Root> = holders
             .filter_map(|holder| Some((holder, graph.root(holder)?)))
             .filter(|(_, root)| matches!(root.kind, RootKind::Module { .. }))
             .collect();
         // An old module that gets something new has a root as well.
         let node_of = |&object: &u64| graph.node(&self.heap.capture, object);
-        let is_new = |node: &u32| self.growth.holder(*node).is_some();
+        let is_new = |node: &NodeId| self.growth.holder(*node).is_some();
         let module = |root: &Root| root.objects.first().and_then(node_of).filter(is_new);
-        let modules: Vec<u32> = roots.values().filter_map(|root| module(root)).collect();
+        let modules: Vec<NodeId> = roots.values().filter_map(|root| module(root)).collect();
         let count = modules.len() as f64;
         if count < LEAST_OBJECTS {
             return None;
@@ -236,8 +236,8 @@ impl Scene<'_> {
     }
 
     /// Whether something belongs to threads, or to what Python keeps of them.
-    pub fn is_of_threads(&self, node: u32) -> bool {
-        self.paths.between(0, node).iter().any(|&node| {
+    pub fn is_of_threads(&self, node: NodeId) -> bool {
+        self.paths.between(NodeId::ROOT, node).iter().any(|&node| {
             match self.heap.graph.root(node).map(|root| &root.kind) {
                 Some(RootKind::Thread { .. } | RootKind::Frame { .. }) => true,
                 Some(RootKind::Module { name }) => name == "threading" || name == "_weakrefset",

@@ -11,7 +11,7 @@ use super::hints;
 use super::hints::Circumstances;
 use super::leak_kinds::is_weak;
 use super::names;
-use crate::heap::{Analysis, RootKind, RootNames, ShortestPaths};
+use crate::heap::{Analysis, NodeId, RootKind, RootNames, ShortestPaths};
 use crate::hunt::compare::accumulation_points::places;
 use crate::hunt::compare::growth::Growth;
 use crate::hunt::compare::heap_columns::Snapshot;
@@ -106,7 +106,7 @@ impl Scene<'_> {
         let mut found = Vec::new();
         let threads = self.threads();
         let places = places(self.heap, &self.paths, &self.growth);
-        let mut holders: FxHashMap<u32, usize> = FxHashMap::default();
+        let mut holders: FxHashMap<NodeId, usize> = FxHashMap::default();
         for place in &places {
             if threads.is_some() && self.is_of_threads(place.node) {
                 continue;
@@ -132,16 +132,16 @@ impl Scene<'_> {
     }
 
     /// The address of an object and of its type.
-    pub fn identity(&self, node: u32) -> Option<(u64, u64)> {
+    pub fn identity(&self, node: NodeId) -> Option<(u64, u64)> {
         let address = self.heap.graph.address(&self.heap.capture, node)?;
         Some((address, self.heap.graph.type_info(node)?.address))
     }
 
     /// The path by which a node is told: one that lasts, unless it is a long way round.
-    pub fn told_path(&self, node: u32) -> Vec<u32> {
-        let shortest = self.paths.between(0, node);
+    pub fn told_path(&self, node: NodeId) -> Vec<NodeId> {
+        let shortest = self.paths.between(NodeId::ROOT, node);
         let lasting = match self.lasting_paths.reaches(node) {
-            true => self.lasting_paths.between(0, node),
+            true => self.lasting_paths.between(NodeId::ROOT, node),
             false => Vec::new(),
         };
         let is_near = lasting.len() <= shortest.len() + LONGEST_WAY_ROUND;
@@ -149,7 +149,7 @@ impl Scene<'_> {
     }
 
     /// What a node is called as a holder.
-    pub fn holder(&self, node: u32) -> Holder {
+    pub fn holder(&self, node: NodeId) -> Holder {
         names::holder(self.heap, &self.names, &self.told_path(node), &[])
     }
 

@@ -1,6 +1,6 @@
 //! What holders are called: by their path, and as a Python programmer would write it.
 
-use crate::heap::{Analysis, Lineage, RootNames};
+use crate::heap::{Analysis, Lineage, NodeId, RootNames};
 use crate::hunt::finding::Holder;
 use crate::python::objects::Disclosure;
 
@@ -13,11 +13,16 @@ const MOST_STEPS: usize = 24;
 
 /// Names the last of the `nodes` of a path from the root of all. If the growth is spread over objects below
 /// it, `pattern` is the way from it to one of them, and the path goes on to where they are.
-pub fn holder(heap: &Analysis<'_>, names: &RootNames, nodes: &[u32], pattern: &[u32]) -> Holder {
+pub fn holder(
+    heap: &Analysis<'_>,
+    names: &RootNames,
+    nodes: &[NodeId],
+    pattern: &[NodeId],
+) -> Holder {
     let lineage = Lineage::of(heap, names, nodes, Disclosure::default());
     let mut steps = lineage.path.clone();
     if let [_, below @ ..] = pattern {
-        let all: Vec<u32> = nodes.iter().chain(below).copied().collect();
+        let all: Vec<NodeId> = nodes.iter().chain(below).copied().collect();
         let whole = Lineage::of(heap, names, &all, Disclosure::default()).path;
         steps.extend(whole.into_iter().skip(lineage.path.len()).map(each));
     }

@@ -10,7 +10,7 @@ use super::bounds::Filling;
 use super::find::{Account, Key, Rise, Scene, Suspect};
 use super::leak_kinds::{count, grown, is_waiting, keeps_frames, waits};
 use super::names;
-use crate::heap::{Flow, RootKind};
+use crate::heap::{Flow, NodeId, RootKind};
 use crate::hunt::compare::accumulation_points::{Place, Shape};
 use crate::hunt::compare::heap_columns::Snapshot;
 use crate::hunt::compare::steadiness::Series;
@@ -139,12 +139,12 @@ impl Scene<'_> {
     }
 
     /// The object by which a place is told: of a chain its first link.
-    fn start(&self, kind: LeakKind, place: &Place, grown: TypeId) -> u32 {
+    fn start(&self, kind: LeakKind, place: &Place, grown: TypeId) -> NodeId {
         if kind != LeakKind::Chain {
             return place.node;
         }
         // Between two links there can be other objects, such as the dict of an instance.
-        let is_part = |node: u32| {
+        let is_part = |node: NodeId| {
             let kind = self.heap.graph.type_id(node);
             kind.is_some_and(|kind| place.holding.kinds.contains_key(&kind))
         };
@@ -160,7 +160,7 @@ impl Scene<'_> {
     }
 
     /// The way from a place to one of its holders, without what tells that from the others.
-    fn pattern(&self, place: &Place) -> Vec<u32> {
+    fn pattern(&self, place: &Place) -> Vec<NodeId> {
         let holder = place.holders.iter().find(|&&holder| holder != place.node);
         match (place.shape, holder) {
             (Shape::Spread, Some(&holder)) => self.paths.between(place.node, holder),
@@ -201,7 +201,7 @@ impl Scene<'_> {
     }
 
     /// The code that a coroutine or generator at or below this node runs.
-    fn code_below(&self, node: u32) -> Option<u64> {
+    fn code_below(&self, node: NodeId) -> Option<u64> {
         let graph = &self.heap.graph;
         let name = |node| graph.type_info(node).map(|kind| &*kind.name);
         // What is old leads to everywhere, such as an event loop.
@@ -216,10 +216,10 @@ impl Scene<'_> {
 /// The nearest node that is such, a few steps below one, behind nodes that are to be gone through.
 fn nearest(
     graph: &impl Flow,
-    from: u32,
-    goes_through: impl Fn(u32) -> bool,
-    is_it: impl Fn(u32) -> bool,
-) -> Option<u32> {
+    from: NodeId,
+    goes_through: impl Fn(NodeId) -> bool,
+    is_it: impl Fn(NodeId) -> bool,
+) -> Option<NodeId> {
     const MOST_NODES: usize = 2_000;
     let mut seen = FxHashSet::from_iter([from]);
     let mut rest = std::collections::VecDeque::from([from]);

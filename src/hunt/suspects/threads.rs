@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::names::STEP;
-use crate::heap::{Analysis, Capture, Graph, RootKind, RootName, RootNames};
+use crate::heap::{Analysis, Capture, Graph, RootId, RootKind, RootName, RootNames};
 use crate::hunt::finding::Holder;
 use crate::python::dicts::get;
 use crate::python::{Frame, Python};
@@ -16,16 +16,16 @@ const BEGINNINGS: [&str; 4] = ["_bootstrap", "_bootstrap_inner", "run", "_run"];
 pub fn describe(heap: &Analysis<'_>, names: &RootNames) -> (Holder, f64) {
     let graph = &heap.graph;
     let mut running: FxHashMap<String, (u32, Frame)> = FxHashMap::default();
-    let mut outermost: FxHashMap<u32, Frame> = FxHashMap::default();
+    let mut outermost: FxHashMap<RootId, Frame> = FxHashMap::default();
     let (mut count, mut bytes) = (0_u32, 0_u64);
-    for (number, root) in (0_u32..).zip(graph.roots()) {
-        match root.kind {
+    for (root, known) in (0..).map(RootId).zip(graph.roots()) {
+        match known.kind {
             RootKind::Thread { .. } => {
                 count += 1;
-                bytes = bytes.saturating_add(heap.amount(number + 1).bytes);
+                bytes = bytes.saturating_add(heap.amount(root.node()).bytes);
             }
             RootKind::Frame { thread, .. } => {
-                if let Some(RootName::Frame { frame: Some(frame), .. }) = names.get(number)
+                if let Some(RootName::Frame { frame: Some(frame), .. }) = names.get(root)
                     && !is_beginning(frame)
                 {
                     // Frames follow their thread from the innermost on.

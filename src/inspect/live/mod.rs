@@ -17,7 +17,8 @@ use self::births::Births;
 use self::branches::{Branch, Branches, Part, TOP};
 use self::names::{CELL, Context, Naming, Place};
 use crate::heap::{
-    Analysis, Capture, DominatorTree, Flow, Graph, RootKind, RootName, RootNames, ShortestPaths,
+    Analysis, Capture, DominatorTree, Flow, Graph, NodeId, RootId, RootKind, RootName, RootNames,
+    ShortestPaths, UNNAMED_FRAME,
 };
 use crate::profile::Profile;
 use crate::python::objects::{Disclosure, Reader, Role};
@@ -27,8 +28,6 @@ use crate::python::tracemalloc::Traces;
 const SHARED: &str = "held from several places";
 /// What is smaller than this part of the whole is not named by itself.
 const SMALLEST_SHARE: u64 = 500;
-/// A frame whose function cannot be read.
-const UNNAMED_FRAME: &str = "frame";
 
 /// What is larger than this is named by itself. Two pictures that are to be compared need the same, or what
 /// is named in one of them only would seem to have come or gone.
@@ -77,15 +76,15 @@ struct Grower<'a> {
     /// The branch of each root.
     roots: Vec<Branch>,
     /// Objects that stand for a root: the dict of a module, a frame object.
-    stands_for: FxHashMap<u32, (u32, Context)>,
+    stands_for: FxHashMap<NodeId, (RootId, Context)>,
     /// What roots refer to themselves: pairs of root and object.
-    direct: FxHashSet<(u32, u32)>,
+    direct: FxHashSet<(NodeId, NodeId)>,
     naming: Naming,
     heavy: Heavy,
     /// Where objects were allocated, if that is known.
     births: Option<Births<'a>>,
     /// Nodes whose children are to be placed.
-    rest: Vec<(u32, Branch, Context)>,
+    rest: Vec<(NodeId, Branch, Context)>,
 }
 
 impl<'a> Grower<'a> {
@@ -104,23 +103,24 @@ impl<'a> Grower<'a> {
             naming: Naming::default(),
             heavy: Heavy::of(heap),
             births: None,
-            rest: vec![(0, TOP, Context::Plain)],
+            rest: vec![(NodeId::ROOT, TOP, Context::Plain)],
         }
     }
 
     /// A branch for each root: those of frames on that of their caller.
     fn plant_roots(&mut self) {
-        let count = self.roots.len() as u32;
-        // Callers come behind what they called.
-        for root in (0..count).rev() {
+        let roots = (0..self.roots.len() as u32).map(RootId).rev();
+        for root in roots.clone() {
             if let Some(RootName::Words(words)) = self.names.get(root) {
                 self.set_root(root, TOP, Part::Root(words.as_str().into()));
             }
         }
-        for root in (0..count).rev() {
+        // Callers come behind what they called.
+        for root in roots {
             if let Some(RootName::Frame { thread, frame }) = self.names.get(root) {
-                let caller = match self.names.get(root + 1) {
-                    Some(RootName::Frame { thread: other, .. }) if other == thread => root + 1,
+                let next = RootId(root.0 + 1);
+                let caller = match self.names.get(next) {
+                    Some(RootName::Frame { thread: other, .. }) if other == thread => next,
                     _ => *thread,
                 };
                 let part = match frame {
@@ -132,21 +132,21 @@ impl<'a> Grower<'a> {
         }
     }
 
-    fn set_root(&mut self, root: u32, parent: Branch, part: Part) {
+    fn set_root(&mut self, root: RootId, parent: Branch, part: Part) {
         let branch = self.branches.root(parent, part);
-        if let Some(place) = self.roots.get_mut(root as usize) {
+        if let Some(place) = self.roots.get_mut(root.index()) {
             *place = branch;
         }
     }
 
-    fn branch_of(&self, root: u32) -> Branch {
-        self.roots.get(root as usize).copied().unwrap_or(TOP)
+    fn branch_of(&self, root: RootId) -> Branch {
+        self.roots.get(root.index()).copied().unwrap_or(TOP)
     }
 
     /// Places the children of all nodes.
     fn grow(&mut self) {
         let mut found = Vec::new();
-        let mut roles: Vec<(u32, Role)> = Vec::new();
+        let mut roles: Vec<(NodeId, Role)> = Vec::new();
         while let Some((node, branch, context)) = self.rest.pop() {
             let children = self.tree.children(node).len();
             if children == 0 {
@@ -178,7 +178,7 @@ impl<'a> Grower<'a> {
     }
 
     /// What a node refers to, with roles.
-    fn find_roles(&self, node: u32, found: &mut Vec<(u64, Role)>) {
+    fn find_roles(&self, node: NodeId, found: &mut Vec<(u64, Role)>) {
         let graph = &self.heap.graph;
         let capture = &self.heap.capture;
         match graph.root(node) {
@@ -198,22 +198,22 @@ impl<'a> Grower<'a> {
     /// Puts a child on a branch of its own or of its like, and leaves its children to be placed.
     fn place(
         &mut self,
-        node: u32,
-        child: u32,
+        node: NodeId,
+        child: NodeId,
         branch: Branch,
         context: Context,
         role: Option<Role>,
     ) {
         let graph = &self.heap.graph;
-        if graph.root(child).is_some() {
-            self.rest.push((child, self.branch_of(child - 1), Context::Plain));
+        if let Some(root) = graph.root_of_node(child) {
+            self.rest.push((child, self.branch_of(root), Context::Plain));
             return;
         }
         let (branch, context) = if let Some(&(root, context)) = self.stands_for.get(&child) {
             (self.branch_of(root), context)
         } else if let Some(role) = role {
             self.place_by_role(node, child, branch, context, role)
-        } else if node > 0 && graph.root(node).is_some() && self.is_direct(node, child) {
+        } else if graph.root(node).is_some() && self.is_direct(node, child) {
             (self.of_type(child, branch), Context::Plain)
         } else {
             self.shared(node, child, branch)
@@ -231,14 +231,14 @@ impl<'a> Grower<'a> {
     }
 
     /// Whether a root itself leads to an object.
-    fn is_direct(&self, root: u32, child: u32) -> bool {
+    fn is_direct(&self, root: NodeId, child: NodeId) -> bool {
         self.direct.contains(&(root, child))
     }
 
     fn place_by_role(
         &mut self,
-        node: u32,
-        child: u32,
+        node: NodeId,
+        child: NodeId,
         branch: Branch,
         context: Context,
         role: Role,
@@ -262,7 +262,7 @@ impl<'a> Grower<'a> {
     }
 
     /// A place for what its dominator does not refer to: beside those that hold it.
-    fn shared(&mut self, node: u32, child: u32, branch: Branch) -> (Branch, Context) {
+    fn shared(&mut self, node: NodeId, child: NodeId, branch: Branch) -> (Branch, Context) {
         let mut branch = self.branches.child(branch, &SHARED.into());
         if self.is_heavy(child) {
             let nodes = self.paths.between(node, child);
@@ -276,30 +276,30 @@ impl<'a> Grower<'a> {
         (self.of_type(child, branch), Context::Plain)
     }
 
-    fn is_heavy(&self, node: u32) -> bool {
+    fn is_heavy(&self, node: NodeId) -> bool {
         let amount = self.heap.amount(node);
         amount.bytes > self.heavy.bytes || u64::from(amount.objects) > self.heavy.objects
     }
 
     /// A branch with the name of an object's type.
-    fn of_type(&mut self, node: u32, branch: Branch) -> Branch {
+    fn of_type(&mut self, node: NodeId, branch: Branch) -> Branch {
         let name = self.naming.type_name(self.heap.graph.type_info(node));
         self.branches.child(branch, &name)
     }
 }
 
 /// What roots refer to.
-fn direct(graph: &Graph) -> FxHashSet<(u32, u32)> {
-    let roots = 1..graph.objects().start;
-    roots
-        .flat_map(|root| graph.successors(root).iter().map(move |&object| (root, object)))
+fn direct(graph: &Graph) -> FxHashSet<(NodeId, NodeId)> {
+    graph
+        .root_nodes()
+        .flat_map(|(root, _)| graph.successors(root).iter().map(move |&object| (root, object)))
         .collect()
 }
 
 /// The objects that stand for roots, and how what they refer to is named.
-fn stands_for(heap: &Analysis<'_>) -> FxHashMap<u32, (u32, Context)> {
+fn stands_for(heap: &Analysis<'_>) -> FxHashMap<NodeId, (RootId, Context)> {
     let mut found = FxHashMap::default();
-    for (number, root) in (0..).zip(heap.graph.roots()) {
+    for (number, root) in (0..).map(RootId).zip(heap.graph.roots()) {
         let context = match root.kind {
             RootKind::Module { .. } => Context::Globals,
             RootKind::Frame { frame, .. } if root.objects == [frame] => Context::Plain,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::{Analysis, Capture, Lineage, RootNames};
+use crate::heap::{Analysis, Capture, Lineage, NodeId, RootNames};
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, Link, Reader, Role, TypeInfo};
 
@@ -143,10 +143,15 @@ impl Naming {
     }
 
     /// The words of a path from a root, or from an object inside.
-    pub fn lineage(&self, heap: &Analysis<'_>, names: &RootNames, nodes: &[u32]) -> Vec<Arc<str>> {
+    pub fn lineage(
+        &self,
+        heap: &Analysis<'_>,
+        names: &RootNames,
+        nodes: &[NodeId],
+    ) -> Vec<Arc<str>> {
         let lineage = Lineage::of(heap, names, nodes, self.disclosure);
         // A root that has its own branch is not named again.
-        let is_inside = nodes.first().is_some_and(|&first| first > 0);
+        let is_inside = nodes.first().is_some_and(|&first| first != NodeId::ROOT);
         let root = Some(lineage.root).filter(|root| !is_inside && !root.is_empty());
         let frame = lineage.frame.map(|frame| {
             let file = frame.file.rsplit('/').next().unwrap_or_default();

@@ -16,8 +16,8 @@ use self::path_tree::{Part, Places, TOP};
 use self::path_trie::Trails;
 use super::live::names::{CELL, Context, Held, Naming};
 use crate::heap::{
-    Amount, Analysis, Capture, Referrers, RootKind, RootName, RootNames, ShortestPaths,
-    retained_together, several,
+    Amount, Analysis, Capture, NodeId, Referrers, RootKind, RootName, RootNames, ShortestPaths,
+    UNNAMED_FRAME, retained_together, several,
 };
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, Reader, Role};
@@ -114,7 +114,7 @@ pub enum What {
 }
 
 /// Finds the paths to these objects.
-pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Options) -> Why {
+pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &Options) -> Why {
     let shut = Shut::new(heap, &options.excluded);
     let allowed = |node| !shut.contains(heap, node);
     let several_wanted = options.paths > 1;
@@ -142,8 +142,8 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
     let unreached = asked.iter().step_by(step).filter(|&&node| !shortest.reaches(node)).count();
     let largest = asked.iter().copied().filter(|&node| shortest.reaches(node));
     let largest = largest.max_by_key(|&node| (heap.amount(node).bytes, std::cmp::Reverse(node)));
-    let example = largest.map(|node| shortest.between(0, node)).unwrap_or_default();
-    let object = |&node: &u32| {
+    let example = largest.map(|node| shortest.between(NodeId::ROOT, node)).unwrap_or_default();
+    let object = |&node: &NodeId| {
         let kind = heap.graph.type_info(node).map(|info| info.name.clone());
         Some((heap.graph.address(&heap.capture, node)?, kind.unwrap_or_default()))
     };
@@ -169,7 +169,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[u32], options: &Opti
 }
 
 /// The type of all these objects.
-fn common_kind(heap: &Analysis<'_>, nodes: &[u32]) -> Option<String> {
+fn common_kind(heap: &Analysis<'_>, nodes: &[NodeId]) -> Option<String> {
     let mut names = nodes.iter().map(|&node| heap.graph.type_info(node).map(|info| &info.name));
     let first = names.next()??;
     names.all(|name| name == Some(first)).then(|| first.clone())
@@ -177,7 +177,7 @@ fn common_kind(heap: &Analysis<'_>, nodes: &[u32]) -> Option<String> {
 
 /// What paths may not lead through.
 struct Shut {
-    roots: FxHashSet<u32>,
+    roots: FxHashSet<NodeId>,
     /// By number of type.
     types: Vec<bool>,
 }
@@ -200,14 +200,14 @@ impl Shut {
                 Excluded::Type(wanted) => name == wanted,
             })
         };
-        let roots = (1_u32..).zip(heap.graph.roots());
+        let roots = heap.graph.root_nodes();
         let roots = roots.filter(|(_, root)| is_shut_root(&root.kind)).map(|(node, _)| node);
         let types = heap.graph.types().iter().map(|info| is_shut_type(&info.name));
         Shut { roots: roots.collect(), types: types.collect() }
     }
 
-    fn contains(&self, heap: &Analysis<'_>, node: u32) -> bool {
-        if node < heap.graph.objects().start {
+    fn contains(&self, heap: &Analysis<'_>, node: NodeId) -> bool {
+        if node < heap.graph.first_object() {
             return self.roots.contains(&node);
         }
         if !self.types.contains(&true) {
@@ -318,11 +318,11 @@ impl<'a> Walker<'a> {
         let graph = &heap.graph;
         let node = self.trails.node(step);
         let stop = |place, context| Stop { step, place, context, pending: None };
-        if let Some(root) = node.checked_sub(1).filter(|_| graph.root(node).is_some()) {
+        if let Some(root) = graph.root_of_node(node) {
             let part = match self.names.get(root) {
                 Some(RootName::Words(words)) => Part::Root(words.as_str().into()),
                 Some(RootName::Frame { frame: Some(frame), .. }) => Part::Frame(frame.clone()),
-                _ => Part::Root("frame".into()),
+                _ => Part::Root(UNNAMED_FRAME.into()),
             };
             let place = self.places.root(before.place, part);
             self.rest.push(stop(place, Context::Plain));

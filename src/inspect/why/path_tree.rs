@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::{Line, What};
-use crate::heap::{Analysis, retained_together};
+use crate::heap::{Analysis, NodeId, retained_together};
 use crate::python::Frame;
 
 /// No place is deeper.
@@ -48,7 +48,7 @@ struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     place: u32,
-    node: u32,
+    node: NodeId,
     /// How many steps led there.
     depth: u32,
 }
@@ -104,7 +104,7 @@ impl Places {
     }
 
     /// Puts an object at a place, at which so many paths end, after so many steps.
-    pub fn add(&mut self, place: u32, node: u32, depth: u32, ends: u64) {
+    pub fn add(&mut self, place: u32, node: NodeId, depth: u32, ends: u64) {
         self.entries.push(Entry { place, node, depth });
         if let Some(place) = self.places.get_mut(place as usize) {
             place.ends = place.ends.saturating_add(ends);
@@ -206,7 +206,7 @@ impl Places {
             let amounts = entries.iter().map(|entry| heap.amount(entry.node).bytes);
             return amounts.fold(0, u64::saturating_add);
         }
-        let nodes: Vec<u32> = entries.iter().map(|entry| entry.node).collect();
+        let nodes: Vec<NodeId> = entries.iter().map(|entry| entry.node).collect();
         retained_together(heap, &nodes).bytes
     }
 }

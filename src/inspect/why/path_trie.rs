@@ -2,12 +2,12 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::ShortestPaths;
+use crate::heap::{NodeId, ShortestPaths};
 
 /// A step of a path, or of many.
 #[derive(Debug)]
 struct Step {
-    node: u32,
+    node: NodeId,
     /// The step before; its own number for the root of all.
     before: u32,
     depth: u32,
@@ -23,21 +23,21 @@ struct Step {
 pub struct Trails {
     steps: Vec<Step>,
     /// The number of the step to a node after another step.
-    numbers: FxHashMap<(u32, u32), u32>,
+    numbers: FxHashMap<(u32, NodeId), u32>,
     /// All steps but the first, by the one before; known when no path is to come.
     order: Vec<u32>,
 }
 
 impl Default for Trails {
     fn default() -> Trails {
-        let root = Step { node: 0, before: 0, depth: 0, ends: 0, passing: 0 };
+        let root = Step { node: NodeId::ROOT, before: 0, depth: 0, ends: 0, passing: 0 };
         Trails { steps: vec![root], numbers: FxHashMap::default(), order: Vec::new() }
     }
 }
 
 impl Trails {
     /// Adds a path, which begins with the root of all.
-    pub fn add_path(&mut self, path: &[u32]) {
+    pub fn add_path(&mut self, path: &[NodeId]) {
         let mut step = 0;
         for &node in path.iter().skip(1) {
             step = self.after(step, node);
@@ -46,9 +46,9 @@ impl Trails {
     }
 
     /// Adds the shortest paths to these nodes; those that have none are left out.
-    pub fn add_shortest(&mut self, shortest: &ShortestPaths, nodes: &[u32]) {
+    pub fn add_shortest(&mut self, shortest: &ShortestPaths, nodes: &[NodeId]) {
         // On shortest paths there is one way to each node.
-        let mut known: FxHashMap<u32, u32> = FxHashMap::from_iter([(0, 0)]);
+        let mut known: FxHashMap<NodeId, u32> = FxHashMap::from_iter([(NodeId::ROOT, 0)]);
         let mut way = Vec::new();
         for &node in nodes.iter().filter(|&&node| shortest.reaches(node)) {
             way.clear();
@@ -72,7 +72,7 @@ impl Trails {
     }
 
     /// The step to a node after another step.
-    fn after(&mut self, step: u32, node: u32) -> u32 {
+    fn after(&mut self, step: u32, node: NodeId) -> u32 {
         if let Some(&known) = self.numbers.get(&(step, node)) {
             return known;
         }
@@ -81,7 +81,7 @@ impl Trails {
         number
     }
 
-    fn push(&mut self, before: u32, node: u32) -> u32 {
+    fn push(&mut self, before: u32, node: NodeId) -> u32 {
         let number = self.steps.len() as u32;
         let depth = self.depth(before).saturating_add(1);
         self.steps.push(Step { node, before, depth, ends: 0, passing: 0 });
@@ -118,8 +118,8 @@ impl Trails {
     }
 
     /// Where a step leads.
-    pub fn node(&self, step: u32) -> u32 {
-        self.step(step).map_or(0, |step| step.node)
+    pub fn node(&self, step: u32) -> NodeId {
+        self.step(step).map_or(NodeId::ROOT, |step| step.node)
     }
 
     /// How many steps there are up to this one.
@@ -155,12 +155,12 @@ mod tests {
     fn paths_share_their_beginnings_only() {
         let mut trails = Trails::default();
         for path in [&[0, 1, 5][..], &[0, 1, 6], &[0, 2, 5], &[0, 1, 5], &[0, 1]] {
-            trails.add_path(path);
+            trails.add_path(&path.iter().copied().map(NodeId).collect::<Vec<_>>());
         }
         trails.close();
         assert_eq!(trails.paths(), 5);
         let nodes = |step: u32| -> Vec<u32> {
-            trails.children(step).iter().map(|&child| trails.node(child)).collect()
+            trails.children(step).iter().map(|&child| trails.node(child).0).collect()
         };
         let [one, two] = trails.children(0) else { panic!("two steps") };
         assert_eq!(nodes(0), [1, 2]);
