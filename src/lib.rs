@@ -3,6 +3,7 @@
 //! The layers, each of which uses only those before it:
 //!
 //! - [`memory`]: bytes by address, through one small trait.
+//! - [`obstacle`]: which errors a person can do something about.
 //! - [`process`]: a process under observation, its maps, threads and pauses. No Python in it.
 //! - [`python`]: CPython in memory: finding it, its threads, frames, objects and allocators.
 //! - [`guardian`]: the small process that traces a target, so that leakspy can be killed without harm.
@@ -50,6 +51,7 @@ pub mod heap;
 pub mod hunt;
 pub mod inspect;
 pub mod memory;
+pub mod obstacle;
 pub mod process;
 pub mod profile;
 pub mod python;

@@ -6,6 +6,7 @@
 
 mod cached;
 
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 pub use cached::Cached;
 
 /// Why bytes could not be had.
@@ -33,6 +34,16 @@ pub enum ReadError {
         /// The length it claims.
         length: u64,
     },
+}
+
+impl Obstructed for ReadError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            ReadError::Ended => Obstacle::Ended.of_target(),
+            ReadError::Denied => Obstacle::Denied.of_target(),
+            ReadError::Unmapped { .. } | ReadError::Implausible { .. } => None,
+        }
+    }
 }
 
 impl ReadError {

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{self, Child, ExitCode, ExitStatus};
 
-use anyhow::Context;
+use crate::cli::errors::{CommandError, Context};
 
 /// Starts a command whose output is ours.
-pub fn start(command: &[OsString]) -> anyhow::Result<Child> {
+pub fn start(command: &[OsString]) -> Result<Child, CommandError> {
     let (program, arguments) = command.split_first().context("no command")?;
     let mut command = process::Command::new(program);
     command.args(arguments);

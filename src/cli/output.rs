@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use jiff::ZonedDateTime;
 
 use super::commands::record;
 use super::say;
+use crate::cli::errors::{CommandError, Context};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
@@ -19,7 +19,7 @@ use crate::profile::tracemalloc::Traced;
 use crate::render::{Heading, Pauses, View, summary};
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
-pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Result<()> {
+pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> Result<(), CommandError> {
     let heading = Heading {
         pid: recorded.pid,
         command: recorded.command.clone(),
@@ -35,7 +35,7 @@ pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> anyhow::Resul
 }
 
 /// Writes stacks that were recorded without pauses.
-pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Result<()> {
+pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> Result<(), CommandError> {
     let heading = Heading {
         pid: stacks.pid,
         command: stacks.command.clone(),
@@ -57,7 +57,7 @@ pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> anyhow::Res
 }
 
 /// Writes what tracemalloc knew.
-pub fn write_traced(traced: &Traced, args: &record::Args) -> anyhow::Result<()> {
+pub fn write_traced(traced: &Traced, args: &record::Args) -> Result<(), CommandError> {
     let heading = Heading {
         pid: traced.pid,
         command: traced.command.clone(),
@@ -73,7 +73,11 @@ pub fn write_traced(traced: &Traced, args: &record::Args) -> anyhow::Result<()> 
 }
 
 /// Writes a profile as `args` ask for, and says in a paragraph what it comes to.
-pub fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
+pub fn write_all(
+    profile: &Profile,
+    heading: &Heading,
+    args: &record::Args,
+) -> Result<(), CommandError> {
     render_to_file(profile, heading, args)?;
     summary::write(profile, heading, args.style(), &mut io::stderr())?;
     if profile.total().by(heading.view.measure(args.style().by)) <= 0.0 {
@@ -83,7 +87,11 @@ pub fn write_all(profile: &Profile, heading: &Heading, args: &record::Args) -> a
 }
 
 /// Writes `profile` as `args` ask for, and tells the person where it is.
-fn render_to_file(profile: &Profile, heading: &Heading, args: &record::Args) -> anyhow::Result<()> {
+fn render_to_file(
+    profile: &Profile,
+    heading: &Heading,
+    args: &record::Args,
+) -> Result<(), CommandError> {
     let form = args.form();
     let mut bytes = Vec::new();
     form.write(profile, heading, args.style(), &mut bytes)?;

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use super::errors::{CommandError, Context};
 
 /// Programs that read SVG and write PNG, and how they are told to.
 const CONVERTERS: [(&str, &[&str]); 2] = [
@@ -14,7 +14,7 @@ const CONVERTERS: [(&str, &[&str]); 2] = [
 const BEGINNING: &[u8] = b"\x89PNG";
 
 /// The picture as PNG; `None` where no converter is installed.
-pub fn of_svg(svg: &str) -> anyhow::Result<Option<Vec<u8>>> {
+pub fn of_svg(svg: &str) -> Result<Option<Vec<u8>>, CommandError> {
     for (program, arguments) in CONVERTERS {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -26,11 +26,11 @@ pub fn of_svg(svg: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let _ = child.stdin.take().map(|mut input| input.write_all(svg.as_bytes()));
         let output = child.wait_with_output().with_context(|| format!("cannot run {program}"))?;
         if !output.status.success() || !output.stdout.starts_with(BEGINNING) {
-            bail!(
+            return Err(CommandError::new(format_args!(
                 "{program} made no PNG of the chart ({}): {}",
                 output.status,
                 String::from_utf8_lossy(&output.stderr).trim()
-            );
+            )));
         }
         return Ok(Some(output.stdout));
     }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::spawn;
 use crate::hunt::messages::{Message, News};
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use crate::process::ProcessError;
 use crate::process::breakpoint::Way;
 use crate::profile::messages::End;
@@ -44,6 +45,19 @@ pub enum WatchError {
         /// How.
         why: String,
     },
+}
+
+impl Obstructed for WatchError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            WatchError::Process(error) => error.obstacle(),
+            WatchError::Denied { .. } => Obstacle::Denied.of_target(),
+            WatchError::NoBreakpoints { why } => {
+                Obstacle::NoBreakpoints { reason: why.clone() }.of_target()
+            }
+            WatchError::Guardian(_) | WatchError::Failed { .. } => None,
+        }
+    }
 }
 
 /// A guardian at work.

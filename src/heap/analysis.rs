@@ -13,6 +13,7 @@ use super::support::nice::politely;
 use super::trace::discovery::{Discovery, Inconsistencies};
 use super::trace::type_counts::Tally;
 use crate::memory::ReadError;
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::Process;
 use crate::python::Python;
 use crate::python::gc::GcError;
@@ -27,6 +28,15 @@ pub enum HeapError {
     /// Its objects cannot be found.
     #[error(transparent)]
     Objects(#[from] GcError),
+}
+
+impl Obstructed for HeapError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            HeapError::Capture(error) => error.obstacle(),
+            HeapError::Objects(error) => error.obstacle(),
+        }
+    }
 }
 
 /// A heap, captured and understood.

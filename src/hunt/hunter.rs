@@ -18,6 +18,7 @@ use super::suspects::native::Outside;
 use super::verdict::{Standstill, Verdict};
 use crate::guardian::client::WatchError;
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
 use crate::process::{Process, ProcessError};
 use crate::profile::recording::Pauses;
@@ -52,6 +53,16 @@ pub enum HuntError {
     /// It was too short.
     #[error("the hunt ended before the heap had been looked at three times")]
     TooShort,
+}
+
+impl Obstructed for HuntError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            HuntError::Process(error) => error.obstacle(),
+            HuntError::Heap(error) => error.obstacle(),
+            HuntError::TooShort => None,
+        }
+    }
 }
 
 /// How a process is hunted.

@@ -15,6 +15,7 @@ use read_process_memory::{CopyAddress, ProcessHandle};
 use super::maps::Mapping;
 use super::pagemap::PAGE;
 use crate::memory::{Memory, ReadError};
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
 /// Why a process cannot be observed. Each says what is so; advice is added where a person reads it.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,20 @@ pub enum ProcessError {
         /// What the kernel or the parser said.
         source: ProcError,
     },
+}
+
+impl Obstructed for ProcessError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            &ProcessError::NoSuchProcess { pid } => Obstacle::NoSuchProcess.of(pid),
+            &ProcessError::Zombie { pid, parent } => Obstacle::Zombie { parent }.of(pid),
+            &ProcessError::Ended { pid } => Obstacle::Ended.of(pid),
+            ProcessError::Proc { pid, source: ProcError::PermissionDenied(_) } => {
+                Obstacle::Denied.of(*pid)
+            }
+            ProcessError::Proc { .. } => None,
+        }
+    }
 }
 
 /// A live process. Reading its memory is `process_vm_readv`; nothing here writes or stops anything.

@@ -5,6 +5,7 @@
 //! its memory: garbage is an error, never a panic.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -16,6 +17,7 @@ use goblin::elf::section_header::{SHN_UNDEF, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB,
 use goblin::elf::sym::{STT_FUNC, STT_GNU_IFUNC, Sym};
 
 use super::maps::Mapping;
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
 /// No file larger than this is looked at, in bytes.
 const LARGEST_FILE: u64 = 1 << 30;
@@ -43,6 +45,19 @@ pub enum ImageError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl Obstructed for ImageError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            ImageError::Unreadable { source, .. }
+                if source.kind() == ErrorKind::PermissionDenied =>
+            {
+                Obstacle::Denied.of_target()
+            }
+            ImageError::Unreadable { .. } | ImageError::Unsound { .. } => None,
+        }
+    }
 }
 
 /// A symbol, at the address it has in the process.

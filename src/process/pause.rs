@@ -15,6 +15,7 @@ use super::handle::Process;
 use super::ptrace;
 use super::ptrace::Status;
 use super::reaper::Reaper;
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
 /// Why threads could not be stopped.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,16 @@ pub enum PauseError {
         /// What the kernel said.
         source: io::Error,
     },
+}
+
+impl Obstructed for PauseError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            &PauseError::Traced { tracer, .. } => Obstacle::Traced { tracer }.of_target(),
+            PauseError::Denied { .. } => Obstacle::Denied.of_target(),
+            PauseError::Failed { .. } => None,
+        }
+    }
 }
 
 /// Threads that stand still until this is dropped. It stays in the thread that made it, as only that

@@ -19,6 +19,7 @@ use super::messages::{Call, End, Look, Message, Request, Sample};
 use super::stacks::{Stack, process_root};
 use super::thread_names::ThreadNames;
 use crate::guardian::spawn;
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
 use crate::process::symbols::Symbols;
 use crate::process::{Process, ProcessError};
@@ -60,6 +61,20 @@ pub enum RecordError {
         /// How.
         why: String,
     },
+}
+
+impl Obstructed for RecordError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            RecordError::Process(error) => error.obstacle(),
+            RecordError::Python(error) => error.obstacle(),
+            RecordError::Denied { .. } => Obstacle::Denied.of_target(),
+            RecordError::NoBreakpoints { why } => {
+                Obstacle::NoBreakpoints { reason: why.clone() }.of_target()
+            }
+            RecordError::Guardian(_) | RecordError::Failed { .. } => None,
+        }
+    }
 }
 
 /// What is to be recorded.

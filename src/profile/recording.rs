@@ -11,6 +11,7 @@ use super::messages::{End, Message};
 use super::recorder::{Options, RecordError, Recorder};
 use super::stacks::{By, Profile, Weight};
 use crate::guardian::newcomers::{Newcomers, TRY_AGAIN};
+use crate::obstacle::is_not_python;
 use crate::process::{Process, ProcessError};
 use crate::python::{PythonError, Version};
 
@@ -272,10 +273,6 @@ impl Recording {
         }
         Ok(())
     }
-}
-
-fn is_not_python(error: &RecordError) -> bool {
-    matches!(error, RecordError::Python(PythonError::NotPython { .. }))
 }
 
 /// Whether a newcomer is no Python, or no more.

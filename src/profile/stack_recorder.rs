@@ -12,6 +12,7 @@ use super::stacks::{Profile, Stack, Weight, process_root};
 use super::thread_names::ThreadNames;
 use crate::guardian::newcomers::Newcomers;
 use crate::memory::ReadError;
+use crate::obstacle::{Obstructed, Obstruction, is_not_python};
 use crate::process::{AddressSpace, Process, ProcessError, ThreadIds};
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
 
@@ -90,6 +91,16 @@ pub enum StackRecordError {
     /// Its memory cannot be read.
     #[error("cannot read its memory: {0}")]
     Read(#[from] ReadError),
+}
+
+impl Obstructed for StackRecordError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            StackRecordError::Process(error) => error.obstacle(),
+            StackRecordError::Python(error) => error.obstacle(),
+            StackRecordError::Read(error) => error.obstacle(),
+        }
+    }
 }
 
 impl StackRecorder {
@@ -280,10 +291,6 @@ impl Observed {
         let tid = state.native_id.and_then(|id| ids.outer(id));
         Some(threads.name(process, python, tid, state.pthread))
     }
-}
-
-fn is_not_python(error: &StackRecordError) -> bool {
-    matches!(error, StackRecordError::Python(PythonError::NotPython { .. }))
 }
 
 /// Whether a newcomer is no Python, or no more.

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::recording::Pauses;
 use super::stacks::{Profile, Stack, Weight};
 use crate::heap::{Capture, CaptureError, CaptureOptions};
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use crate::process::{Process, ProcessError};
 use crate::python::tracemalloc::{TraceFrame, Traceback, TracebackId, Traces, TracesError};
 use crate::python::{Frame, Python, PythonError, Version};
@@ -45,6 +46,18 @@ pub enum TracedError {
         /// The process.
         pid: i32,
     },
+}
+
+impl Obstructed for TracedError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            TracedError::Process(error) => error.obstacle(),
+            TracedError::Python(error) => error.obstacle(),
+            TracedError::Capture(error) => error.obstacle(),
+            TracedError::Traces(error) => error.obstacle(),
+            &TracedError::Off { pid } => Obstacle::NotTracing.of(pid),
+        }
+    }
 }
 
 /// What tracemalloc knew of a process, or of several, in one moment.

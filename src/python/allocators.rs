@@ -13,6 +13,7 @@
 use super::layout::Allocators as Place;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::image::Part;
 use crate::process::{Image, references};
 
@@ -84,6 +85,15 @@ pub enum AllocatorError {
     /// What stands in the tables does not point to code.
     #[error("the interpreter's allocator tables hold {0:#x}, which is not a function")]
     NotCode(u64),
+}
+
+impl Obstructed for AllocatorError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            AllocatorError::Read(error) => error.obstacle(),
+            AllocatorError::NotFound | AllocatorError::NotCode(_) => None,
+        }
+    }
 }
 
 impl Python {

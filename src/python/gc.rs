@@ -12,6 +12,7 @@ use super::layout::GcPlace;
 use super::links::RingGuard;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
+use crate::obstacle::{Obstructed, Obstruction};
 
 /// Bytes of `PyGC_Head`, which an object has before it if the collector may track it.
 pub const HEAD_SIZE: u64 = 16;
@@ -64,6 +65,15 @@ pub enum GcError {
         /// The address of its head.
         head: u64,
     },
+}
+
+impl Obstructed for GcError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            GcError::Read(error) => error.obstacle(),
+            GcError::Open { .. } => None,
+        }
+    }
 }
 
 impl Python {

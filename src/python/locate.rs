@@ -15,6 +15,7 @@ use super::validate::Invalid;
 use super::version::Version;
 use super::{Python, Types};
 use crate::memory::{Memory, ReadError};
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use crate::process::{Image, ImageError, Mapping, Process, ProcessError, Symbol};
 
 /// The newest minor version that does not publish its version as a symbol.
@@ -91,6 +92,25 @@ pub enum PythonError {
         /// Why not.
         error: ReadError,
     },
+}
+
+impl Obstructed for PythonError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            &PythonError::NotPython { pid } => Obstacle::NotPython.of(pid),
+            PythonError::TooOld { pid, version } => {
+                Obstacle::TooOld { version: version.clone() }.of(*pid)
+            }
+            PythonError::TooNew { pid, version } => {
+                Obstacle::TooNew { version: version.to_string() }.of(*pid)
+            }
+            &PythonError::NotRunning { pid } => Obstacle::NotRunning.of(pid),
+            PythonError::Process(error) => error.obstacle(),
+            PythonError::Read { pid, error } => error.obstacle().map(|met| met.with_pid(*pid)),
+            PythonError::Image(error) => error.obstacle(),
+            PythonError::FreeThreaded { .. } | PythonError::NotUnderstood { .. } => None,
+        }
+    }
 }
 
 impl PythonError {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Python;
 use super::threads::ThreadState;
 use crate::memory::ReadError;
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::{Pause, PauseError, Process, ProcessError, ThreadIds};
 
 /// How often the holder is tried to be caught before all Python threads are stopped.
@@ -30,6 +31,17 @@ pub enum PythonPauseError {
     /// New threads appeared faster than they could be stopped.
     #[error("its threads could not be stopped: new ones kept appearing")]
     Restless,
+}
+
+impl Obstructed for PythonPauseError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            PythonPauseError::Pause(error) => error.obstacle(),
+            PythonPauseError::Process(error) => error.obstacle(),
+            PythonPauseError::Read(error) => error.obstacle(),
+            PythonPauseError::Restless => None,
+        }
+    }
 }
 
 /// Python stands still until this is dropped.

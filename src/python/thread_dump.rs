@@ -11,6 +11,7 @@ use super::pause::{PythonPause, PythonPauseError};
 use super::stack::RawStack;
 use super::threads::ThreadState;
 use crate::memory::{Cached, Memory, ReadError};
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::{Process, ProcessError, ThreadIds};
 
 /// Why there is no snapshot.
@@ -25,6 +26,16 @@ pub enum SnapshotError {
     /// The list of threads cannot be read.
     #[error("cannot read the threads of the interpreter: {0}")]
     Read(#[from] ReadError),
+}
+
+impl Obstructed for SnapshotError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            SnapshotError::Pause(error) => error.obstacle(),
+            SnapshotError::Process(error) => error.obstacle(),
+            SnapshotError::Read(error) => error.obstacle(),
+        }
+    }
 }
 
 /// All threads of a process at one moment.

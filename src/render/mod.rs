@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use crate::obstacle::{Obstructed, Obstruction};
 pub use crate::profile::recording::Pauses;
 use crate::profile::{By, Profile};
 
@@ -41,6 +42,14 @@ pub enum RenderError {
     /// A chart could not be drawn.
     #[error("cannot draw the chart: {0}")]
     Chart(String),
+}
+
+impl Obstructed for RenderError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            RenderError::Io(_) | RenderError::Chart(_) => None,
+        }
+    }
 }
 
 impl From<serde_json::Error> for RenderError {

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use clap::value_parser;
 
 use super::processes;
+use crate::cli::errors::CommandError;
 use crate::heap::{Analysis, CaptureOptions, Owner, RootNames};
 use crate::python::Python;
 use crate::render::preamble::Look;
@@ -28,8 +29,8 @@ impl LookArgs {
     /// Captures and analyses the heap, and does something with it.
     pub fn with_heap<T>(
         &self,
-        then: impl FnOnce(&Analysis<'_>, &RootNames, &Python, &Look) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
+        then: impl FnOnce(&Analysis<'_>, &RootNames, &Python, &Look) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
         let pid = self.pid;
         let (process, python) = processes::attach(pid)?;
         let owner = Owner { pid, command: process.command()?, python: python.version.to_string() };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::cli::args::heap_source::LookArgs;
+use crate::cli::errors::CommandError;
 use crate::inspect::cycles::cycles;
 use crate::render::cycles::{write, write_json};
 
@@ -29,7 +30,7 @@ pub struct Args {
 }
 
 /// Prints the cycles.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     args.look.with_heap(|heap, names, python, look| {
         let found = cycles(heap, names, python)?;
         let uptime = uptime(args.look.pid);

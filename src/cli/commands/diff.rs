@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::heap::load;
+use crate::cli::errors::CommandError;
 use crate::heap::Summary;
 use crate::heap::figures::changes::changes;
 use crate::render::heap::json;
@@ -29,7 +30,7 @@ pub struct Args {
 }
 
 /// Prints what changed.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (before, after) = (load(&args.before)?, load(&args.after)?);
     let mut out = BufWriter::new(io::stdout().lock());
     write(&before, &after, Columns { group: "type", top: args.top }, args.json, &mut out)?;
@@ -44,7 +45,7 @@ pub fn write(
     columns: Columns,
     as_json: bool,
     out: &mut impl Write,
-) -> anyhow::Result<()> {
+) -> Result<(), CommandError> {
     let changes = match (&before.groups, &after.groups) {
         (Some(old), Some(new)) => changes(old, new),
         _ => changes(&before.types, &after.types),

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use crate::cli::args::processes;
+use crate::cli::errors::CommandError;
 use crate::render::Paths;
 use crate::render::dump::{Dump, write_json, write_text};
 
@@ -28,7 +29,7 @@ pub struct Args {
 }
 
 /// Prints the stacks.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (dump, subprocesses) = processes::each(args.pid, args.subprocesses, |pid| dump(pid, args))?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
@@ -45,7 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn dump(pid: i32, args: &Args) -> anyhow::Result<Dump> {
+fn dump(pid: i32, args: &Args) -> Result<Dump, CommandError> {
     let (process, python) = processes::attach(pid)?;
     let snapshot = python.snapshot(&process, !args.nonblocking)?;
     Ok(Dump {

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{ValueEnum, value_parser};
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::heap_source::LookArgs;
+use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
 use crate::cli::say;
 use crate::heap::Subject;
@@ -78,7 +78,7 @@ pub enum Format {
 }
 
 /// Draws the picture.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Subject = args.subject.parse()?;
     let options = Options {
         direction: match args.show {

@@ -6,9 +6,9 @@ use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 
+use crate::cli::errors::{CommandError, Context};
 use crate::guardian::outbox::Outbox;
 use crate::guardian::spawn::{Work, become_guardian, go_first};
 use crate::hunt::inserts::watch;
@@ -24,7 +24,7 @@ pub struct Args {
 
 /// Reads a request from standard input, and serves it until that is closed. If there is none, whoever
 /// wanted to ask has gone.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     become_guardian();
     let work = Work::ALL.into_iter().find(|work| work.name() == args.work);
     let mut request = String::new();

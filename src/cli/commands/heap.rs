@@ -5,15 +5,14 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use bytesize::ByteSize;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, ValueEnum, value_parser};
+use clap::{ValueEnum, value_parser};
 
 use super::diff;
 use crate::cli::args::processes;
+use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
-use crate::cli::{Cli, say};
+use crate::cli::say;
 use crate::heap::figures::largest;
 use crate::heap::{Analysis, CaptureOptions, Grouping, Owner, RootNames, Summary, Tally};
 use crate::python::objects::Disclosure;
@@ -101,10 +100,9 @@ impl By {
 }
 
 /// Prints the heap, or what changed in it.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     if args.quick && matches!(args.by, By::Size | By::Generation) {
-        let refusal = "`--quick` counts by type or by module only";
-        Cli::command().error(ErrorKind::ArgumentConflict, refusal).exit();
+        return Err(CommandError::Usage("`--quick` counts by type or by module only"));
     }
     let before = args.diff.as_deref().map(load).transpose()?;
     let (first, others) = processes::each(args.pid, args.subprocesses, |pid| summary(pid, args))?;
@@ -144,7 +142,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The figures of one process.
-fn summary(pid: i32, args: &Args) -> anyhow::Result<Summary> {
+fn summary(pid: i32, args: &Args) -> Result<Summary, CommandError> {
     let (process, python) = processes::attach(pid)?;
     let owner = Owner { pid, command: process.command()?, python: python.version.to_string() };
     let options = CaptureOptions {
@@ -167,7 +165,7 @@ fn summary(pid: i32, args: &Args) -> anyhow::Result<Summary> {
 }
 
 /// Reads figures that were saved.
-pub fn load(path: &Path) -> anyhow::Result<Summary> {
+pub fn load(path: &Path) -> Result<Summary, CommandError> {
     let cannot = || format!("cannot read {}", path.display());
     let file = File::open(path).with_context(cannot)?;
     json::read(BufReader::new(file)).with_context(cannot)

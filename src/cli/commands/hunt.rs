@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 
 use super::record::{Breakpoints, Target, seconds};
 use crate::cli::args::processes;
 use crate::cli::command::{exit_code, start};
 use crate::cli::errors::advice;
-use crate::cli::errors::obstacle::is_not_python;
+use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
 use crate::cli::progress::Line;
 use crate::cli::say;
@@ -73,7 +72,7 @@ impl Args {
 }
 
 /// Hunts, and prints the verdict.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     match args.target.pid {
         Some(pid) => {
@@ -86,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Starts the command and hunts it. Its exit status becomes ours, unless something leaks.
-fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
+fn run_command(args: &Args, signals: &Signals) -> Result<ExitCode, CommandError> {
     let mut child = start(&args.target.command)?;
     let pid = child.id() as i32;
     let leaks = match hunt_child(args, pid, signals) {
@@ -101,7 +100,7 @@ fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
     Ok(status(args, leaks).unwrap_or(code))
 }
 
-fn hunt_child(args: &Args, pid: i32, signals: &Signals) -> anyhow::Result<bool> {
+fn hunt_child(args: &Args, pid: i32, signals: &Signals) -> Result<bool, CommandError> {
     let process = match Process::open(pid) {
         Err(ProcessError::Zombie { .. }) => return Err(no_python(pid)),
         process => process?,
@@ -113,8 +112,10 @@ fn status(args: &Args, leaks: bool) -> Option<ExitCode> {
     (args.fail_on_leak && leaks).then(|| ExitCode::from(LEAKS))
 }
 
-fn no_python(pid: i32) -> anyhow::Error {
-    anyhow!("Process {pid} ended before it became a Python that could be hunted.")
+fn no_python(pid: i32) -> CommandError {
+    CommandError::new(format_args!(
+        "Process {pid} ended before it became a Python that could be hunted."
+    ))
 }
 
 /// One process being hunted, or several.
@@ -134,12 +135,12 @@ struct Verdicts {
 
 impl<'a> Hunt<'a> {
     /// Begins with a process that is a Python, or (if it does not run yet) will be one.
-    fn begin(args: &'a Args, process: &Process, runs: bool) -> anyhow::Result<Hunt<'a>> {
+    fn begin(args: &'a Args, process: &Process, runs: bool) -> Result<Hunt<'a>, CommandError> {
         let (pid, newcomers) = (process.pid(), Newcomers::beside(process));
         let mut hunt = Hunt { args, pid, began: Instant::now(), newcomers, hunters: Vec::new() };
         if runs {
             match hunt.take_up(pid, args.duration) {
-                Err(error) if args.subprocesses && is_not_python(&error) => {
+                Err(error) if args.subprocesses && error.is_not_python() => {
                     hunt.newcomers.look_around(pid);
                     hunt.try_newcomers();
                     if hunt.hunters.is_empty() {
@@ -154,7 +155,7 @@ impl<'a> Hunt<'a> {
         Ok(hunt)
     }
 
-    fn take_up(&mut self, pid: i32, duration: Duration) -> anyhow::Result<()> {
+    fn take_up(&mut self, pid: i32, duration: Duration) -> Result<(), CommandError> {
         let (process, python) = processes::attach(pid)?;
         self.hunters.push(Hunter::start(process, python, self.args.options(duration))?);
         Ok(())
@@ -177,7 +178,7 @@ impl<'a> Hunt<'a> {
     }
 
     /// Hunts until all is known, or a signal comes.
-    fn go_on(mut self, signals: &Signals) -> anyhow::Result<Verdicts> {
+    fn go_on(mut self, signals: &Signals) -> Result<Verdicts, CommandError> {
         let line = Line::begin();
         loop {
             if self.args.subprocesses {
@@ -219,7 +220,7 @@ impl<'a> Hunt<'a> {
     }
 
     /// Goes on with each process. What is wrong with a child is said, and it is left out.
-    fn step(&mut self, tick: Duration) -> anyhow::Result<()> {
+    fn step(&mut self, tick: Duration) -> Result<(), CommandError> {
         let mut going_on = Vec::new();
         for mut hunter in self.hunters.drain(..) {
             let pid = hunter.process().pid();
@@ -256,7 +257,7 @@ impl<'a> Hunt<'a> {
 
 impl Verdicts {
     /// Prints them, and gives whether something leaks.
-    fn tell(&self, args: &Args) -> anyhow::Result<bool> {
+    fn tell(&self, args: &Args) -> Result<bool, CommandError> {
         let mut out = BufWriter::new(io::stdout().lock());
         let (first, others) = self.verdicts.split_first().context("there is no process")?;
         if args.json {
@@ -276,7 +277,7 @@ impl Verdicts {
         Ok(self.verdicts.iter().any(|verdict| !verdict.findings.is_empty()))
     }
 
-    fn draw(&self, path: &Path) -> anyhow::Result<()> {
+    fn draw(&self, path: &Path) -> Result<(), CommandError> {
         let Some(first) =
             self.verdicts.iter().find(|it| it.pid == self.pid).or(self.verdicts.first())
         else {

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use clap::value_parser;
 
 use crate::cli::args::processes;
+use crate::cli::errors::CommandError;
 use crate::heap::{CaptureOptions, Composition, Owner};
 use crate::render::composition::{write_json, write_text};
 
@@ -32,7 +33,7 @@ pub struct Args {
 }
 
 /// Prints the parts.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (process, python) = processes::attach(args.pid)?;
     let owner =
         Owner { pid: args.pid, command: process.command()?, python: python.version.to_string() };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::plot::Part;
+use crate::cli::errors::CommandError;
 use crate::render::labels::printable;
 use crate::render::phrases;
 use crate::timeline::Who;
@@ -21,7 +22,7 @@ pub struct Args {
 }
 
 /// Prints what the files come to.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let measure = args.part.measure();
     let mut out = BufWriter::new(io::stdout().lock());
     for path in &args.files {

@@ -5,9 +5,9 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
 use clap::ValueEnum;
 
+use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
 use crate::cli::{png, say};
 use crate::render::chart;
@@ -85,23 +85,27 @@ impl Part {
     }
 
     /// Reads that part of a file.
-    pub fn read(&self, path: &Path) -> anyhow::Result<Timeline> {
+    pub fn read(&self, path: &Path) -> Result<Timeline, CommandError> {
         let cannot = || format!("cannot read {}", path.display());
         let file = File::open(path).with_context(cannot)?;
         let timeline = timeline::read(BufReader::new(file)).with_context(cannot)?;
         let timeline = timeline.part(self.from, self.to);
         let measure = self.measure();
         if !timeline.series.iter().any(|series| series.points(measure).next().is_some()) {
-            bail!("There is nothing about {} in {}.", measure.name(), path.display());
+            return Err(CommandError::new(format_args!(
+                "There is nothing about {} in {}.",
+                measure.name(),
+                path.display()
+            )));
         }
         Ok(timeline)
     }
 }
 
 /// Draws the files.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let timelines: Vec<Timeline> =
-        args.files.iter().map(|path| args.part.read(path)).collect::<anyhow::Result<_>>()?;
+        args.files.iter().map(|path| args.part.read(path)).collect::<Result<_, CommandError>>()?;
     let names: Vec<String> =
         args.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let path = match (&args.output, args.files.first()) {

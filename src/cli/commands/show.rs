@@ -3,10 +3,9 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::heap_source::LookArgs;
+use crate::cli::errors::CommandError;
 use crate::heap::Subject;
 use crate::inspect::object::{Options, show};
 use crate::render::show::{write, write_json};
@@ -32,17 +31,19 @@ pub struct Args {
 }
 
 /// Prints the object.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Subject = args.subject.parse()?;
     let options = Options { most: args.most, disclosure: (&args.disclosure).into() };
     args.look.with_heap(|heap, names, _, look| {
         let node = match subject.find(heap)?.as_slice() {
             [node] => *node,
-            several => bail!(
-                "there are {} objects of the type {}; `leakspy why` prints addresses of some",
-                several.len(),
-                args.subject
-            ),
+            several => {
+                return Err(CommandError::new(format_args!(
+                    "there are {} objects of the type {}; `leakspy why` prints addresses of some",
+                    several.len(),
+                    args.subject
+                )));
+            }
         };
         let shown = show(heap, names, node, options);
         let mut out = BufWriter::new(io::stdout().lock());

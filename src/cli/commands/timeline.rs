@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 
 use super::record::{Target, seconds};
 use crate::cli::command::{exit_code, start};
 use crate::cli::errors::advice;
+use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::default_path;
 use crate::cli::progress::Line;
 use crate::cli::say;
@@ -82,7 +82,7 @@ fn seconds_or_never(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes down the memory of a process, or of a command.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     if let Some(pid) = args.target.pid {
         record(args, Process::open(pid)?, &signals)?;
@@ -91,7 +91,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut child = start(&args.target.command)?;
     let pid = child.id() as i32;
     let recorded = match Process::open(pid) {
-        Err(ProcessError::Zombie { .. }) => Err(anyhow!("Process {pid} ended at once.")),
+        Err(ProcessError::Zombie { .. }) => {
+            Err(CommandError::new(format_args!("Process {pid} ended at once.")))
+        }
         process => process.map_err(Into::into).and_then(|process| record(args, process, &signals)),
     };
     if let Err(error) = recorded {
@@ -101,7 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(exit_code(signals.wait_for(&mut child)?))
 }
 
-fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), CommandError> {
     let pid = process.pid();
     let (form, ending) = args.format.form();
     let path = args.output.clone().unwrap_or_else(|| default_path(pid, ending));

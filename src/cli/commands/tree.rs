@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::heap_source::LookArgs;
+use crate::cli::errors::CommandError;
 use crate::inspect::dominator_tree::tree;
 use crate::inspect::live::{Heavy, live};
 use crate::render::branches::Extent;
@@ -35,7 +36,7 @@ pub struct Args {
 }
 
 /// Prints the tree.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     args.look.with_heap(|heap, names, _, look| {
         let lines = tree(&live(heap, names, None, Heavy::of(heap), (&args.disclosure).into()));
         let mut out = BufWriter::new(io::stdout().lock());

@@ -1,11 +1,11 @@
 //! `leakspy watch`: waits until a process has too much memory, and then does something.
 
 use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use bytesize::ByteSize;
 use clap::value_parser;
 use nix::sys::signal::{Signal, kill};
@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::record::seconds;
 use super::timeline::{Clock, now};
+use crate::cli::errors::{CommandError, Context};
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::heap::{CaptureOptions, Tally};
@@ -189,7 +190,7 @@ enum End {
 }
 
 /// Waits, and acts.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let began = Instant::now();
     let mut fired = 0;
@@ -241,7 +242,7 @@ fn watch(
     signals: &Signals,
     began: Instant,
     fired: &mut u32,
-) -> anyhow::Result<End> {
+) -> Result<End, CommandError> {
     let pid = process.pid();
     let mut conditions: Vec<Watched> = args.conditions().into_iter().map(Watched::new).collect();
     // One to look at, and one to act upon. It may have ended since it was found.
@@ -336,7 +337,7 @@ fn words(condition: &Condition, figure: f64) -> String {
 }
 
 /// Does what was asked for. What fails is said, and the rest done.
-fn act(args: &Args, process: &Process, number: u32) -> anyhow::Result<()> {
+fn act(args: &Args, process: &Process, number: u32) -> Result<(), CommandError> {
     let pid = process.pid();
     let actions = &args.actions;
     let program = env::current_exe().context("cannot find leakspy's own program")?;
@@ -369,6 +370,7 @@ fn act(args: &Args, process: &Process, number: u32) -> anyhow::Result<()> {
             return Err(ProcessError::Ended { pid }.into());
         }
         kill(Pid::from_raw(pid), Signal::SIGSTOP)
+            .map_err(io::Error::from)
             .with_context(|| format!("cannot stop process {pid}"))?;
         say(format_args!(
             "Stopped process {pid}. Attach a debugger now (`gdb -p {pid}`); `kill -CONT {pid}` lets it \

@@ -7,6 +7,7 @@ use clap::value_parser;
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::heap_source::LookArgs;
+use crate::cli::errors::CommandError;
 use crate::heap::Subject;
 use crate::inspect::why::{Excluded, Options, why};
 use crate::render::branches::Extent;
@@ -47,7 +48,7 @@ pub struct Args {
 }
 
 /// Prints the paths.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Subject = args.subject.parse()?;
     let options = Options {
         paths: args.all_paths as usize,

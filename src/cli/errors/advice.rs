@@ -5,17 +5,18 @@
 
 use indicatif::HumanBytes;
 
+use super::CommandError;
 use super::facts::{Capability, Container, Facts, Peer, Target};
-use super::obstacle::Obstacle;
+use crate::obstacle::{Obstacle, Obstruction};
 
 /// What to tell a person about `error`, in one or two sentences; `pid` is the process asked for.
-pub fn explain(error: &anyhow::Error, pid: Option<i32>) -> String {
-    match Obstacle::behind(error) {
-        Some((obstacle, about)) => match about.or(pid) {
-            Some(pid) => advise(&obstacle, &Facts::gather(pid, obstacle.other())),
-            None => format!("{error:#}"),
+pub fn explain(error: &CommandError, pid: Option<i32>) -> String {
+    match error.obstacle() {
+        Some(Obstruction { obstacle, pid: about }) => match about.or(pid) {
+            Some(pid) => advise(obstacle, &Facts::gather(pid, obstacle.other())),
+            None => error.to_string(),
         },
-        None => format!("{error:#}"),
+        None => error.to_string(),
     }
 }
 

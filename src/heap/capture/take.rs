@@ -21,6 +21,7 @@ use super::buffers::{Buffer, find_buffers, still_buffers};
 use super::copy::{Capture, Segment, Segments};
 use super::regions::{Region, program_data, regions, without};
 use crate::memory::ReadError;
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use crate::process::{Mapping, PageMap, Piece, Process, ProcessError};
 use crate::python::Python;
 use crate::python::pause::{PythonPause, PythonPauseError};
@@ -85,6 +86,20 @@ pub enum CaptureError {
     /// There is no memory for the copy.
     #[error("no memory for a copy of the heap: {0}")]
     NoMemory(#[source] io::Error),
+}
+
+impl Obstructed for CaptureError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            CaptureError::Process(error) => error.obstacle(),
+            CaptureError::Pause(error) => error.obstacle(),
+            CaptureError::Read(error) => error.obstacle(),
+            &CaptureError::TooLarge { needed, allowed } => {
+                Obstacle::TooLarge { needed, allowed }.of_target()
+            }
+            CaptureError::Collecting | CaptureError::Restless | CaptureError::NoMemory(_) => None,
+        }
+    }
 }
 
 /// How often a target is captured that outgrows the place made for it.

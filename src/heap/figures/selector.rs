@@ -5,6 +5,7 @@ use std::str::FromStr;
 use crate::heap::analysis::Analysis;
 use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::python::objects::{Link, Role};
 
 /// No more types than this are offered in place of one that is not there.
@@ -56,6 +57,18 @@ pub enum SubjectError {
         /// The step.
         step: String,
     },
+}
+
+impl Obstructed for SubjectError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            SubjectError::Form(_)
+            | SubjectError::NoSuchType { .. }
+            | SubjectError::NoObject(_)
+            | SubjectError::NoSuchModule(_)
+            | SubjectError::NoSuchStep { .. } => None,
+        }
+    }
 }
 
 impl FromStr for Subject {

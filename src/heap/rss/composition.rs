@@ -18,6 +18,7 @@ use crate::heap::capture::take::{CaptureError, CaptureOptions};
 use crate::heap::ids::Slot;
 use crate::heap::support::nice::politely;
 use crate::memory::{Memory, ReadError, u64_at};
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::pagemap::PAGE;
 use crate::process::{Mapping, Process};
 use crate::python::Python;
@@ -39,6 +40,15 @@ pub enum CompositionError {
     /// The kernel does not say which pages are in memory.
     #[error("cannot tell which pages of the process are in memory: {0}")]
     Residency(#[source] io::Error),
+}
+
+impl Obstructed for CompositionError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            CompositionError::Heap(error) => error.obstacle(),
+            CompositionError::Residency(_) => None,
+        }
+    }
 }
 
 /// What the resident set is made of, in bytes.

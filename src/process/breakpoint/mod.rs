@@ -19,6 +19,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::tracees::Tracees;
+use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use perf::PerfBreakpoints;
 use registers::RegisterBreakpoints;
 
@@ -79,6 +80,18 @@ pub enum BreakpointError {
     /// ptrace's way was asked for and does not work.
     #[error("the kernel refuses to set debug registers: {0}")]
     Registers(#[source] io::Error),
+}
+
+impl Obstructed for BreakpointError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            BreakpointError::Perf(_)
+            | BreakpointError::None { .. }
+            | BreakpointError::Registers(_) => {
+                Obstacle::NoBreakpoints { reason: self.to_string() }.of_target()
+            }
+        }
+    }
 }
 
 /// A while from one moment to another, in nanoseconds of `CLOCK_MONOTONIC`.

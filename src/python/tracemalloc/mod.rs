@@ -22,6 +22,7 @@ pub use traces::{Trace, Traces};
 use super::layout::TracemallocPlace;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
+use crate::obstacle::{Obstructed, Obstruction};
 
 /// The largest `max_nframe` that is believed (`MAX_NFRAME` from 3.9 on is the largest two-byte number; 3.8
 /// knows no limit that matters).
@@ -41,6 +42,15 @@ pub enum TracesError {
     /// They are just being changed.
     #[error("tracemalloc's tables do not agree with themselves: {0}")]
     Torn(&'static str),
+}
+
+impl Obstructed for TracesError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            TracesError::Read(error) => error.obstacle(),
+            TracesError::NotFound | TracesError::Torn(_) => None,
+        }
+    }
 }
 
 impl TracesError {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::heap::figures::changes::Change;
 use crate::heap::{Group, LargeObject, Summary};
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::render::RenderError;
 use crate::render::json::SCHEMA;
 
@@ -22,6 +23,14 @@ pub enum LoadError {
         /// The number of its form.
         found: u32,
     },
+}
+
+impl Obstructed for LoadError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            LoadError::Form(_) | LoadError::Schema { .. } => None,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

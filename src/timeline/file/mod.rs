@@ -10,6 +10,7 @@ use std::io::{self, BufRead, Write};
 
 use super::sample::Sample;
 use super::series::Timeline;
+use crate::obstacle::{Obstructed, Obstruction};
 
 /// How samples are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +42,17 @@ pub enum FileError {
     /// There is nothing in it.
     #[error("there are no samples in it")]
     Empty,
+}
+
+impl Obstructed for FileError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            FileError::Io(_)
+            | FileError::NoSample { .. }
+            | FileError::Unknown
+            | FileError::Empty => None,
+        }
+    }
 }
 
 /// Writes samples as they come.

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Args, nothing_recorded};
+use crate::cli::errors::CommandError;
 use crate::cli::errors::advice;
 use crate::cli::progress::Progress;
 use crate::cli::signals::{Signals, TICK};
@@ -13,7 +14,7 @@ use crate::profile::recording::Recording;
 use crate::profile::stack_recorder::StackRecorder;
 
 /// Records a process; of one that was just started, from when it is a Python.
-pub fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+pub fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), CommandError> {
     let pid = process.pid();
     let runs = args.target.pid.is_some();
     if args.nonblocking {
@@ -36,7 +37,7 @@ fn record_allocations(
     pid: i32,
     mut recording: Recording,
     signals: &Signals,
-) -> anyhow::Result<()> {
+) -> Result<(), CommandError> {
     let progress = Progress::begin();
     while !recording.is_over() {
         recording.step(TICK)?;
@@ -65,7 +66,7 @@ fn record_stacks(
     pid: i32,
     mut stacks: StackRecorder,
     signals: &Signals,
-) -> anyhow::Result<()> {
+) -> Result<(), CommandError> {
     say(
         "Without pauses only stacks are recorded: which code has the interpreter, and nothing about \
          memory. A stack that changed while it was read may be wrong.",

@@ -3,10 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
 use super::{Args, nothing_recorded};
 use crate::cli::args::processes;
+use crate::cli::errors::CommandError;
 use crate::cli::errors::advice;
 use crate::cli::signals::{Signals, TICK};
 use crate::cli::{output, say};
@@ -36,7 +35,7 @@ struct Moment {
 }
 
 /// Draws the objects of a process; of one that was just started, from when it is a Python.
-pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Result<()> {
+pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), CommandError> {
     let pid = process.pid();
     if args.target.pid.is_none() {
         wait_for_python(process, signals)?;
@@ -61,7 +60,7 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Resu
     }
 }
 
-fn wait_for_python(process: &Process, signals: &Signals) -> anyhow::Result<()> {
+fn wait_for_python(process: &Process, signals: &Signals) -> Result<(), CommandError> {
     while Python::attach(process).is_err_and(|error| !error.is_lasting()) {
         if signals.came() || !process.is_alive() {
             return Err(nothing_recorded(process.pid(), signals));
@@ -72,7 +71,7 @@ fn wait_for_python(process: &Process, signals: &Signals) -> anyhow::Result<()> {
 }
 
 /// Looks at all objects now; names as many of them by themselves as an earlier look did.
-fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Result<Moment> {
+fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, CommandError> {
     let at = Instant::now();
     let (first, others) =
         processes::each(pid, args.subprocesses, |pid| look_at_one(args, pid, earlier))?;
@@ -87,7 +86,7 @@ fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Result<Momen
     Ok(all)
 }
 
-fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> anyhow::Result<Moment> {
+fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, CommandError> {
     let at = Instant::now();
     let (process, python) = processes::attach(pid)?;
     let command = process.command()?;
@@ -119,7 +118,7 @@ fn births(heap: &Analysis<'_>, python: &Python, pid: i32) -> Option<Traces> {
     let error = match python.traces(&heap.capture) {
         Ok(Some(traces)) => return Some(traces),
         Ok(None) => TracedError::Off { pid }.into(),
-        Err(error) => anyhow::Error::from(error),
+        Err(error) => CommandError::from(error),
     };
     say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
     None
@@ -141,12 +140,12 @@ impl Moment {
     }
 }
 
-fn write(args: &Args, moment: Moment, earlier: Option<Moment>) -> anyhow::Result<()> {
+fn write(args: &Args, moment: Moment, earlier: Option<Moment>) -> Result<(), CommandError> {
     let mut pauses = moment.pauses;
     let duration = earlier.as_ref().map(|first| moment.at.duration_since(first.at));
     pauses.extend(earlier.iter().flat_map(|first| &first.pauses));
     let total: Duration = pauses.iter().sum();
-    let count = u32::try_from(pauses.len()).context("there are too many processes")?;
+    let count = u32::try_from(pauses.len()).unwrap_or(u32::MAX);
     let heading = Heading {
         pid: moment.pid,
         command: moment.command,

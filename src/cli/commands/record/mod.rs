@@ -11,15 +11,14 @@ use std::path::PathBuf;
 use std::process::{Child, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, ValueEnum, value_parser};
+use clap::{ValueEnum, value_parser};
 
 use crate::cli::command::{exit_code, start};
 use crate::cli::errors::advice;
+use crate::cli::errors::{CommandError, Context};
+use crate::cli::say;
 use crate::cli::signals::Signals;
-use crate::cli::{Cli, say};
 use crate::heap::CaptureOptions;
 use crate::process::breakpoint::Way;
 use crate::process::{Process, ProcessError};
@@ -244,9 +243,9 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Records, and writes what was recorded.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     if let Some(refusal) = args.contradiction() {
-        Cli::command().error(ErrorKind::ArgumentConflict, refusal).exit();
+        return Err(CommandError::Usage(refusal));
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
     match args.target.pid {
@@ -258,7 +257,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()> {
+fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), CommandError> {
     match args.view() {
         View::Live => live::record(args, &process, signals),
         View::Alloc => allocated::record(args, process, signals),
@@ -267,7 +266,7 @@ fn record(args: &Args, process: Process, signals: &Signals) -> anyhow::Result<()
 }
 
 /// Starts the command, records it, and takes over its exit status.
-fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
+fn run_command(args: &Args, signals: &Signals) -> Result<ExitCode, CommandError> {
     let mut child = start(&args.target.command)?;
     if let Err(error) = record_child(args, &child, signals) {
         // The program goes on all the same, and its exit status is still what counts.
@@ -277,7 +276,7 @@ fn run_command(args: &Args, signals: &Signals) -> anyhow::Result<ExitCode> {
     Ok(exit_code(signals.wait_for(&mut child)?))
 }
 
-fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result<()> {
+fn record_child(args: &Args, child: &Child, signals: &Signals) -> Result<(), CommandError> {
     let pid = child.id() as i32;
     match Process::open(pid) {
         // Nobody else would have waited for it.
@@ -287,9 +286,9 @@ fn record_child(args: &Args, child: &Child, signals: &Signals) -> anyhow::Result
 }
 
 /// Why there is nothing, not even an empty recording.
-fn nothing_recorded(pid: i32, signals: &Signals) -> anyhow::Error {
+fn nothing_recorded(pid: i32, signals: &Signals) -> CommandError {
     let what = if signals.came() { "did not become" } else { "ended before it became" };
-    anyhow!("Process {pid} {what} a Python that could be recorded.")
+    CommandError::new(format_args!("Process {pid} {what} a Python that could be recorded."))
 }
 
 #[cfg(test)]

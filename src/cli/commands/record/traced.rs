@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Args;
+use crate::cli::errors::CommandError;
 use crate::cli::errors::advice;
-use crate::cli::errors::obstacle::is_not_python;
 use crate::cli::signals::{Signals, TICK};
 use crate::cli::{output, say};
 use crate::process::Process;
@@ -13,7 +13,7 @@ use crate::process::descendants::descendants;
 use crate::profile::tracemalloc::{Traced, TracedError};
 
 /// Waits as long as asked for, and records what there is then.
-pub fn record(args: &Args, process: &Process, signals: &Signals) -> anyhow::Result<()> {
+pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), CommandError> {
     if let Some(duration) = args.duration {
         wait(duration, process, signals);
     }
@@ -36,9 +36,9 @@ fn wait(duration: Duration, process: &Process, signals: &Signals) {
 
 /// The process and its descendants, as far as they are Pythons with tracemalloc on. The others are named;
 /// if there are only others, the error is that of the first.
-fn family(first: &Process) -> anyhow::Result<Traced> {
+fn family(first: &Process) -> Result<Traced, CommandError> {
     let mut all: Option<Traced> = None;
-    let mut refusals: Vec<(i32, anyhow::Error)> = Vec::new();
+    let mut refusals: Vec<(i32, CommandError)> = Vec::new();
     let mut take = |pid, traced: Result<Traced, TracedError>| match (traced, &mut all) {
         (Ok(traced), Some(all)) => all.merge(traced),
         (Ok(traced), None) => all = Some(traced),
@@ -51,10 +51,10 @@ fn family(first: &Process) -> anyhow::Result<Traced> {
     }
     let Some(all) = all else {
         // A shell that starts the Pythons is not what is to be complained of.
-        let pythons = refusals.iter().position(|(_, error)| !is_not_python(error));
+        let pythons = refusals.iter().position(|(_, error)| !error.is_not_python());
         return Err(refusals.swap_remove(pythons.unwrap_or_default()).1);
     };
-    for (pid, error) in refusals.iter().filter(|(_, error)| !is_not_python(error)) {
+    for (pid, error) in refusals.iter().filter(|(_, error)| !error.is_not_python()) {
         say(format_args!("leakspy: {}", advice::explain(error, Some(*pid))));
     }
     Ok(all)
