@@ -5,6 +5,9 @@
 //!
 //!     cargo bench --bench dump -- [--runs 100] [--python P]
 
+// A benchmark ends where something is not as it expects, and prints what it measured.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 mod common;
 #[path = "../tests/support/mod.rs"]
 mod support;

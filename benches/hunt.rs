@@ -3,6 +3,9 @@
 //!
 //!     cargo bench --bench hunt -- [--runs 3] [--duration 20] [--objects 0,5000000] [--python P]
 
+// A benchmark ends where something is not as it expects, and prints what it measured.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "common/mod.rs"]
 mod common;
 #[path = "../tests/support/mod.rs"]

@@ -9,6 +9,9 @@
 //!
 //! What the target loses meanwhile is told by the bench `slowdown`.
 
+// A benchmark ends where something is not as it expects, and prints what it measured.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 mod common;
 #[path = "../tests/support/mod.rs"]
 mod support;

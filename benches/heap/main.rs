@@ -4,6 +4,9 @@
 //!
 //!     cargo bench --bench heap -- [--runs 5] [--python P] [--objects 100000,1000000,5000000] [--peers 0]
 
+// A benchmark ends where something is not as it expects, and prints what it measured.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod floor;

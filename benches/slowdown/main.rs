@@ -21,6 +21,9 @@
 //!
 //!     cargo bench --bench slowdown -- --tools nothing,timeline,mprof --idle-threads 0 --objects 1000000
 
+// A benchmark ends where something is not as it expects, and prints what it measured.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod rounds;

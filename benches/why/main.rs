@@ -4,6 +4,9 @@
 //!
 //!     cargo bench --bench why -- [--rounds 5] [--python P] [--objects 5000000] [--limit 60]
 
+// A benchmark ends where something is not as it expects, and prints what it measured.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../../tests/support/mod.rs"]

@@ -212,7 +212,7 @@ impl<'a> Chooser<'a> {
         neighbours.retain(|&neighbour| neighbour != NodeId::ROOT && !self.is_excluded(neighbour));
         match self.options.direction {
             Direction::Referrers => {
-                neighbours.sort_by_key(|&node| (self.paths.length(node).unwrap_or(u32::MAX), node))
+                neighbours.sort_by_key(|&node| (self.paths.length(node).unwrap_or(u32::MAX), node));
             }
             _ => neighbours.sort_by_key(|&node| (Reverse(self.heap.amount(node).bytes), node)),
         }

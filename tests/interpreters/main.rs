@@ -5,6 +5,15 @@
 //! and what else runs meanwhile must be known. A filter that starts with a group in brackets picks from that
 //! group: `cargo test --test interpreters '[hunt] hunt_dict'`.
 
+// A test fails where something is not as it expects, and prints what it measured.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

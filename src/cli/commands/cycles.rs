@@ -19,6 +19,7 @@ use crate::render::cycles::{write, write_json};
 /// one object outside only.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Which heap, and how it is captured.
     #[command(flatten)]
     pub look: LookArgs,
     /// Print JSON (described in docs/json.md).

@@ -21,6 +21,7 @@ use crate::render::graph::{dot, svg};
 /// are shown, values are not, unless they are asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Which heap, and how it is captured.
     #[command(flatten)]
     pub look: LookArgs,
     /// Which objects: those of a type (app.Session, or Session), the one at an address (0x7f12…), or the
@@ -45,6 +46,7 @@ pub struct Args {
     /// Types that are highlighted.
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
     pub highlight: Vec<String>,
+    /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
     /// The form of the picture.

@@ -15,6 +15,7 @@ use crate::render::show::{write, write_json};
 /// Names of attributes and keys are printed, values are not, unless they are asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Which heap, and how it is captured.
     #[command(flatten)]
     pub look: LookArgs,
     /// Print JSON (described in docs/json.md).
@@ -26,6 +27,7 @@ pub struct Args {
     /// How many objects are printed that refer to it, and that it refers to.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub most: usize,
+    /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
 }

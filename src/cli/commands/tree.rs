@@ -17,11 +17,13 @@ use crate::render::tree::{write, write_json};
 /// live`, in text: equal names under one line are one line, and each object is on one line only.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Which heap, and how it is captured.
     #[command(flatten)]
     pub look: LookArgs,
     /// Print JSON (described in docs/json.md).
     #[arg(short, long)]
     pub json: bool,
+    /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
     /// How deep the tree is printed.

@@ -20,6 +20,7 @@ use crate::render::why::{write, write_json};
 /// holds nothing. Names of attributes and keys are printed, values are not, unless they are asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Which heap, and how it is captured.
     #[command(flatten)]
     pub look: LookArgs,
     /// Print JSON (described in docs/json.md).
@@ -37,6 +38,7 @@ pub struct Args {
     /// objects of a type.
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
     pub exclude: Vec<String>,
+    /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
     /// How many lines are printed below each.

@@ -1,6 +1,6 @@
 //! The object graph, and what follows from its shape alone.
 //!
-//! [`build`] makes arrays of the trace logs, [`object_graph`] gives access to them, and [`unreachable`]
+//! [`build`] makes arrays of the trace logs, [`object_graph`] gives access to them, and [`mod@unreachable`]
 //! connects what no known root leads to. One depth-first [`search`] serves both that and the
 //! [`dominators`].
 //!
