@@ -13,10 +13,10 @@ use serde::Serialize;
 use super::spawn;
 use crate::hunt::messages::{Message, News};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
+use crate::process::Pauses;
 use crate::process::ProcessError;
 use crate::process::breakpoint::Way;
 use crate::profile::messages::End;
-use crate::profile::recording::Pauses;
 
 /// Why a process cannot be watched.
 #[derive(Debug, thiserror::Error)]

@@ -12,13 +12,11 @@
 //! | [`server`] | the guardian's side: the loop that waits for stops and hits |
 //! | [`outbox`] | the pipe to the parent |
 //! | [`traced_threads`] | the Python threads that are traced, new ones included |
-//! | [`newcomers`] | processes that may become Pythons |
 //! | [`budget`] | how long threads may stand still |
 //! | [`trouble`] | why work cannot go on |
 
 pub mod budget;
 pub mod client;
-pub mod newcomers;
 pub mod outbox;
 pub mod server;
 pub mod spawn;

@@ -20,8 +20,7 @@ use crate::guardian::client::WatchError;
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
-use crate::process::{Process, ProcessError};
-use crate::profile::recording::Pauses;
+use crate::process::{Pauses, Process, ProcessError};
 use crate::python::Python;
 
 /// When the heap is looked at, as parts of the time.

@@ -9,8 +9,9 @@
 //! | [`handle`] | the process itself: identity, ownership, address space |
 //! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
 //! | [`image`], [`symbols`], [`references`] | the ELF files mapped into it |
-//! | [`thread_ids`], [`waits`], [`descendants`] | its threads, how long they wait, its children |
-//! | [`ptrace`], [`pause`] | stopping threads for a moment |
+//! | [`thread_ids`], [`waits`] | its threads, and how long they wait |
+//! | [`descendants`], [`newcomers`] | its children, and processes of which it is not known yet what they become |
+//! | [`ptrace`], [`pause`], [`pauses`] | stopping threads for a moment, and how long they stood still |
 //! | [`tracees`], [`reaper`] | tracing threads for longer, and letting go of them cleanly |
 //! | [`breakpoint`], [`lookahead`] | hardware breakpoints, and what a stopped thread is about to call |
 
@@ -21,8 +22,10 @@ pub mod handle;
 pub mod image;
 pub mod lookahead;
 pub mod maps;
+pub mod newcomers;
 pub mod pagemap;
 pub mod pause;
+pub mod pauses;
 pub mod ptrace;
 pub mod reaper;
 pub mod references;
@@ -37,5 +40,6 @@ pub use image::{Image, ImageError, Symbol};
 pub use maps::Mapping;
 pub use pagemap::{PageMap, PageState};
 pub use pause::{Pause, PauseError};
+pub use pauses::Pauses;
 pub use thread_ids::ThreadIds;
 pub use usage::{Share, Usage};

@@ -2,7 +2,7 @@
 //!
 //! Processes come and go while it lasts. One that has just been started is not a Python yet, and one
 //! that replaces its program may become another Python; so there are those that are waited for
-//! ([`newcomers`](crate::guardian::newcomers)), those that are sampled, and those that have ended.
+//! ([`newcomers`](crate::process::newcomers)), those that are sampled, and those that have ended.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use super::messages::{End, Message};
 use super::recorder::{Options, RecordError, Recorder};
 use super::stacks::{By, Profile, Weight};
-use crate::guardian::newcomers::{Newcomers, TRY_AGAIN};
 use crate::obstacle::is_not_python;
-use crate::process::{Process, ProcessError};
+use crate::process::newcomers::{Newcomers, TRY_AGAIN};
+use crate::process::{Pauses, Process, ProcessError};
 use crate::python::{PythonError, Version};
 
 /// A recording that goes on.
@@ -48,17 +48,6 @@ pub struct Recorded {
     /// For how long processes stood still: for one sample on average, at most, and together.
     pub pauses: Pauses,
     error: [Option<f64>; 2],
-}
-
-/// For how long targets stood still.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pauses {
-    /// For one sample, on average.
-    pub mean: Duration,
-    /// For one sample, at most.
-    pub max: Duration,
-    /// For all samples together, and for what was only counted between them.
-    pub total: Duration,
 }
 
 impl Recorded {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::stacks::{Profile, Stack, Weight, process_root};
 use super::thread_names::ThreadNames;
-use crate::guardian::newcomers::Newcomers;
 use crate::memory::ReadError;
 use crate::obstacle::{Obstructed, Obstruction, is_not_python};
+use crate::process::newcomers::Newcomers;
 use crate::process::{AddressSpace, Process, ProcessError, ThreadIds};
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
 

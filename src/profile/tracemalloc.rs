@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::recording::Pauses;
 use super::stacks::{Profile, Stack, Weight};
 use crate::heap::{Capture, CaptureError, CaptureOptions};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
-use crate::process::{Process, ProcessError};
+use crate::process::{Pauses, Process, ProcessError};
 use crate::python::tracemalloc::{TraceFrame, Traceback, TracebackId, Traces, TracesError};
 use crate::python::{Frame, Python, PythonError, Version};
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::obstacle::{Obstructed, Obstruction};
-pub use crate::profile::recording::Pauses;
+pub use crate::process::Pauses;
 use crate::profile::{By, Profile};
 
 pub mod branches;

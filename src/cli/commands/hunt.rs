@@ -16,10 +16,10 @@ use crate::cli::output::write_whole;
 use crate::cli::progress::Line;
 use crate::cli::say;
 use crate::cli::signals::{Signals, TICK};
-use crate::guardian::newcomers::Newcomers;
 use crate::heap::CaptureOptions;
 use crate::hunt::hunter::{Hunter, Options, Phase};
 use crate::hunt::verdict::Verdict;
+use crate::process::newcomers::Newcomers;
 use crate::process::{Process, ProcessError};
 use crate::render::hunt as render;
 

@@ -16,9 +16,8 @@ use super::instance_creation::is_instance;
 use crate::guardian::client::{Guarded, WatchError};
 use crate::guardian::spawn;
 use crate::hunt::messages::{Hit, Limits, News, Request};
-use crate::process::Process;
 use crate::process::breakpoint::Way;
-use crate::profile::recording::Pauses;
+use crate::process::{Pauses, Process};
 use crate::python::{CodeCache, Frame, Python, RawStack};
 
 /// When an instance is looked at again.

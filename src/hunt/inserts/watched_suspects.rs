@@ -14,8 +14,7 @@ use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::Feeder;
 use crate::hunt::suspects::find::{Key, Suspect};
 use crate::memory::Memory;
-use crate::process::Process;
-use crate::profile::recording::Pauses;
+use crate::process::{Pauses, Process};
 use crate::python::{Origin, Python};
 
 /// How long to wait for the guardian at a time while it lets the target go.

@@ -14,8 +14,7 @@ use crate::heap::NativeBlocks;
 use crate::heap::rss::malloc::other_allocator;
 use crate::hunt::inserts::feeders::{Feeder, WatchOptions};
 use crate::hunt::messages::{FollowRequest, Functions, News};
-use crate::process::{Image, Process, ProcessError};
-use crate::profile::recording::Pauses;
+use crate::process::{Image, Pauses, Process, ProcessError};
 use crate::python::{CodeCache, Python, RawStack};
 
 /// How long a block must be there to be one that stays.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
 
-use crate::process::Process;
-use crate::process::descendants::descendants;
+use super::descendants::descendants;
+use super::handle::Process;
 
 /// How often new children are looked for.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
