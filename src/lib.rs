@@ -44,6 +44,22 @@
 //! assert_eq!(out, b"load (app.py:3) 6400\n");
 //! # Ok::<(), leakspy::render::RenderError>(())
 //! ```
+//!
+//! # The guardian
+//!
+//! Sampling allocations, watching inserts and following malloc need a [guardian]: a process that traces the
+//! target and releases it even if the process that asked for it is killed. A library has no executable to start
+//! for that, and must not start the program of its user a second time unasked. So `Options` name the
+//! [`guardian::Program`], and there are two ways to get one:
+//!
+//! - Call [`serve_if_guardian`] first in `main`: then the program is its own guardian. Nothing else has to be
+//!   installed, and both sides always have the same version. Only this function returns the running program as a
+//!   [`guardian::Program`], so it cannot be forgotten.
+//! - Pass [`guardian::Program::at`] the path of a `leakspy` executable of the same version, if you do not own
+//!   `main`, for example in a plugin or a test.
+
+use guardian::Program;
+use guardian::entry::{Offer, serve_if_asked};
 
 pub mod cli;
 pub mod guardian;
@@ -58,3 +74,40 @@ pub mod python;
 pub mod render;
 pub mod snapshot;
 pub mod timeline;
+
+/// Call this first in `main`, before there is a second thread. If this process was started as a [guardian], it
+/// does that work and exits. Otherwise this returns the running program as the one to start as guardian.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use leakspy::process::Process;
+/// use leakspy::profile::recorder::Options;
+/// use leakspy::profile::recording::Recording;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let guardian = leakspy::serve_if_guardian();
+///     let options = Options { rate: 100.0, way: None, threads: false, processes: false, guardian };
+///     let mut recording = Recording::attach(Process::open(4301)?, options, false)?;
+///     recording.step(Duration::from_secs(10))?;
+///     recording.stop();
+///     while !recording.is_over() {
+///         recording.step(Duration::from_millis(50))?;
+///     }
+///     let samples = recording.finish().map_or(0, |recorded| recorded.samples);
+///     println!("{samples} samples");
+///     Ok(())
+/// }
+/// ```
+#[expect(clippy::exit, reason = "the whole process is the guardian, and its work is done")]
+pub fn serve_if_guardian() -> Program {
+    let duties = [
+        Offer::of::<profile::sampler::Sampler>(),
+        Offer::of::<hunt::inserts::watch::Watcher>(),
+        Offer::of::<hunt::mallocs::follow::Follower>(),
+    ];
+    match serve_if_asked(&duties) {
+        Some(status) => std::process::exit(status),
+        None => Program::this_one(),
+    }
+}

@@ -1,4 +1,4 @@
-//! The binary: parse, run, exit code, nothing else.
+//! The binary: guardian or command line, exit code, nothing else.
 
 use std::process::ExitCode;
 
@@ -6,5 +6,6 @@ use clap::Parser;
 use leakspy::cli::Cli;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    let guardian = leakspy::serve_if_guardian();
+    Cli::parse().run(&guardian)
 }

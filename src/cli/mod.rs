@@ -12,10 +12,11 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::commands::{
-    cycles, diff, dump, graph, guardian, heap, hunt, mem, peak, plot, record, show, timeline, tree,
-    watch, why,
+    cycles, diff, dump, graph, heap, hunt, mem, peak, plot, record, show, timeline, tree, watch,
+    why,
 };
 use self::errors::{CommandError, advice};
+use crate::guardian::Program;
 use crate::heap::give_memory_back;
 
 pub mod args;
@@ -68,18 +69,16 @@ enum Command {
     Plot(plot::Args),
     Peak(peak::Args),
     Watch(watch::Args),
-    /// Sample or watch a process on behalf of another leakspy.
-    #[command(hide = true)]
-    Guardian(guardian::Args),
 }
 
 impl Cli {
-    /// Does what was asked for and gives the exit status. Errors have been told to the person.
-    pub fn run(&self) -> ExitCode {
+    /// Does what was asked for, with `guardian` where a target has to be traced, and gives the exit status.
+    /// Errors have been told to the person.
+    pub fn run(&self, guardian: &Program) -> ExitCode {
         give_memory_back();
         let (result, pid) = match &self.command {
-            Command::Record(args) => (record::run(args), args.target.pid),
-            Command::Hunt(args) => (hunt::run(args), args.target.pid),
+            Command::Record(args) => (record::run(args, guardian), args.target.pid),
+            Command::Hunt(args) => (hunt::run(args, guardian), args.target.pid),
             Command::Heap(args) => (heap::run(args), Some(args.pid)),
             Command::Diff(args) => (diff::run(args), None),
             Command::Tree(args) => (tree::run(args), Some(args.look.pid)),
@@ -93,7 +92,6 @@ impl Cli {
             Command::Plot(args) => (plot::run(args), None),
             Command::Peak(args) => (peak::run(args), None),
             Command::Watch(args) => (watch::run(args), args.whom.pid),
-            Command::Guardian(args) => (guardian::run(args), None),
         };
         match result {
             Ok(status) => status,

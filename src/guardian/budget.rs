@@ -1,37 +1,92 @@
-//! How much a target is made to bear: stops, and the time in which it stands still for them.
+//! How much a guardian's work may cost its target: stops, and the time that threads stand still for them.
 //!
-//! What it can bear is earned as time passes and spent at every stop. What was not spent in a while of
-//! rest may be spent at once, within limits; a debt is paid by leaving the target in peace.
+//! The target earns a budget as time passes, and every stop spends some of it. Savings are limited; a debt is
+//! paid off by leaving the target alone.
 
 use std::time::Duration;
 
-use crate::hunt::messages::Limits;
+use serde::{Deserialize, Serialize};
 
-/// What may be spent at once, after a while of rest: seconds of the long run.
+use crate::process::Pauses;
+
+/// How much can be saved up: the earnings of this many seconds.
 pub const SAVINGS: f64 = 2.0;
 
-/// What may still be spent.
+/// How much a guardian's work may cost its target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Stops of a thread per second, in the long run.
+    pub stops_per_s: f64,
+    /// The share of the time that threads may stand still, in the long run: 0.01 is a hundredth.
+    pub standstill: f64,
+}
+
+impl Default for Limits {
+    /// A thousand stops a second, in a hundredth of the time.
+    fn default() -> Limits {
+        Limits { stops_per_s: 1000.0, standstill: 0.01 }
+    }
+}
+
+/// What work has cost its target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Toll {
+    /// Stops of a thread.
+    pub stops: u64,
+    /// The duration of all stops together, in nanoseconds.
+    pub still: u64,
+    /// The longest stop, in nanoseconds.
+    pub longest: u64,
+}
+
+impl Toll {
+    /// Adds the cost of more work.
+    pub fn add(&mut self, other: Toll) {
+        self.stops = self.stops.saturating_add(other.stops);
+        self.still = self.still.saturating_add(other.still);
+        self.longest = self.longest.max(other.longest);
+    }
+
+    /// The same as durations.
+    pub fn pauses(self) -> Pauses {
+        Pauses {
+            mean: Duration::from_nanos(self.still.checked_div(self.stops).unwrap_or_default()),
+            max: Duration::from_nanos(self.longest),
+            total: Duration::from_nanos(self.still),
+        }
+    }
+}
+
+/// What may still be spent, and what has been.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     limits: Limits,
-    /// Stops that may be made, and seconds that they may take; negative if there were too many.
+    /// Stops, and seconds of standstill, that may be spent; negative while in debt.
     stops: f64,
     still: f64,
+    toll: Toll,
 }
 
 impl Budget {
-    /// For a target that has been left in peace so far.
+    /// The budget of a target that has been left alone so far.
     pub fn new(limits: Limits) -> Budget {
-        Budget { limits, stops: limits.stops_per_s * SAVINGS, still: limits.standstill * SAVINGS }
+        Budget {
+            limits,
+            stops: limits.stops_per_s * SAVINGS,
+            still: limits.standstill * SAVINGS,
+            toll: Toll::default(),
+        }
     }
 
-    /// Threads were stopped so often and stood still for so long.
+    /// Spends this many stops, which lasted this long together.
     pub fn spend(&mut self, stops: u64, still: Duration) {
         self.stops -= stops as f64;
         self.still -= still.as_secs_f64();
+        let still = still.as_nanos() as u64;
+        self.toll.add(Toll { stops, still, longest: still / stops.max(1) });
     }
 
-    /// Time has passed.
+    /// Earns what is due for this time.
     pub fn earn(&mut self, time: Duration) {
         let seconds = time.as_secs_f64();
         let Limits { stops_per_s, standstill } = self.limits;
@@ -39,16 +94,21 @@ impl Budget {
         self.still = (self.still + standstill * seconds).min(standstill * SAVINGS);
     }
 
-    /// For how long threads may stand still now.
+    /// How long threads may stand still now.
     pub fn still(&self) -> Duration {
         Duration::try_from_secs_f64(self.still).unwrap_or_default()
     }
 
-    /// How long the target is to be left in peace now, on average.
+    /// How long to leave the target alone now, on average.
     pub fn debt(&self) -> Duration {
         let stops = -self.stops / self.limits.stops_per_s;
         let still = -self.still / self.limits.standstill;
-        // Limits of zero would be debts for ever.
+        // With limits of zero the debt would be infinite.
         Duration::try_from_secs_f64(stops.max(still).clamp(0.0, 60.0)).unwrap_or_default()
+    }
+
+    /// What has been spent since the last call.
+    pub fn take_toll(&mut self) -> Toll {
+        std::mem::take(&mut self.toll)
     }
 }

@@ -1,191 +1,200 @@
-//! A guardian at work for a hunt: it is asked once, what it reports is taken in as it comes, and it is
-//! asked to end.
+//! leakspy's side: starts a guardian, sends it the request, takes in its reports, and asks it to end.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use super::spawn;
-use crate::hunt::messages::{Message, News};
+use super::budget::Toll;
+use super::report::{End, Report, Request, Work};
+use super::spawn::{Program, spawn};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
-use crate::process::Pauses;
 use crate::process::ProcessError;
 use crate::process::breakpoint::Way;
-use crate::profile::messages::End;
 
-/// Why a process cannot be watched.
+/// Why a guardian cannot do its work.
 #[derive(Debug, thiserror::Error)]
-pub enum WatchError {
+pub enum GuardianError {
     /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// The guardian could not be started or reached.
-    #[error("cannot start the process that watches: {0}")]
-    Guardian(#[source] io::Error),
+    /// The guardian process could not be started, or not be sent the request.
+    #[error("cannot start the guardian process: {0}")]
+    Start(#[source] io::Error),
     /// A thread may not be traced.
     #[error("tracing thread {tid} is not permitted")]
     Denied {
         /// The thread.
         tid: i32,
     },
-    /// No hardware breakpoints are to be had.
+    /// Hardware breakpoints are not available.
     #[error("{why}")]
     NoBreakpoints {
         /// What the kernel said.
         why: String,
     },
-    /// Watching failed in another way.
-    #[error("watching failed: {why}")]
+    /// The work failed in another way.
+    #[error("tracing failed: {why}")]
     Failed {
         /// How.
         why: String,
     },
 }
 
-impl Obstructed for WatchError {
+impl Obstructed for GuardianError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
-            WatchError::Process(error) => error.obstacle(),
-            WatchError::Denied { .. } => Obstacle::Denied.of_target(),
-            WatchError::NoBreakpoints { why } => {
+            GuardianError::Process(error) => error.obstacle(),
+            GuardianError::Denied { .. } => Obstacle::Denied.of_target(),
+            GuardianError::NoBreakpoints { why } => {
                 Obstacle::NoBreakpoints { reason: why.clone() }.of_target()
             }
-            WatchError::Guardian(_) | WatchError::Failed { .. } => None,
+            GuardianError::Start(_) | GuardianError::Failed { .. } => None,
         }
     }
 }
+
+/// A report, with the PID of the target: several guardians can report through one channel.
+pub type Tagged<T> = (i32, Report<T>);
 
 /// A guardian at work.
 #[derive(Debug)]
-pub(crate) struct Guarded {
-    guardian: Child,
+pub struct Guardian {
+    process: Child,
     control: Option<ChildStdin>,
-    receiver: Receiver<Message>,
     way: Option<Way>,
-    has_ended: bool,
-    stops: u64,
-    /// Nanoseconds: all, and at most.
-    still: u64,
-    longest: u64,
+    end: Option<End>,
+    toll: Toll,
 }
 
-impl Guarded {
-    /// Starts `program`, which is leakspy, as guardian and asks it.
-    pub fn start(
-        program: &Path,
-        work: spawn::Work,
-        request: &impl Serialize,
-    ) -> Result<Guarded, WatchError> {
-        let mut guardian = spawn::spawn(program, work).map_err(WatchError::Guardian)?;
-        let (Some(mut control), Some(reports)) = (guardian.stdin.take(), guardian.stdout.take())
+impl Guardian {
+    /// Starts a guardian and sends it the request. Its reports, of which [`Report::Ended`] is the last, go to
+    /// `sender`; pass each of them to [`Guardian::take`].
+    ///
+    /// # Errors
+    /// If the program cannot be started or does not take the request. All other errors are reported.
+    pub fn start<W: Work>(
+        program: &Program,
+        request: &Request<W>,
+        sender: Sender<Tagged<W::Seen>>,
+    ) -> Result<Guardian, GuardianError> {
+        let mut process = spawn(program, W::NAME).map_err(GuardianError::Start)?;
+        let (Some(mut control), Some(reports)) = (process.stdin.take(), process.stdout.take())
         else {
-            return Err(WatchError::Guardian(io::ErrorKind::BrokenPipe.into()));
+            return Err(GuardianError::Start(io::ErrorKind::BrokenPipe.into()));
         };
-        let mut line = serde_json::to_vec(request).map_err(|e| WatchError::Guardian(e.into()))?;
+        let mut line =
+            serde_json::to_vec(request).map_err(|error| GuardianError::Start(error.into()))?;
         line.push(b'\n');
-        control.write_all(&line).map_err(WatchError::Guardian)?;
-        let (sender, receiver) = channel();
-        thread::spawn(move || pass_on(reports, &sender));
-        Ok(Guarded {
-            guardian,
+        control.write_all(&line).map_err(GuardianError::Start)?;
+        let pid = request.pid;
+        thread::spawn(move || pass_on(reports, pid, &sender));
+        Ok(Guardian {
+            process,
             control: Some(control),
-            receiver,
             way: None,
-            has_ended: false,
-            stops: 0,
-            still: 0,
-            longest: 0,
+            end: None,
+            toll: Toll::default(),
         })
     }
 
-    /// Waits for something to be reported, but no longer than `timeout`. That nothing more can come
-    /// [because it has ended](Guarded::has_ended) is no error, but that it failed is.
-    pub fn next(&mut self, timeout: Duration) -> Result<Option<News>, WatchError> {
-        if self.has_ended {
-            return Ok(None);
-        }
-        // Who has gone has said its last word before.
-        let Ok(message) = self.receiver.recv_timeout(timeout) else { return Ok(None) };
-        match message {
-            Message::Started { way } => {
-                self.way = Some(way);
-                Ok(Some(News::default()))
-            }
-            Message::News(news) => {
-                self.stops += news.stops;
-                self.still += news.still;
-                self.longest = self.longest.max(news.longest);
-                Ok(Some(news))
-            }
-            Message::Ended(end) => {
+    /// Takes in a report, and returns what it says has been seen.
+    ///
+    /// # Errors
+    /// If the report is that the work failed, or cannot be done. A normal [end](Guardian::end) is no error.
+    pub fn take<T>(&mut self, report: Report<T>) -> Result<Option<T>, GuardianError> {
+        match report {
+            Report::Started { way } => self.way = Some(way),
+            Report::Seen(seen) => return Ok(Some(seen)),
+            Report::Cost(toll) => self.toll.add(toll),
+            Report::Ended(end) => {
                 self.control = None;
-                self.has_ended = true;
-                // It has said its last word; waiting only collects it.
-                let _ = self.guardian.wait();
-                match end {
+                // That was its last report; waiting only reaps the process.
+                let _ = self.process.wait();
+                self.end = Some(end.clone());
+                return match end {
                     End::Asked | End::TargetEnded | End::Replaced => Ok(None),
-                    End::Denied { tid } => Err(WatchError::Denied { tid }),
-                    End::NoBreakpoints { why } => Err(WatchError::NoBreakpoints { why }),
-                    End::Failed { why } => Err(WatchError::Failed { why }),
-                }
+                    End::Denied { tid } => Err(GuardianError::Denied { tid }),
+                    End::NoBreakpoints { why } => Err(GuardianError::NoBreakpoints { why }),
+                    End::Failed { why } => Err(GuardianError::Failed { why }),
+                };
             }
         }
+        Ok(None)
     }
 
-    /// The way in which breakpoints are set; `None` before that is known.
+    /// Waits until something has been seen, for `timeout` at most. `receiver` must have the reports of this
+    /// guardian only. `None`: nothing was seen in time, or the guardian has ended.
+    ///
+    /// # Errors
+    /// As [`Guardian::take`].
+    pub fn next<T>(
+        &mut self,
+        receiver: &Receiver<Tagged<T>>,
+        timeout: Duration,
+    ) -> Result<Option<T>, GuardianError> {
+        let until = Instant::now() + timeout;
+        while !self.has_ended() {
+            let left = until.saturating_duration_since(Instant::now());
+            // A guardian that is gone has reported its end before.
+            let Ok((_, report)) = receiver.recv_timeout(left) else { break };
+            if let Some(seen) = self.take(report)? {
+                return Ok(Some(seen));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How breakpoints are set; `None` before the work begins.
     pub fn way(&self) -> Option<Way> {
         self.way
     }
 
-    /// Whether nothing more will come: it was asked to end, or the target has.
-    pub fn has_ended(&self) -> bool {
-        self.has_ended
+    /// Why the guardian ended; `None` while it works.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
     }
 
-    /// Asks it to let the process go. What it still reports is to be taken in until it has ended.
+    /// Whether the guardian has ended: nothing more will be reported.
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Asks the guardian to release its target. Keep taking in its reports until it has ended.
     pub fn stop(&mut self) {
         self.control = None;
     }
 
-    /// How often a thread was stopped so far.
-    pub fn stops(&self) -> u64 {
-        self.stops
-    }
-
-    /// For how long threads stood still so far.
-    pub fn pauses(&self) -> Pauses {
-        let mean = self.still.checked_div(self.stops).unwrap_or_default();
-        Pauses {
-            mean: Duration::from_nanos(mean),
-            max: Duration::from_nanos(self.longest),
-            total: Duration::from_nanos(self.still),
-        }
+    /// What the work has cost the target so far, if it is work that keeps within
+    /// [`Limits`](super::budget::Limits).
+    pub fn toll(&self) -> Toll {
+        self.toll
     }
 }
 
-impl Drop for Guarded {
+impl Drop for Guardian {
     fn drop(&mut self) {
         self.control = None;
-        // Its last word is not waited for, but that it has let go is.
-        let _ = self.guardian.wait();
+        // Its last report does not matter, but the target must be released when this returns.
+        let _ = self.process.wait();
     }
 }
 
-/// Passes on what the guardian says, until its last word.
-fn pass_on(reports: ChildStdout, sender: &Sender<Message>) {
+/// Passes on reports, up to the last one.
+fn pass_on<T: serde::de::DeserializeOwned>(
+    reports: ChildStdout,
+    pid: i32,
+    sender: &Sender<Tagged<T>>,
+) {
     for line in BufReader::new(reports).lines() {
-        let Ok(message) = line.and_then(|line| Ok(serde_json::from_str(&line)?)) else { break };
-        let is_last = matches!(message, Message::Ended(_));
-        if sender.send(message).is_err() || is_last {
+        let Ok(report) = line.and_then(|line| Ok(serde_json::from_str(&line)?)) else { break };
+        let is_last = matches!(report, Report::Ended(_));
+        if sender.send((pid, report)).is_err() || is_last {
             return;
         }
     }
-    let why = "the process that watches ended before its time".into();
-    // Nobody waits for it any more if this fails.
-    let _ = sender.send(Message::Ended(End::Failed { why }));
+    let why = "the guardian process ended unexpectedly".into();
+    // If this fails, the receiver is gone.
+    let _ = sender.send((pid, Report::Ended(End::Failed { why })));
 }

@@ -1,24 +1,40 @@
 //! The guardian: a small process that does everything which traces a target or arms a breakpoint, so that
 //! the target survives even if leakspy is killed.
 //!
-//! leakspy [starts](spawn) it and reads its reports ([`client`]); inside, a [`server`] holds the target's
-//! [Python threads](traced_threads) and sends its reports through the [`outbox`]. When the pipe to its
-//! parent breaks, the guardian disarms and detaches.
+//! leakspy starts it and sends it a request ([`client`]). Inside, a [`server`] traces the target's
+//! [Python threads](traced_threads), does one duty, and sends reports through the [`outbox`]. When the pipe to
+//! leakspy breaks, it disarms and detaches. All of this is the same for every duty; each brings only what it asks
+//! for and what it sees. There are three: sampling allocations ([`sampler`](crate::profile::sampler)),
+//! watching inserts ([`watch`](crate::hunt::inserts::watch)) and following malloc
+//! ([`follow`](crate::hunt::mallocs::follow)).
+//!
+//! ```text
+//! client ──Request<Work>──▶ entry ──▶ server ──▶ duty
+//!    ◀───────Report<Seen>─── outbox ◀────┘
+//! ```
 //!
 //! | | |
 //! |---|---|
-//! | [`spawn`] | starting the process, and what it does first |
-//! | [`client`] | leakspy's side: reads the reports |
-//! | [`server`] | the guardian's side: the loop that waits for stops and hits |
-//! | [`outbox`] | the pipe to the parent |
+//! | [`report`] | the protocol: requests and reports |
+//! | [`client`] | leakspy's side: starts a guardian and takes in its reports |
+//! | [`spawn`] | which program is started, how, and what it does first |
+//! | [`entry`] | the guardian's side: recognizes its command line and reads the request |
+//! | [`server`] | the frame of every duty, and what duties have in common |
+//! | [`outbox`] | the pipe to leakspy |
 //! | [`traced_threads`] | the Python threads that are traced, new ones included |
-//! | [`budget`] | how long threads may stand still |
+//! | [`budget`] | how much work may cost the target, and what it has cost |
 //! | [`trouble`] | why work cannot go on |
 
 pub mod budget;
 pub mod client;
-pub mod outbox;
-pub mod server;
-pub mod spawn;
-pub mod traced_threads;
-pub mod trouble;
+pub(crate) mod entry;
+pub(crate) mod outbox;
+pub mod report;
+pub(crate) mod server;
+pub(crate) mod spawn;
+pub(crate) mod traced_threads;
+pub(crate) mod trouble;
+
+pub use budget::Limits;
+pub use client::GuardianError;
+pub use spawn::Program;

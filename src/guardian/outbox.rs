@@ -1,8 +1,7 @@
-//! Reports on their way from the guardian to leakspy, which may be slow or even stopped (Ctrl-Z).
+//! The guardian's end of the pipe to leakspy, which may read slowly or be stopped (Ctrl-Z).
 //!
-//! Whoever traces must always be there for the target's signals and stops, so nothing here waits for
-//! the reader while something is traced: what the pipe does not take now is kept, and the sampler
-//! makes a pause when that becomes much.
+//! A tracer must always be ready for its target's signals and stops, so nothing here waits for the reader while
+//! threads are traced: what the pipe does not take is kept, and the guardian rests when that is too much.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,7 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
-/// How much may be kept, in bytes: some dozen looks.
+/// How much may be kept, in bytes: some dozen reports.
 const MUCH: usize = 1 << 20;
 
 /// The sending end of a pipe, and what it has not taken yet.
@@ -74,10 +73,10 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::profile::messages::{End, Message};
+    use crate::guardian::report::{End, Report};
 
-    fn message() -> Message {
-        Message::Ended(End::Failed { why: "x".repeat(1000) })
+    fn message() -> Report<()> {
+        Report::Ended(End::Failed { why: "x".repeat(1000) })
     }
 
     #[test]

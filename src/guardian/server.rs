@@ -1,107 +1,146 @@
-//! What the guardians of a hunt have in common: the traced target, the breakpoints in it, what it is made
-//! to bear, and news on their way.
+//! The guardian's side: traces the target's Python threads, does one [`Duty`], and releases them.
+//!
+//! Work ends when leakspy asks for it, when leakspy is gone, or when the target is. Whatever ends it, every
+//! thread is disarmed and released before the guardian exits.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
+use super::budget::{Budget, Toll};
 use super::outbox::Outbox;
+use super::report::{End, Report, Request, Work};
 use super::traced_threads::TracedPython;
 use super::trouble::{Trouble, last_word};
-use crate::hunt::messages::{Limits, Message, News};
 use crate::process::breakpoint::{Breakpoints, Spot, Way};
 use crate::process::tracees::Event;
-use crate::profile::messages::End;
 
-/// How often news are sent, and how often it is checked that the target is still there.
-pub const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// How often room for reports is looked for when there is none.
+/// How often news is sent and the target is checked.
+pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(50);
+/// How often to try again while the outbox is full.
 const WHILE_FULL: Duration = Duration::from_millis(10);
-/// How long the threads of a target may be unreadable.
+/// How long the target's list of threads may be unreadable.
 const UNREADABLE: Duration = Duration::from_secs(1);
-/// How long a thread stands still before we wake up and after we have let it go, until the kernel tells.
+/// How long a thread stands still before we wake up and after we resume it: a first guess.
 const WAKING: Duration = Duration::from_micros(20);
 
-/// Which process a guardian has to do with, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Task {
-    /// The process.
-    pub pid: i32,
-    /// When it started, in clock ticks since boot.
-    pub started: u64,
-    /// How to set breakpoints; `None`: the first way that works.
-    pub way: Option<Way>,
-    /// How much the target can bear.
-    pub limits: Limits,
+/// How a guardian does one kind of work.
+pub(crate) trait Duty: Sized {
+    /// The work that it does.
+    type Work: Work<Seen: Default + PartialEq>;
+
+    /// Prepares, before any thread is traced, and says where the first breakpoints will be set.
+    fn prepare(work: Self::Work, target: &mut TracedPython) -> Result<(Self, Vec<Spot>), End>;
+
+    /// Called when breakpoints can be set, in this way, and before the start is reported.
+    fn set_out(&mut self, way: Way) -> Result<(), End> {
+        let _ = way;
+        Ok(())
+    }
+
+    /// Does the work until leakspy asks for the end.
+    fn run(&mut self, guard: &mut Guard<'_, SeenBy<Self>>) -> Result<End, Trouble>;
 }
 
-/// A guardian at its post.
-pub(crate) struct Guard {
+/// What a duty reports.
+pub(crate) type SeenBy<D> = <<D as Duty>::Work as Work>::Seen;
+
+/// What every duty works with: the traced target, its breakpoints, and the pipes to leakspy.
+pub(crate) struct Guard<'a, S> {
     /// The target, and the threads of it that are traced.
     pub target: TracedPython,
     /// The breakpoints in them.
     pub breakpoints: Breakpoints,
-    /// What the target can still bear.
+    /// What the work may still cost the target, for work that keeps within [limits](super::budget::Limits).
     pub budget: Budget,
-    /// What has not been sent yet.
-    pub news: News,
-    /// How long a thread stands still at a stop beside the time that we take.
+    /// What has been seen and not been reported yet.
+    pub news: S,
+    /// How long a thread stands still at a stop besides the time that we take.
     pub waking: Duration,
+    control: BorrowedFd<'a>,
+    reports: &'a mut Outbox,
     checked: Instant,
-    readable: Instant,
+    /// Since when the target's list of threads has been unreadable.
+    unreadable: Option<Instant>,
 }
 
-/// Does the work of a guardian from its beginning to its last word. An error means that nobody listens any
-/// more.
-pub(crate) fn serve(
-    task: Task,
-    spots: &[Spot],
+/// Serves one request: works until `control` is closed or readable, and reports to `reports`.
+///
+/// # Errors
+/// If the reports have no reader any more. The target has been released then, too.
+pub(crate) fn serve<D: Duty>(
+    request: Request<D::Work>,
+    control: BorrowedFd<'_>,
     reports: &mut Outbox,
-    work: impl FnOnce(&mut Guard, &mut Outbox) -> Result<End, Trouble>,
 ) -> io::Result<()> {
-    let end = match Guard::attach(task, spots) {
-        Ok(mut guard) => {
-            let started = Message::Started { way: guard.breakpoints.way() };
-            let told = reports.post(&started).map_err(Trouble::NobodyListens);
-            let end = told.and_then(|()| work(&mut guard, reports));
+    let (pid, started) = (request.pid, request.started);
+    let end = match Guard::attach::<D>(request, control, reports) {
+        Ok((mut duty, mut guard)) => {
+            let end = guard.work(&mut duty);
             guard.target.let_go(&mut guard.breakpoints);
             end
         }
         Err(end) => Err(Trouble::End(end)),
     };
-    let end = last_word(end, task.pid, task.started)?;
-    reports.post(&Message::Ended(end))?;
+    let end = last_word(end, pid, started)?;
+    reports.post(&Report::<SeenBy<D>>::Ended(end))?;
     reports.send_all()
 }
 
-impl Guard {
-    fn attach(task: Task, spots: &[Spot]) -> Result<Guard, End> {
-        let mut target = TracedPython::open(task.pid, task.started)?;
-        target.tracees.follow_new_threads();
+impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
+    fn attach<D: Duty<Work: Work<Seen = S>>>(
+        request: Request<D::Work>,
+        control: BorrowedFd<'a>,
+        reports: &'a mut Outbox,
+    ) -> Result<(D, Guard<'a, S>), End> {
+        let mut target = TracedPython::open(request.pid, request.started)?;
+        let (duty, spots) = D::prepare(request.work, &mut target)?;
         let first = target.begin()?;
-        let breakpoints = Breakpoints::prepare(task.way, spots, &mut target.tracees, first)
+        let breakpoints = Breakpoints::prepare(request.way, &spots, &mut target.tracees, first)
             .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
-        Ok(Guard {
+        let guard = Guard {
             target,
             breakpoints,
-            budget: Budget::new(task.limits),
-            news: News::default(),
+            budget: Budget::new(request.limits),
+            news: S::default(),
             waking: WAKING,
+            control,
+            reports,
             checked: Instant::now(),
-            readable: Instant::now(),
-        })
+            unreadable: None,
+        };
+        Ok((duty, guard))
     }
 
-    /// While nothing is armed, until so much time has passed (`None`: for ever): only passes on what happens
-    /// in the target. `meanwhile` is called again and again, and says for how long it need not be. True if
-    /// we are asked to end.
-    pub fn rest(
+    fn work<D: Duty<Work: Work<Seen = S>>>(&mut self, duty: &mut D) -> Result<End, Trouble> {
+        let way = self.breakpoints.way();
+        duty.set_out(way).map_err(Trouble::End)?;
+        self.post(&Report::Started { way })?;
+        let end = duty.run(self)?;
+        self.send()?;
+        Ok(end)
+    }
+
+    fn post(&mut self, report: &Report<S>) -> Result<(), Trouble> {
+        self.reports.post(report).map_err(Trouble::ReaderGone)
+    }
+
+    /// Sleeps until something happens in the target, for this long at most. True: leakspy asks for the end.
+    pub fn wait(&self, within: Duration) -> io::Result<bool> {
+        self.target.wait(self.control, within)
+    }
+
+    /// Leaves the target alone for this long (`None`: for ever), while nothing is armed. True: leakspy asks
+    /// for the end.
+    pub fn rest(&mut self, duration: Option<Duration>) -> Result<bool, Trouble> {
+        self.rest_while(duration, &mut |_| CHECK_EVERY)
+    }
+
+    /// The same, but calls `meanwhile` now and then, which returns how long it need not be called again.
+    pub fn rest_while(
         &mut self,
-        control: BorrowedFd<'_>,
-        reports: &mut Outbox,
         duration: Option<Duration>,
-        meanwhile: &mut dyn FnMut(&mut Guard) -> Duration,
+        meanwhile: &mut dyn FnMut(&mut Self) -> Duration,
     ) -> Result<bool, Trouble> {
         let begun = Instant::now();
         loop {
@@ -111,59 +150,70 @@ impl Guard {
                 return Ok(false);
             }
             let nap = meanwhile(self);
-            if self.target.wait(control, left.min(nap).min(CHECK_EVERY))? {
+            if self.wait(left.min(nap).min(CHECK_EVERY))? {
                 return Ok(true);
             }
             while let Some(event) = self.target.tracees.next_event()? {
                 self.take(event)?;
             }
-            self.check_sometimes(reports)?;
+            self.check_sometimes()?;
         }
     }
 
-    /// Rests while there is no room for reports. True if we are asked to end.
+    /// Rests while the outbox is full. True: leakspy asks for the end.
     pub fn make_room(
         &mut self,
-        control: BorrowedFd<'_>,
-        reports: &mut Outbox,
-        meanwhile: &mut dyn FnMut(&mut Guard) -> Duration,
+        meanwhile: &mut dyn FnMut(&mut Self) -> Duration,
     ) -> Result<bool, Trouble> {
-        while reports.is_full() {
-            if self.rest(control, reports, Some(WHILE_FULL), meanwhile)? {
+        while self.reports.is_full() {
+            if self.rest_while(Some(WHILE_FULL), meanwhile)? {
                 return Ok(true);
             }
-            reports.send().map_err(Trouble::NobodyListens)?;
+            self.reports.send().map_err(Trouble::ReaderGone)?;
         }
         Ok(false)
     }
 
-    /// Sends the news.
-    pub fn send(&mut self, reports: &mut Outbox) -> Result<(), Trouble> {
-        if self.news == News::default() {
-            return Ok(());
+    /// Reports the news and what it has cost.
+    pub fn send(&mut self) -> Result<(), Trouble> {
+        let toll = self.budget.take_toll();
+        if toll != Toll::default() {
+            self.post(&Report::Cost(toll))?;
         }
         let news = std::mem::take(&mut self.news);
-        reports.post(&Message::News(news)).map_err(Trouble::NobodyListens)
+        if news != S::default() {
+            self.post(&Report::Seen(news))?;
+        }
+        Ok(())
     }
 
-    /// Sends the news and looks after the target, if that was long ago. True if it was.
-    pub fn check_sometimes(&mut self, reports: &mut Outbox) -> Result<bool, Trouble> {
+    /// Does a [check](Guard::check) if the last one is long ago. True: it was done.
+    pub fn check_sometimes(&mut self) -> Result<bool, Trouble> {
         if self.checked.elapsed() < CHECK_EVERY {
             return Ok(false);
         }
-        self.checked = Instant::now();
-        self.send(reports)?;
-        self.target.check_program()?;
-        match self.target.check_threads() {
-            Ok(()) => self.readable = Instant::now(),
-            Err(error) if self.readable.elapsed() > UNREADABLE => return Err(error.into()),
-            // While it ends or replaces its program little can be read.
-            Err(_) => self.target.check_program()?,
-        }
+        self.check()?;
         Ok(true)
     }
 
-    /// What happens while nothing is armed. A hit was on its way when it was disarmed.
+    /// Sends the news, checks that the target still runs the same program, and takes up its new Python
+    /// threads. False: they cannot be read now, as happens while it ends or replaces its program.
+    pub fn check(&mut self) -> Result<bool, Trouble> {
+        self.checked = Instant::now();
+        self.send()?;
+        self.target.check_program()?;
+        let Err(error) = self.target.check_threads() else {
+            self.unreadable = None;
+            return Ok(true);
+        };
+        if self.unreadable.get_or_insert(self.checked).elapsed() > UNREADABLE {
+            return Err(error.into());
+        }
+        self.target.check_program()?;
+        Ok(false)
+    }
+
+    /// Handles an event while nothing is armed. A hit was on its way when its thread was disarmed.
     pub fn take(&mut self, event: Event) -> Result<(), Trouble> {
         match event {
             Event::Hit { tid } | Event::Began { tid } => Ok(self.target.tracees.resume(tid)?),
@@ -176,10 +226,10 @@ impl Guard {
         }
     }
 
-    /// What happens beside hits while threads are armed: those that begin are armed, too.
+    /// Handles an event other than a hit while threads are armed: new threads are armed too.
     pub fn take_while_armed(&mut self, event: Event) -> Result<(), Trouble> {
         if let Event::Began { tid } = event {
-            // It stands already, so this is no stop of its own.
+            // It is stopped already, so this costs no stop of its own.
             let armed = self.breakpoints.arm(&mut self.target.tracees, tid, &mut || 0);
             self.target.tracees.resume(tid)?;
             armed?;
@@ -188,7 +238,7 @@ impl Guard {
         self.take(event)
     }
 
-    /// Arms the threads that are not armed yet, which let so many hits pass where that can be.
+    /// Arms the threads that are not armed yet. Where hits can be skipped, each skips this many first.
     pub fn arm(&mut self, to_pass: u64) -> Result<(), Trouble> {
         for tid in self.target.tracees.threads() {
             self.breakpoints.arm(&mut self.target.tracees, tid, &mut || to_pass)?;
@@ -197,15 +247,15 @@ impl Guard {
         Ok(())
     }
 
-    /// Disarms all threads, but for those that sleep in the kernel.
+    /// Disarms all threads except those that sleep in the kernel.
     pub fn disarm(&mut self) -> Result<(), Trouble> {
         self.breakpoints.disarm(&mut self.target.tracees)?;
         self.pay_for_halts();
         Ok(())
     }
 
-    /// Waits for those that are still armed to wake up. True if there are none, now that what happened until
-    /// then has been taken in.
+    /// Whether no thread is armed any more; if one is, waits a moment for it to wake up. Handle all events
+    /// before.
     pub fn is_disarmed(&self) -> Result<bool, Trouble> {
         if !self.breakpoints.is_armed() {
             return Ok(true);
@@ -215,27 +265,18 @@ impl Guard {
         Ok(false)
     }
 
-    /// Lets an armed thread wait at other spots.
+    /// Moves the breakpoints of an armed thread to other spots.
     pub fn redirect(&mut self, tid: i32, spots: &[Spot]) -> io::Result<()> {
         self.breakpoints.redirect(&mut self.target.tracees, tid, spots)?;
         self.pay_for_halts();
         Ok(())
     }
 
-    /// Threads were halted to be armed or disarmed.
+    /// Spends what the halts cost that arming or disarming took.
     fn pay_for_halts(&mut self) {
         let halts = self.breakpoints.take_halts();
         if halts.number > 0 {
-            self.pay(halts.number.into(), halts.held + self.waking * halts.number);
+            self.budget.spend(halts.number.into(), halts.held + self.waking * halts.number);
         }
-    }
-
-    /// Threads were stopped so often, and stood still for so long in all.
-    pub fn pay(&mut self, stops: u64, still: Duration) {
-        self.budget.spend(stops, still);
-        let nanoseconds = still.as_nanos() as u64;
-        self.news.stops += stops;
-        self.news.still += nanoseconds;
-        self.news.longest = self.news.longest.max(nanoseconds / stops.max(1));
     }
 }

@@ -1,63 +1,52 @@
-//! The guardian: a small process of its own that does everything which arms or traces a target.
+//! How a guardian process is started, and what it does first to survive leakspy.
 //!
-//! A tracer that is killed while a breakpoint is armed can take its target with it: the next hit is
-//! a SIGTRAP that nobody catches. leakspy may be killed at any moment, by Ctrl-C, by a service
-//! manager, by the kernel when memory runs out. So whoever arms is another process, in a session of
-//! its own, deaf to the signals that end programs, and the last that the kernel would choose to kill.
-//! It learns of our end, however it comes, by its end of a pipe, disarms, lets go, and ends.
+//! A tracer that is killed while a breakpoint is armed can take its target with it: the next hit is a SIGTRAP
+//! that nothing catches. leakspy may be killed at any moment, by Ctrl-C, by a service manager, by the kernel when
+//! memory runs out. So all arming is done by another process, in a session of its own, which ignores the signals
+//! that end programs and is the last that the kernel would choose to kill. The end of leakspy, however it
+//! comes, breaks a pipe; the guardian then disarms, detaches and exits.
 
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-/// The hidden subcommand under which this program is a guardian.
-pub const SUBCOMMAND: &str = "guardian";
+/// The argument that makes a program a guardian; the name of the work follows it.
+pub(super) const ARGUMENT: &str = "--leakspy-guardian";
 
-/// What a guardian does: the argument of the subcommand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// Samples allocations.
-    Sample,
-    /// Watches words being written.
-    Watch,
-    /// Follows calls of the C library's allocator to their results.
-    Follow,
-}
+/// The program to start as guardian: one whose `main` begins with
+/// [`serve_if_guardian`](crate::serve_if_guardian), as that of the `leakspy` command does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program(PathBuf);
 
-impl Work {
-    /// All there is.
-    pub const ALL: [Work; 3] = [Work::Sample, Work::Watch, Work::Follow];
+impl Program {
+    /// A `leakspy` executable of the same version as this library.
+    pub fn at(path: impl Into<PathBuf>) -> Program {
+        Program(path.into())
+    }
 
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Work::Sample => "sample",
-            Work::Watch => "watch",
-            Work::Follow => "follow",
-        }
+    /// The running program. Only `serve_if_guardian` may call this: any other program would run a second
+    /// time instead of being a guardian.
+    pub(crate) fn this_one() -> Program {
+        Program("/proc/self/exe".into())
     }
 }
 
-/// The program that runs now.
-pub const THIS_PROGRAM: &str = "/proc/self/exe";
-
-/// Starts `program`, which is leakspy, anew as a guardian, with pipes to its standard input and
-/// output. Closing its input ends it.
-pub fn spawn(program: &Path, work: Work) -> io::Result<Child> {
-    Command::new(program)
+/// Starts a guardian for this work, with pipes to its standard input and output. Closing its input ends it.
+pub(super) fn spawn(program: &Program, work: &str) -> io::Result<Child> {
+    Command::new(&program.0)
         .arg0("leakspy-guardian")
-        .args([SUBCOMMAND, work.name()])
+        .args([ARGUMENT, work])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
 }
 
-/// Makes the calling process a guardian. To be called first thing, with no other thread.
-pub fn become_guardian() {
+/// Makes the calling process a guardian. Call it first, before there is a second thread.
+pub(super) fn become_guardian() {
     const TO_IGNORE: [Signal; 8] = [
         Signal::SIGINT,
         Signal::SIGTERM,
@@ -69,22 +58,22 @@ pub fn become_guardian() {
         Signal::SIGUSR2,
     ];
     for number in TO_IGNORE {
-        // SAFETY: to ignore a signal installs no handler. It cannot fail for these.
+        // SAFETY: ignoring a signal installs no handler. It cannot fail for these.
         let _ = unsafe { signal(number, SigHandler::SigIgn) };
     }
-    // It fails only for the leader of a process group, which a child just started is not.
+    // It fails only for the leader of a process group, which a new child is not.
     let _ = nix::unistd::setsid();
-    // Needs privilege below what we inherited; without it we are no worse off than any process.
+    // A value below the inherited one needs privilege; without it the guardian is like any other process.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     // Windows are shorter than the kernel's usual slack of 50 µs for timers.
     // SAFETY: prctl with integer arguments.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1u64) };
 }
 
-/// Lets the calling process, a guardian, have a processor before others: while it waits for one, a
-/// thread of the target may stand still for it. Needs privilege; without it nothing changes.
-pub fn go_first() {
-    const BEFORE_MOST: libc::c_int = -15;
+/// Gives the calling process, a guardian, priority over others: while it waits for a processor, a thread of
+/// the target may stand still. Needs privilege; without it nothing changes.
+pub(crate) fn go_first() {
+    const PRIORITY: libc::c_int = -15;
     // SAFETY: a system call with integer arguments.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BEFORE_MOST) };
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, PRIORITY) };
 }

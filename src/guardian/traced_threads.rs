@@ -1,9 +1,7 @@
-//! A Python whose threads are traced: they are taken up as they come, and let go of at the end.
+//! A Python whose threads are traced: new ones are taken up as they start, and all are released at the end.
 //!
-//! What the work of every guardian begins and ends with (see [`guardian`](super::spawn)).
-//! Breakpoints belong to whoever does that work; here is what must be right about the threads: which
-//! of them are Python's, that the program is still the one it was, and that nothing armed is left when
-//! they are let go.
+//! The [`server`](super::server) relies on this file for what must be right about threads whatever its duty:
+//! which of them are Python's, that the program is still the same, and that none is armed when it is released.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -16,7 +16,7 @@ use super::mallocs::native_feeders::Following;
 use super::suspects::find::{Key, Suspect, suspects};
 use super::suspects::native::Outside;
 use super::verdict::{Standstill, Verdict};
-use crate::guardian::client::WatchError;
+use crate::guardian::{GuardianError, Limits, Program};
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
@@ -65,7 +65,7 @@ impl Obstructed for HuntError {
 }
 
 /// How a process is hunted.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// For how long.
     pub duration: Duration,
@@ -73,6 +73,8 @@ pub struct Options {
     pub capture: CaptureOptions,
     /// How breakpoints are set; `None`: the first way that works.
     pub way: Option<Way>,
+    /// The program that is started as guardian.
+    pub guardian: Program,
 }
 
 /// How far a hunt is.
@@ -109,7 +111,7 @@ pub struct Hunter {
     native_blocks: Series,
     native_feeders: Vec<Feeder>,
     follow_pauses: Pauses,
-    trouble: Option<WatchError>,
+    trouble: Option<GuardianError>,
     resident: Series,
     last_read: Option<Instant>,
     /// How long it took to look at the heap.
@@ -214,7 +216,7 @@ impl Hunter {
     }
 
     /// Why nobody could be watched, if so.
-    pub fn trouble(&self) -> Option<&WatchError> {
+    pub fn trouble(&self) -> Option<&GuardianError> {
         self.trouble.as_ref()
     }
 
@@ -376,15 +378,19 @@ impl Hunter {
         }
     }
 
+    fn watch_options(&self) -> WatchOptions {
+        let Options { way, guardian, .. } = &self.options;
+        WatchOptions { way: *way, limits: Limits::default(), guardian: guardian.clone() }
+    }
+
     /// Begins to watch.
     fn watch(&mut self) {
-        let options = WatchOptions { way: self.options.way, ..WatchOptions::default() };
-        let result = self.trails.watch(&self.process, &self.python, &options);
+        let result = self.trails.watch(&self.process, &self.python, &self.watch_options());
         self.note(result);
     }
 
     /// Takes note of why nobody can be watched, if so.
-    fn note(&mut self, result: Result<(), WatchError>) {
+    fn note(&mut self, result: Result<(), GuardianError>) {
         self.trouble = result.err().or(self.trouble.take());
     }
 
@@ -399,8 +405,7 @@ impl Hunter {
 
     /// Begins to follow the calls of the C library's allocator.
     fn follow(&mut self) {
-        let options = WatchOptions { way: self.options.way, ..WatchOptions::default() };
-        match Following::start(&self.process, &self.python, &options) {
+        match Following::start(&self.process, &self.python, &self.watch_options()) {
             Ok(following) => self.following = following,
             Err(error) => self.trouble = Some(error),
         }

@@ -12,7 +12,6 @@
 //! | [`suspects`] | which of that is a leak |
 //! | [`inserts`] | who adds to it: writes to the word that counts it are watched |
 //! | [`mallocs`] | who allocates native memory that stays |
-//! | [`messages`] | what the guardian reports while it watches or follows |
 //! | [`finding`], [`verdict`] | the result |
 
 pub mod compare;
@@ -20,6 +19,5 @@ pub mod finding;
 pub mod hunter;
 pub mod inserts;
 pub mod mallocs;
-pub mod messages;
 pub mod suspects;
 pub mod verdict;

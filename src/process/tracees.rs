@@ -2,7 +2,7 @@
 //! with nothing of ours left in their signal queues.
 //!
 //! Relies on `PTRACE_SEIZE` (Linux 3.4). The caller's thread must be the only one of its process
-//! that waits for children: the guardian is (see [`guardian`](crate::guardian::spawn)).
+//! that waits for children: the guardian's is (see [`guardian`](crate::guardian)).
 //!
 //! The one danger of tracing is a SIGTRAP of ours that reaches the target after we have detached: it would
 //! kill it. So [`Tracees::release`] stops each thread, inspects its queue, and removes such a signal before

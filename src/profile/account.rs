@@ -15,7 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 use rustc_hash::FxHashSet;
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
-use super::messages::{Look, Sample};
+use super::samples::{Look, Sample};
 use crate::process::breakpoint::cost::Probe;
 use crate::process::breakpoint::{Interruptions, Span};
 
@@ -301,7 +301,7 @@ fn length(spans: &[Span]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::messages::Call;
+    use super::super::samples::Call;
     use super::*;
 
     const THREAD: i32 = 7;

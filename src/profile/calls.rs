@@ -10,7 +10,7 @@
 //! There are six pointers to read and four breakpoints, so two of the four rarer ones are left out by
 //! turns, at random; who is seen half of the time counts twice.
 
-use super::messages::Call;
+use super::samples::Call;
 use crate::memory::{Cached, Memory};
 use crate::process::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot};
 use crate::process::lookahead::call_ahead;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::messages::Look;
+use super::samples::Look;
 use super::stacks::{By, Profile, Stack, Weight};
 
 /// The sums of a recording.
@@ -132,7 +132,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::super::messages::{Call, Sample};
+    use super::super::samples::{Call, Sample};
     use super::*;
 
     fn sample(bytes: u64) -> Sample {

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`stacks`] | the profile itself: a sum of weighted stacks |
 //! | [`recorder`], [`recording`] | sampled allocations, leakspy's side, and what they come to |
-//! | [`sampler`], [`messages`] | the guardian's side: breakpoints on the allocator, reports of samples |
+//! | [`sampler`] | the guardian's side: breakpoints on the allocator |
+//! | [`samples`] | what it reports |
 //! | [`calls`], [`bursts`], [`account`] | where to set breakpoints, when, and at what pace the target allocates |
 //! | [`estimate`] | from samples to totals, with their error |
 //! | [`stack_recorder`] | stacks without memory, where nothing may be paused |
@@ -18,10 +19,10 @@ pub mod account;
 pub mod bursts;
 pub mod calls;
 pub mod estimate;
-pub mod messages;
 pub mod recorder;
 pub mod recording;
-pub mod sampler;
+pub(crate) mod sampler;
+pub mod samples;
 pub mod stack_recorder;
 pub mod stacks;
 pub mod thread_names;

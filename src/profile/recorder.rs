@@ -3,27 +3,25 @@
 //! What a sample says is raw; functions, files and lines are read from the target as soon as it
 //! arrives, while its code objects are still there.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::BinaryBytes;
 use rustc_hash::FxHashMap;
 
 use super::estimate::Tally;
-use super::messages::{Call, End, Look, Message, Request, Sample};
+use super::samples::{Call, Look, Sample, Sampling};
 use super::stacks::{Stack, process_root};
 use super::thread_names::ThreadNames;
-use crate::guardian::spawn;
-use crate::obstacle::{Obstacle, Obstructed, Obstruction};
+use crate::guardian::Program;
+use crate::guardian::client::{Guardian, GuardianError, Tagged};
+use crate::guardian::report::{End, Report, Request};
+use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
 use crate::process::symbols::Symbols;
 use crate::process::{Process, ProcessError};
-use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
+use crate::python::{CodeCache, Python, PythonError, Version};
 
 /// The largest request that pymalloc serves itself, in bytes (`SMALL_REQUEST_THRESHOLD`,
 /// Objects/obmalloc.c, 3.8 to 3.15).
@@ -34,51 +32,31 @@ const CLASS: u64 = 16;
 /// Why a process cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// It cannot be observed.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
     /// No Python was understood in it.
     #[error(transparent)]
     Python(#[from] PythonError),
-    /// The guardian could not be started or reached.
-    #[error("cannot start the process that samples: {0}")]
-    Guardian(#[source] io::Error),
-    /// A thread may not be traced.
-    #[error("tracing thread {tid} is not permitted")]
-    Denied {
-        /// The thread.
-        tid: i32,
-    },
-    /// No hardware breakpoints are to be had.
-    #[error("{why}")]
-    NoBreakpoints {
-        /// What the kernel said.
-        why: String,
-    },
-    /// Sampling failed in another way.
-    #[error("sampling failed: {why}")]
-    Failed {
-        /// How.
-        why: String,
-    },
+    /// It cannot be sampled.
+    #[error(transparent)]
+    Guardian(#[from] GuardianError),
+}
+
+impl From<ProcessError> for RecordError {
+    fn from(error: ProcessError) -> RecordError {
+        RecordError::Guardian(error.into())
+    }
 }
 
 impl Obstructed for RecordError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
-            RecordError::Process(error) => error.obstacle(),
             RecordError::Python(error) => error.obstacle(),
-            RecordError::Denied { .. } => Obstacle::Denied.of_target(),
-            RecordError::NoBreakpoints { why } => {
-                Obstacle::NoBreakpoints { reason: why.clone() }.of_target()
-            }
-            RecordError::Guardian(_) | RecordError::Failed { .. } => None,
+            RecordError::Guardian(error) => error.obstacle(),
         }
     }
 }
 
 /// What is to be recorded.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Samples a second.
     pub rate: f64,
@@ -88,6 +66,8 @@ pub struct Options {
     pub threads: bool,
     /// Whether each process is a root of its own.
     pub processes: bool,
+    /// The program that is started as guardian.
+    pub guardian: Program,
 }
 
 /// A process being recorded.
@@ -97,8 +77,7 @@ pub struct Recorder {
     python: Python,
     command: String,
     options: Options,
-    guardian: Child,
-    control: Option<ChildStdin>,
+    guardian: Guardian,
     started: Option<Instant>,
     ended: Option<Instant>,
     tally: Tally,
@@ -112,7 +91,6 @@ struct Naming {
     symbols: Symbols,
     threads: ThreadNames,
     leaves: FxHashMap<Asked, Arc<str>>,
-    raw: RawStack,
 }
 
 /// What kinds of allocation are told apart by.
@@ -124,52 +102,23 @@ struct Asked {
 }
 
 impl Recorder {
-    /// Begins to record. What the guardian says arrives at `sender` with the process's PID, until
-    /// [`Message::Ended`]; hand it to [`Recorder::take`].
+    /// Begins to record. What the guardian reports arrives at `sender`, until [`Report::Ended`]; hand it to
+    /// [`Recorder::take`].
     pub fn start(
         process: Process,
         options: Options,
-        sender: Sender<(i32, Message)>,
+        sender: Sender<Tagged<Look>>,
     ) -> Result<Recorder, RecordError> {
         let python = Python::attach(&process)?;
         let command = process.command()?;
-        let pid = process.pid();
-        let program = Path::new(spawn::THIS_PROGRAM);
-        let mut guardian =
-            spawn::spawn(program, spawn::Work::Sample).map_err(RecordError::Guardian)?;
-        let (Some(mut control), Some(reports)) = (guardian.stdin.take(), guardian.stdout.take())
-        else {
-            return Err(RecordError::Guardian(io::ErrorKind::BrokenPipe.into()));
-        };
-        let request =
-            Request { pid, started: process.started(), rate: options.rate, way: options.way };
-        let mut line = serde_json::to_vec(&request).map_err(|e| RecordError::Guardian(e.into()))?;
-        line.push(b'\n');
-        control.write_all(&line).map_err(RecordError::Guardian)?;
-        thread::spawn(move || {
-            let mut ended = false;
-            for line in BufReader::new(reports).lines() {
-                let Ok(message) = line.and_then(|line| Ok(serde_json::from_str(&line)?)) else {
-                    break;
-                };
-                ended = matches!(message, Message::Ended(_));
-                if sender.send((pid, message)).is_err() {
-                    return;
-                }
-            }
-            if !ended {
-                let why = "the process that samples ended before its time".into();
-                // Nobody waits for it any more if this fails.
-                let _ = sender.send((pid, Message::Ended(End::Failed { why })));
-            }
-        });
+        let request = Request::new(&process, options.way, Sampling { rate: options.rate });
+        let guardian = Guardian::start(&options.guardian, &request, sender)?;
         Ok(Recorder {
             process,
             python,
             command,
             options,
             guardian,
-            control: Some(control),
             started: None,
             ended: None,
             tally: Tally::default(),
@@ -208,28 +157,29 @@ impl Recorder {
         self.started.is_some()
     }
 
-    /// Whether the guardian has ended.
-    pub fn has_ended(&self) -> bool {
-        self.ended.is_some()
+    /// Why the guardian ended; `None` while it samples.
+    pub fn end(&self) -> Option<&End> {
+        self.guardian.end()
     }
 
-    /// Asks the guardian to let the process go. It says when it has.
+    /// Asks the guardian to let the process go. It reports when it has.
     pub fn stop(&mut self) {
-        self.control = None;
+        self.guardian.stop();
     }
 
-    /// Takes in what the guardian says.
-    pub fn take(&mut self, message: &Message) {
-        match message {
-            Message::Started { .. } => self.started = Some(Instant::now()),
-            Message::Look(look) => self.take_look(look),
-            Message::Ended(_) => {
-                self.ended = Some(Instant::now());
-                self.control = None;
-                // It has said its last word; waiting only collects it.
-                let _ = self.guardian.wait();
-            }
+    /// Takes in what the guardian reports. That it [ended](Recorder::end) is no error, but that it failed
+    /// is.
+    pub fn take(&mut self, report: Report<Look>) -> Result<(), GuardianError> {
+        let now = Instant::now();
+        match report {
+            Report::Started { .. } => self.started = Some(now),
+            Report::Ended(_) => self.ended = Some(now),
+            Report::Seen(_) | Report::Cost(_) => {}
         }
+        if let Some(look) = self.guardian.take(report)? {
+            self.take_look(&look);
+        }
+        Ok(())
     }
 
     /// The stacks, with totals estimated for the time recorded.
@@ -265,9 +215,8 @@ impl Naming {
         mut roots: Vec<Arc<str>>,
         sample: &Sample,
     ) -> Stack {
-        self.raw.frames.clone_from(&sample.frames);
-        self.raw.complete = sample.complete;
-        let stack = self.code.resolve_stack(process, python, &self.raw);
+        let Sample { frames, complete, .. } = sample;
+        let stack = self.code.resolve_frames(process, python, frames, *complete);
         if !stack.complete {
             roots.push("(stack not read to its end)".into());
         }

@@ -7,9 +7,11 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::messages::{End, Message};
 use super::recorder::{Options, RecordError, Recorder};
+use super::samples::Look;
 use super::stacks::{By, Profile, Weight};
+use crate::guardian::client::{GuardianError, Tagged};
+use crate::guardian::report::{End, Report};
 use crate::obstacle::is_not_python;
 use crate::process::newcomers::{Newcomers, TRY_AGAIN};
 use crate::process::{Pauses, Process, ProcessError};
@@ -21,8 +23,8 @@ pub struct Recording {
     pid: i32,
     options: Options,
     subprocesses: bool,
-    sender: Sender<(i32, Message)>,
-    receiver: Receiver<(i32, Message)>,
+    sender: Sender<Tagged<Look>>,
+    receiver: Receiver<Tagged<Look>>,
     newcomers: Newcomers,
     active: Vec<Recorder>,
     ended: Vec<Recorder>,
@@ -68,7 +70,7 @@ impl Recording {
         subprocesses: bool,
     ) -> Result<Recording, RecordError> {
         let mut recording = Recording::new(&process, options, subprocesses);
-        match Recorder::start(process, options, recording.sender.clone()) {
+        match Recorder::start(process, recording.options.clone(), recording.sender.clone()) {
             Ok(recorder) => recording.active.push(recorder),
             Err(error) if subprocesses && is_not_python(&error) => {
                 recording.newcomers.look_around(recording.pid);
@@ -121,7 +123,7 @@ impl Recording {
                 left = left.min(TRY_AGAIN);
             }
             match self.receiver.recv_timeout(left) {
-                Ok((pid, message)) => self.take(pid, &message)?,
+                Ok((pid, report)) => self.take(pid, report)?,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
@@ -209,30 +211,20 @@ impl Recording {
         }
     }
 
-    fn take(&mut self, pid: i32, message: &Message) -> Result<(), RecordError> {
+    fn take(&mut self, pid: i32, report: Report<Look>) -> Result<(), RecordError> {
         let Some(number) = self.active.iter().position(|it| it.process().pid() == pid) else {
             return Ok(());
         };
-        if let Some(recorder) = self.active.get_mut(number) {
-            recorder.take(message);
+        let Some(recorder) = self.active.get_mut(number) else { return Ok(()) };
+        let taken = recorder.take(report);
+        let Some(end) = recorder.end() else { return Ok(()) };
+        if *end == End::Replaced && !self.stopping {
+            self.newcomers.expect_again(pid);
         }
-        let Message::Ended(end) = message else { return Ok(()) };
         let recorder = self.active.swap_remove(number);
-        let result = match end {
-            End::Asked | End::TargetEnded => Ok(()),
-            End::Replaced => {
-                if !self.stopping {
-                    self.newcomers.expect_again(pid);
-                }
-                Ok(())
-            }
-            &End::Denied { tid } => Err(RecordError::Denied { tid }),
-            End::NoBreakpoints { why } => Err(RecordError::NoBreakpoints { why: why.clone() }),
-            End::Failed { why } => Err(RecordError::Failed { why: why.clone() }),
-        };
         self.ended.push(recorder);
-        match result {
-            Err(error) if pid != self.pid => self.refusals.push((pid, error)),
+        match taken {
+            Err(error) if pid != self.pid => self.refusals.push((pid, error.into())),
             other => other?,
         }
         Ok(())
@@ -244,7 +236,7 @@ impl Recording {
         let mut refused = Vec::new();
         let given_up = newcomers.try_all(|process| {
             let pid = process.pid();
-            match Recorder::start(process, *options, sender.clone()) {
+            match Recorder::start(process, options.clone(), sender.clone()) {
                 Ok(recorder) => active.push(recorder),
                 Err(RecordError::Python(error)) if error.is_lasting() => {
                     refused.push((pid, error.into()));
@@ -267,7 +259,8 @@ impl Recording {
 /// Whether a newcomer is no Python, or no more.
 fn is_of_no_interest(error: &RecordError) -> bool {
     match error {
-        RecordError::Python(PythonError::Process(error)) | RecordError::Process(error) => {
+        RecordError::Python(PythonError::Process(error))
+        | RecordError::Guardian(GuardianError::Process(error)) => {
             matches!(error, ProcessError::Ended { .. } | ProcessError::NoSuchProcess { .. })
         }
         other => is_not_python(other),

@@ -97,9 +97,19 @@ impl CodeCache {
         python: &Python,
         raw: &RawStack,
     ) -> Stack {
-        let mut stack =
-            Stack { frames: Vec::with_capacity(raw.frames.len()), complete: raw.complete };
-        for frame in &raw.frames {
+        self.resolve_frames(memory, python, &raw.frames, raw.complete)
+    }
+
+    /// The same for raw frames that were copied, to the outermost one if `complete`.
+    pub fn resolve_frames<M: Memory>(
+        &mut self,
+        memory: &M,
+        python: &Python,
+        frames: &[RawFrame],
+        complete: bool,
+    ) -> Stack {
+        let mut stack = Stack { frames: Vec::with_capacity(frames.len()), complete };
+        for frame in frames {
             match self.resolve(memory, python, frame) {
                 Ok(frame) => stack.frames.extend(frame),
                 Err(_) => stack.complete = false,

@@ -6,11 +6,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use leakspy::guardian::spawn::Work;
-use leakspy::hunt::inserts::feeders::{Fed, Feeder, Outcome, WatchOptions, Watched, Watching};
+use leakspy::guardian::report::Work;
+use leakspy::guardian::{Limits, Program};
+use leakspy::hunt::inserts::feeders::{Outcome, WatchOptions, Watched, Watching};
 use leakspy::hunt::inserts::growth_counters::growth_word;
+use leakspy::hunt::inserts::hits::Watch;
+use leakspy::hunt::inserts::insert_counts::{Fed, SeenStack};
+use leakspy::hunt::mallocs::blocks::Follow;
 use leakspy::hunt::mallocs::native_feeders::Following;
-use leakspy::hunt::messages::Limits;
 use leakspy::process::Process;
 use leakspy::process::breakpoint::Way;
 use leakspy::python::Python;
@@ -41,8 +44,8 @@ pub fn trials() -> Vec<Trial> {
     for (name, way) in WAYS {
         trials.extend(cases(&format!("fed_{name}"), move |interpreter| fed(interpreter, way)));
         trials.extend(cases(&format!("fast_{name}"), move |interpreter| fast(interpreter, way)));
-        for work in [Work::Watch, Work::Follow] {
-            let name = format!("killed_{name}_{}", work.name());
+        for work in [Watch::NAME, Follow::NAME] {
+            let name = format!("killed_{name}_{work}");
             trials.extend(cases(&name, move |interpreter| killed(interpreter, way, work)));
         }
     }
@@ -67,15 +70,15 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let (mut seen, mut seen_in_new_threads) = (0, 0);
     for ((name, holder), fed) in holders.iter().zip(&outcome.findings) {
         let expected = (holder["file"].as_str(), holder["line"].as_u64());
-        let is_right = |feeder: &&Feeder| {
+        let is_right = |feeder: &&SeenStack| {
             let innermost = feeder.stack.first();
             innermost.is_some_and(|it| (Some(&*it.file), it.line.map(u64::from)) == expected)
         };
-        let share: f64 = fed.feeders.iter().filter(is_right).map(|feeder| feeder.share).sum();
-        let hits: u64 = fed.feeders.iter().filter(is_right).map(|feeder| feeder.hits).sum();
+        let share: f64 = fed.stacks.iter().filter(is_right).map(|feeder| feeder.share).sum();
+        let hits: u64 = fed.stacks.iter().filter(is_right).map(|feeder| feeder.hits).sum();
         // Of twenty instances made for a moment, one leaves its place to another unseen, and on a busy
         // machine more do; with some thirty hits a share scatters besides.
-        let of_instances = fed.feeders.iter().any(|feeder| feeder.kept.is_some());
+        let of_instances = fed.stacks.iter().any(|feeder| feeder.kept.is_some());
         let is_good = match of_instances {
             true => share >= 0.75,
             false => share >= 0.95 && hits as f64 >= 0.95 * fed.hits as f64,
@@ -84,12 +87,12 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
             report += &format!("{name}: {share:.3} of {} at {expected:?}\n{}", fed.hits, told(fed));
         }
         if !of_instances {
-            let is_new = |feeder: &&Feeder| {
+            let is_new = |feeder: &&SeenStack| {
                 feeder.stack.iter().any(|it| it.function.contains("in_a_new_thread"))
             };
             seen += fed.hits;
             seen_in_new_threads +=
-                fed.feeders.iter().filter(is_new).map(|feeder| feeder.hits).sum::<u64>();
+                fed.stacks.iter().filter(is_new).map(|feeder| feeder.hits).sum::<u64>();
         }
     }
     println!("{} {way:?}: {} stops, {:?}", interpreter.name, outcome.stops, outcome.pauses);
@@ -113,7 +116,7 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     target.assert_healthy();
     let fed = outcome.findings.first().ok_or("no finding")?;
     let mut by_line = BTreeMap::new();
-    for feeder in &fed.feeders {
+    for feeder in &fed.stacks {
         let line = feeder.stack.first().and_then(|frame| frame.line);
         *by_line.entry(line).or_insert(0) += feeder.hits;
     }
@@ -126,12 +129,12 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
 
 /// Whoever watches words or follows calls is killed, at random moments: the target lives on, and nobody
 /// holds it.
-fn killed(interpreter: &'static Interpreter, way: Way, work: Work) -> Result<(), Failed> {
+fn killed(interpreter: &'static Interpreter, way: Way, work: &str) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &[]);
     let holders = target.ask("holders");
     let holders = holders.as_object().ok_or("no holders")?;
     let addresses: Vec<_> = holders.values().map(address).collect();
-    let request = serde_json::to_string(&(target.pid(), way, work.name(), addresses))?;
+    let request = serde_json::to_string(&(target.pid(), way, work, addresses))?;
     for moment in 0..KILLS.div_ceil(interpreters().len() * WAYS.len()) {
         let delay = LAST_MOMENT.mul_f64(fastrand::f64());
         let mut child = Command::new(std::env::current_exe()?)
@@ -214,7 +217,7 @@ pub fn watch_until_killed(request: &str) {
             std::io::stdout().flush().expect("the test reads it");
         }
     };
-    if work == Work::Follow.name() {
+    if work == Follow::NAME {
         let process = Process::open(pid).expect("it is there");
         let python = Python::attach(&process).expect("it is a Python");
         let following = Following::start(&process, &python, &options(way));
@@ -232,7 +235,11 @@ pub fn watch_until_killed(request: &str) {
 }
 
 fn options(way: Way) -> WatchOptions {
-    WatchOptions { way: Some(way), limits: LIMITS, guardian: env!("CARGO_BIN_EXE_leakspy").into() }
+    WatchOptions {
+        way: Some(way),
+        limits: LIMITS,
+        guardian: Program::at(env!("CARGO_BIN_EXE_leakspy")),
+    }
 }
 
 fn count(times: &Value) -> f64 {
@@ -245,7 +252,7 @@ fn address(holder: &Value) -> u64 {
 
 fn told(fed: &Fed) -> String {
     let mut text = String::new();
-    for feeder in fed.feeders.iter().take(5) {
+    for feeder in fed.stacks.iter().take(5) {
         let innermost = feeder.stack.first().map(ToString::to_string).unwrap_or_default();
         let (share, hits, kept) = (feeder.share, feeder.hits, feeder.kept);
         text += &format!("    {share:.3} ({hits} hits, {kept:?} kept) {innermost}\n");

@@ -16,6 +16,7 @@ use crate::cli::output::write_whole;
 use crate::cli::progress::Line;
 use crate::cli::say;
 use crate::cli::signals::{Signals, TICK};
+use crate::guardian::Program;
 use crate::heap::CaptureOptions;
 use crate::hunt::hunter::{Hunter, Options, Phase};
 use crate::hunt::verdict::Verdict;
@@ -64,31 +65,36 @@ pub struct Args {
 }
 
 impl Args {
-    fn options(&self, duration: Duration) -> Options {
+    fn options(&self, duration: Duration, guardian: &Program) -> Options {
         let max_memory = self.max_memory.map(|size| size.as_u64());
         let capture = CaptureOptions { pausing: true, max_memory };
-        Options { duration, capture, way: self.breakpoints.way() }
+        Options { duration, capture, way: self.breakpoints.way(), guardian: guardian.clone() }
     }
 }
 
 /// Hunts, and prints the verdict.
-pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     match args.target.pid {
         Some(pid) => {
-            let leaks =
-                Hunt::begin(args, &Process::open(pid)?, true)?.go_on(&signals)?.tell(args)?;
+            let leaks = Hunt::begin(args, &Process::open(pid)?, true, guardian)?
+                .go_on(&signals)?
+                .tell(args)?;
             Ok(status(args, leaks).unwrap_or(ExitCode::SUCCESS))
         }
-        None => run_command(args, &signals),
+        None => run_command(args, &signals, guardian),
     }
 }
 
 /// Starts the command and hunts it. Its exit status becomes ours, unless something leaks.
-fn run_command(args: &Args, signals: &Signals) -> Result<ExitCode, CommandError> {
+fn run_command(
+    args: &Args,
+    signals: &Signals,
+    guardian: &Program,
+) -> Result<ExitCode, CommandError> {
     let mut child = start(&args.target.command)?;
     let pid = child.id() as i32;
-    let leaks = match hunt_child(args, pid, signals) {
+    let leaks = match hunt_child(args, pid, signals, guardian) {
         Ok(leaks) => leaks,
         Err(error) => {
             // The program goes on all the same, and its exit status is still what counts.
@@ -100,12 +106,17 @@ fn run_command(args: &Args, signals: &Signals) -> Result<ExitCode, CommandError>
     Ok(status(args, leaks).unwrap_or(code))
 }
 
-fn hunt_child(args: &Args, pid: i32, signals: &Signals) -> Result<bool, CommandError> {
+fn hunt_child(
+    args: &Args,
+    pid: i32,
+    signals: &Signals,
+    guardian: &Program,
+) -> Result<bool, CommandError> {
     let process = match Process::open(pid) {
         Err(ProcessError::Zombie { .. }) => return Err(no_python(pid)),
         process => process?,
     };
-    Hunt::begin(args, &process, false)?.go_on(signals)?.tell(args)
+    Hunt::begin(args, &process, false, guardian)?.go_on(signals)?.tell(args)
 }
 
 fn status(args: &Args, leaks: bool) -> Option<ExitCode> {
@@ -121,6 +132,7 @@ fn no_python(pid: i32) -> CommandError {
 /// One process being hunted, or several.
 struct Hunt<'a> {
     args: &'a Args,
+    guardian: &'a Program,
     pid: i32,
     began: Instant,
     newcomers: Newcomers,
@@ -135,9 +147,15 @@ struct Verdicts {
 
 impl<'a> Hunt<'a> {
     /// Begins with a process that is a Python, or (if it does not run yet) will be one.
-    fn begin(args: &'a Args, process: &Process, runs: bool) -> Result<Hunt<'a>, CommandError> {
+    fn begin(
+        args: &'a Args,
+        process: &Process,
+        runs: bool,
+        guardian: &'a Program,
+    ) -> Result<Hunt<'a>, CommandError> {
         let (pid, newcomers) = (process.pid(), Newcomers::beside(process));
-        let mut hunt = Hunt { args, pid, began: Instant::now(), newcomers, hunters: Vec::new() };
+        let mut hunt =
+            Hunt { args, guardian, pid, began: Instant::now(), newcomers, hunters: Vec::new() };
         if runs {
             match hunt.take_up(pid, args.duration) {
                 Err(error) if args.subprocesses && error.is_not_python() => {
@@ -157,7 +175,8 @@ impl<'a> Hunt<'a> {
 
     fn take_up(&mut self, pid: i32, duration: Duration) -> Result<(), CommandError> {
         let (process, python) = processes::attach(pid)?;
-        self.hunters.push(Hunter::start(process, python, self.args.options(duration))?);
+        let options = self.args.options(duration, self.guardian);
+        self.hunters.push(Hunter::start(process, python, options)?);
         Ok(())
     }
 

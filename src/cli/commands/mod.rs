@@ -4,7 +4,6 @@ pub mod cycles;
 pub mod diff;
 pub mod dump;
 pub mod graph;
-pub mod guardian;
 pub mod heap;
 pub mod hunt;
 pub mod mem;

@@ -148,6 +148,7 @@ impl<T> Context<T> for Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guardian::GuardianError;
     use crate::heap::{CaptureError, CompositionError, HeapError};
     use crate::hunt::hunter::HuntError;
     use crate::memory::ReadError;
@@ -181,7 +182,8 @@ mod tests {
         assert_behind(RecordError::from(ended()), Obstacle::Ended.of(5));
         let starting = RecordError::from(PythonError::NotRunning { pid: 5 });
         assert_behind(starting, Obstacle::NotRunning.of(5));
-        assert_behind(RecordError::Denied { tid: 6 }, Obstacle::Denied.of_target());
+        let denied = GuardianError::Denied { tid: 6 };
+        assert_behind(RecordError::from(denied), Obstacle::Denied.of_target());
         assert_behind(PythonPauseError::from(ended()), Obstacle::Ended.of(5));
         let read = PythonError::Read { pid: 5, error: ReadError::Denied };
         assert_behind(read, Obstacle::Denied.of(5));

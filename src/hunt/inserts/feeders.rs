@@ -5,20 +5,21 @@
 //! while its code objects are still there. Instances of a class come and go where they are made for a
 //! moment only, so each is looked at again after a while: those that stay count.
 
-use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
 
 use super::growth_counters::Word;
-use super::insert_counts::Tally;
+use super::hits::{Hit, Hits, Watch};
+use super::insert_counts::{Fed, Tally};
 use super::instance_creation::is_instance;
-use crate::guardian::client::{Guarded, WatchError};
-use crate::guardian::spawn;
-use crate::hunt::messages::{Hit, Limits, News, Request};
+use crate::guardian::client::{Guardian, GuardianError, Tagged};
+use crate::guardian::report::{Request, Work};
+use crate::guardian::{Limits, Program};
 use crate::process::breakpoint::Way;
 use crate::process::{Pauses, Process};
-use crate::python::{CodeCache, Frame, Python, RawStack};
+use crate::python::{CodeCache, Python};
 
 /// When an instance is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -37,19 +38,14 @@ pub struct WatchOptions {
     pub way: Option<Way>,
     /// How much the target can bear.
     pub limits: Limits,
-    /// The leakspy that is started as guardian.
-    pub guardian: PathBuf,
+    /// The program that is started as guardian.
+    pub guardian: Program,
 }
 
-impl Default for WatchOptions {
-    /// In any way, a thousand stops a second at most, in a hundredth of the time; the guardian is the
-    /// program that runs now.
-    fn default() -> WatchOptions {
-        WatchOptions {
-            way: None,
-            limits: Limits { stops_per_s: 1000.0, standstill: 0.01 },
-            guardian: spawn::THIS_PROGRAM.into(),
-        }
+impl WatchOptions {
+    /// What these options ask of a guardian.
+    pub(crate) fn request<W: Work>(&self, process: &Process, work: W) -> Request<W> {
+        Request { limits: self.limits, ..Request::new(process, self.way, work) }
     }
 }
 
@@ -63,10 +59,10 @@ pub struct Watching {
     findings: Vec<Vec<usize>>,
     tallies: Vec<Tally>,
     gone: FxHashSet<usize>,
-    guarded: Guarded,
+    guardian: Guardian,
+    reports: Receiver<Tagged<Hits>>,
     begun: Instant,
     code: CodeCache,
-    raw: RawStack,
 }
 
 /// What watching came to.
@@ -82,33 +78,6 @@ pub struct Outcome {
     pub pauses: Pauses,
 }
 
-/// What feeds one finding.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Fed {
-    /// How many growths were seen.
-    pub hits: u64,
-    /// The stacks that made them, that with the largest share first.
-    pub feeders: Vec<Feeder>,
-}
-
-/// A stack that makes something grow.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Feeder {
-    /// The frames, innermost first.
-    pub stack: Vec<Frame>,
-    /// Whether all frames are there.
-    pub complete: bool,
-    /// How many growths it made.
-    pub hits: u64,
-    /// By how much, all together.
-    pub grown: u64,
-    /// How many of the instances that it made were still there a second later, of those looked at;
-    /// `None` where no instances are made.
-    pub kept: Option<u64>,
-    /// Its part of the growth, from 0 to 1; of the instances that were kept, if any were.
-    pub share: f64,
-}
-
 impl Watching {
     /// Begins to watch. Each of those watched is a finding, known by its place from now on.
     pub fn start(
@@ -116,40 +85,34 @@ impl Watching {
         python: &Python,
         watched: &[Watched],
         options: &WatchOptions,
-    ) -> Result<Watching, WatchError> {
-        let (pid, started) = (process.pid(), process.started());
-        let process = Process::open(pid)?;
+    ) -> Result<Watching, GuardianError> {
         let (words, findings) = distinct(watched);
-        let request = Request {
-            pid,
-            started,
-            way: options.way,
-            words: words.clone(),
-            limits: options.limits,
-        };
-        let guarded = Guarded::start(&options.guardian, spawn::Work::Watch, &request)?;
+        let request = options.request(process, Watch { words: words.clone() });
+        let (sender, reports) = channel();
+        let guardian = Guardian::start(&options.guardian, &request, sender)?;
         Ok(Watching {
-            process,
+            process: Process::open(process.pid())?,
             python: python.clone(),
             words,
             findings,
             tallies: watched.iter().map(|_| Tally::default()).collect(),
             gone: FxHashSet::default(),
-            guarded,
+            guardian,
+            reports,
             begun: Instant::now(),
             code: CodeCache::new(),
-            raw: RawStack::default(),
         })
     }
 
     /// Waits for news, but no longer than `timeout`, and takes them in. That they are
     /// [all](Watching::has_ended) is no error, but that there cannot be any is.
-    pub fn step(&mut self, timeout: Duration) -> Result<(), WatchError> {
+    pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let until = Instant::now() + timeout;
         while !self.has_ended() {
             let left = until.saturating_duration_since(Instant::now());
-            let Some(news) = self.guarded.next(left)? else { break };
-            self.take_news(news);
+            let Some(seen) = self.guardian.next(&self.reports, left)? else { break };
+            self.gone.extend(seen.gone);
+            seen.hits.into_iter().for_each(|hit| self.take_hit(hit));
         }
         let before = self.begun.elapsed().saturating_sub(LOOK_AGAIN);
         self.look_again(before);
@@ -158,7 +121,7 @@ impl Watching {
 
     /// Whether watching has begun: until then nothing can be seen.
     pub fn has_begun(&self) -> bool {
-        self.guarded.way().is_some()
+        self.guardian.way().is_some()
     }
 
     /// How many growths of a finding were seen so far.
@@ -180,12 +143,12 @@ impl Watching {
 
     /// Whether nothing more will come: the guardian was asked to end, or the target has.
     pub fn has_ended(&self) -> bool {
-        self.guarded.has_ended()
+        self.guardian.has_ended()
     }
 
     /// Asks the guardian to let the process go. Go on with [`Watching::step`] until it has.
     pub fn stop(&mut self) {
-        self.guarded.stop();
+        self.guardian.stop();
     }
 
     /// What it came to.
@@ -196,25 +159,16 @@ impl Watching {
             self.look_again(Duration::MAX);
         }
         Outcome {
-            way: self.guarded.way(),
-            stops: self.guarded.stops(),
-            pauses: self.guarded.pauses(),
+            way: self.guardian.way(),
+            stops: self.guardian.toll().stops,
+            pauses: self.guardian.toll().pauses(),
             findings: self.tallies.drain(..).map(Tally::into_fed).collect(),
-        }
-    }
-
-    fn take_news(&mut self, news: News) {
-        self.gone.extend(news.gone);
-        for hit in news.hits {
-            self.take_hit(hit);
         }
     }
 
     fn take_hit(&mut self, hit: Hit) {
         let Hit { word, before, after, instance, frames, complete } = hit;
-        self.raw.frames = frames;
-        self.raw.complete = complete;
-        let stack = self.code.resolve_stack(&self.process, &self.python, &self.raw);
+        let stack = self.code.resolve_frames(&self.process, &self.python, &frames, complete);
         let made = self.begun.elapsed();
         for &finding in self.findings.get(word).into_iter().flatten() {
             if let Some(tally) = self.tallies.get_mut(finding) {

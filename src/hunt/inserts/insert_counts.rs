@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::feeders::{Fed, Feeder};
-use crate::hunt::messages::Instance;
+use super::hits::Instance;
 use crate::python::{Frame, Stack};
 
 /// With fewer hits nothing is known.
@@ -17,6 +16,33 @@ const ONE_IN: u64 = 20;
 const MOST_STACKS: usize = 10_000;
 /// No more instances than this wait to be looked at again.
 const MOST_WAITING: usize = 100_000;
+
+/// What feeds one finding.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fed {
+    /// How many growths were seen.
+    pub hits: u64,
+    /// The stacks that made them, that with the largest share first.
+    pub stacks: Vec<SeenStack>,
+}
+
+/// A stack that was seen to make something grow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenStack {
+    /// The frames, innermost first.
+    pub stack: Vec<Frame>,
+    /// Whether all frames are there.
+    pub complete: bool,
+    /// How many growths it made.
+    pub hits: u64,
+    /// By how much, all together.
+    pub grown: u64,
+    /// How many of the instances that it made were still there a second later, of those looked at;
+    /// `None` where no instances are made.
+    pub kept: Option<u64>,
+    /// Its part of the growth, from 0 to 1; of the instances that were kept, if any were.
+    pub share: f64,
+}
 
 /// What has fed a finding so far.
 #[derive(Debug, Default)]
@@ -109,24 +135,24 @@ impl Tally {
             0 => count.grown as f64 / grown.max(1) as f64,
             _ => count.kept.unwrap_or_default() as f64 / kept as f64,
         };
-        let mut feeders: Vec<_> = self
+        let mut stacks: Vec<_> = self
             .numbers
             .into_iter()
             .filter_map(|((stack, complete), number)| {
                 let count = self.counts.get(number)?;
                 let Count { hits, grown, kept } = *count;
-                Some(Feeder { stack, complete, hits, grown, kept, share: share(count) })
+                Some(SeenStack { stack, complete, hits, grown, kept, share: share(count) })
             })
             .collect();
-        feeders.sort_by(|a, b| {
+        stacks.sort_by(|a, b| {
             let by_hits = || b.hits.cmp(&a.hits);
-            let names = |feeder: &Feeder| {
-                let names = feeder.stack.iter();
+            let names = |seen: &SeenStack| {
+                let names = seen.stack.iter();
                 names.map(|frame| (frame.file.clone(), frame.line)).collect::<Vec<_>>()
             };
             b.share.total_cmp(&a.share).then_with(by_hits).then_with(|| names(a).cmp(&names(b)))
         });
-        Fed { hits: self.hits, feeders }
+        Fed { hits: self.hits, stacks }
     }
 }
 
@@ -142,7 +168,7 @@ mod tests {
     }
 
     fn lines(fed: &Fed) -> Vec<(Option<u32>, u64, f64)> {
-        fed.feeders.iter().map(|it| (it.stack[0].line, it.hits, it.share)).collect()
+        fed.stacks.iter().map(|it| (it.stack[0].line, it.hits, it.share)).collect()
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! | | |
 //! |---|---|
 //! | [`growth_counters`] | which word counts what an object holds |
-//! | [`watch`] | in the guardian: breakpoints on these words, a stack for each hit |
+//! | [`watch`], [`hits`] | in the guardian: breakpoints on these words, a stack for each hit |
 //! | [`schedule`] | whose turn it is, with four registers for many words |
 //! | [`instance_creation`], [`survival`] | for instances of a class: was one made, and does it stay |
 //! | [`insert_counts`], [`feeders`] | the hits added up by stack |
@@ -12,9 +12,10 @@
 
 pub mod feeders;
 pub mod growth_counters;
-pub(crate) mod insert_counts;
+pub mod hits;
+pub mod insert_counts;
 pub(crate) mod instance_creation;
 pub(crate) mod schedule;
 pub(crate) mod survival;
-pub mod watch;
+pub(crate) mod watch;
 pub(crate) mod watched_suspects;

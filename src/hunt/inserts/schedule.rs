@@ -117,8 +117,7 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guardian::budget::SAVINGS;
-    use crate::hunt::messages::Limits;
+    use crate::guardian::budget::{Limits, SAVINGS};
 
     const LIMITS: Limits = Limits { stops_per_s: 1000.0, standstill: 0.01 };
 

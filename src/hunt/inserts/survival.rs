@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::hunt::messages::Hit;
+use super::hits::Hit;
 
 /// When an instance is looked at for the first time, and how soon again at least.
 const SOON: Duration = Duration::from_millis(2);
@@ -76,7 +76,7 @@ impl Young {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hunt::messages::Instance;
+    use crate::hunt::inserts::hits::Instance;
 
     fn hit(address: u64) -> Hit {
         let instance = Some(Instance { address, is_there: true });

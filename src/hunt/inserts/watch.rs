@@ -2,59 +2,35 @@
 //!
 //! A write breakpoint on each word that has its [turn](super::schedule) stops whoever writes it, just
 //! behind the instruction. The word is read and compared with what it was; if it has grown, the Python
-//! stack is copied, and the thread goes on. Names and lines are left to whoever reads the
-//! [`Message`](crate::hunt::messages::Message)s.
+//! stack is copied, and the thread goes on. Names and lines are left to whoever reads the reports.
 //!
 //! A thread that writes to an object holds the GIL, so while it stands no other word changes, and what
 //! is read of a word after it was armed is what the next hit is to be compared with.
-//!
-//! It ends when it is asked to or when nobody listens any more; either way every thread is disarmed
-//! and let go of first.
 
-use std::io;
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::growth_counters::{Meaning, Word};
+use super::hits::{Hit, Hits, Instance, Watch};
 use super::instance_creation::{is_instance, newborn};
 use super::schedule::{Outcome, Turn, Turns};
 use super::survival::Young;
-use crate::guardian::outbox::Outbox;
-use crate::guardian::server;
-use crate::guardian::server::{CHECK_EVERY, Guard, Task};
+use crate::guardian::report::End;
+use crate::guardian::server::{self, CHECK_EVERY, Duty};
+use crate::guardian::spawn::go_first;
 use crate::guardian::traced_threads::TracedPython;
 use crate::guardian::trouble::Trouble;
-use crate::hunt::messages::{Hit, Instance, Request};
-use crate::process::breakpoint::MOST_SPOTS;
+use crate::process::breakpoint::{MOST_SPOTS, Spot};
 use crate::process::ptrace;
 use crate::process::tracees::Event;
-use crate::profile::messages::End;
 use crate::python::RawStack;
 
 /// How soon young instances are looked at again at least.
 const SOON: Duration = Duration::from_millis(1);
 
-/// Serves one request: watches until `control` is closed or readable, and reports to `reports`. An
-/// error means that nobody listens any more.
-pub fn serve(request: &Request, control: BorrowedFd<'_>, reports: &mut Outbox) -> io::Result<()> {
-    let Request { pid, started, way, limits, words } = request;
-    let spots: Vec<_> = words.iter().map(Word::spot).take(MOST_SPOTS).collect();
-    let task = Task { pid: *pid, started: *started, way: *way, limits: *limits };
-    server::serve(task, &spots, reports, |guard, reports| {
-        let mut watcher = Watcher {
-            guard,
-            words: words.clone(),
-            turns: Turns::new(words.len(), spots.len()),
-            young: Young::default(),
-            random: fastrand::Rng::new(),
-            stack: RawStack::default(),
-        };
-        watcher.run(control, reports)
-    })
-}
+type Guard<'a> = server::Guard<'a, Hits>;
 
-struct Watcher<'a> {
-    guard: &'a mut Guard,
+/// The duty of watching words.
+pub(crate) struct Watcher {
     words: Vec<Word>,
     turns: Turns,
     young: Young,
@@ -77,52 +53,68 @@ struct Open {
     begun: Instant,
 }
 
-impl Watcher<'_> {
-    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
+impl Duty for Watcher {
+    type Work = Watch;
+
+    fn prepare(work: Watch, target: &mut TracedPython) -> Result<(Watcher, Vec<Spot>), End> {
+        go_first();
+        target.tracees.follow_new_threads();
+        let words = work.words;
+        let spots: Vec<_> = words.iter().map(Word::spot).take(MOST_SPOTS).collect();
+        let watcher = Watcher {
+            turns: Turns::new(words.len(), spots.len()),
+            words,
+            young: Young::default(),
+            random: fastrand::Rng::new(),
+            stack: RawStack::default(),
+        };
+        Ok((watcher, spots))
+    }
+
+    fn run(&mut self, guard: &mut Guard<'_>) -> Result<End, Trouble> {
         let mut open: Option<Open> = None;
         loop {
-            let next = self.turns.next(&self.guard.budget);
-            let debt = self.guard.budget.debt();
+            let next = self.turns.next(&guard.budget);
+            let debt = guard.budget.debt();
             let rest = debt.mul_f64(0.5 + self.random.f64());
             let goes_on = open.as_ref().is_some_and(|open| {
                 debt.is_zero() && next.as_ref().is_some_and(|next| next.words == open.turn.words)
             });
             if !goes_on {
-                self.close(open.take())?;
+                self.close(open.take(), guard)?;
             }
             let rest = next.as_ref().map(|_| rest);
-            let Watcher { guard, young, words, .. } = self;
-            let mut meanwhile = |guard: &mut Guard| look_at_young(guard, young, words);
-            if guard.make_room(control, reports, &mut meanwhile)?
-                || guard.rest(control, reports, rest, &mut meanwhile)?
-            {
+            let Watcher { young, words, .. } = self;
+            let mut meanwhile = |guard: &mut Guard<'_>| look_at_young(guard, young, words);
+            if guard.make_room(&mut meanwhile)? || guard.rest_while(rest, &mut meanwhile)? {
                 return Ok(End::Asked);
             }
             let Some(turn) = next else { continue };
             let mut this = match open.take() {
                 Some(before) => before.again(turn),
-                None => self.open(turn)?,
+                None => self.open(turn, guard)?,
             };
-            let result = self.until_over(&mut this, control, reports);
-            self.learn_waking(&this);
-            self.take_over_hits(&mut this);
+            let result = self.until_over(&mut this, guard);
+            learn_waking(&this, guard);
+            self.take_over_hits(&mut this, guard);
             self.turns.observe(&this.turn, &this.stops, this.outcome);
-            self.guard.budget.earn(this.begun.elapsed());
+            guard.budget.earn(this.begun.elapsed());
             open = Some(this);
             if result? {
-                self.close(open.take())?;
-                self.guard.news.hits.extend(self.young.give_up());
-                self.guard.send(reports)?;
+                self.close(open.take(), guard)?;
+                guard.news.hits.extend(self.young.give_up());
                 return Ok(End::Asked);
             }
         }
     }
+}
 
+impl Watcher {
     /// Arms all threads.
-    fn open(&mut self, turn: Turn) -> Result<Open, Trouble> {
+    fn open(&mut self, turn: Turn, guard: &mut Guard<'_>) -> Result<Open, Trouble> {
         let words = turn.words.iter().filter_map(|&number| self.words.get(number));
         let spots: Vec<_> = words.map(Word::spot).collect();
-        self.guard.breakpoints.aim(&spots);
+        guard.breakpoints.aim(&spots);
         let count = turn.words.len();
         let begun = Instant::now();
         let mut open = Open {
@@ -134,12 +126,12 @@ impl Watcher<'_> {
             outcome: Outcome::default(),
             begun,
         };
-        self.guard.arm(0)?;
+        guard.arm(0)?;
         for place in 0..count {
             let number = open.turn.words.get(place).copied();
-            let value = number.and_then(|number| self.value(number));
+            let value = number.and_then(|number| self.value(number, guard));
             if let (None, Some(number)) = (value, number) {
-                self.drop_word(number);
+                self.drop_word(number, guard);
             }
             if let Some(last) = open.values.get_mut(place) {
                 *last = value;
@@ -149,28 +141,23 @@ impl Watcher<'_> {
         Ok(open)
     }
 
-    fn close(&mut self, open: Option<Open>) -> Result<(), Trouble> {
+    fn close(&mut self, open: Option<Open>, guard: &mut Guard<'_>) -> Result<(), Trouble> {
         let Some(mut open) = open else { return Ok(()) };
         loop {
-            self.guard.disarm()?;
+            guard.disarm()?;
             // Hits that came before the end belong to the turn.
-            while let Some(event) = self.guard.target.tracees.next_event()? {
-                self.during_turn(event, &mut open)?;
+            while let Some(event) = guard.target.tracees.next_event()? {
+                self.during_turn(event, &mut open, guard)?;
             }
-            if self.guard.is_disarmed()? {
-                self.take_over_hits(&mut open);
+            if guard.is_disarmed()? {
+                self.take_over_hits(&mut open, guard);
                 return Ok(());
             }
         }
     }
 
     /// Takes hits until the turn is over. True if we are asked to end.
-    fn until_over(
-        &mut self,
-        open: &mut Open,
-        control: BorrowedFd<'_>,
-        reports: &mut Outbox,
-    ) -> Result<bool, Trouble> {
+    fn until_over(&mut self, open: &mut Open, guard: &mut Guard<'_>) -> Result<bool, Trouble> {
         loop {
             let still = open.outcome.still;
             open.outcome.lasted = open.begun.elapsed().saturating_sub(still);
@@ -181,78 +168,80 @@ impl Watcher<'_> {
                 return Ok(false);
             }
             // Who grows fast brings one event after another.
-            match self.guard.target.tracees.next_event()? {
-                Some(event) => self.during_turn(event, open)?,
+            match guard.target.tracees.next_event()? {
+                Some(event) => self.during_turn(event, open, guard)?,
                 None => {
-                    let nap = look_at_young(self.guard, &mut self.young, &self.words);
-                    if self.guard.target.wait(control, left.min(nap))? {
+                    let nap = look_at_young(guard, &mut self.young, &self.words);
+                    if guard.wait(left.min(nap))? {
                         return Ok(true);
                     }
                 }
             }
-            if self.guard.check_sometimes(reports)? {
-                self.guard.arm(0)?;
+            if guard.check_sometimes()? {
+                guard.arm(0)?;
             }
         }
     }
 
-    fn during_turn(&mut self, event: Event, open: &mut Open) -> Result<(), Trouble> {
+    fn during_turn(
+        &mut self,
+        event: Event,
+        open: &mut Open,
+        guard: &mut Guard<'_>,
+    ) -> Result<(), Trouble> {
         match event {
-            Event::Hit { tid } => self.take_hit(tid, open),
-            other => self.guard.take_while_armed(other),
+            Event::Hit { tid } => self.take_hit(tid, open, guard),
+            other => guard.take_while_armed(other),
         }
     }
 
     /// Looks at a thread that has just written a word, and lets it go on.
-    fn take_hit(&mut self, tid: i32, open: &mut Open) -> Result<(), Trouble> {
+    fn take_hit(
+        &mut self,
+        tid: i32,
+        open: &mut Open,
+        guard: &mut Guard<'_>,
+    ) -> Result<(), Trouble> {
         let seen = Instant::now();
-        let spot = self.guard.breakpoints.spot_of(tid).ok();
-        let hit = spot.and_then(|spot| self.look_at(tid, spot, open));
-        let resumed = self.guard.target.tracees.resume(tid);
+        let spot = guard.breakpoints.spot_of(tid).ok();
+        let hit = spot.and_then(|spot| self.look_at(tid, spot, open, guard));
+        let resumed = guard.target.tracees.resume(tid);
         let taken = seen.elapsed();
         open.taken += taken;
-        let stopped = taken + self.guard.waking;
+        let stopped = taken + guard.waking;
         open.outcome.stops += 1;
         open.outcome.still += stopped;
         if let Some(stops) = spot.and_then(|spot| open.stops.get_mut(spot)) {
             *stops += 1;
         }
-        self.guard.pay(1, stopped);
+        guard.budget.spend(1, stopped);
         open.hits.extend(hit);
         Ok(resumed?)
     }
 
     /// What was seen is news, except that of instances it is to be known first whether they stay.
-    fn take_over_hits(&mut self, open: &mut Open) {
+    fn take_over_hits(&mut self, open: &mut Open, guard: &mut Guard<'_>) {
         let now = Instant::now();
         for hit in open.hits.drain(..) {
             match hit.instance {
                 Some(_) => self.young.add(hit, now),
-                None => self.guard.news.hits.push(hit),
+                None => guard.news.hits.push(hit),
             }
         }
     }
 
-    /// Compares the stops of a turn with what the kernel says of them, where it does.
-    fn learn_waking(&mut self, open: &Open) {
-        let Some(seen) = self.guard.breakpoints.interruptions() else { return };
-        let known = seen.stops.iter().filter(|stop| stop.to != u64::MAX);
-        let lengths: Vec<_> = known.map(|stop| stop.to.saturating_sub(stop.from)).collect();
-        let stops: u64 = open.stops.iter().sum();
-        if lengths.is_empty() || stops == 0 {
-            return;
-        }
-        let mean = Duration::from_nanos(lengths.iter().sum::<u64>() / lengths.len() as u64);
-        let waking = mean.saturating_sub(open.taken.div_f64(stops as f64));
-        self.guard.waking = (self.guard.waking * 7 + waking) / 8;
-    }
-
-    fn look_at(&mut self, tid: i32, spot: usize, open: &mut Open) -> Option<Hit> {
+    fn look_at(
+        &mut self,
+        tid: i32,
+        spot: usize,
+        open: &mut Open,
+        guard: &mut Guard<'_>,
+    ) -> Option<Hit> {
         let number = *open.turn.words.get(spot)?;
         let word = *self.words.get(number)?;
         let last = open.values.get_mut(spot)?;
-        let Some(after) = self.value(number) else {
-            self.drop_word(number);
+        let Some(after) = self.value(number, guard) else {
+            self.drop_word(number, guard);
             return None;
         };
         let before = last.replace(after)?;
@@ -263,12 +252,12 @@ impl Watcher<'_> {
             Meaning::Size | Meaning::Calls => None,
             Meaning::Instances { are_gc } => {
                 let registers = ptrace::registers(tid).ok()?;
-                let TracedPython { process, python, .. } = &self.guard.target;
+                let TracedPython { process, python, .. } = &guard.target;
                 let address = newborn(process, &python.layout, &registers, word.object, are_gc)?;
                 Some(Instance { address, is_there: true })
             }
         };
-        self.guard.target.copy_stack(tid, &mut self.stack).ok()?;
+        guard.target.copy_stack(tid, &mut self.stack).ok()?;
         Some(Hit {
             word: number,
             before,
@@ -280,21 +269,35 @@ impl Watcher<'_> {
     }
 
     /// The value of a word; `None` if its object is no more.
-    fn value(&self, number: usize) -> Option<u64> {
-        let TracedPython { process, python, .. } = &self.guard.target;
+    fn value(&self, number: usize, guard: &Guard<'_>) -> Option<u64> {
+        let TracedPython { process, python, .. } = &guard.target;
         self.words.get(number)?.value(process, &python.layout).ok()?
     }
 
-    fn drop_word(&mut self, number: usize) {
-        if !self.guard.news.gone.contains(&number) {
+    fn drop_word(&mut self, number: usize, guard: &mut Guard<'_>) {
+        if !guard.news.gone.contains(&number) {
             self.turns.drop_word(number);
-            self.guard.news.gone.push(number);
+            guard.news.gone.push(number);
         }
     }
 }
 
+/// Compares the stops of a turn with what the kernel says of them, where it does.
+fn learn_waking(open: &Open, guard: &mut Guard<'_>) {
+    let Some(seen) = guard.breakpoints.interruptions() else { return };
+    let known = seen.stops.iter().filter(|stop| stop.to != u64::MAX);
+    let lengths: Vec<_> = known.map(|stop| stop.to.saturating_sub(stop.from)).collect();
+    let stops: u64 = open.stops.iter().sum();
+    if lengths.is_empty() || stops == 0 {
+        return;
+    }
+    let mean = Duration::from_nanos(lengths.iter().sum::<u64>() / lengths.len() as u64);
+    let waking = mean.saturating_sub(open.taken.div_f64(stops as f64));
+    guard.waking = (guard.waking * 7 + waking) / 8;
+}
+
 /// Looks at instances again whose time it is, and gives how long to sleep at most.
-fn look_at_young(guard: &mut Guard, young: &mut Young, words: &[Word]) -> Duration {
+fn look_at_young(guard: &mut Guard<'_>, young: &mut Young, words: &[Word]) -> Duration {
     let now = Instant::now();
     if young.next().is_some_and(|next| next <= now) {
         let TracedPython { process, python, .. } = &guard.target;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::feeders::{WatchOptions, Watched, Watching};
 use super::growth_counters::{Meaning, Word, growth_word};
-use crate::guardian::client::WatchError;
+use super::insert_counts::SeenStack;
+use crate::guardian::GuardianError;
 use crate::heap::Analysis;
 use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::Feeder;
@@ -68,7 +69,7 @@ impl Trails {
         process: &Process,
         python: &Python,
         options: &WatchOptions,
-    ) -> Result<(), WatchError> {
+    ) -> Result<(), GuardianError> {
         let next = self.trails.iter().skip(self.from);
         let watched: Vec<_> = next.map(|trail| Watched { words: trail.words.clone() }).collect();
         if watched.iter().any(|watched| !watched.words.is_empty()) {
@@ -89,7 +90,7 @@ impl Trails {
 
     /// Waits for hits, but no longer than that. Nobody is watched any more when there is nothing more to
     /// know.
-    pub fn step(&mut self, timeout: Duration) -> Result<(), WatchError> {
+    pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let Some(watching) = &mut self.watching else { return Ok(()) };
         if let Err(error) = watching.step(timeout) {
             self.watching = None;
@@ -102,7 +103,7 @@ impl Trails {
     }
 
     /// Lets the target go, and keeps what was seen.
-    pub fn stop(&mut self) -> Result<(), WatchError> {
+    pub fn stop(&mut self) -> Result<(), GuardianError> {
         let Some(mut watching) = self.watching.take() else { return Ok(()) };
         watching.stop();
         let mut result = Ok(());
@@ -113,7 +114,7 @@ impl Trails {
         self.pauses.max = self.pauses.max.max(outcome.pauses.max);
         self.pauses.total += outcome.pauses.total;
         for (trail, fed) in self.trails.iter_mut().skip(self.from).zip(outcome.findings) {
-            trail.feeders = fed.feeders.iter().map(feeder).collect();
+            trail.feeders = fed.stacks.iter().map(feeder).collect();
         }
         result
     }
@@ -144,7 +145,7 @@ impl Trails {
 }
 
 /// A stack that was seen, and the frame in it that belongs to the program's own code.
-pub(crate) fn feeder(seen: &super::feeders::Feeder) -> Feeder {
+pub(crate) fn feeder(seen: &SeenStack) -> Feeder {
     let is_own = |file: &str| Origin::of(file).0 == Origin::Program;
     Feeder {
         share: seen.share,

@@ -11,28 +11,23 @@
 //! Where calls are so many that the target has to be left in peace now and then, they are followed in
 //! bursts, one after the other, from random instants on. The first calls of a burst pass: they would
 //! favour what follows a long gap.
-//!
-//! It ends when it is asked to or when nobody listens any more; either way every thread is disarmed
-//! and let go of first.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use crate::guardian::outbox::Outbox;
-use crate::guardian::server;
-use crate::guardian::server::{CHECK_EVERY, Guard, Task};
+use super::blocks::{Block, Follow, Functions};
+use crate::guardian::report::End;
+use crate::guardian::server::{self, CHECK_EVERY, Duty};
+use crate::guardian::spawn::go_first;
 use crate::guardian::traced_threads::TracedPython;
 use crate::guardian::trouble::Trouble;
 use crate::heap::rss::malloc::size_in_use;
-use crate::hunt::messages::{Block, FollowRequest, Functions};
 use crate::memory::Memory;
 use crate::process::breakpoint::{Kind, Spot};
 use crate::process::ptrace;
 use crate::process::ptrace::Registers;
 use crate::process::tracees::Event;
 use crate::process::waits::ran;
-use crate::profile::messages::End;
 use crate::python::RawStack;
 
 /// How many calls of a burst pass at most before one is followed, and how many are followed at least.
@@ -56,34 +51,10 @@ const MOST_STOPS: u64 = 64;
 /// Hits that a thread makes hardly ever: it is not to stop again.
 const NEVER: u64 = 1 << 40;
 
-/// Serves one request: follows allocations until `control` is closed or readable, and reports to
-/// `reports`. An error means that nobody listens any more.
-pub fn serve(
-    request: &FollowRequest,
-    control: BorrowedFd<'_>,
-    reports: &mut Outbox,
-) -> io::Result<()> {
-    let &FollowRequest { pid, started, way, limits, functions } = request;
-    let Functions { malloc, calloc, realloc, aligned_alloc } = functions;
-    let entry = |address| Spot { address, kind: Kind::Execute };
-    let entries = [malloc, calloc, realloc, aligned_alloc].map(entry);
-    server::serve(Task { pid, started, way, limits }, &entries, reports, |guard, reports| {
-        let mut follower = Follower {
-            guard,
-            functions,
-            entries,
-            calls: 0,
-            stops: 0,
-            passing: Vec::new(),
-            stack: RawStack::default(),
-            random: fastrand::Rng::new(),
-        };
-        follower.run(control, reports)
-    })
-}
+type Guard<'a> = server::Guard<'a, Vec<Block>>;
 
-struct Follower<'a> {
-    guard: &'a mut Guard,
+/// The duty of following allocations.
+pub(crate) struct Follower {
     functions: Functions,
     entries: [Spot; 4],
     /// How many calls of the burst have been followed.
@@ -126,104 +97,121 @@ struct Given {
     ran: Option<Duration>,
 }
 
-impl Follower<'_> {
-    fn run(&mut self, control: BorrowedFd<'_>, reports: &mut Outbox) -> Result<End, Trouble> {
+impl Duty for Follower {
+    type Work = Follow;
+
+    fn prepare(work: Follow, target: &mut TracedPython) -> Result<(Follower, Vec<Spot>), End> {
+        go_first();
+        target.tracees.follow_new_threads();
+        let functions = work.functions;
+        let Functions { malloc, calloc, realloc, aligned_alloc } = functions;
+        let entry = |address| Spot { address, kind: Kind::Execute };
+        let entries = [malloc, calloc, realloc, aligned_alloc].map(entry);
+        let follower = Follower {
+            functions,
+            entries,
+            calls: 0,
+            stops: 0,
+            passing: Vec::new(),
+            stack: RawStack::default(),
+            random: fastrand::Rng::new(),
+        };
+        Ok((follower, entries.to_vec()))
+    }
+
+    fn run(&mut self, guard: &mut Guard<'_>) -> Result<End, Trouble> {
         loop {
-            let debt = self.guard.budget.debt();
+            let debt = guard.budget.debt();
             let to_pass = if debt.is_zero() { 0 } else { self.random.u64(0..=MOST_PASSED) };
             let rest = debt.mul_f64(0.5 + self.random.f64());
-            let mut nothing = |_: &mut Guard| CHECK_EVERY;
-            let mut over = self.guard.make_room(control, reports, &mut nothing)?
-                || self.guard.rest(control, reports, Some(rest), &mut nothing)?;
+            let mut over = guard.make_room(&mut |_| CHECK_EVERY)? || guard.rest(Some(rest))?;
             if !over {
-                self.guard.breakpoints.aim(&self.entries);
-                let asked_to_end = self.burst(to_pass, control, reports);
-                self.disarm()?;
+                guard.breakpoints.aim(&self.entries);
+                let asked_to_end = self.burst(to_pass, guard);
+                disarm(guard)?;
                 over = asked_to_end?;
             }
             if over {
-                self.guard.send(reports)?;
                 return Ok(End::Asked);
             }
         }
     }
+}
 
+impl Follower {
     /// Follows calls, after so many others, for as long as the target can bear it. True if we are asked to
     /// end.
-    fn burst(
-        &mut self,
-        to_pass: u64,
-        control: BorrowedFd<'_>,
-        reports: &mut Outbox,
-    ) -> Result<bool, Trouble> {
-        self.guard.arm(to_pass)?;
-        let mut stage = Stage::Passing(if self.guard.breakpoints.can_skip() { 0 } else { to_pass });
+    fn burst(&mut self, to_pass: u64, guard: &mut Guard<'_>) -> Result<bool, Trouble> {
+        guard.arm(to_pass)?;
+        let mut stage = Stage::Passing(if guard.breakpoints.can_skip() { 0 } else { to_pass });
         self.calls = 0;
         self.stops = 0;
         loop {
             let mut asked = false;
-            match self.guard.target.tracees.next_event()? {
+            match guard.target.tracees.next_event()? {
                 Some(Event::Hit { tid }) => {
                     let seen = Instant::now();
                     self.stops += 1;
-                    let next = self.next_stage(stage, tid);
-                    let resumed = self.guard.target.tracees.resume(tid);
-                    self.guard.pay(1, seen.elapsed() + self.guard.waking);
+                    let next = self.next_stage(stage, tid, guard);
+                    let resumed = guard.target.tracees.resume(tid);
+                    guard.budget.spend(1, seen.elapsed() + guard.waking);
                     resumed?;
                     stage = next?;
                 }
-                Some(event) => self.guard.take_while_armed(event)?,
+                Some(event) => guard.take_while_armed(event)?,
                 None => {
                     let within = stage.time_left().map_or(CHECK_EVERY, |left| left.max(SOON));
                     let began = Instant::now();
-                    asked = self.guard.target.wait(control, within)?;
-                    self.guard.budget.earn(began.elapsed());
+                    asked = guard.wait(within)?;
+                    guard.budget.earn(began.elapsed());
                 }
             }
-            let is_late = stage.time_left() == Some(Duration::ZERO) && !self.is_to_run(&stage);
+            let is_late = stage.time_left() == Some(Duration::ZERO) && !is_to_run(&stage, guard);
             let is_much = self.stops > MOST_STOPS;
             if let Stage::Given(given) = &stage
                 && is_late
             {
-                self.note_block(given);
+                self.note_block(given, guard);
             }
             if is_late || is_much {
-                stage = self.give_up(stage)?;
+                stage = self.give_up(stage, guard)?;
             }
             let is_enough = self.calls >= BURST || is_much;
-            if asked || (is_enough && !self.guard.budget.debt().is_zero()) {
+            if asked || (is_enough && !guard.budget.debt().is_zero()) {
                 return Ok(asked);
             }
-            if self.guard.check_sometimes(reports)? && matches!(stage, Stage::Passing(_)) {
-                self.guard.arm(to_pass)?;
+            if guard.check_sometimes()? && matches!(stage, Stage::Passing(_)) {
+                guard.arm(to_pass)?;
             }
         }
     }
 
     /// Goes on to the next call, whatever has become of this one.
-    fn give_up(&mut self, stage: Stage) -> io::Result<Stage> {
+    fn give_up(&mut self, stage: Stage, guard: &mut Guard<'_>) -> io::Result<Stage> {
         self.stops = 0;
         match stage {
             Stage::Passing(_) => Ok(stage),
-            Stage::Called { tid, .. } | Stage::Given(Given { tid, .. }) => self.next_call(tid),
+            Stage::Called { tid, .. } | Stage::Given(Given { tid, .. }) => {
+                self.next_call(tid, guard)
+            }
         }
     }
 
     /// The thread that was followed waits at the entries again, and so do those that were made to pass.
-    fn next_call(&mut self, tid: i32) -> io::Result<Stage> {
+    fn next_call(&mut self, tid: i32, guard: &mut Guard<'_>) -> io::Result<Stage> {
         self.calls += 1;
         self.stops = 0;
-        self.guard.redirect(tid, &self.entries)?;
+        guard.redirect(tid, &self.entries)?;
         for other in self.passing.drain(..) {
-            self.guard.redirect(other, &self.entries)?;
+            guard.redirect(other, &self.entries)?;
         }
         Ok(Stage::Passing(0))
     }
 
     /// What follows when a thread has been hit.
-    fn next_stage(&mut self, stage: Stage, hit: i32) -> io::Result<Stage> {
+    fn next_stage(&mut self, stage: Stage, hit: i32, guard: &mut Guard<'_>) -> io::Result<Stage> {
         match stage {
-            Stage::Passing(0) => Ok(self.begin_call(hit).unwrap_or(Stage::Passing(0))),
+            Stage::Passing(0) => Ok(self.begin_call(hit, guard).unwrap_or(Stage::Passing(0))),
             Stage::Passing(others) => Ok(Stage::Passing(others - 1)),
             Stage::Called { tid, bytes, returns_to, stack, .. } if tid == hit => {
                 let registers = ptrace::registers(tid)?;
@@ -231,28 +219,27 @@ impl Follower<'_> {
                     return Ok(stage);
                 }
                 let block = registers.result();
-                let Some(chunk) = size_in_use(&self.guard.target.process, block) else {
-                    return self.next_call(hit);
+                let Some(chunk) = size_in_use(&guard.target.process, block) else {
+                    return self.next_call(hit, guard);
                 };
-                self.guard.redirect(tid, &written_by_free(block, chunk))?;
-                let ran = ran(&self.guard.target.process, tid);
+                guard.redirect(tid, &written_by_free(block, chunk))?;
+                let ran = ran(&guard.target.process, tid);
                 let since = Instant::now();
                 Ok(Stage::Given(Given { tid, bytes, block, chunk, writes: 0, since, ran }))
             }
             Stage::Given(given) if given.tid == hit => {
-                let is_freed =
-                    size_in_use(&self.guard.target.process, given.block) != Some(given.chunk);
+                let is_freed = size_in_use(&guard.target.process, given.block) != Some(given.chunk);
                 if is_freed || given.writes > MOST_WRITES {
-                    return self.next_call(hit);
+                    return self.next_call(hit, guard);
                 }
                 Ok(Stage::Given(Given { writes: given.writes + 1, ..given }))
             }
             Stage::Called { .. } | Stage::Given(_) => {
                 // Who cannot be made to pass stops again, until that is too much.
-                if self.guard.breakpoints.can_skip() {
+                if guard.breakpoints.can_skip() {
                     self.passing.push(hit);
                     let mut spots = 0..self.entries.len();
-                    spots.try_for_each(|spot| self.guard.breakpoints.skip(hit, spot, NEVER))?;
+                    spots.try_for_each(|spot| guard.breakpoints.skip(hit, spot, NEVER))?;
                 }
                 Ok(stage)
             }
@@ -260,7 +247,7 @@ impl Follower<'_> {
     }
 
     /// What a thread asks for that stands at an entry; it waits at the return address from now on.
-    fn begin_call(&mut self, tid: i32) -> Option<Stage> {
+    fn begin_call(&mut self, tid: i32, guard: &mut Guard<'_>) -> Option<Stage> {
         let registers = ptrace::registers(tid).ok()?;
         let [first, second, _] = registers.arguments;
         let bytes = match registers.instruction {
@@ -270,44 +257,21 @@ impl Follower<'_> {
             it if it == self.functions.aligned_alloc => second,
             _ => return None,
         };
-        let (returns_to, stack) = frame(&registers, &self.guard.target)?;
-        self.guard.target.copy_own_stack(tid, &mut self.stack).ok()?;
+        let (returns_to, stack) = frame(&registers, &guard.target)?;
+        guard.target.copy_own_stack(tid, &mut self.stack).ok()?;
         let spot = Spot { address: returns_to, kind: Kind::Execute };
-        self.guard.redirect(tid, &[spot]).ok()?;
+        guard.redirect(tid, &[spot]).ok()?;
         Some(Stage::Called { tid, bytes, returns_to, stack, since: Instant::now() })
     }
 
-    /// Whether a thread that was given a block has not had the time yet to free it again, because others
-    /// have the processors.
-    fn is_to_run(&self, stage: &Stage) -> bool {
-        let Stage::Given(Given { tid, since, ran: before, .. }) = *stage else { return false };
-        let process = &self.guard.target.process;
-        let ran = ran(process, tid).zip(before).map(|(now, before)| now.saturating_sub(before));
-        ran.is_some_and(|ran| ran < WATCHED_RUNNING)
-            && since.elapsed() < WATCHED_AT_MOST
-            && process.thread_state(tid) == Some('R')
-    }
-
     /// Takes note of a block that was given and has not been freed yet.
-    fn note_block(&mut self, given: &Given) {
-        self.guard.news.blocks.push(Block {
+    fn note_block(&mut self, given: &Given, guard: &mut Guard<'_>) {
+        guard.news.push(Block {
             address: given.block,
             bytes: given.bytes,
             frames: self.stack.frames.clone(),
             complete: self.stack.complete,
         });
-    }
-
-    fn disarm(&mut self) -> Result<(), Trouble> {
-        loop {
-            self.guard.disarm()?;
-            while let Some(event) = self.guard.target.tracees.next_event()? {
-                self.guard.take(event)?;
-            }
-            if self.guard.is_disarmed()? {
-                return Ok(());
-            }
-        }
     }
 }
 
@@ -320,6 +284,29 @@ impl Stage {
             Stage::Given(given) => (&given.since, WATCHED),
         };
         Some(most.saturating_sub(since.elapsed()))
+    }
+}
+
+/// Whether a thread that was given a block has not had the time yet to free it again, because others
+/// have the processors.
+fn is_to_run(stage: &Stage, guard: &Guard<'_>) -> bool {
+    let Stage::Given(Given { tid, since, ran: before, .. }) = *stage else { return false };
+    let process = &guard.target.process;
+    let ran = ran(process, tid).zip(before).map(|(now, before)| now.saturating_sub(before));
+    ran.is_some_and(|ran| ran < WATCHED_RUNNING)
+        && since.elapsed() < WATCHED_AT_MOST
+        && process.thread_state(tid) == Some('R')
+}
+
+fn disarm(guard: &mut Guard<'_>) -> Result<(), Trouble> {
+    loop {
+        guard.disarm()?;
+        while let Some(event) = guard.target.tracees.next_event()? {
+            guard.take(event)?;
+        }
+        if guard.is_disarmed()? {
+            return Ok(());
+        }
     }
 }
 

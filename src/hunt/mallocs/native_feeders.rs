@@ -5,17 +5,18 @@
 //! the end count like those that leak.
 
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use super::blocks::{Block, Follow, Functions};
 use super::survivors::Survivors;
-use crate::guardian::client::{Guarded, WatchError};
-use crate::guardian::spawn;
+use crate::guardian::client::{Guardian, GuardianError, Tagged};
 use crate::heap::NativeBlocks;
 use crate::heap::rss::malloc::other_allocator;
-use crate::hunt::inserts::feeders::{Feeder, WatchOptions};
-use crate::hunt::messages::{FollowRequest, Functions, News};
+use crate::hunt::inserts::feeders::WatchOptions;
+use crate::hunt::inserts::insert_counts::SeenStack;
 use crate::process::{Image, Pauses, Process, ProcessError};
-use crate::python::{CodeCache, Python, RawStack};
+use crate::python::{CodeCache, Python};
 
 /// How long a block must be there to be one that stays.
 const STAYS: Duration = Duration::from_secs(1);
@@ -29,12 +30,12 @@ const ENOUGH: usize = 200;
 pub struct Following {
     process: Process,
     python: Python,
-    guarded: Guarded,
+    guardian: Guardian,
+    reports: Receiver<Tagged<Vec<Block>>>,
     survivors: Survivors,
     begun: Instant,
     looked: Instant,
     code: CodeCache,
-    raw: RawStack,
 }
 
 impl Following {
@@ -44,32 +45,30 @@ impl Following {
         process: &Process,
         python: &Python,
         options: &WatchOptions,
-    ) -> Result<Option<Following>, WatchError> {
-        let (pid, started) = (process.pid(), process.started());
-        let process = Process::open(pid)?;
-        let Some(functions) = functions(&process)? else { return Ok(None) };
-        let request =
-            FollowRequest { pid, started, way: options.way, functions, limits: options.limits };
-        let guarded = Guarded::start(&options.guardian, spawn::Work::Follow, &request)?;
+    ) -> Result<Option<Following>, GuardianError> {
+        let Some(functions) = functions(process)? else { return Ok(None) };
+        let request = options.request(process, Follow { functions });
+        let (sender, reports) = channel();
+        let guardian = Guardian::start(&options.guardian, &request, sender)?;
         Ok(Some(Following {
-            process,
+            process: Process::open(process.pid())?,
             python: python.clone(),
-            guarded,
+            guardian,
+            reports,
             survivors: Survivors::default(),
             begun: Instant::now(),
             looked: Instant::now(),
             code: CodeCache::new(),
-            raw: RawStack::default(),
         }))
     }
 
     /// Waits for news, but no longer than `timeout`, and takes them in.
-    pub fn step(&mut self, timeout: Duration) -> Result<(), WatchError> {
+    pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let until = Instant::now() + timeout;
         while !self.has_ended() {
             let left = until.saturating_duration_since(Instant::now());
-            let Some(news) = self.guarded.next(left)? else { break };
-            self.take(news);
+            let Some(blocks) = self.guardian.next(&self.reports, left)? else { break };
+            blocks.into_iter().for_each(|block| self.take(block));
         }
         if self.looked.elapsed() >= LOOK_EVERY {
             self.looked = Instant::now();
@@ -81,7 +80,7 @@ impl Following {
 
     /// Whether it has begun: until then nothing can be seen.
     pub fn has_begun(&self) -> bool {
-        self.guarded.way().is_some()
+        self.guardian.way().is_some()
     }
 
     /// Whether enough has been seen.
@@ -91,34 +90,30 @@ impl Following {
 
     /// Whether nothing more will come.
     pub fn has_ended(&self) -> bool {
-        self.guarded.has_ended()
+        self.guardian.has_ended()
     }
 
     /// Asks the guardian to let the process go. Go on with [`Following::step`] until it has.
     pub fn stop(&mut self) {
-        self.guarded.stop();
+        self.guardian.stop();
     }
 
     /// For how long threads stood still.
     pub fn pauses(&self) -> Pauses {
-        self.guarded.pauses()
+        self.guardian.toll().pauses()
     }
 
     /// The stacks whose blocks stay and are among these, which are those of a capture that was taken just
     /// now.
-    pub fn feeders(&mut self, native: &NativeBlocks) -> Vec<Feeder> {
+    pub fn feeders(&mut self, native: &NativeBlocks) -> Vec<SeenStack> {
         self.survivors.keep(|block| native.contains(block));
         self.survivors.feeders(self.begun.elapsed().saturating_sub(STAYS))
     }
 
-    fn take(&mut self, news: News) {
-        for block in news.blocks {
-            self.raw.frames = block.frames;
-            self.raw.complete = block.complete;
-            let stack = self.code.resolve_stack(&self.process, &self.python, &self.raw);
-            let made = self.begun.elapsed();
-            self.survivors.add(&self.process, block.address, block.bytes, stack, made);
-        }
+    fn take(&mut self, block: Block) {
+        let Block { address, bytes, frames, complete } = block;
+        let stack = self.code.resolve_frames(&self.process, &self.python, &frames, complete);
+        self.survivors.add(&self.process, address, bytes, stack, self.begun.elapsed());
     }
 }
 

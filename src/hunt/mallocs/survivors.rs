@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use crate::heap::rss::malloc::size_in_use;
-use crate::hunt::inserts::feeders::Feeder;
+use crate::hunt::inserts::insert_counts::SeenStack;
 use crate::memory::Memory;
 use crate::python::{Frame, Stack};
 
@@ -87,7 +87,7 @@ impl Survivors {
 
     /// The stacks of those that were made before and stay, that with most bytes first; none if it is too
     /// few to say anything.
-    pub fn feeders(&self, before: Duration) -> Vec<Feeder> {
+    pub fn feeders(&self, before: Duration) -> Vec<SeenStack> {
         let mut sums: FxHashMap<usize, (u64, u64)> = FxHashMap::default();
         for block in self.blocks.values().filter(|block| block.made <= before) {
             let (number, bytes) = sums.entry(block.stack).or_default();
@@ -101,7 +101,7 @@ impl Survivors {
         let feeder = |(number, (hits, grown)): (usize, (u64, u64))| {
             let (stack, complete) = self.stacks.get(number)?.clone();
             let share = grown as f64 / all.max(1) as f64;
-            Some(Feeder { stack, complete, hits, grown, kept: Some(hits), share })
+            Some(SeenStack { stack, complete, hits, grown, kept: Some(hits), share })
         };
         let mut feeders: Vec<_> = sums.into_iter().filter_map(feeder).collect();
         feeders.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| b.hits.cmp(&a.hits)));

@@ -9,12 +9,18 @@ use crate::cli::errors::advice;
 use crate::cli::progress::Progress;
 use crate::cli::signals::{Signals, TICK};
 use crate::cli::{output, say};
+use crate::guardian::Program;
 use crate::process::Process;
 use crate::profile::recording::Recording;
 use crate::profile::stack_recorder::StackRecorder;
 
 /// Records a process; of one that was just started, from when it is a Python.
-pub fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), CommandError> {
+pub fn record(
+    args: &Args,
+    process: Process,
+    signals: &Signals,
+    guardian: &Program,
+) -> Result<(), CommandError> {
     let pid = process.pid();
     let runs = args.target.pid.is_some();
     if args.nonblocking {
@@ -24,9 +30,10 @@ pub fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Co
         };
         return record_stacks(args, pid, stacks, signals);
     }
+    let options = args.options(guardian);
     let recording = match runs {
-        true => Recording::attach(process, args.options(), args.subprocesses)?,
-        false => Recording::expect(&process, args.options(), args.subprocesses),
+        true => Recording::attach(process, options, args.subprocesses)?,
+        false => Recording::expect(&process, options, args.subprocesses),
     };
     record_allocations(args, pid, recording, signals)
 }

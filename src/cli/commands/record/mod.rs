@@ -19,6 +19,7 @@ use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::say;
 use crate::cli::signals::Signals;
+use crate::guardian::Program;
 use crate::heap::CaptureOptions;
 use crate::process::breakpoint::Way;
 use crate::process::{Process, ProcessError};
@@ -207,12 +208,13 @@ impl Args {
     }
 
     /// What is sampled.
-    fn options(&self) -> Options {
+    fn options(&self, guardian: &Program) -> Options {
         Options {
             rate: f64::from(self.rate),
             way: self.breakpoints.way(),
             threads: self.threads,
             processes: self.subprocesses,
+            guardian: guardian.clone(),
         }
     }
 
@@ -243,32 +245,41 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Records, and writes what was recorded.
-pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     if let Some(refusal) = args.contradiction() {
         return Err(CommandError::Usage(refusal));
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
     match args.target.pid {
         Some(pid) => {
-            record(args, Process::open(pid)?, &signals)?;
+            record(args, Process::open(pid)?, &signals, guardian)?;
             Ok(ExitCode::SUCCESS)
         }
-        None => run_command(args, &signals),
+        None => run_command(args, &signals, guardian),
     }
 }
 
-fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), CommandError> {
+fn record(
+    args: &Args,
+    process: Process,
+    signals: &Signals,
+    guardian: &Program,
+) -> Result<(), CommandError> {
     match args.view() {
         View::Live => live::record(args, &process, signals),
-        View::Alloc => allocated::record(args, process, signals),
+        View::Alloc => allocated::record(args, process, signals, guardian),
         View::Traced => traced::record(args, &process, signals),
     }
 }
 
 /// Starts the command, records it, and takes over its exit status.
-fn run_command(args: &Args, signals: &Signals) -> Result<ExitCode, CommandError> {
+fn run_command(
+    args: &Args,
+    signals: &Signals,
+    guardian: &Program,
+) -> Result<ExitCode, CommandError> {
     let mut child = start(&args.target.command)?;
-    if let Err(error) = record_child(args, &child, signals) {
+    if let Err(error) = record_child(args, &child, signals, guardian) {
         // The program goes on all the same, and its exit status is still what counts.
         let pid = child.id() as i32;
         say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
@@ -276,12 +287,17 @@ fn run_command(args: &Args, signals: &Signals) -> Result<ExitCode, CommandError>
     Ok(exit_code(signals.wait_for(&mut child)?))
 }
 
-fn record_child(args: &Args, child: &Child, signals: &Signals) -> Result<(), CommandError> {
+fn record_child(
+    args: &Args,
+    child: &Child,
+    signals: &Signals,
+    guardian: &Program,
+) -> Result<(), CommandError> {
     let pid = child.id() as i32;
     match Process::open(pid) {
         // Nobody else would have waited for it.
         Err(ProcessError::Zombie { .. }) => Err(nothing_recorded(pid, signals)),
-        process => record(args, process?, signals),
+        process => record(args, process?, signals, guardian),
     }
 }
 

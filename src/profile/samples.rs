@@ -1,77 +1,20 @@
-//! What leakspy and its guardian say to each other: one line of JSON each.
-//!
-//! The guardian (see [`guardian`](crate::guardian::spawn)) is asked once, by a [`Request`], and
-//! then reports until it has ended. What it reports is raw: addresses, not names.
+//! What the guardian that samples allocations is asked for, and what it reports.
 
 use serde::{Deserialize, Serialize};
 
-use crate::guardian::traced_threads::TraceError;
-use crate::process::breakpoint::Way;
+use crate::guardian::report::Work;
 use crate::python::RawFrame;
 
-/// What the guardian is to do.
+/// The request to sample allocations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
-    /// The process to sample.
-    pub pid: i32,
-    /// When that process started, in clock ticks since boot: another process with its PID is not
-    /// to be touched.
-    pub started: u64,
+pub struct Sampling {
     /// Samples a second.
     pub rate: f64,
-    /// How to set breakpoints; `None`: the first way that works.
-    pub way: Option<Way>,
 }
 
-/// What the guardian reports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Message {
-    /// It has attached and samples from now on.
-    Started {
-        /// The way in which breakpoints are set.
-        way: Way,
-    },
-    /// It has looked.
-    Look(Look),
-    /// Nothing of the guardian's is left in the target.
-    Ended(End),
-}
-
-/// Why the guardian ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum End {
-    /// It was asked to.
-    Asked,
-    /// The target ended.
-    TargetEnded,
-    /// The target replaced its program (`execve`).
-    Replaced,
-    /// It may not trace this thread.
-    Denied {
-        /// The thread.
-        tid: i32,
-    },
-    /// There are no hardware breakpoints to be had.
-    NoBreakpoints {
-        /// What the kernel said.
-        why: String,
-    },
-    /// Something else went wrong.
-    Failed {
-        /// What.
-        why: String,
-    },
-}
-
-impl From<TraceError> for End {
-    fn from(error: TraceError) -> End {
-        match error {
-            TraceError::Ended => End::TargetEnded,
-            TraceError::Replaced => End::Replaced,
-            TraceError::Denied { tid } => End::Denied { tid },
-            TraceError::Failed { why } => End::Failed { why },
-        }
-    }
+impl Work for Sampling {
+    const NAME: &'static str = "sample";
+    type Seen = Look;
 }
 
 /// A look at the target: a while in which its allocations were counted. Times are in nanoseconds.

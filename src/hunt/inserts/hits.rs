@@ -1,0 +1,55 @@
+//! What the guardian that watches words is asked for, and what it reports.
+
+use serde::{Deserialize, Serialize};
+
+use super::growth_counters::Word;
+use crate::guardian::report::Work;
+use crate::python::RawFrame;
+
+/// The request to watch words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The words.
+    pub words: Vec<Word>,
+}
+
+impl Work for Watch {
+    const NAME: &'static str = "watch";
+    type Seen = Hits;
+}
+
+/// What has been seen since the last report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Hits {
+    /// The growths, in order.
+    pub hits: Vec<Hit>,
+    /// Words whose object is no more, by their places in the request. They are not watched any longer.
+    pub gone: Vec<usize>,
+}
+
+/// One growth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// Which word, by its place in the request.
+    pub word: usize,
+    /// Its value before.
+    pub before: u64,
+    /// Its value after.
+    pub after: u64,
+    /// The new instance, if the word counts those.
+    pub instance: Option<Instance>,
+    /// The Python stack, innermost first.
+    pub frames: Vec<RawFrame>,
+    /// Whether the stack is there to its outermost frame.
+    pub complete: bool,
+}
+
+/// An instance that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its address.
+    pub address: u64,
+    /// Whether it was still there a little later, as far as can be told: another may have taken its place
+    /// unseen, while its class was not watched.
+    pub is_there: bool,
+}
