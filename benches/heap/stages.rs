@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use leakspy::heap::figures::groups;
 use leakspy::heap::{
-    Analysis, Capture, CaptureOptions, Discovery, Dominators, Graph, Grouping, Retained, Tally,
+    Analysis, Capture, CaptureOptions, Discovery, Dominators, Graph, Grouping, Retained, TypeCounts,
 };
 use leakspy::process::Process;
 use leakspy::python::Python;
@@ -139,7 +139,7 @@ fn one(process: &Process, python: &Python, threads: usize) -> Result<Run, Box<dy
     let capture = heap.capture;
     drop((heap.graph, heap.dominators, heap.retained));
     laps.lap();
-    let tally = Tally::of(&capture, python, threads, true)?;
+    let tally = TypeCounts::of(&capture, python, threads, true)?;
     run.tally = laps.lap();
     let counted: u64 = tally.by_type().map(|(_, count)| count.objects).sum();
     assert_eq!(counted, u64::from(whole.objects));

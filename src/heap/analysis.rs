@@ -7,11 +7,12 @@ use super::capture::copy::Capture;
 use super::capture::take::{CaptureError, CaptureOptions};
 use super::graph::dominators::Dominators;
 use super::graph::object_graph::Graph;
-use super::graph::retained::{Amount, Retained};
+use super::graph::retained::{Amount, Retained, retained_together};
 use super::ids::NodeId;
 use super::support::nice::politely;
-use super::trace::discovery::{Discovery, Inconsistencies};
-use super::trace::type_counts::Tally;
+use super::trace::discovery::Discovery;
+use super::trace::notes::Inconsistencies;
+use super::trace::type_counts::TypeCounts;
 use crate::memory::ReadError;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::Process;
@@ -81,23 +82,28 @@ impl<'a> Analysis<'a> {
         self.retained.amount(&self.graph, node)
     }
 
+    /// What would go if these objects went: what each of them retains, nothing counted twice.
+    pub fn retained_together(&self, nodes: &[NodeId]) -> Amount {
+        retained_together(&self.graph, &self.dominators, &self.retained, nodes)
+    }
+
     /// All bytes and objects of the heap.
     pub fn total(&self) -> Amount {
         self.amount(NodeId::ROOT)
     }
 }
 
-impl Tally {
+impl TypeCounts {
     /// Captures the heap of a process and counts its objects by type.
     pub fn take<'a>(
         process: &'a Process,
         python: &Python,
         options: &CaptureOptions,
-    ) -> Result<(Capture<'a>, Tally), HeapError> {
+    ) -> Result<(Capture<'a>, TypeCounts), HeapError> {
         let capture = Capture::take(process, python, options)?;
-        let tally = politely(|| Tally::of(&capture, python, processors(), options.pausing))?;
-        check_alive(process, tally.inconsistencies)?;
-        Ok((capture, tally))
+        let counts = politely(|| TypeCounts::of(&capture, python, processors(), options.pausing))?;
+        check_alive(process, counts.inconsistencies)?;
+        Ok((capture, counts))
     }
 }
 

@@ -28,14 +28,14 @@ pub mod trace;
 pub use analysis::{Analysis, HeapError};
 pub use capture::{Capture, CaptureError, CaptureFacts, CaptureOptions, Segments};
 pub use figures::{
-    Group, Grouping, LargeObject, Owner, RootName, RootNames, Subject, SubjectError, Summary,
-    UNNAMED_FRAME, groups, largest,
+    Group, Grouping, LargeObject, Owner, ReferenceChain, RootName, RootNames, Selector,
+    SelectorError, Summary, UNNAMED_FRAME, groups, largest,
 };
 pub use graph::{
-    Amount, Components, DominatorTree, Dominators, Flow, Graph, Lineage, Referrers, Retained,
-    Search, ShortestPaths, retained_together, several,
+    Amount, Components, DominatorTree, Dominators, Flow, Graph, Referrers, Retained, Search,
+    ShortestPaths, several,
 };
 pub use ids::{NodeId, RootId, Slot};
 pub use rss::{Composition, CompositionError, NativeBlocks, Verdict};
 pub use support::give_memory_back;
-pub use trace::{Count, Discovery, Inconsistencies, Root, RootKind, Tally};
+pub use trace::{Count, Discovery, Inconsistencies, Root, RootKind, TypeCounts};

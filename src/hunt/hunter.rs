@@ -7,14 +7,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::compare::heap_columns::Snapshot;
+use super::compare::heap_columns::HeapColumns;
 use super::compare::steadiness::{Series, confidence};
 use super::finding::{Feeder, Finding, LeakKind};
 use super::inserts::feeders::WatchOptions;
 use super::inserts::watched_suspects::{Trails, feeder};
 use super::mallocs::native_feeders::Following;
-use super::suspects::find::{Key, Suspect, suspects};
+use super::suspects::find::suspects;
 use super::suspects::native::Outside;
+use super::suspects::suspect::{Key, Suspect};
 use super::verdict::{Standstill, Verdict};
 use crate::guardian::{GuardianError, Limits, Program};
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
@@ -98,7 +99,7 @@ pub struct Hunter {
     options: Options,
     command: String,
     began: Instant,
-    snapshots: Vec<Snapshot>,
+    snapshots: Vec<HeapColumns>,
     suspects: Vec<Suspect>,
     trails: Trails,
     watched_since: Option<Duration>,
@@ -322,7 +323,7 @@ impl Hunter {
             Err(_) if !self.process.is_alive() => return self.end(),
             Err(error) => return Err(error.into()),
         };
-        self.snapshots.push(Snapshot::of(&heap, at));
+        self.snapshots.push(HeapColumns::of(&heap, at));
         if let Some(blocks) = self.look_outside(&heap.capture) {
             self.native_blocks.push((at, blocks.bytes as f64));
             if let Some(mut following) = self.following.take() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames, retained_together};
+use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames};
 use crate::memory::{Memory, ReadError};
 use crate::python::collector::Collector;
 use crate::python::objects::{Disclosure, TypeId, TypeInfo};
@@ -173,7 +173,7 @@ impl Pattern {
         self.objects += nodes.len() as u64;
         let bytes = nodes.iter().map(|&node| heap.graph.size(node));
         self.bytes = bytes.fold(self.bytes, u64::saturating_add);
-        self.retained = self.retained.saturating_add(retained_together(heap, nodes).bytes);
+        self.retained = self.retained.saturating_add(heap.retained_together(nodes).bytes);
     }
 }
 

@@ -6,7 +6,7 @@ use std::iter::successors;
 use leakspy::heap::figures::groups;
 use leakspy::heap::{
     Amount, Analysis, Capture, CaptureOptions, Count, Discovery, Dominators, Flow, Graph, Grouping,
-    Inconsistencies, NodeId, Retained, RootKind, Tally,
+    Inconsistencies, NodeId, Retained, RootKind, TypeCounts,
 };
 use leakspy::memory::Memory;
 use leakspy::process::Process;
@@ -118,7 +118,7 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     for node in graph.objects() {
         *counts.entry(name(node)).or_default() += 1;
     }
-    let tally = Tally::of(&capture, &python, THREADS, true)?;
+    let tally = TypeCounts::of(&capture, &python, THREADS, true)?;
     assert_eq!(tally.inconsistencies, Inconsistencies::default());
     let mut sums: HashMap<u64, Count> = HashMap::new();
     for node in graph.objects() {
@@ -296,7 +296,7 @@ fn data_is_counted_and_not_copied(interpreter: &Interpreter) -> Result<(), Faile
     let facts = capture.facts;
     assert!(facts.copied < without.copied * 12 / 10, "{facts:?} and {without:?}");
     assert!(facts.left_out > owned * 99 / 100, "{facts:?}");
-    let tally = Tally::of(&capture, &python, THREADS, true)?;
+    let tally = TypeCounts::of(&capture, &python, THREADS, true)?;
     let arrays = tally.by_type().find(|(kind, _)| kind.name == "numpy.ndarray");
     let found = arrays.map_or(0, |(_, count)| count.external);
     assert!(found.abs_diff(owned) < owned / 100, "{found} of {owned}");

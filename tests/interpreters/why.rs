@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use leakspy::heap::{Analysis, NodeId, RootNames, Subject};
+use leakspy::heap::{Analysis, NodeId, RootNames, Selector};
 use leakspy::inspect::object;
 use leakspy::inspect::why::{Excluded, Options, What, Why, why};
 use leakspy::python::objects::Disclosure;
@@ -45,7 +45,7 @@ fn options() -> Options {
 }
 
 fn of_object(heap: &Analysis<'_>, names: &RootNames, address: u64, options: &Options) -> Why {
-    let nodes = Subject::Address(address).find(heap).expect("there is an object");
+    let nodes = Selector::Address(address).find(heap).expect("there is an object");
     why(heap, names, &nodes, options)
 }
 
@@ -332,7 +332,7 @@ fn an_object_is_as_the_target_says(interpreter: &'static Interpreter) -> Result<
     let truth = target.ask("objects");
     with_heap(&target, |heap, names, _| {
         for (name, truth) in truth.as_object().expect("an object") {
-            let path: Subject = format!("__main__:{name}").parse().expect("a path");
+            let path: Selector = format!("__main__:{name}").parse().expect("a path");
             let [node] = path.find(heap).expect("there is an object")[..] else { panic!("one") };
             let options = object::Options { most: 10, disclosure: Disclosure::Values };
             let shown = object::show(heap, names, node, options);
@@ -369,7 +369,7 @@ fn the_table_of_interned_strings_has_a_name(
     let mut target = Target::start(interpreter, "show", &[]);
     let dicts = |target: &Target| {
         with_heap(target, |heap, names, _| {
-            let subject = Subject::Type("builtins.dict".into());
+            let subject = Selector::Type("builtins.dict".into());
             let dicts = subject.find(heap).expect("there are dicts");
             let large = |&node: &NodeId| heap.graph.size(node) > MORE * ENTRY;
             let large: Vec<NodeId> = dicts.into_iter().filter(large).collect();

@@ -11,7 +11,7 @@ use crate::cli::args::heap_source::LookArgs;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
 use crate::cli::say;
-use crate::heap::Subject;
+use crate::heap::Selector;
 use crate::inspect::subgraph::{Direction, Options, picture};
 use crate::render::graph::{dot, svg};
 
@@ -81,7 +81,7 @@ pub enum Format {
 
 /// Draws the picture.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let subject: Subject = args.subject.parse()?;
+    let subject: Selector = args.subject.parse()?;
     let options = Options {
         direction: match args.show {
             Show::Referrers => Direction::Referrers,

@@ -14,7 +14,7 @@ use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
 use crate::cli::say;
 use crate::heap::figures::largest;
-use crate::heap::{Analysis, CaptureOptions, Grouping, Owner, RootNames, Summary, Tally};
+use crate::heap::{Analysis, CaptureOptions, Grouping, Owner, RootNames, Summary, TypeCounts};
 use crate::python::objects::Disclosure;
 use crate::render::heap::json;
 use crate::render::heap::table;
@@ -151,8 +151,8 @@ fn summary(pid: i32, args: &Args) -> Result<Summary, CommandError> {
     };
     let by = args.by.grouping();
     if args.quick {
-        let (capture, tally) = Tally::take(&process, &python, &options)?;
-        return Ok(Summary::of_tally(&capture, &tally, owner, by));
+        let (capture, counts) = TypeCounts::take(&process, &python, &options)?;
+        return Ok(Summary::of_counts(&capture, &counts, owner, by));
     }
     let heap = Analysis::of(&process, &python, &options)?;
     let mut summary = Summary::of(&heap, owner, by);

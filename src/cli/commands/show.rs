@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::heap_source::LookArgs;
 use crate::cli::errors::CommandError;
-use crate::heap::Subject;
+use crate::heap::Selector;
 use crate::inspect::object::{Options, show};
 use crate::render::show::{write, write_json};
 
@@ -34,7 +34,7 @@ pub struct Args {
 
 /// Prints the object.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let subject: Subject = args.subject.parse()?;
+    let subject: Selector = args.subject.parse()?;
     let options = Options { most: args.most, disclosure: (&args.disclosure).into() };
     args.look.with_heap(|heap, names, _, look| {
         let node = match subject.find(heap)?.as_slice() {

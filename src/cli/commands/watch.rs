@@ -16,7 +16,7 @@ use super::timeline::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::say;
 use crate::cli::signals::Signals;
-use crate::heap::{CaptureOptions, Tally};
+use crate::heap::{CaptureOptions, TypeCounts};
 use crate::process::cgroup::group_memory;
 use crate::process::descendants::by_command;
 use crate::process::{Process, ProcessError};
@@ -305,9 +305,9 @@ fn watch(
 /// How many objects of a type there are.
 fn count(process: &Process, kind: &str) -> Option<u64> {
     let python = Python::attach(process).ok()?;
-    let (_, tally) = Tally::take(process, &python, &CaptureOptions::default()).ok()?;
+    let (_, types) = TypeCounts::take(process, &python, &CaptureOptions::default()).ok()?;
     let is_meant = |name: &str| name == kind || name.rsplit('.').next() == Some(kind);
-    let counts = tally.by_type().filter(|(found, _)| is_meant(&found.name));
+    let counts = types.by_type().filter(|(found, _)| is_meant(&found.name));
     Some(counts.map(|(_, count)| count.objects).sum())
 }
 

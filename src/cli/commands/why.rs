@@ -8,7 +8,7 @@ use clap::value_parser;
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::heap_source::LookArgs;
 use crate::cli::errors::CommandError;
-use crate::heap::Subject;
+use crate::heap::Selector;
 use crate::inspect::why::{Excluded, Options, why};
 use crate::render::branches::Extent;
 use crate::render::why::{write, write_json};
@@ -51,7 +51,7 @@ pub struct Args {
 
 /// Prints the paths.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let subject: Subject = args.subject.parse()?;
+    let subject: Selector = args.subject.parse()?;
     let options = Options {
         paths: args.all_paths as usize,
         excluded: args.exclude.iter().map(|what| excluded(what)).collect(),

@@ -12,7 +12,7 @@ use crate::heap::graph::object_graph::Graph;
 use crate::heap::graph::search::Flow;
 use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::filled;
-use crate::heap::trace::type_counts::Tally;
+use crate::heap::trace::type_counts::TypeCounts;
 use crate::python::gc::Generation;
 use crate::python::objects::TypeInfo;
 
@@ -190,9 +190,9 @@ pub fn groups(heap: &Analysis<'_>, by: Grouping) -> Vec<Group> {
 }
 
 /// The same of objects that were only counted: by type or by module, without what they retain.
-pub fn counted(tally: &Tally, by: Grouping) -> Vec<Group> {
+pub fn counted(counts: &TypeCounts, by: Grouping) -> Vec<Group> {
     let mut groups: FxHashMap<&str, Group> = FxHashMap::default();
-    for (kind, count) in tally.by_type().filter(|(_, count)| count.objects > 0) {
+    for (kind, count) in counts.by_type().filter(|(_, count)| count.objects > 0) {
         let name = if by == Grouping::Module { &kind.module } else { &kind.name };
         let group = groups.entry(name).or_default();
         group.name.clone_from(name);

@@ -6,9 +6,10 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
+use super::reference_chain::ReferenceChain;
 use super::root_names::RootNames;
 use crate::heap::analysis::Analysis;
-use crate::heap::graph::shortest_paths::{Lineage, ShortestPaths};
+use crate::heap::graph::shortest_paths::ShortestPaths;
 use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::python::objects::Disclosure;
@@ -31,7 +32,7 @@ pub struct LargeObject {
     pub objects: u32,
     /// A shortest path to it from a root.
     #[serde(flatten)]
-    pub lineage: Lineage,
+    pub lineage: ReferenceChain,
 }
 
 /// So many of the objects that retain the most, the largest first. Modules and their dicts, which
@@ -69,7 +70,7 @@ pub fn largest(
         external: graph.external(node),
         retained,
         objects: heap.amount(node).objects,
-        lineage: Lineage::of(heap, names, &paths.between(NodeId::ROOT, node), disclosure),
+        lineage: ReferenceChain::of(heap, names, &paths.between(NodeId::ROOT, node), disclosure),
     };
     best.into_sorted_vec().into_iter().map(describe).collect()
 }

@@ -13,7 +13,7 @@ const MOST_OFFERS: usize = 5;
 
 /// What a person asks about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum Selector {
     /// All objects of the types with this name: `app.cache.Entry`, or its end, `Entry`.
     Type(String),
     /// The object at this address.
@@ -29,7 +29,7 @@ pub enum Subject {
 
 /// Why there is nothing to tell about a subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SubjectError {
+pub enum SelectorError {
     /// It is not written as one.
     #[error(
         "`{0}` is neither a type, nor an address such as 0x7f12…, nor a path such as app.cache:CACHE"
@@ -59,34 +59,34 @@ pub enum SubjectError {
     },
 }
 
-impl Obstructed for SubjectError {
+impl Obstructed for SelectorError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
-            SubjectError::Form(_)
-            | SubjectError::NoSuchType { .. }
-            | SubjectError::NoObject(_)
-            | SubjectError::NoSuchModule(_)
-            | SubjectError::NoSuchStep { .. } => None,
+            SelectorError::Form(_)
+            | SelectorError::NoSuchType { .. }
+            | SelectorError::NoObject(_)
+            | SelectorError::NoSuchModule(_)
+            | SelectorError::NoSuchStep { .. } => None,
         }
     }
 }
 
-impl FromStr for Subject {
-    type Err = SubjectError;
+impl FromStr for Selector {
+    type Err = SelectorError;
 
-    fn from_str(text: &str) -> Result<Subject, SubjectError> {
-        let refused = || SubjectError::Form(text.to_owned());
+    fn from_str(text: &str) -> Result<Selector, SelectorError> {
+        let refused = || SelectorError::Form(text.to_owned());
         if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-            return u64::from_str_radix(digits, 16).map(Subject::Address).map_err(|_| refused());
+            return u64::from_str_radix(digits, 16).map(Selector::Address).map_err(|_| refused());
         }
         match text.split_once(':') {
             Some((module, path)) if !module.is_empty() => {
                 let steps = steps(path).ok_or_else(refused)?;
-                Ok(Subject::Path { module: module.to_owned(), steps })
+                Ok(Selector::Path { module: module.to_owned(), steps })
             }
             Some(_) => Err(refused()),
             None if text.is_empty() || text.contains(char::is_whitespace) => Err(refused()),
-            None => Ok(Subject::Type(text.to_owned())),
+            None => Ok(Selector::Type(text.to_owned())),
         }
     }
 }
@@ -133,25 +133,25 @@ fn steps(path: &str) -> Option<Vec<String>> {
     Some(steps)
 }
 
-impl Subject {
+impl Selector {
     /// The nodes that are meant; never none.
     ///
     /// # Errors
     /// There is no such object.
-    pub fn find(&self, heap: &Analysis<'_>) -> Result<Vec<NodeId>, SubjectError> {
+    pub fn find(&self, heap: &Analysis<'_>) -> Result<Vec<NodeId>, SelectorError> {
         match self {
-            Subject::Type(name) => of_type(heap, name),
-            Subject::Address(address) => {
+            Selector::Type(name) => of_type(heap, name),
+            Selector::Address(address) => {
                 let node = heap.graph.node(&heap.capture, *address);
-                node.map(|node| vec![node]).ok_or(SubjectError::NoObject(*address))
+                node.map(|node| vec![node]).ok_or(SelectorError::NoObject(*address))
             }
-            Subject::Path { module, steps } => behind(heap, module, steps).map(|node| vec![node]),
+            Selector::Path { module, steps } => behind(heap, module, steps).map(|node| vec![node]),
         }
     }
 }
 
 /// All objects of the types with this name, or if there are none, of those whose names end so.
-fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<NodeId>, SubjectError> {
+fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<NodeId>, SelectorError> {
     let graph = &heap.graph;
     let types = graph.types();
     let ends_so = |other: &str| {
@@ -173,7 +173,7 @@ fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<NodeId>, SubjectError>
     }
     if found.is_empty() {
         let name = name.to_owned();
-        return Err(SubjectError::NoSuchType { offers: offers(heap, &name), name });
+        return Err(SelectorError::NoSuchType { offers: offers(heap, &name), name });
     }
     Ok(found)
 }
@@ -197,21 +197,21 @@ fn offers(heap: &Analysis<'_>, name: &str) -> String {
 }
 
 /// The object behind a path.
-fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId, SubjectError> {
+fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId, SelectorError> {
     let is_meant = |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == module);
     let root = heap.graph.roots().iter().find(|root| is_meant(&root.kind));
-    let no_module = || SubjectError::NoSuchModule(module.to_owned());
+    let no_module = || SelectorError::NoSuchModule(module.to_owned());
     let mut object = *root.and_then(|root| root.objects.first()).ok_or_else(no_module)?;
     let mut after = module.to_owned();
     for (number, step) in steps.iter().enumerate() {
         let shown = if number == 0 { step.replacen('.', ":", 1) } else { step.clone() };
         object = next(heap, object, step).ok_or_else(|| {
             let step = shown.trim_start_matches([':', '.']).to_owned();
-            SubjectError::NoSuchStep { after: after.clone(), step }
+            SelectorError::NoSuchStep { after: after.clone(), step }
         })?;
         after.push_str(&shown);
     }
-    heap.graph.node(&heap.capture, object).ok_or(SubjectError::NoObject(object))
+    heap.graph.node(&heap.capture, object).ok_or(SelectorError::NoObject(object))
 }
 
 /// What an object has behind a step.
@@ -249,10 +249,10 @@ mod tests {
     fn each_form_is_told_from_the_others() {
         let path = |steps: &[&str]| {
             let steps = steps.iter().map(|step| (*step).to_owned()).collect();
-            Ok(Subject::Path { module: "app.cache".into(), steps })
+            Ok(Selector::Path { module: "app.cache".into(), steps })
         };
-        assert_eq!("0x7f12".parse(), Ok(Subject::Address(0x7f12)));
-        assert_eq!("app.Entry".parse(), Ok(Subject::Type("app.Entry".into())));
+        assert_eq!("0x7f12".parse(), Ok(Selector::Address(0x7f12)));
+        assert_eq!("app.Entry".parse(), Ok(Selector::Type("app.Entry".into())));
         assert_eq!("app.cache:".parse(), path(&[]));
         assert_eq!("app.cache:CACHE".parse(), path(&[".CACHE"]));
         assert_eq!(
@@ -261,7 +261,7 @@ mod tests {
         );
         assert_eq!("app.cache:C[\"k\"]".parse(), path(&[".C", "['k']"]));
         for refused in ["", "0xyz", ":x", "a b", "m:a..b", "m:a[", "m:a['x]", "m:a]b[", "m:.x"] {
-            assert_eq!(refused.parse::<Subject>(), Err(SubjectError::Form(refused.to_owned())));
+            assert_eq!(refused.parse::<Selector>(), Err(SelectorError::Form(refused.to_owned())));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::groups::{Group, Grouping, counted, groups};
 use super::largest::LargeObject;
 use crate::heap::analysis::Analysis;
 use crate::heap::capture::copy::Capture;
-use crate::heap::trace::type_counts::Tally;
+use crate::heap::trace::type_counts::TypeCounts;
 
 /// A heap in figures.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,11 +60,16 @@ impl Summary {
     }
 
     /// The figures of a heap whose objects were only counted, just now: by type, or by module too.
-    pub fn of_tally(capture: &Capture<'_>, tally: &Tally, owner: Owner, by: Grouping) -> Summary {
+    pub fn of_counts(
+        capture: &Capture<'_>,
+        counts: &TypeCounts,
+        owner: Owner,
+        by: Grouping,
+    ) -> Summary {
         Summary {
-            inconsistencies: tally.inconsistencies.count(),
-            types: counted(tally, Grouping::Type),
-            groups: (by != Grouping::Type).then(|| counted(tally, by)),
+            inconsistencies: counts.inconsistencies.count(),
+            types: counted(counts, Grouping::Type),
+            groups: (by != Grouping::Type).then(|| counted(counts, by)),
             ..Summary::blank(capture, owner)
         }
     }

@@ -1,8 +1,8 @@
 //! The object graph, and what follows from its shape alone.
 //!
-//! [`build`] makes arrays of the trace logs, [`object_graph`] gives access to them, and [`mod@unreachable`]
-//! connects what no known root leads to. One depth-first [`search`] serves both that and the
-//! [`dominators`].
+//! [`object_table`] makes arrays of the trace logs, [`object_graph`] is nodes and edges on top of them. To
+//! [`build`] a graph also means to connect what no known root leads to ([`mod@unreachable`]). One
+//! depth-first [`search`] serves both that and the [`dominators`].
 //!
 //! | | |
 //! |---|---|
@@ -18,6 +18,7 @@ pub(crate) mod csr;
 pub mod dominator_tree;
 pub mod dominators;
 pub mod object_graph;
+pub(crate) mod object_table;
 pub mod referrers;
 pub mod retained;
 pub mod search;
@@ -30,7 +31,7 @@ pub use dominator_tree::DominatorTree;
 pub use dominators::Dominators;
 pub use object_graph::Graph;
 pub use referrers::Referrers;
-pub use retained::{Amount, Retained, retained_together};
+pub use retained::{Amount, Retained};
 pub use search::{Flow, Search};
 pub use several_paths::several;
-pub use shortest_paths::{Lineage, ShortestPaths};
+pub use shortest_paths::ShortestPaths;

@@ -5,15 +5,14 @@
 //! bits as well, and the few that do not fit a place of their own: ten million objects have to fit into
 //! half of what they take in the target.
 
-use super::build::ObjectTable;
-use super::search::{Flow, Search};
-use super::unreachable::connect_orphans;
+use super::object_table::ObjectTable;
+use super::search::Flow;
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::{NodeId, RootId};
-use crate::heap::trace::discovery::{Discovery, Inconsistencies};
+use crate::heap::trace::discovery::Discovery;
+use crate::heap::trace::notes::{Inconsistencies, UNKNOWN};
 use crate::heap::trace::numbering::Numbering;
 use crate::heap::trace::roots::{Root, RootKind};
-use crate::heap::trace::tracer::UNKNOWN;
 use crate::python::gc::Generation;
 use crate::python::objects::{TypeId, TypeInfo, TypeTable};
 
@@ -33,9 +32,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Makes the graph of what was discovered in a capture, with so many threads, and searches it from its
-    /// root, as [`Dominators`](crate::heap::Dominators) need it.
-    pub fn of(capture: &Capture<'_>, discovery: Discovery, threads: usize) -> (Graph, Search) {
+    /// The graph of what was discovered in a capture, as far as roots are known.
+    pub(super) fn of_known_roots(
+        capture: &Capture<'_>,
+        discovery: Discovery,
+        threads: usize,
+    ) -> Graph {
         let Discovery { numbering, types, roots, tracked, inconsistencies, logs } = discovery;
         let objects = ObjectTable::of(&numbering, logs, threads);
         let fixed = fixed(capture, &numbering);
@@ -43,9 +45,7 @@ impl Graph {
         let mut graph =
             Graph { numbering, types, roots, root_edges, objects, fixed, tracked, inconsistencies };
         graph.connect_known_roots(capture);
-        let mut search = Search::of(&graph);
-        connect_orphans(&mut graph, &mut search, capture);
-        (graph, search)
+        graph
     }
 
     /// Says what the root of all and the roots lead to, as far as it is known.

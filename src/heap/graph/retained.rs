@@ -8,7 +8,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::dominators::Dominators;
 use super::object_graph::Graph;
 use super::search::Flow;
-use crate::heap::analysis::Analysis;
 use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::room_for;
 
@@ -72,13 +71,18 @@ impl Retained {
 }
 
 /// What would go if these objects went: what each of them retains, nothing counted twice.
-pub fn retained_together(heap: &Analysis<'_>, nodes: &[NodeId]) -> Amount {
+pub fn retained_together(
+    graph: &Graph,
+    dominators: &Dominators,
+    retained: &Retained,
+    nodes: &[NodeId],
+) -> Amount {
     let members: FxHashSet<NodeId> = nodes.iter().copied().collect();
     // Whether one of them is on the way from a node up to the root, the node included.
     let mut known: FxHashMap<NodeId, bool> = FxHashMap::default();
     let mut way = Vec::new();
     let mut is_below = |node: NodeId| {
-        let mut next = heap.dominators.immediate(node);
+        let mut next = dominators.immediate(node);
         let found = loop {
             let Some(above) = next else { break false };
             if members.contains(&above) {
@@ -88,7 +92,7 @@ pub fn retained_together(heap: &Analysis<'_>, nodes: &[NodeId]) -> Amount {
                 break known;
             }
             way.push(above);
-            next = heap.dominators.immediate(above);
+            next = dominators.immediate(above);
         };
         known.extend(way.drain(..).map(|above| (above, found)));
         found
@@ -96,7 +100,7 @@ pub fn retained_together(heap: &Analysis<'_>, nodes: &[NodeId]) -> Amount {
     let mut sum = Amount::default();
     for &node in &members {
         if !is_below(node) {
-            let amount = heap.amount(node);
+            let amount = retained.amount(graph, node);
             sum.bytes = sum.bytes.saturating_add(amount.bytes);
             sum.objects = sum.objects.saturating_add(amount.objects);
         }

@@ -20,7 +20,7 @@ const DICT: &str = "dict";
 
 /// Gives the objects that no known root leads to a root to belong to, and goes on with the search through
 /// the graph, which has come to the end of the known roots.
-pub(crate) fn connect_orphans(graph: &mut Graph, search: &mut Search, capture: &Capture<'_>) {
+pub(crate) fn connect_unreachable(graph: &mut Graph, search: &mut Search, capture: &Capture<'_>) {
     let roots = [RootKind::Interned, RootKind::Native, RootKind::Garbage];
     let [Some(interned), Some(native), Some(garbage)] = roots.map(|kind| graph.node_of_kind(&kind))
     else {

@@ -10,8 +10,9 @@
 use super::malloc::{Chunk, ChunkState, FLAGS, HEADER, Malloc};
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::Slot;
+use crate::heap::trace::notes::Notes;
 use crate::heap::trace::numbering::Marks;
-use crate::heap::trace::tracer::{Notes, trace};
+use crate::heap::trace::tracer::trace;
 use crate::memory::{Memory, u64_at};
 use crate::python::Python;
 use crate::python::gc::GcError;

@@ -1,5 +1,6 @@
 //! Finding all objects of a capture, and numbering them.
 
+use super::notes::Inconsistencies;
 use super::numbering::Numbering;
 use super::roots::Root;
 use super::trace_log::TraceLog;
@@ -25,24 +26,6 @@ pub struct Discovery {
     pub inconsistencies: Inconsistencies,
     /// What was noted of the objects when they were found.
     pub(crate) logs: Vec<TraceLog>,
-}
-
-/// What does not fit together in a capture. In one that was made in a pause there is hardly any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Inconsistencies {
-    /// Lists of the collector that do not close.
-    pub open_lists: u64,
-    /// References that lead to what is no object.
-    pub dangling: u64,
-    /// Objects that could not be read whole.
-    pub unreadable: u64,
-}
-
-impl Inconsistencies {
-    /// All of them together.
-    pub fn count(&self) -> u64 {
-        self.open_lists + self.dangling + self.unreadable
-    }
 }
 
 impl Discovery {

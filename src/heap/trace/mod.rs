@@ -5,12 +5,14 @@
 //! that is enough; [`numbering`] gives the objects their numbers. [`discovery`] is the whole of it.
 
 pub mod discovery;
+pub(crate) mod notes;
 pub mod numbering;
 pub mod roots;
 pub(crate) mod trace_log;
 pub(crate) mod tracer;
 pub mod type_counts;
 
-pub use discovery::{Discovery, Inconsistencies};
+pub use discovery::Discovery;
+pub use notes::Inconsistencies;
 pub use roots::{Root, RootKind};
-pub use type_counts::{Count, Tally};
+pub use type_counts::{Count, TypeCounts};

@@ -1,7 +1,7 @@
 //! What one thread notes of the objects that it finds, in the order in which it finds them: that order
 //! differs from run to run. Objects are called by their slots, because numbers are given when all are found.
 
-use super::tracer::{Notes, UNKNOWN};
+use super::notes::{Notes, UNKNOWN};
 use crate::heap::ids::{NodeId, Slot};
 use crate::heap::support::huge_vec::room_for;
 use crate::python::objects::{Shape, TypeId};

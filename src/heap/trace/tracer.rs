@@ -8,7 +8,7 @@
 use std::mem;
 use std::thread;
 
-use super::discovery::Inconsistencies;
+use super::notes::{Inconsistencies, Notes};
 use super::numbering::Marks;
 use super::roots::{Root, known_roots};
 use crate::heap::capture::copy::Capture;
@@ -16,7 +16,7 @@ use crate::heap::ids::Slot;
 use crate::heap::support::work_queue::{Hand, Tasks};
 use crate::memory::{Memory, u64_at};
 use crate::python::gc::{GcError, Generation};
-use crate::python::objects::{Edges, Reader, Shape, TypeCache, TypeId, TypeInfo, TypeTable};
+use crate::python::objects::{Edges, Reader, TypeCache, TypeInfo, TypeTable};
 use crate::python::pymalloc::{Arena, Block, Pool};
 use crate::python::{Python, at};
 
@@ -34,18 +34,6 @@ const HEADERS: [u64; 3] = [0, 16, 32];
 const MOST_REFERENCES: u32 = 1 << 20;
 /// From this reference count on (as a half word) an object is immortal (from 3.12 on).
 const IMMORTAL: u32 = 1 << 31;
-
-/// In place of the type of an object that could not be described.
-pub(crate) const UNKNOWN: TypeId = TypeId(u32::MAX);
-
-/// What is kept of the objects that are found.
-pub(crate) trait Notes: Send {
-    /// The object that is described next refers to what is at this slot, if that is an object.
-    fn edge(&mut self, slot: Slot);
-    /// What is at this slot, without the shape if it could not be read whole. A container refers to
-    /// others; its edges have been given.
-    fn object(&mut self, slot: Slot, shape: Option<&Shape>, is_container: bool);
-}
 
 /// What tracing gives.
 pub(crate) struct Traced<N> {

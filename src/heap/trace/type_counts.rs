@@ -1,7 +1,7 @@
 //! Objects counted by type, and nothing else: without numbering them and without a graph.
 
-use super::discovery::Inconsistencies;
-use super::tracer::{Notes, Traced, trace};
+use super::notes::{Inconsistencies, Notes};
+use super::tracer::{Traced, trace};
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::Slot;
 use crate::python::Python;
@@ -10,7 +10,7 @@ use crate::python::objects::{Shape, TypeId, TypeInfo, TypeTable};
 
 /// The objects of a heap by type.
 #[derive(Debug)]
-pub struct Tally {
+pub struct TypeCounts {
     counts: Vec<Count>,
     types: TypeTable,
     /// How many objects the collector tracks in each generation, the youngest first.
@@ -30,7 +30,7 @@ pub struct Count {
     pub external: u64,
 }
 
-impl Tally {
+impl TypeCounts {
     /// Counts all objects of a capture, with so many threads. Lists of the collector that do not close
     /// are an error if it is to be `strict`, as for a capture that was made in a pause.
     pub fn of(
@@ -38,7 +38,7 @@ impl Tally {
         python: &Python,
         threads: usize,
         strict: bool,
-    ) -> Result<Tally, GcError> {
+    ) -> Result<TypeCounts, GcError> {
         let counts = (0..threads.max(1)).map(|_| Counts::default()).collect();
         let traced: Traced<Counts> = trace(capture, python, counts, strict)?;
         let mut sums = vec![Count::default(); traced.types.count()];
@@ -47,7 +47,7 @@ impl Tally {
                 sum.add(count);
             }
         }
-        Ok(Tally {
+        Ok(TypeCounts {
             counts: sums,
             types: traced.types,
             tracked: traced.tracked.map(|slots| slots.len() as u64),

@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::growth::{Growth, Holding};
+use super::growth::{Accumulation, Growth};
 use crate::heap::{Analysis, NodeId, ShortestPaths};
 
 /// New objects that hang from each other at least so deep are a chain.
@@ -35,7 +35,7 @@ pub enum Shape {
 
 /// A place where a heap has grown.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct AccumulationPoint {
     /// The object, or root.
     pub node: NodeId,
     /// How the growth is spread there.
@@ -43,11 +43,15 @@ pub struct Place {
     /// The holders: the object itself, or those below it.
     pub holders: Vec<NodeId>,
     /// What was attached to all of them.
-    pub holding: Holding,
+    pub accumulated: Accumulation,
 }
 
 /// The places where a heap has grown.
-pub fn places(heap: &Analysis<'_>, paths: &ShortestPaths, growth: &Growth) -> Vec<Place> {
+pub fn accumulation_points(
+    heap: &Analysis<'_>,
+    paths: &ShortestPaths,
+    growth: &Growth,
+) -> Vec<AccumulationPoint> {
     let tree = Tree::of(paths, growth);
     let wide: FxHashSet<NodeId> = heap
         .graph
@@ -64,14 +68,14 @@ pub fn places(heap: &Analysis<'_>, paths: &ShortestPaths, growth: &Growth) -> Ve
         if total < FEWEST || found.len() >= MOST {
             break;
         }
-        let own = growth.holdings.get(&node);
-        let proven = own.map_or(0, Holding::proven);
+        let own = growth.by_holder.get(&node);
+        let proven = own.map_or(0, Accumulation::proven);
         let place = |shape, holders: Vec<NodeId>| {
-            let mut holding = Holding::default();
-            for holder in holders.iter().filter_map(|holder| growth.holdings.get(holder)) {
-                holding.merge(holder);
+            let mut accumulated = Accumulation::default();
+            for holder in holders.iter().filter_map(|holder| growth.by_holder.get(holder)) {
+                accumulated.merge(holder);
             }
-            Place { node, shape, holders, holding }
+            AccumulationPoint { node, shape, holders, accumulated }
         };
         if own.is_some_and(|own| own.deepest >= CHAIN && is_chain(own)) {
             found.push(place(Shape::Chain, tree.below(node, growth)));
@@ -97,9 +101,9 @@ pub fn places(heap: &Analysis<'_>, paths: &ShortestPaths, growth: &Growth) -> Ve
 }
 
 /// Whether what is new hangs from each other rather than from the holder.
-fn is_chain(holding: &Holding) -> bool {
-    let items: u32 = holding.items.values().map(|items| items.count).sum();
-    items.saturating_mul(CHAIN / 2) <= holding.proven()
+fn is_chain(accumulated: &Accumulation) -> bool {
+    let items: u32 = accumulated.items.values().map(|items| items.count).sum();
+    items.saturating_mul(CHAIN / 2) <= accumulated.proven()
 }
 
 /// Whether objects are many, of one type, and none has most of what all have grown by.
@@ -124,10 +128,11 @@ impl Tree {
     fn of(paths: &ShortestPaths, growth: &Growth) -> Tree {
         let mut tree = Tree { children: FxHashMap::default(), totals: FxHashMap::default() };
         let mut order = Vec::new();
-        for &holder in growth.holdings.keys() {
+        for &holder in growth.by_holder.keys() {
             let (mut node, start) = (holder, order.len());
             while !tree.totals.contains_key(&node) {
-                tree.totals.insert(node, growth.holdings.get(&node).map_or(0, Holding::proven));
+                tree.totals
+                    .insert(node, growth.by_holder.get(&node).map_or(0, Accumulation::proven));
                 order.push(node);
                 let Some(parent) = paths.before(node) else { break };
                 tree.children.entry(parent).or_default().push(node);
@@ -164,12 +169,12 @@ impl Tree {
         let mut holders = Vec::new();
         let mut rest = vec![node];
         while let Some(node) = rest.pop() {
-            if growth.holdings.contains_key(&node) {
+            if growth.by_holder.contains_key(&node) {
                 holders.push(node);
             }
             rest.extend(self.children(node));
         }
-        let proven = |holder: &NodeId| growth.holdings.get(holder).map_or(0, Holding::proven);
+        let proven = |holder: &NodeId| growth.by_holder.get(holder).map_or(0, Accumulation::proven);
         holders.sort_by_key(|holder| (std::cmp::Reverse(proven(holder)), *holder));
         holders
     }

@@ -39,7 +39,7 @@ pub struct Items {
 
 /// What was attached to a holder.
 #[derive(Debug, Clone, Default)]
-pub struct Holding {
+pub struct Accumulation {
     /// By interval, the earliest first.
     pub cohorts: Vec<Cohort>,
     /// What was seen at least twice, by type of the item.
@@ -52,7 +52,7 @@ pub struct Holding {
     pub examples: Vec<NodeId>,
 }
 
-impl Holding {
+impl Accumulation {
     /// New objects that were seen at least twice.
     pub fn proven(&self) -> u32 {
         let proven = self.cohorts.split_last().map_or(&[][..], |(_, proven)| proven);
@@ -60,7 +60,7 @@ impl Holding {
     }
 
     /// Adds another.
-    pub fn merge(&mut self, other: &Holding) {
+    pub fn merge(&mut self, other: &Accumulation) {
         self.cohorts.resize(self.cohorts.len().max(other.cohorts.len()), Cohort::default());
         for (own, theirs) in self.cohorts.iter_mut().zip(&other.cohorts) {
             own.items += theirs.items;
@@ -86,15 +86,15 @@ impl Holding {
 #[derive(Debug)]
 pub struct Growth {
     /// What was attached to each, by node.
-    pub holdings: FxHashMap<NodeId, Holding>,
+    pub by_holder: FxHashMap<NodeId, Accumulation>,
     /// Where each object belongs; nothing for old ones.
-    places: Vec<Option<Place>>,
+    places: Vec<Option<Attachment>>,
     first: NodeId,
 }
 
 /// Where a new object belongs.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Attachment {
     holder: NodeId,
     item: NodeId,
     depth: u32,
@@ -102,7 +102,7 @@ struct Place {
 
 impl Growth {
     /// Attributes all new objects of a heap to their holders. `births` are those of
-    /// [`Snapshot::births`](super::heap_columns::Snapshot::births), for so many snapshots.
+    /// [`HeapColumns::births`](super::heap_columns::HeapColumns::births), for so many snapshots.
     pub fn of(
         heap: &Analysis<'_>,
         paths: &ShortestPaths,
@@ -117,18 +117,18 @@ impl Growth {
             above: Vec::new(),
         };
         let last = snapshots.saturating_sub(1);
-        let mut holdings: FxHashMap<NodeId, Holding> = FxHashMap::default();
+        let mut by_holder: FxHashMap<NodeId, Accumulation> = FxHashMap::default();
         for node in heap.graph.objects() {
             let birth = attribution.birth(node);
             if birth == 0 {
                 continue;
             }
             let Some(place) = attribution.place(node) else { continue };
-            let holding = holdings.entry(place.holder).or_default();
-            holding.cohorts.resize(last, Cohort::default());
+            let accumulated = by_holder.entry(place.holder).or_default();
+            accumulated.cohorts.resize(last, Cohort::default());
             let bytes = heap.graph.size(node);
             let is_item = u32::from(place.item == node);
-            if let Some(cohort) = holding.cohorts.get_mut(usize::from(birth) - 1) {
+            if let Some(cohort) = accumulated.cohorts.get_mut(usize::from(birth) - 1) {
                 cohort.items += is_item;
                 cohort.objects += 1;
                 cohort.bytes += bytes;
@@ -136,21 +136,21 @@ impl Growth {
             if usize::from(birth) == last {
                 continue;
             }
-            holding.deepest = holding.deepest.max(place.depth);
+            accumulated.deepest = accumulated.deepest.max(place.depth);
             if let Some(kind) = heap.graph.type_id(place.item) {
-                let items = holding.items.entry(kind).or_default();
+                let items = accumulated.items.entry(kind).or_default();
                 items.count += is_item;
                 items.objects += 1;
                 items.bytes += bytes;
             }
             if let Some(kind) = heap.graph.type_id(node) {
-                *holding.kinds.entry(kind).or_default() += 1;
+                *accumulated.kinds.entry(kind).or_default() += 1;
             }
-            if is_item == 1 && holding.examples.len() < EXAMPLES {
-                holding.examples.push(node);
+            if is_item == 1 && accumulated.examples.len() < EXAMPLES {
+                accumulated.examples.push(node);
             }
         }
-        Growth { holdings, places: attribution.places, first: attribution.first }
+        Growth { by_holder, places: attribution.places, first: attribution.first }
     }
 
     /// The holder of a new object.
@@ -166,7 +166,7 @@ struct Attribution<'a> {
     births: &'a [u8],
     first: NodeId,
     /// By object.
-    places: Vec<Option<Place>>,
+    places: Vec<Option<Attachment>>,
     above: Vec<NodeId>,
 }
 
@@ -177,12 +177,12 @@ impl Attribution<'_> {
         index.and_then(|index| self.births.get(index).copied()).unwrap_or_default()
     }
 
-    fn known(&self, node: NodeId) -> Option<Place> {
+    fn known(&self, node: NodeId) -> Option<Attachment> {
         self.places.get(node.index().checked_sub(self.first.index())?).copied().flatten()
     }
 
     /// Where a new object belongs; `None` where no path leads to it.
-    fn place(&mut self, node: NodeId) -> Option<Place> {
+    fn place(&mut self, node: NodeId) -> Option<Attachment> {
         self.above.clear();
         let mut next = node;
         while self.birth(next) > 0 && self.known(next).is_none() {
@@ -199,12 +199,12 @@ impl Attribution<'_> {
     }
 
     /// Where an object belongs, if that is known of its parent or the parent is old.
-    fn below_parent(&self, node: NodeId) -> Option<Place> {
+    fn below_parent(&self, node: NodeId) -> Option<Attachment> {
         let birth = self.birth(node);
         let parent = self.paths.before(node)?;
         let depth = 1 + self.known(parent).map_or(0, |place| place.depth);
         if self.birth(parent) < birth {
-            return Some(Place { holder: parent, item: node, depth });
+            return Some(Attachment { holder: parent, item: node, depth });
         }
         let mut place = self.known(parent)?;
         if self.birth(parent) > birth {
@@ -214,6 +214,6 @@ impl Attribution<'_> {
                 place.holder = self.known(place.holder)?.holder;
             }
         }
-        Some(Place { depth, ..place })
+        Some(Attachment { depth, ..place })
     }
 }

@@ -12,7 +12,7 @@ const RESIZABLE: [&str; 4] = ["bytearray", "array.array", "_io.BytesIO", "_io.St
 
 /// A heap as it was at one moment.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct HeapColumns {
     /// When, since the hunt began.
     pub at: Duration,
     /// What there was in all.
@@ -76,9 +76,9 @@ struct Column {
     kinds: Vec<u32>,
 }
 
-impl Snapshot {
+impl HeapColumns {
     /// What is to be kept of a heap that was captured at this time after the hunt began.
-    pub fn of(heap: &Analysis<'_>, at: Duration) -> Snapshot {
+    pub fn of(heap: &Analysis<'_>, at: Duration) -> HeapColumns {
         let graph = &heap.graph;
         let kinds: Vec<u64> = graph.types().iter().map(|info| info.address).collect();
         let first = graph.first_object();
@@ -100,7 +100,7 @@ impl Snapshot {
             let Amount { bytes, objects } = heap.amount(node);
             Held { references: graph.successors(node).len() as u32, objects, bytes }
         });
-        Snapshot {
+        HeapColumns {
             at,
             totals: Totals::of(heap),
             held: held.collect(),
@@ -125,7 +125,7 @@ impl Snapshot {
     /// more.
     pub fn grown_since<'a>(
         &'a self,
-        before: &'a Snapshot,
+        before: &'a HeapColumns,
     ) -> impl Iterator<Item = (usize, u32)> + 'a {
         let mut rest = before.objects().peekable();
         (0..).zip(self.containers.iter().zip(&self.held)).filter_map(move |(index, now)| {
@@ -169,7 +169,7 @@ impl Snapshot {
 
     /// For each object of a later heap, containers first: since which of the snapshots it has been there
     /// all the time, by number. The last of them is that of the heap itself.
-    pub fn births(snapshots: &[Snapshot]) -> Vec<u8> {
+    pub fn births(snapshots: &[HeapColumns]) -> Vec<u8> {
         let Some((last, earlier)) = snapshots.split_last() else { return Vec::new() };
         let count = last.containers.addresses.len() + last.leaves.addresses.len();
         let mut births = vec![earlier.len() as u8; count];
@@ -183,7 +183,7 @@ impl Snapshot {
 
     /// Says of the objects of a column which have been there since the snapshot numbered `number`, if they
     /// have been since the one that follows it.
-    fn mark(&self, own: &Column, before: &Snapshot, births: &mut [u8], number: u8) {
+    fn mark(&self, own: &Column, before: &HeapColumns, births: &mut [u8], number: u8) {
         // What was empty then may be full now, and the other way round.
         let mut rest = before.objects().peekable();
         for ((address, kind), birth) in own.iter().zip(births) {
@@ -259,14 +259,14 @@ mod tests {
     const TEXT: u64 = 0x200;
 
     /// A heap of lists, with so many references each, and texts.
-    fn snapshot(lists: &[(u64, u32)], texts: &[u64]) -> Snapshot {
+    fn snapshot(lists: &[(u64, u32)], texts: &[u64]) -> HeapColumns {
         let is_leaf = |references: u32| references == 0;
         let of = |wanted: bool| lists.iter().filter(move |list| is_leaf(list.1) == wanted);
         let mut leaves: Vec<(u64, u32)> = of(true).map(|list| (list.0, 0)).collect();
         leaves.extend(texts.iter().map(|&text| (text, 1)));
         leaves.sort_unstable();
         let held = |&(_, references): &(u64, u32)| Held { references, objects: 1, bytes: 56 };
-        Snapshot {
+        HeapColumns {
             at: Duration::ZERO,
             totals: Totals::default(),
             kinds: vec![LIST, TEXT],
@@ -291,7 +291,7 @@ mod tests {
             snapshot(&[(0x10, 5), (0x30, 4), (0x60, 1)], &[0x40, 0x50]),
         ];
         // 0x10, 0x30, 0x60; 0x40, 0x50, which is a text since the second look.
-        assert_eq!(Snapshot::births(&snapshots), [0, 0, 1, 0, 1]);
+        assert_eq!(HeapColumns::births(&snapshots), [0, 0, 1, 0, 1]);
         let references =
             |at: u64| snapshots.each_ref().map(|it| Some(it.held(at, LIST)?.references));
         assert_eq!(references(0x10), [Some(0), Some(3), Some(5)]);

@@ -16,7 +16,7 @@ const PARTS: usize = 10;
 
 /// A steady growth.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Trend {
+pub struct SteadyGrowth {
     /// From the first to the last moment.
     pub net: f64,
     /// On average.
@@ -27,7 +27,7 @@ pub struct Trend {
 
 /// The growth of a quantity between few moments, if it has been steady: it has grown in each interval,
 /// and at no time much slower than at others.
-pub fn trend(series: &[(Duration, f64)]) -> Option<Trend> {
+pub fn steady_growth(series: &[(Duration, f64)]) -> Option<SteadyGrowth> {
     let ([first, .., last], intervals) = (series, series.windows(2)) else { return None };
     let time = last.0.checked_sub(first.0)?.as_secs_f64();
     let net = last.1 - first.1;
@@ -44,7 +44,7 @@ pub fn trend(series: &[(Duration, f64)]) -> Option<Trend> {
         }
     }
     let confidence = 1.0 - 0.5_f64.powi(intervals.len() as i32);
-    Some(Trend { net, per_second, confidence })
+    Some(SteadyGrowth { net, per_second, confidence })
 }
 
 /// How sure the growth of a quantity is that was looked at many times; `None`: it came and went.
@@ -89,9 +89,9 @@ mod tests {
 
     #[test]
     fn what_grows_by_as_much_each_time_is_steady() {
-        let trend = trend(&series(&[100.0, 120.0, 139.0, 160.0])).expect("steady");
+        let trend = steady_growth(&series(&[100.0, 120.0, 139.0, 160.0])).expect("steady");
         assert_eq!((trend.net, trend.per_second, trend.confidence), (60.0, 20.0, 0.875));
-        assert!(super::trend(&series(&[0.0, 1.0, 4.0, 6.0])).is_some(), "small counts scatter");
+        assert!(steady_growth(&series(&[0.0, 1.0, 4.0, 6.0])).is_some(), "small counts scatter");
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
             &[1.0],
             &[],
         ] {
-            assert_eq!(trend(&series(values)), None, "{values:?}");
+            assert_eq!(steady_growth(&series(values)), None, "{values:?}");
         }
     }
 

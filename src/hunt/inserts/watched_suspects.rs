@@ -13,7 +13,7 @@ use crate::guardian::GuardianError;
 use crate::heap::Analysis;
 use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::Feeder;
-use crate::hunt::suspects::find::{Key, Suspect};
+use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::memory::Memory;
 use crate::process::{Pauses, Process};
 use crate::python::{Origin, Python};

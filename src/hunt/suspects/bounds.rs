@@ -1,7 +1,7 @@
 //! Whether what grows has a bound, and how soon that is reached: a collection that is still being filled
 //! grows like one that leaks.
 
-use super::find::Scene;
+use super::comparison::Comparison;
 use crate::heap::NodeId;
 use crate::hunt::inserts::growth_counters::growth_word;
 use crate::memory::Memory;
@@ -32,7 +32,7 @@ impl Filling {
     }
 }
 
-impl Scene<'_> {
+impl Comparison<'_> {
     /// The bound of a container that grows by so much a second, if it has one.
     pub fn filling(&self, node: NodeId, per_second: f64) -> Option<Filling> {
         let reader = self.heap.reader();

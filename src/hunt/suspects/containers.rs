@@ -3,13 +3,14 @@
 
 use rustc_hash::FxHashMap;
 
-use super::find::{Account, Key, Rise, Scene, Suspect};
+use super::comparison::Comparison;
 use super::scoring::LEAST_OBJECTS;
+use super::suspect::{Evidence, Key, Rise, Suspect};
 use super::threads;
 use crate::heap::{Flow, NodeId, Root, RootKind};
-use crate::hunt::compare::accumulation_points::{MANY, Place, Shape};
-use crate::hunt::compare::growth::Holding;
-use crate::hunt::compare::heap_columns::{Resizable, Snapshot};
+use crate::hunt::compare::accumulation_points::{AccumulationPoint, MANY, Shape};
+use crate::hunt::compare::growth::Accumulation;
+use crate::hunt::compare::heap_columns::{HeapColumns, Resizable};
 use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::LeakKind;
 use crate::python::objects::TypeId;
@@ -23,7 +24,7 @@ const NEWEST: usize = 16;
 /// Of what one of many grows by, all of them must have grown by so much.
 const LEAST_OF_ALL: f64 = 0.5;
 
-impl Scene<'_> {
+impl Comparison<'_> {
     /// Containers that grow though nothing new hangs from them: what they hold hangs from others as
     /// well, or has always been there.
     pub fn containers(
@@ -46,9 +47,13 @@ impl Scene<'_> {
         grown.sort_unstable_by(|a, b| b.cmp(a));
         grown.truncate(MOST_CONTAINERS);
         for (_, node) in grown {
-            let place =
-                Place { node, shape: Shape::One, holders: vec![node], holding: Holding::default() };
-            let series = self.series(&place);
+            let point = AccumulationPoint {
+                node,
+                shape: Shape::One,
+                holders: vec![node],
+                accumulated: Accumulation::default(),
+            };
+            let series = self.series(&point);
             let Some(rise) = Rise::of(&series, LEAST_OBJECTS) else { continue };
             if series.len() < self.snapshots.len()
                 || but_threads && self.is_of_threads(node)
@@ -82,7 +87,7 @@ impl Scene<'_> {
 
     /// Whether an object has let something go: more of what it refers to is new than it has gained.
     pub fn has_lost_some(&self, node: NodeId) -> bool {
-        let references = |snapshot: &Snapshot| {
+        let references = |snapshot: &HeapColumns| {
             let (address, kind) = self.identity(node)?;
             Some(snapshot.held(address, kind)?.references)
         };
@@ -96,13 +101,14 @@ impl Scene<'_> {
     /// Whether what an object retains does not grow, though some of what hangs from it rises so.
     pub fn keeps_its_size(&self, node: NodeId, rise: Rise) -> bool {
         let Some((address, kind)) = self.identity(node) else { return false };
-        let held = |snapshot: &Snapshot| Some((snapshot.at, snapshot.held(address, kind)?.objects));
+        let held =
+            |snapshot: &HeapColumns| Some((snapshot.at, snapshot.held(address, kind)?.objects));
         let held: Series =
             self.snapshots.iter().filter_map(held).map(|(at, it)| (at, f64::from(it))).collect();
         // What others hold as well is not retained, and not known as a whole.
-        let is_known = held.last().is_some_and(|last| last.1 >= rise.trend.net);
+        let is_known = held.last().is_some_and(|last| last.1 >= rise.growth.net);
         let grows = Rise::of(&held, LEAST_OBJECTS).is_some_and(|whole| {
-            whole.is_steady && whole.trend.net >= LEAST_OF_ALL * rise.trend.net
+            whole.is_steady && whole.growth.net >= LEAST_OF_ALL * rise.growth.net
         });
         is_known && !grows
     }
@@ -139,17 +145,17 @@ impl Scene<'_> {
         if holder.path.is_empty() {
             return None;
         }
-        let account = Account {
+        let evidence = Evidence {
             kind: LeakKind::Container,
             grown: self.heap.graph.types().get(grown)?.name.clone(),
             holder,
-            objects_per_s: rise.trend.per_second,
+            objects_per_s: rise.growth.per_second,
             bytes_per_s: bytes as f64 / seconds,
-            bytes_per_object: bytes as f64 / rise.trend.net,
+            bytes_per_object: bytes as f64 / rise.growth.net,
             keeps_frames: false,
-            filling: self.filling(node, rise.trend.per_second),
+            filling: self.filling(node, rise.growth.per_second),
         };
-        self.suspect(Key::Object(address), account, rise, vec![address])
+        evidence.into_suspect(Key::Object(address), rise, vec![address], self.collector)
     }
 
     /// A container of modules, `sys.modules`, with ever more of them: each hangs from a root of its own.
@@ -174,7 +180,7 @@ impl Scene<'_> {
         let bytes: u64 = objects.filter(is_new).map(|node| self.heap.amount(node).bytes).sum();
         let [first, .., last] = self.snapshots else { return None };
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();
-        let account = Account {
+        let evidence = Evidence {
             kind: LeakKind::Container,
             grown: graph.types().get(grown)?.name.clone(),
             holder: self.holder(node),
@@ -185,7 +191,7 @@ impl Scene<'_> {
             filling: None,
         };
         let address = self.identity(node)?.0;
-        self.suspect(Key::Object(address), account, rise, vec![address])
+        evidence.into_suspect(Key::Object(address), rise, vec![address], self.collector)
     }
 
     /// Objects that grow by themselves, such as a bytearray.
@@ -194,7 +200,12 @@ impl Scene<'_> {
         last.resizable().iter().filter_map(|now| self.resizing(now, earlier, last)).collect()
     }
 
-    fn resizing(&self, now: &Resizable, earlier: &[Snapshot], last: &Snapshot) -> Option<Suspect> {
+    fn resizing(
+        &self,
+        now: &Resizable,
+        earlier: &[HeapColumns],
+        last: &HeapColumns,
+    ) -> Option<Suspect> {
         let mut series: Series = earlier
             .iter()
             .filter_map(|it| Some((it.at, it.resizable_at(now.address, now.kind)?.bytes as f64)))
@@ -202,17 +213,17 @@ impl Scene<'_> {
         series.push((last.at, now.bytes as f64));
         let rise = Rise::of(&series, LEAST_BYTES).filter(|_| series.len() > 2)?;
         let node = self.heap.graph.node(&self.heap.capture, now.address)?;
-        let account = Account {
+        let evidence = Evidence {
             kind: LeakKind::Container,
             grown: self.heap.graph.type_info(node)?.name.clone(),
             holder: self.holder(node),
             objects_per_s: 0.0,
-            bytes_per_s: rise.trend.per_second,
+            bytes_per_s: rise.growth.per_second,
             bytes_per_object: now.bytes as f64,
             keeps_frames: false,
             filling: None,
         };
-        self.suspect(Key::Object(now.address), account, rise, vec![now.address])
+        evidence.into_suspect(Key::Object(now.address), rise, vec![now.address], self.collector)
     }
 
     /// Threads that are started and do not end.
@@ -221,18 +232,18 @@ impl Scene<'_> {
             self.snapshots.iter().map(|it| (it.at, f64::from(it.totals.threads))).collect();
         let rise = Rise::of(&series, LEAST_OBJECTS / 2.0)?;
         let (holder, bytes) = threads::describe(self.heap, &self.names);
-        let account = Account {
+        let evidence = Evidence {
             kind: LeakKind::Threads,
             grown: "threading.Thread".to_owned(),
             holder,
-            objects_per_s: rise.trend.per_second,
-            bytes_per_s: rise.trend.per_second * bytes,
+            objects_per_s: rise.growth.per_second,
+            bytes_per_s: rise.growth.per_second * bytes,
             bytes_per_object: bytes,
             keeps_frames: false,
             filling: None,
         };
         let started = threads::started(&self.heap.capture, self.python, &self.heap.graph);
-        self.suspect(Key::Threads, account, rise, started.into_iter().collect())
+        evidence.into_suspect(Key::Threads, rise, started.into_iter().collect(), self.collector)
     }
 
     /// Whether something belongs to threads, or to what Python keeps of them.

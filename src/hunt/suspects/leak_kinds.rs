@@ -1,7 +1,7 @@
 //! What kind of objects pile up: by which type they are best told, and whether they are code that waits.
 
 use crate::heap::Analysis;
-use crate::hunt::compare::growth::Holding;
+use crate::hunt::compare::growth::Accumulation;
 use crate::hunt::finding::LeakKind;
 use crate::python::objects::TypeId;
 
@@ -9,10 +9,10 @@ use crate::python::objects::TypeId;
 const WRAPPERS: [&str; 3] = ["tuple", "list", "functools._HashedSeq"];
 
 /// The type that piles up.
-pub fn grown(heap: &Analysis<'_>, kind: LeakKind, holding: &Holding) -> Option<TypeId> {
+pub fn grown(heap: &Analysis<'_>, kind: LeakKind, accumulated: &Accumulation) -> Option<TypeId> {
     let name = |id: TypeId| heap.graph.types().get(id).map(|info| &*info.name);
     let most = |of: &dyn Fn(TypeId) -> bool| {
-        let matching = holding.kinds.iter().filter(|(id, _)| of(**id));
+        let matching = accumulated.kinds.iter().filter(|(id, _)| of(**id));
         matching.max_by_key(|(id, count)| (**count, id.0)).map(|(id, _)| *id)
     };
     match kind {
@@ -23,38 +23,39 @@ pub fn grown(heap: &Analysis<'_>, kind: LeakKind, holding: &Holding) -> Option<T
                 let kind = heap.graph.types().get(id);
                 kind.is_some_and(|kind| kind.module != "builtins")
             };
-            let all: u32 = holding.kinds.values().sum();
+            let all: u32 = accumulated.kinds.values().sum();
             // A class says more than the dicts of its instances.
             most(&own)
-                .filter(|id| holding.kinds.get(id).is_some_and(|&count| 12 * count >= all))
+                .filter(|id| accumulated.kinds.get(id).is_some_and(|&count| 12 * count >= all))
                 .or_else(|| most(&|_| true))
         }
         _ => {
-            let bytes = |id: &TypeId| holding.items.get(id).map_or(0, |items| items.bytes);
-            let most = holding.items.keys().copied().max_by_key(|id| (bytes(id), id.0))?;
-            Some(wrapped(heap, most, holding).unwrap_or(most))
+            let bytes = |id: &TypeId| accumulated.items.get(id).map_or(0, |items| items.bytes);
+            let most = accumulated.items.keys().copied().max_by_key(|id| (bytes(id), id.0))?;
+            Some(wrapped(heap, most, accumulated).unwrap_or(most))
         }
     }
 }
 
 /// What is really kept where items are only wrapped around it: the arguments of a cached call in a
 /// tuple, what is in the collections of a spread.
-fn wrapped(heap: &Analysis<'_>, item: TypeId, holding: &Holding) -> Option<TypeId> {
+fn wrapped(heap: &Analysis<'_>, item: TypeId, accumulated: &Accumulation) -> Option<TypeId> {
     let kind = |id: TypeId| heap.graph.types().get(id);
     if !WRAPPERS.contains(&&*kind(item)?.name) {
         return None;
     }
-    let items = holding.items.get(&item)?.count;
+    let items = accumulated.items.get(&item)?.count;
     let own = |id: &TypeId| kind(*id).is_some_and(|kind| kind.module != "builtins");
     // One may have been made just before a look, and put away just after.
-    let inside = holding.kinds.iter().filter(|(id, count)| own(id) && 10 * **count >= 9 * items);
+    let inside =
+        accumulated.kinds.iter().filter(|(id, count)| own(id) && 10 * **count >= 9 * items);
     inside.max_by_key(|(id, count)| (**count, id.0)).map(|(id, _)| *id)
 }
 
 /// How many of that type are new.
-pub fn count(kind: LeakKind, grown: TypeId, holding: &Holding) -> f64 {
-    let all = holding.kinds.get(&grown).copied().unwrap_or_default();
-    let items = holding.items.get(&grown).map_or(0, |items| items.count);
+pub fn count(kind: LeakKind, grown: TypeId, accumulated: &Accumulation) -> f64 {
+    let all = accumulated.kinds.get(&grown).copied().unwrap_or_default();
+    let items = accumulated.items.get(&grown).map_or(0, |items| items.count);
     f64::from(match kind {
         LeakKind::Container if items > 0 => items,
         _ => all,
@@ -62,17 +63,17 @@ pub fn count(kind: LeakKind, grown: TypeId, holding: &Holding) -> f64 {
 }
 
 /// Whether what piles up is code that waits: each item is, or leads to, a coroutine or a generator.
-pub fn is_waiting(heap: &Analysis<'_>, holding: &Holding) -> bool {
+pub fn is_waiting(heap: &Analysis<'_>, accumulated: &Accumulation) -> bool {
     let name = |id: &TypeId| heap.graph.types().get(*id).map(|info| &*info.name);
     let of = |is: fn(&str) -> bool| {
-        let matching = holding.kinds.iter().filter(|(id, _)| name(id).is_some_and(is));
+        let matching = accumulated.kinds.iter().filter(|(id, _)| name(id).is_some_and(is));
         matching.map(|(_, count)| *count).sum::<u32>()
     };
     let items = |is: fn(&str) -> bool| {
-        let matching = holding.items.iter().filter(|(id, _)| name(id).is_some_and(is));
+        let matching = accumulated.items.iter().filter(|(id, _)| name(id).is_some_and(is));
         matching.map(|(_, items)| items.count).sum::<u32>()
     };
-    let most = holding.items.values().map(|items| items.count).max().unwrap_or_default();
+    let most = accumulated.items.values().map(|items| items.count).max().unwrap_or_default();
     let awaiting = of(|name| matches!(name, "coroutine" | "async_generator"));
     most > 0 && (10 * awaiting >= 8 * most || 10 * items(waits) >= 8 * most)
 }
@@ -92,10 +93,10 @@ pub fn is_weak(name: &str) -> bool {
 }
 
 /// Whether what piles up keeps frames alive, with all their local variables.
-pub fn keeps_frames(heap: &Analysis<'_>, holding: &Holding) -> bool {
+pub fn keeps_frames(heap: &Analysis<'_>, accumulated: &Accumulation) -> bool {
     let is_traceback =
         |id: &TypeId| heap.graph.types().get(*id).is_some_and(|info| info.name == "traceback");
-    let tracebacks = holding.kinds.iter().filter(|(id, _)| is_traceback(id));
-    let most = holding.items.values().map(|items| items.count).max().unwrap_or_default();
+    let tracebacks = accumulated.kinds.iter().filter(|(id, _)| is_traceback(id));
+    let most = accumulated.items.values().map(|items| items.count).max().unwrap_or_default();
     2 * tracebacks.map(|(_, count)| *count).sum::<u32>() >= most.max(1)
 }

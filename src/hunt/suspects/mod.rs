@@ -1,6 +1,7 @@
 //! Leak suspects: what grows steadily, and is not explained in a harmless way.
 //!
-//! [`find`] makes suspects of accumulation points and [`scoring`] turns them into findings, with the help of:
+//! A [`comparison`] has all that they are found by. [`find`] goes through the accumulation points, [`scoring`]
+//! assesses each, and the evidence becomes a [`suspect`], with the help of:
 //!
 //! | | |
 //! |---|---|
@@ -13,6 +14,7 @@
 
 pub(crate) mod bounds;
 pub mod collector;
+pub(crate) mod comparison;
 pub(crate) mod containers;
 pub mod find;
 pub(crate) mod hints;
@@ -20,4 +22,5 @@ pub(crate) mod leak_kinds;
 pub(crate) mod names;
 pub(crate) mod native;
 pub(crate) mod scoring;
+pub mod suspect;
 pub(crate) mod threads;

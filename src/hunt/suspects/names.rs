@@ -1,6 +1,6 @@
 //! What holders are called: by their path, and as a Python programmer would write it.
 
-use crate::heap::{Analysis, Lineage, NodeId, RootNames};
+use crate::heap::{Analysis, NodeId, ReferenceChain, RootNames};
 use crate::hunt::finding::Holder;
 use crate::python::objects::Disclosure;
 
@@ -19,11 +19,11 @@ pub fn holder(
     nodes: &[NodeId],
     pattern: &[NodeId],
 ) -> Holder {
-    let lineage = Lineage::of(heap, names, nodes, Disclosure::default());
+    let lineage = ReferenceChain::of(heap, names, nodes, Disclosure::default());
     let mut steps = lineage.path.clone();
     if let [_, below @ ..] = pattern {
         let all: Vec<NodeId> = nodes.iter().chain(below).copied().collect();
-        let whole = Lineage::of(heap, names, &all, Disclosure::default()).path;
+        let whole = ReferenceChain::of(heap, names, &all, Disclosure::default()).path;
         steps.extend(whole.into_iter().skip(lineage.path.len()).map(each));
     }
     let last = nodes.last().copied().unwrap_or_default();
@@ -64,7 +64,7 @@ fn shortened(steps: Vec<String>) -> Vec<String> {
 }
 
 /// A path as an expression, as far as there is one: `app.CACHE`, `local rows of handle`.
-fn name(lineage: &Lineage, steps: &[String]) -> String {
+fn name(lineage: &ReferenceChain, steps: &[String]) -> String {
     let rest = |steps: &[String]| shortened(steps.to_vec()).concat();
     match (lineage.root.strip_prefix("module "), steps) {
         (Some(module), []) => module.to_owned(),

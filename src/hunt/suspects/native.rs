@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::collector::Collector;
 use super::hints;
 use super::hints::Circumstances;
-use crate::hunt::compare::heap_columns::Snapshot;
-use crate::hunt::compare::steadiness::{Series, confidence, trend};
+use crate::hunt::compare::heap_columns::HeapColumns;
+use crate::hunt::compare::steadiness::{Series, confidence, steady_growth};
 use crate::hunt::finding::{Finding, Holder, LeakKind};
 
 /// What must be gained, in bytes.
@@ -27,7 +27,7 @@ const FEWEST_COUNTS: usize = 3;
 #[derive(Debug, Clone, Copy)]
 pub struct Outside<'a> {
     /// The heap, at several times.
-    pub snapshots: &'a [Snapshot],
+    pub snapshots: &'a [HeapColumns],
     /// The resident set as it was read many times between them.
     pub resident: &'a [(Duration, f64)],
     /// The bytes of malloc's blocks that are none of Python's, at those of the times where that was
@@ -45,16 +45,16 @@ impl Outside<'_> {
 
     /// Whether blocks have grown so far, so that it is worth while to see who asks for them.
     pub fn may_leak(&self) -> bool {
-        trend(self.blocks).is_some_and(|it| it.net >= SUSPICIOUS) || self.leak().is_some()
+        steady_growth(self.blocks).is_some_and(|it| it.net >= SUSPICIOUS) || self.leak().is_some()
     }
 
     /// A leak outside the heap, if there is one.
     pub fn leak(&self) -> Option<Finding> {
         let rss: Series = self.snapshots.iter().map(|it| (it.at, it.totals.rss as f64)).collect();
-        let whole = trend(&rss)?;
+        let whole = steady_growth(&rss)?;
         let confidence = confidence(self.resident)?.max(whole.confidence);
         if self.blocks.len() >= FEWEST_COUNTS {
-            let counted = trend(self.blocks)?;
+            let counted = steady_growth(self.blocks)?;
             let seconds = whole.net / whole.per_second;
             let net = counted.per_second * seconds;
             let is_much = net >= LEAST.max(LEAST_COUNTED * whole.net);
@@ -71,7 +71,7 @@ impl Outside<'_> {
     }
 }
 
-fn heap_gained(first: &Snapshot, last: &Snapshot) -> f64 {
+fn heap_gained(first: &HeapColumns, last: &HeapColumns) -> f64 {
     last.totals.heap.bytes.saturating_sub(first.totals.heap.bytes) as f64
 }
 

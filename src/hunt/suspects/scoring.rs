@@ -7,12 +7,13 @@
 use rustc_hash::FxHashSet;
 
 use super::bounds::Filling;
-use super::find::{Account, Key, Rise, Scene, Suspect};
+use super::comparison::Comparison;
 use super::leak_kinds::{count, grown, is_waiting, keeps_frames, waits};
 use super::names;
+use super::suspect::{Evidence, Key, Rise, Suspect};
 use crate::heap::{Flow, NodeId, RootKind};
-use crate::hunt::compare::accumulation_points::{Place, Shape};
-use crate::hunt::compare::heap_columns::Snapshot;
+use crate::hunt::compare::accumulation_points::{AccumulationPoint, Shape};
+use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::LeakKind;
 use crate::python::objects::TypeId;
@@ -25,23 +26,23 @@ const SAMPLE: usize = 12;
 /// it (`long_lived_pending < long_lived_total / 4`, Modules/gcmodule.c, 3.8 to 3.13).
 const PENDING_SHARE: f64 = 0.25;
 
-impl Scene<'_> {
+impl Comparison<'_> {
     /// What a place comes to.
-    pub fn place(&self, place: &Place) -> Option<Suspect> {
-        let root = self.heap.graph.root(place.node).map(|root| &root.kind);
-        let series = self.series(place);
+    pub fn assess(&self, point: &AccumulationPoint) -> Option<Suspect> {
+        let root = self.heap.graph.root(point.node).map(|root| &root.kind);
+        let series = self.series(point);
         let rise = Rise::of(&series, LEAST_OBJECTS)?;
-        let proven = place.holding.cohorts.split_last()?.1;
+        let proven = point.accumulated.cohorts.split_last()?.1;
         let since = series.len().min(self.snapshots.len());
         let born = self.snapshots.len() - since;
         let proven = proven.get(born..)?;
         // Of those that come, grow and go, those that are there in the end have all grown.
-        let is_changing = place.shape == Shape::Spread
-            && self.has_lost_some(place.node)
-            && self.keeps_its_size(place.node, rise);
+        let is_changing = point.shape == Shape::Spread
+            && self.has_lost_some(point.node)
+            && self.keeps_its_size(point.node, rise);
         let is_steady =
             rise.is_steady && !is_changing && proven.iter().all(|cohort| cohort.objects > 0);
-        let kind = match (root, place.shape) {
+        let kind = match (root, point.shape) {
             (Some(RootKind::Garbage), _) => LeakKind::Garbage,
             (Some(RootKind::Native), _) => LeakKind::Refcount,
             (_, Shape::Chain) => LeakKind::Chain,
@@ -49,46 +50,51 @@ impl Scene<'_> {
             (None, Shape::Spread) => LeakKind::Spread,
             (None, Shape::One) => LeakKind::Container,
         };
-        let key = match (kind, self.identity(place.node)) {
+        let key = match (kind, self.identity(point.node)) {
             (LeakKind::Garbage, _) if self.is_bounded_garbage() => return None,
             (LeakKind::Garbage, _) => Key::Garbage,
             (LeakKind::Refcount, _) => Key::Native,
             (_, Some((address, _))) => Key::Object(address),
             // A chain that hangs from a frame.
-            (_, None) => Key::Object(self.identity(*place.holding.examples.first()?)?.0),
+            (_, None) => Key::Object(self.identity(*point.accumulated.examples.first()?)?.0),
         };
-        let kind = if is_waiting(self.heap, &place.holding) { LeakKind::Tasks } else { kind };
-        let grown = grown(self.heap, kind, &place.holding)?;
+        let kind = if is_waiting(self.heap, &point.accumulated) { LeakKind::Tasks } else { kind };
+        let grown = grown(self.heap, kind, &point.accumulated)?;
         let [from, to] = [born, self.snapshots.len().checked_sub(2)?];
         let seconds = self.snapshots.get(to)?.at.saturating_sub(self.snapshots.get(from)?.at);
         let per_second = |amount: f64| amount / seconds.as_secs_f64();
-        let count = count(kind, grown, &place.holding);
+        let count = count(kind, grown, &point.accumulated);
         let bytes = proven.iter().map(|cohort| cohort.bytes).sum::<u64>() as f64;
-        let above = self.told_path(self.start(kind, place, grown));
+        let above = self.told_path(self.start(kind, point, grown));
         let grown_kind = self.heap.graph.types().get(grown)?;
-        let account = Account {
+        let evidence = Evidence {
             kind,
             grown: grown_kind.name.clone(),
-            holder: names::holder(self.heap, &self.names, &above, &self.pattern(place)),
+            holder: names::holder(self.heap, &self.names, &above, &self.pattern(point)),
             objects_per_s: per_second(count),
             bytes_per_s: per_second(bytes),
             bytes_per_object: bytes / count,
-            keeps_frames: keeps_frames(self.heap, &place.holding),
-            filling: self.filling_of(kind, place, per_second(count)),
+            keeps_frames: keeps_frames(self.heap, &point.accumulated),
+            filling: self.filling_of(kind, point, per_second(count)),
         };
-        let watch = self.watch(kind, place, grown);
-        self.suspect(key, account, Rise { is_steady, ..rise }, watch)
+        let watch = self.watch(kind, point, grown);
+        evidence.into_suspect(key, Rise { is_steady, ..rise }, watch, self.collector)
     }
 
     /// The bound of a place; of many holders that of one of those which grow most, if a few of them have
     /// one.
-    fn filling_of(&self, kind: LeakKind, place: &Place, per_second: f64) -> Option<Filling> {
+    fn filling_of(
+        &self,
+        kind: LeakKind,
+        point: &AccumulationPoint,
+        per_second: f64,
+    ) -> Option<Filling> {
         const FEW: usize = 3;
         match kind {
-            LeakKind::Container => self.filling(place.node, per_second),
+            LeakKind::Container => self.filling(point.node, per_second),
             LeakKind::Spread => {
-                let each = per_second / place.holders.len() as f64;
-                let few = place.holders.iter().take(FEW);
+                let each = per_second / point.holders.len() as f64;
+                let few = point.holders.iter().take(FEW);
                 let all: Option<Vec<_>> = few.map(|&holder| self.filling(holder, each)).collect();
                 all?.pop()
             }
@@ -97,19 +103,19 @@ impl Scene<'_> {
     }
 
     /// How much a place held at each moment.
-    pub fn series(&self, place: &Place) -> Series {
-        let totals = |pick: fn(&Snapshot) -> u32| {
+    pub fn series(&self, point: &AccumulationPoint) -> Series {
+        let totals = |pick: fn(&HeapColumns) -> u32| {
             self.snapshots.iter().map(|it| (it.at, f64::from(pick(it)))).collect()
         };
-        match self.heap.graph.root(place.node).map(|root| &root.kind) {
+        match self.heap.graph.root(point.node).map(|root| &root.kind) {
             Some(RootKind::Garbage) => return totals(|it| it.totals.garbage.objects),
             Some(RootKind::Native) => return totals(|it| it.totals.native.objects),
             _ => {}
         }
-        if place.shape == Shape::Chain {
+        if point.shape == Shape::Chain {
             let mut sum = 0.0;
             let mut series: Series = Vec::new();
-            let mut cohorts = place.holding.cohorts.iter();
+            let mut cohorts = point.accumulated.cohorts.iter();
             for snapshot in self.snapshots {
                 series.push((snapshot.at, sum));
                 sum += cohorts.next().map_or(0.0, |cohort| f64::from(cohort.objects));
@@ -117,7 +123,7 @@ impl Scene<'_> {
             return series;
         }
         let holders: Vec<(u64, u64)> =
-            place.holders.iter().filter_map(|&node| self.identity(node)).collect();
+            point.holders.iter().filter_map(|&node| self.identity(node)).collect();
         let mut series: Series = Vec::new();
         for snapshot in self.snapshots {
             let held = holders.iter().filter_map(|&(address, kind)| snapshot.held(address, kind));
@@ -139,16 +145,16 @@ impl Scene<'_> {
     }
 
     /// The object by which a place is told: of a chain its first link.
-    fn start(&self, kind: LeakKind, place: &Place, grown: TypeId) -> NodeId {
+    fn start(&self, kind: LeakKind, point: &AccumulationPoint, grown: TypeId) -> NodeId {
         if kind != LeakKind::Chain {
-            return place.node;
+            return point.node;
         }
         // Between two links there can be other objects, such as the dict of an instance.
         let is_part = |node: NodeId| {
             let kind = self.heap.graph.type_id(node);
-            kind.is_some_and(|kind| place.holding.kinds.contains_key(&kind))
+            kind.is_some_and(|kind| point.accumulated.kinds.contains_key(&kind))
         };
-        let (mut node, mut first) = (place.node, place.node);
+        let (mut node, mut first) = (point.node, point.node);
         while is_part(node) {
             if self.heap.graph.type_id(node) == Some(grown) {
                 first = node;
@@ -160,16 +166,16 @@ impl Scene<'_> {
     }
 
     /// The way from a place to one of its holders, without what tells that from the others.
-    fn pattern(&self, place: &Place) -> Vec<NodeId> {
-        let holder = place.holders.iter().find(|&&holder| holder != place.node);
-        match (place.shape, holder) {
-            (Shape::Spread, Some(&holder)) => self.paths.between(place.node, holder),
+    fn pattern(&self, point: &AccumulationPoint) -> Vec<NodeId> {
+        let holder = point.holders.iter().find(|&&holder| holder != point.node);
+        match (point.shape, holder) {
+            (Shape::Spread, Some(&holder)) => self.paths.between(point.node, holder),
             _ => Vec::new(),
         }
     }
 
     /// What to watch.
-    fn watch(&self, kind: LeakKind, place: &Place, grown: TypeId) -> Vec<u64> {
+    fn watch(&self, kind: LeakKind, point: &AccumulationPoint, grown: TypeId) -> Vec<u64> {
         let graph = &self.heap.graph;
         let of_type = || {
             let kind = graph.types().get(grown).filter(|kind| kind.counts_instances());
@@ -177,7 +183,7 @@ impl Scene<'_> {
         };
         match kind {
             LeakKind::Container | LeakKind::Spread => {
-                let holders = place.holders.iter().chain([&place.node]);
+                let holders = point.holders.iter().chain([&point.node]);
                 let mut sizes: Vec<u64> = Vec::new();
                 for (address, _) in holders.filter_map(|&node| self.identity(node)) {
                     if !sizes.contains(&address) && sizes.len() < SAMPLE {
@@ -187,7 +193,7 @@ impl Scene<'_> {
                 sizes
             }
             LeakKind::Tasks => {
-                let examples = place.holding.examples.iter();
+                let examples = point.accumulated.examples.iter();
                 let mut code: Vec<u64> =
                     examples.filter_map(|&node| self.code_below(node)).collect();
                 code.dedup();

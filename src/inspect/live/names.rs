@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::{Analysis, Capture, Lineage, NodeId, RootNames};
+use crate::heap::{Analysis, Capture, NodeId, ReferenceChain, RootNames};
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, Link, Reader, Role, TypeInfo};
 
@@ -149,7 +149,7 @@ impl Naming {
         names: &RootNames,
         nodes: &[NodeId],
     ) -> Vec<Arc<str>> {
-        let lineage = Lineage::of(heap, names, nodes, self.disclosure);
+        let lineage = ReferenceChain::of(heap, names, nodes, self.disclosure);
         // A root that has its own branch is not named again.
         let is_inside = nodes.first().is_some_and(|&first| first != NodeId::ROOT);
         let root = Some(lineage.root).filter(|root| !is_inside && !root.is_empty());

@@ -17,7 +17,7 @@ use self::path_trie::Trails;
 use super::live::names::{CELL, Context, Held, Naming};
 use crate::heap::{
     Amount, Analysis, Capture, NodeId, Referrers, RootKind, RootName, RootNames, ShortestPaths,
-    UNNAMED_FRAME, retained_together, several,
+    UNNAMED_FRAME, several,
 };
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, Reader, Role};
@@ -158,7 +158,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &O
     }
     Why {
         asked: asked.len() as u64,
-        retained: retained_together(heap, asked),
+        retained: heap.retained_together(asked),
         kind: common_kind(heap, asked),
         sampled: sampled as u64,
         unreached: unreached as u64,

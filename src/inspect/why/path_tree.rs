@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::{Line, What};
-use crate::heap::{Analysis, NodeId, retained_together};
+use crate::heap::{Analysis, NodeId};
 use crate::python::Frame;
 
 /// No place is deeper.
@@ -207,6 +207,6 @@ impl Places {
             return amounts.fold(0, u64::saturating_add);
         }
         let nodes: Vec<NodeId> = entries.iter().map(|entry| entry.node).collect();
-        retained_together(heap, &nodes).bytes
+        heap.retained_together(&nodes).bytes
     }
 }

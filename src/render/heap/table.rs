@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::heap::figures::changes::Change;
-use crate::heap::{Group, LargeObject, Lineage, Summary};
+use crate::heap::{Group, LargeObject, ReferenceChain, Summary};
 use crate::render::labels;
 use crate::render::labels::printable;
 use crate::render::{Paths, RenderError, time};
@@ -112,7 +112,7 @@ fn write_largest(objects: &[LargeObject], out: &mut impl Write) -> Result<(), Re
 }
 
 /// A path in one line.
-fn lineage(lineage: &Lineage) -> String {
+fn lineage(lineage: &ReferenceChain) -> String {
     let frame = lineage.frame.as_ref().map(|frame| labels::of_frame(frame, Paths::Short));
     let path = lineage.path.iter().map(|link| printable(link));
     let parts = [printable(&lineage.root)].into_iter().chain(frame).chain(path);

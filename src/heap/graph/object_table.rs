@@ -1,0 +1,170 @@
+//! From what threads have noted to what is known of each object by its number.
+
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use rustc_hash::FxHashMap;
+
+use crate::heap::capture::copy::fetch;
+use crate::heap::ids::NodeId;
+use crate::heap::support::huge_vec::filled;
+use crate::heap::trace::numbering::Numbering;
+use crate::heap::trace::trace_log::{Facts, Span, Target, TraceLog, UnusualFacts};
+
+/// Containers whose references are numbered at a time.
+const BATCH: usize = 1 << 14;
+
+/// All objects and their references, by number.
+#[derive(Debug, Default)]
+pub(crate) struct ObjectTable {
+    /// The number of the first object, a container.
+    first: NodeId,
+    /// Of each object.
+    facts: Vec<Facts>,
+    /// Those that do not fit.
+    unusual: FxHashMap<NodeId, UnusualFacts>,
+    /// Of each container.
+    spans: Vec<Span>,
+    /// The objects that are referred to.
+    targets: Vec<NodeId>,
+}
+
+/// The references of some containers, to be numbered.
+struct Work<'a> {
+    spans: &'a mut [Span],
+    targets: &'a mut [Target],
+}
+
+impl ObjectTable {
+    /// Puts together what the logs have, with so many threads.
+    pub fn of(numbering: &Numbering, mut logs: Vec<TraceLog>, threads: usize) -> ObjectTable {
+        let first = numbering.first_container();
+        let place = |slot| numbering.number(slot).map(|node| node.index() - first.index());
+        let mut all = ObjectTable {
+            first,
+            facts: filled(Facts::UNUSUAL, numbering.end().index() - first.index()),
+            spans: filled(Span::default(), numbering.first_leaf().index() - first.index()),
+            ..ObjectTable::default()
+        };
+        let mut references: Vec<_> = logs
+            .iter_mut()
+            .map(|log| (mem::take(&mut log.spans), mem::take(&mut log.targets)))
+            .collect();
+        number_all(numbering, &mut references, threads, || {
+            for entry in logs.iter_mut().flat_map(|log| mem::take(&mut log.leaves)) {
+                if let Some(facts) = place(entry.slot).and_then(|at| all.facts.get_mut(at)) {
+                    *facts = entry.facts;
+                }
+            }
+        });
+        all.unusual.reserve(logs.iter().map(|log| log.unusual.len()).sum());
+        for (log, (spans, targets)) in logs.into_iter().zip(references) {
+            // Stays where it is: the compiler makes nothing of it.
+            let mut targets: Vec<NodeId> = targets.into_iter().map(Target::node).collect();
+            let before = all.targets.len() as u32;
+            match before {
+                0 => all.targets = targets,
+                _ => all.targets.append(&mut targets),
+            }
+            for (entry, span) in log.containers.into_iter().zip(spans) {
+                let Some(at) = place(entry.slot) else { continue };
+                if let (Some(facts), Some(place)) = (all.facts.get_mut(at), all.spans.get_mut(at)) {
+                    *facts = entry.facts;
+                    *place = Span { start: before + span.start, end: before + span.end };
+                }
+            }
+            let number = |(slot, size)| Some((numbering.number(slot)?, size));
+            all.unusual.extend(log.unusual.into_iter().filter_map(number));
+        }
+        all
+    }
+
+    /// The type and the sizes of an object; nothing for what is none.
+    #[inline]
+    pub fn facts(&self, object: NodeId) -> UnusualFacts {
+        let facts = self.index(object).and_then(|index| self.facts.get(index));
+        match facts.map(|facts| facts.get()) {
+            None => UnusualFacts::UNKNOWN,
+            Some(Some((type_id, size))) => UnusualFacts { type_id, size, external: 0 },
+            Some(None) => self.unusual.get(&object).copied().unwrap_or(UnusualFacts::UNKNOWN),
+        }
+    }
+
+    /// The numbers of the objects that a container refers to.
+    #[inline]
+    pub fn references(&self, container: NodeId) -> &[NodeId] {
+        let span = self.index(container).and_then(|index| self.spans.get(index));
+        let Span { start, end } = span.copied().unwrap_or_default();
+        self.targets.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// Says that [`references`](Self::references) will soon be asked for.
+    #[inline]
+    pub fn prefetch_references(&self, container: NodeId) {
+        if let Some(span) = self.index(container).and_then(|index| self.spans.get(index)) {
+            fetch(span);
+        }
+    }
+
+    #[inline]
+    fn index(&self, object: NodeId) -> Option<usize> {
+        object.index().checked_sub(self.first.index())
+    }
+}
+
+/// Numbers what is referred to, with so many threads, of which this one does something else first.
+fn number_all(
+    numbering: &Numbering,
+    references: &mut [(Vec<Span>, Vec<Target>)],
+    threads: usize,
+    first: impl FnOnce(),
+) {
+    let work = references.iter_mut().flat_map(|(spans, targets)| batches(spans, targets));
+    let work = Mutex::new(work);
+    let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let number = || {
+        while let Some(work) = next() {
+            work.number(numbering);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(number);
+        }
+        first();
+        number();
+    });
+}
+
+/// Cuts the references of a log into batches.
+fn batches<'a>(spans: &'a mut [Span], targets: &'a mut [Target]) -> impl Iterator<Item = Work<'a>> {
+    let mut rest = targets;
+    spans.chunks_mut(BATCH).map(move |spans| {
+        let end = spans.last().map_or(0, |span| span.end);
+        let start = spans.first().map_or(end, |span| span.start);
+        let here = ((end - start) as usize).min(rest.len());
+        let (targets, behind) = mem::take(&mut rest).split_at_mut(here);
+        rest = behind;
+        Work { spans, targets }
+    })
+}
+
+impl Work<'_> {
+    /// Numbers what is referred to, and forgets what is no object.
+    fn number(self, numbering: &Numbering) {
+        let mut rest = self.targets;
+        for span in self.spans {
+            let here = ((span.end - span.start) as usize).min(rest.len());
+            let (targets, behind) = mem::take(&mut rest).split_at_mut(here);
+            rest = behind;
+            let mut kept = 0;
+            for place in 0..targets.len() {
+                let number = numbering.number(targets[place].slot());
+                targets[kept] = Target::numbered(number.unwrap_or_default());
+                kept += usize::from(number.is_some());
+            }
+            span.end = span.start + kept as u32;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What suspects are found by: the last heap, what was kept of the earlier ones, and what has grown between.
+
+use super::collector::Collector;
+use super::names;
+use crate::heap::{Analysis, NodeId, RootKind, RootNames, ShortestPaths};
+use crate::hunt::compare::growth::Growth;
+use crate::hunt::compare::heap_columns::HeapColumns;
+use crate::hunt::finding::Holder;
+use crate::python::Python;
+
+/// A path that lasts may have so many more steps than a shortest.
+const LONGEST_WAY_ROUND: usize = 3;
+
+/// A heap and what was kept of the earlier ones, with all that suspects are found by.
+pub(crate) struct Comparison<'a> {
+    pub heap: &'a Analysis<'a>,
+    pub python: &'a Python,
+    pub snapshots: &'a [HeapColumns],
+    pub paths: ShortestPaths,
+    /// Those that lead through no thread's frames: what a function has in hand, it has for a while.
+    lasting_paths: ShortestPaths,
+    pub names: RootNames,
+    pub growth: Growth,
+    pub collector: Collector,
+}
+
+impl<'a> Comparison<'a> {
+    /// Compares a heap with what was kept of it and of the earlier ones.
+    pub fn of(
+        heap: &'a Analysis<'a>,
+        python: &'a Python,
+        snapshots: &'a [HeapColumns],
+    ) -> Comparison<'a> {
+        let paths = ShortestPaths::of(&heap.graph);
+        let is_for_a_while = |node| {
+            let root = heap.graph.root(node).map(|root| &root.kind);
+            matches!(root, Some(RootKind::Thread { .. } | RootKind::Frame { .. }))
+        };
+        let lasting_paths = ShortestPaths::through(&heap.graph, |node| !is_for_a_while(node));
+        let births = HeapColumns::births(snapshots);
+        let growth = Growth::of(heap, &paths, &births, snapshots.len());
+        Comparison {
+            heap,
+            python,
+            snapshots,
+            names: RootNames::of(heap, python),
+            collector: Collector::of(heap, python, &growth),
+            growth,
+            paths,
+            lasting_paths,
+        }
+    }
+
+    /// The address of an object and of its type.
+    pub fn identity(&self, node: NodeId) -> Option<(u64, u64)> {
+        let address = self.heap.graph.address(&self.heap.capture, node)?;
+        Some((address, self.heap.graph.type_info(node)?.address))
+    }
+
+    /// The path by which a node is told: one that lasts, unless it is a long way round.
+    pub fn told_path(&self, node: NodeId) -> Vec<NodeId> {
+        let shortest = self.paths.between(NodeId::ROOT, node);
+        let lasting = match self.lasting_paths.reaches(node) {
+            true => self.lasting_paths.between(NodeId::ROOT, node),
+            false => Vec::new(),
+        };
+        let is_near = lasting.len() <= shortest.len() + LONGEST_WAY_ROUND;
+        if lasting.is_empty() || !is_near { shortest } else { lasting }
+    }
+
+    /// What a node is called as a holder.
+    pub fn holder(&self, node: NodeId) -> Holder {
+        names::holder(self.heap, &self.names, &self.told_path(node), &[])
+    }
+}
