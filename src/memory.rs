@@ -9,6 +9,9 @@ mod cached;
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 pub use cached::Cached;
 
+/// Bytes of a page. (All of x86-64; on aarch64 kernels with larger pages this has to be asked.)
+pub const PAGE: u64 = 4096;
+
 /// Why bytes could not be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -135,7 +138,6 @@ pub trait Memory {
     where
         Self: Sized,
     {
-        const PAGE: u64 = 4096;
         let mut text = Vec::new();
         let mut at = address;
         while text.len() < most {

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::thread;
 
 use super::capture::copy::Capture;
-use super::capture::take::{CaptureError, CaptureOptions};
+use super::capture::options::{CaptureError, CaptureOptions};
 use super::graph::dominators::Dominators;
 use super::graph::object_graph::Graph;
 use super::graph::retained::{Amount, Retained, retained_together};

@@ -8,9 +8,8 @@ use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
 
-use super::{Memory, ReadError};
+use super::{Memory, PAGE, ReadError};
 
-const PAGE: usize = 4096;
 /// With more pages than this the cache begins anew.
 const MOST_PAGES: usize = 16_384;
 
@@ -18,7 +17,7 @@ const MOST_PAGES: usize = 16_384;
 #[derive(Debug)]
 pub struct Cached<M> {
     memory: M,
-    pages: RefCell<FxHashMap<u64, Box<[u8; PAGE]>>>,
+    pages: RefCell<FxHashMap<u64, Box<[u8; PAGE as usize]>>>,
 }
 
 impl<M: Memory> Cached<M> {
@@ -31,14 +30,14 @@ impl<M: Memory> Cached<M> {
 impl<M: Memory> Memory for Cached<M> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         let length = buffer.len();
-        let inside = (address % PAGE as u64) as usize;
-        if inside + length > PAGE {
+        let inside = (address % PAGE) as usize;
+        if inside + length > PAGE as usize {
             return self.memory.read(address, buffer);
         }
         let mut pages = self.pages.borrow_mut();
         let start = address - inside as u64;
         if !pages.contains_key(&start) {
-            let mut page = Box::new([0; PAGE]);
+            let mut page = Box::new([0; PAGE as usize]);
             self.memory.read(start, page.as_mut_slice())?;
             if pages.len() >= MOST_PAGES {
                 pages.clear();

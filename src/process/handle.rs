@@ -13,8 +13,7 @@ use procfs::process::Syscall;
 use read_process_memory::{CopyAddress, ProcessHandle};
 
 use super::maps::Mapping;
-use super::pagemap::PAGE;
-use crate::memory::{Memory, ReadError};
+use crate::memory::{Memory, PAGE, ReadError};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
 /// Why a process cannot be observed. Each says what is so; advice is added where a person reads it.

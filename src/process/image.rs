@@ -17,14 +17,13 @@ use goblin::elf::section_header::{SHN_UNDEF, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB,
 use goblin::elf::sym::{STT_FUNC, STT_GNU_IFUNC, Sym};
 
 use super::maps::Mapping;
+use crate::memory::PAGE;
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
 /// No file larger than this is looked at, in bytes.
 const LARGEST_FILE: u64 = 1 << 30;
 /// No table inside a file larger than this is read, in bytes.
 const LARGEST_TABLE: u64 = 256 << 20;
-/// The unit in which files are mapped.
-const PAGE: u64 = 4096;
 
 /// Why a mapped file could not be understood.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Bytes of a page. (All of x86-64; on aarch64 kernels with larger pages this has to be asked.)
-pub const PAGE: u64 = 4096;
+use crate::memory::PAGE;
 
 /// Entries that are read at once.
 const ENTRIES: usize = 512;

@@ -7,7 +7,7 @@
 
 use super::layout::PymallocPlace;
 use super::{Python, at};
-use crate::memory::{Memory, ReadError, u32_at, u64_at};
+use crate::memory::{Memory, PAGE, ReadError, u32_at, u64_at};
 use crate::process::Image;
 
 /// `arena_object`: its size, the address of the arena, and the first pool that was never carved.
@@ -252,7 +252,7 @@ impl Python {
         let pools = u32_at(entry, ARENA_POOLS).ok_or(Implausible)?;
         // The first pool begins with a page of its own size, so that one may be lost.
         let most = layout.arena_size / layout.pool_size;
-        let plausible = start % 4096 == 0
+        let plausible = start % PAGE == 0
             && (start..=end).contains(&uncarved)
             && uncarved % layout.pool_size == 0
             && free <= pools

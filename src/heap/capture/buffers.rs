@@ -12,8 +12,7 @@
 use std::ops::Range;
 
 use super::regions::{Region, without};
-use crate::memory::{Memory, ReadError, u64_at};
-use crate::process::pagemap::PAGE;
+use crate::memory::{Memory, PAGE, ReadError, u64_at};
 use crate::process::{PageMap, Piece, Process};
 use crate::python::pymalloc::Arena;
 

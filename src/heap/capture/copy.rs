@@ -10,6 +10,7 @@ use std::ops::Range;
 use memmap2::MmapMut;
 use rustc_hash::FxHashMap;
 
+use super::options::CaptureFacts;
 use crate::heap::ids::Slot;
 use crate::memory::{Memory, ReadError};
 use crate::process::Process;
@@ -158,7 +159,7 @@ pub struct Capture<'a> {
     pub(crate) program: Vec<Range<u64>>,
     pub(crate) process: &'a Process,
     /// How it was made.
-    pub facts: crate::heap::CaptureFacts,
+    pub facts: CaptureFacts,
 }
 
 impl Capture<'_> {

@@ -1,14 +1,16 @@
 //! What the resident set is made of, to the last page.
 //!
 //! [`residency`] says which pages are in memory, [`malloc`] walks the chunks of the C library's heap,
-//! [`owners`] tells which of its blocks are Python's. [`composition`] adds it all up; [`native_blocks`] is
-//! the part that no Python object explains.
+//! [`owners`] tells which of its blocks are Python's, [`stacks`] where threads have theirs. The [`division`]
+//! adds it all up to a [`composition`]; [`native_blocks`] is the part that no Python object explains.
 
 pub mod composition;
+pub(crate) mod division;
 pub mod malloc;
 pub(crate) mod native_blocks;
 pub(crate) mod owners;
 pub mod residency;
+pub(crate) mod stacks;
 
 pub use composition::{Composition, CompositionError, Verdict};
 pub use native_blocks::NativeBlocks;

@@ -2,6 +2,8 @@
 //! given back to the system as soon as it is free. To touch memory for the first time, page by page, else
 //! takes a quarter of all the time.
 
+use crate::memory::PAGE;
+
 /// Smaller arrays are left to the allocator, in bytes.
 const LARGE: usize = 4 << 20;
 
@@ -23,7 +25,7 @@ pub(crate) fn room_for<T>(items: usize) -> Vec<T> {
     let vector: Vec<T> = Vec::with_capacity(items);
     let bytes = vector.capacity() * size_of::<T>();
     if bytes >= LARGE {
-        let page = 4096;
+        let page = PAGE as usize;
         let start = vector.as_ptr().addr();
         let first = start.next_multiple_of(page);
         let last = (start + bytes) / page * page;

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::heap::rss::malloc::size_in_use;
 use crate::hunt::inserts::insert_counts::SeenStack;
-use crate::memory::Memory;
+use crate::memory::{Memory, PAGE};
 use crate::python::{Frame, Stack};
 
 /// No more blocks than this are remembered.
@@ -20,8 +20,6 @@ const MOST_BLOCKS: usize = 50_000;
 const MOST_STACKS: usize = 10_000;
 /// A chunk can be so much larger than was asked for: its own head, and a rest too small for another.
 const MOST_ADDED: u64 = 64;
-/// A page, to multiples of which large chunks are rounded up.
-const PAGE: u64 = 4096;
 /// Fewer blocks that stay say nothing.
 const LEAST: u64 = 3;
 

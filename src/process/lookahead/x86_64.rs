@@ -6,7 +6,7 @@ use iced_x86::{
 };
 
 use super::{CallAhead, Registers};
-use crate::memory::Memory;
+use crate::memory::{Memory, PAGE};
 
 /// No call is further ahead than this many instructions.
 const FARTHEST: usize = 200;
@@ -82,7 +82,6 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
     }
 
     fn decode(&self) -> Option<Instruction> {
-        const PAGE: u64 = 4096;
         let mut bytes = [0; LONGEST];
         // The last instruction of a mapping is followed by nothing.
         let in_page = LONGEST.min((PAGE - self.instruction % PAGE) as usize);

@@ -2,7 +2,7 @@
 //!
 //! Relies on a [`Layout`] only. Lengths are bounded before anything is allocated.
 
-use crate::memory::{Memory, ReadError, u32_at, u64_at};
+use crate::memory::{Memory, PAGE, ReadError, u32_at, u64_at};
 use crate::python::at;
 use crate::python::layout::Layout;
 
@@ -13,7 +13,6 @@ pub const LONGEST_BYTES: usize = 16 << 20;
 
 /// Most of what a string needs comes in the same page as its head.
 const FIRST_READ: usize = 256;
-const PAGE: u64 = 4096;
 
 /// The address of an object's type.
 pub fn type_of<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<u64, ReadError> {

@@ -21,7 +21,7 @@ use rustc_hash::FxHashSet;
 
 use super::residency::{RawResidency, Residency};
 use crate::heap::capture::copy::Capture;
-use crate::memory::Memory;
+use crate::memory::{Memory, PAGE};
 use crate::process::Process;
 use crate::python::Python;
 
@@ -37,8 +37,6 @@ const ALIGNMENT: u64 = 16;
 const PREVIOUS_IN_USE: u64 = 1;
 const IS_MMAPPED: u64 = 2;
 pub(crate) const FLAGS: u64 = 7;
-/// Bytes of a page.
-const PAGE: u64 = 4096;
 
 /// A chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

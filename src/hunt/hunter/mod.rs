@@ -5,20 +5,21 @@
 //! which costs the target nothing, and who feeds them is watched. What only the last look shows, as it grows
 //! slowly, is watched for a while after it.
 
+mod conclusion;
+
 use std::time::{Duration, Instant};
 
-use super::compare::heap_columns::HeapColumns;
-use super::compare::steadiness::{Series, confidence};
-use super::finding::{Feeder, Finding, LeakKind};
-use super::inserts::feeders::WatchOptions;
-use super::inserts::watched_suspects::{Trails, feeder};
-use super::mallocs::native_feeders::Following;
-use super::suspects::find::suspects;
-use super::suspects::native::Outside;
-use super::suspects::suspect::{Key, Suspect};
-use super::verdict::{Standstill, Verdict};
 use crate::guardian::{GuardianError, Limits, Program};
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
+use crate::hunt::compare::heap_columns::HeapColumns;
+use crate::hunt::compare::steadiness::Series;
+use crate::hunt::finding::{Feeder, Finding};
+use crate::hunt::inserts::feeders::WatchOptions;
+use crate::hunt::inserts::watched_suspects::{Trails, feeder};
+use crate::hunt::mallocs::native_feeders::Following;
+use crate::hunt::suspects::find::suspects;
+use crate::hunt::suspects::native::Outside;
+use crate::hunt::suspects::suspect::Suspect;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
 use crate::process::{Pauses, Process, ProcessError};
@@ -36,8 +37,6 @@ const MOST_RESERVED: f64 = 0.3;
 /// So much of the time suspects are watched at least, even if the heap is so large that it gets late; and
 /// those of the last look at most.
 const WATCHED_SHARE: f64 = 0.25;
-/// What of the growth of the resident set strings and numbers must be that only native code holds.
-const CREDIBLE_SHARE: f64 = 0.2;
 /// No more suspects than this are watched, and findings told.
 const MOST: usize = 10;
 
@@ -230,75 +229,6 @@ impl Hunter {
         self.end()
     }
 
-    /// What it came to; an error if it was too short to tell.
-    pub fn verdict(self) -> Result<Verdict, HuntError> {
-        let ([first, ..], [.., last]) = (&*self.snapshots, &*self.snapshots) else {
-            return Err(self.too_short());
-        };
-        if self.snapshots.len() < FEWEST_LOOKS {
-            return Err(self.too_short());
-        }
-        let seconds = last.at.saturating_sub(first.at).as_secs_f64();
-        let watches = [self.trails.pauses(), self.follow_pauses].into_iter();
-        let pauses = self.snapshots.iter().map(|it| it.totals.paused);
-        let seconds_of = |pause: Duration| pause.as_secs_f64();
-        let mut findings: Vec<Finding> =
-            self.suspects.iter().filter_map(|it| self.told(it)).collect();
-        let has_threads = self.suspects.iter().any(|it| it.key == Key::Threads && it.is_steady);
-        if !has_threads {
-            let native = self.outside().leak();
-            let feeders = self.native_feeders.clone();
-            findings.extend(native.map(|finding| Finding { feeders, ..finding }));
-        }
-        let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
-        findings.retain(|finding| is_credible(finding, rss_bytes_per_s));
-        findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
-        findings.truncate(MOST);
-        Ok(Verdict {
-            pid: self.process.pid(),
-            command: self.command.clone(),
-            python: self.python.version.to_string(),
-            duration_s: last.at.as_secs_f64(),
-            captures: self.snapshots.len() as u32,
-            complete: self.complete,
-            pause_s: Standstill {
-                max: pauses
-                    .clone()
-                    .chain(watches.clone().map(|it| it.max))
-                    .max()
-                    .map_or(0.0, seconds_of),
-                total: pauses.chain(watches.map(|it| it.total)).map(seconds_of).sum(),
-            },
-            objects: last.totals.heap.objects.into(),
-            bytes: last.totals.heap.bytes,
-            rss_bytes: last.totals.rss,
-            rss_bytes_per_s,
-            findings,
-        })
-    }
-
-    fn too_short(&self) -> HuntError {
-        match self.process.is_alive() {
-            true => HuntError::TooShort,
-            false => ProcessError::Ended { pid: self.process.pid() }.into(),
-        }
-    }
-
-    /// A suspect that has proved to leak.
-    fn told(&self, suspect: &Suspect) -> Option<Finding> {
-        let mut finding = suspect.finding.clone();
-        if !suspect.is_steady {
-            return None;
-        }
-        let Some(trail) = self.trails.of(suspect.key) else { return Some(finding) };
-        // Where threads are started they are only for a moment.
-        if suspect.key != Key::Threads && trail.sizes.len() > 1 {
-            finding.confidence = confidence(&trail.sizes)?.max(finding.confidence);
-        }
-        finding.feeders.clone_from(&trail.feeders);
-        Some(finding)
-    }
-
     /// When the heap is to be looked at next, since the hunt began.
     fn next_look(&self) -> Duration {
         let Some(&part) = LOOKS.get(self.snapshots.len()) else { return Duration::MAX };
@@ -451,13 +381,4 @@ impl Hunter {
         self.is_over = true;
         Ok(())
     }
-}
-
-/// Whether a finding can be believed. References inside objects of unknown types are guessed from their
-/// words, and those behind pointers of their own are not seen: so a few strings or numbers that only native
-/// code seems to hold are no proof that it leaks, unless they are a good part of what grows.
-fn is_credible(finding: &Finding, rss_bytes_per_s: f64) -> bool {
-    let is_builtin = !finding.grown.contains('.');
-    let share = finding.bytes_per_s / rss_bytes_per_s.max(1.0);
-    finding.kind != LeakKind::Refcount || !is_builtin || share >= CREDIBLE_SHARE
 }

@@ -1,0 +1,230 @@
+//! Dividing up the resident set of a process, to the last page.
+//!
+//! All is of one moment: the capture, and what the kernel says about pages. The kernel's sum of resident
+//! pages is divided up: mappings by what they are; in anonymous memory the arenas of Python's allocator,
+//! the C library's heap and stacks by address; in those, blocks by whether they are in use and whose.
+
+use std::io;
+use std::ops::Range;
+
+use super::composition::{Composition, CompositionError};
+use super::malloc::{ChunkState, Malloc, other_allocator};
+use super::owners::{Owners, Whose};
+use super::residency::{RawResidency, Residency, Resident};
+use super::stacks::Stacks;
+use crate::heap::analysis::{HeapError, processors};
+use crate::heap::capture::copy::Capture;
+use crate::heap::capture::options::{CaptureError, CaptureOptions};
+use crate::heap::ids::Slot;
+use crate::heap::support::nice::politely;
+use crate::memory::ReadError;
+use crate::process::{Mapping, Process};
+use crate::python::Python;
+use crate::python::gc::GcError;
+use crate::python::pymalloc::Arena;
+
+/// Bytes of a pool's head.
+const POOL_HEAD: u64 = 48;
+
+impl Composition {
+    /// Divides up the memory of a process.
+    pub fn of(
+        process: &Process,
+        python: &Python,
+        options: &CaptureOptions,
+    ) -> Result<Composition, CompositionError> {
+        let mut raw = Err(io::ErrorKind::NotFound.into());
+        let capture = Capture::take_with(process, python, options, &mut || {
+            raw = RawResidency::read(process);
+        });
+        let capture = capture.map_err(HeapError::from)?;
+        let stacks = Stacks::find(process, python, &capture);
+        let residency = raw.and_then(RawResidency::parse).map_err(CompositionError::Residency)?;
+        if !process.is_alive() {
+            return Err(HeapError::from(CaptureError::from(ReadError::Ended)).into());
+        }
+        politely(|| divide(&capture, python, &residency, &stacks, options.pausing))
+            .map_err(|error| HeapError::from(error).into())
+    }
+}
+
+/// Divides up the memory of a capture.
+fn divide(
+    capture: &Capture<'_>,
+    python: &Python,
+    residency: &Residency,
+    stacks: &Stacks,
+    strict: bool,
+) -> Result<Composition, GcError> {
+    let arenas = python.arenas(capture).unwrap_or_default();
+    let mut taken: Vec<Range<u64>> = arenas.iter().map(|arena| arena.start..arena.end).collect();
+    taken.extend(stacks.0.iter().cloned());
+    taken.sort_by_key(|range| range.start);
+    let mappings = || residency.mappings.iter().map(|resident| &resident.mapping);
+    let other_allocator = other_allocator(mappings());
+    let malloc = Malloc::read(capture, residency, &taken);
+    let owners = Owners::find(capture, python, malloc.as_ref(), processors(), strict)?;
+
+    let mut sum = Composition { rss: residency.total(), ..Composition::default() };
+    sum.facts.other_allocator = other_allocator;
+    sum.facts.pause = capture.facts.pause;
+    sum.facts.copied = capture.facts.copied;
+    for arena in &arenas {
+        sum.add_arena(capture, python, residency, &owners, arena);
+    }
+    if let Some(malloc) = &malloc {
+        sum.add_malloc(capture, residency, &owners, malloc);
+    }
+    sum.stacks += stacks.0.iter().map(|stack| residency.bytes(stack)).sum::<u64>();
+
+    // What is known by address, in the order of that.
+    let mut known = taken;
+    if let Some(malloc) = &malloc {
+        known.extend(malloc.ranges());
+        known.extend(malloc.mapped().iter().cloned());
+    }
+    known.sort_by_key(|range| range.start);
+    let mut last_file = None;
+    for resident in &residency.mappings {
+        sum.add_mapping(resident, residency, &known, last_file);
+        if resident.mapping.inode != 0 {
+            last_file = Some(&resident.mapping);
+        }
+    }
+    // Pages of which the kernel says only how many count can be one more or less in each range.
+    let excess = sum.sum().saturating_sub(sum.rss);
+    sum.other = sum.other.saturating_sub(excess);
+    sum.other += sum.rss.saturating_sub(sum.sum());
+    Ok(sum)
+}
+
+impl Composition {
+    /// Adds one of pymalloc's arenas.
+    fn add_arena(
+        &mut self,
+        capture: &Capture<'_>,
+        python: &Python,
+        residency: &Residency,
+        owners: &Owners,
+        arena: &Arena,
+    ) {
+        let pool_size = python.layout.pymalloc.pool_size;
+        let mut objects = 0_u64;
+        let mut buffers = 0_u64;
+        let mut blocks = 0_u64;
+        // In use, by the pool.
+        let mut pools: Vec<(u64, u64)> = Vec::new();
+        python.for_each_block(capture, arena, |block| {
+            let pool = block.address / pool_size * pool_size;
+            match pools.last_mut() {
+                Some(last) if last.0 == pool => last.1 += block.size,
+                _ => pools.push((pool, block.size)),
+            }
+            blocks += 1;
+            let slot = capture.segments().slot(block.address);
+            let holds_object = slot.is_some_and(|slot| {
+                // Behind nothing, the collector's header, two more words, or the debugging head.
+                let last = (block.size / Slot::BYTES).min(9) as u32;
+                (0..last).step_by(2).any(|word| owners.objects.contains(slot.plus(word)))
+            });
+            *(if holds_object { &mut objects } else { &mut buffers }) += block.size;
+        });
+        self.facts.python_arenas += 1;
+        self.facts.python_blocks += blocks;
+        let all = residency.bytes(&(arena.start..arena.end));
+        let mut in_used = 0;
+        let mut overhead = 0;
+        for &(pool, used) in &pools {
+            let here = residency.bytes(&(pool..pool.saturating_add(pool_size)));
+            let rest = here.saturating_sub(used);
+            overhead += rest.min(POOL_HEAD);
+            in_used += rest.saturating_sub(POOL_HEAD);
+        }
+        // A block in use has been written to, so that it is in memory unless it is swapped out.
+        let live = (objects + buffers).min(all);
+        let objects = objects.min(live);
+        let rest = all - live;
+        let overhead = overhead.min(rest);
+        let in_used = in_used.min(rest - overhead);
+        self.python.small_objects += objects;
+        self.python.small_buffers += live - objects;
+        self.pymalloc.overhead += overhead;
+        self.pymalloc.in_used_pools += in_used;
+        self.pymalloc.free_pools += rest - overhead - in_used;
+    }
+
+    /// Adds malloc's heap.
+    fn add_malloc(
+        &mut self,
+        capture: &Capture<'_>,
+        residency: &Residency,
+        owners: &Owners,
+        malloc: &Malloc,
+    ) {
+        self.facts.malloc_arenas = Some(malloc.arenas as u64);
+        self.facts.trimmable = malloc.trimmable(capture, residency);
+        let mut in_chunks = 0_u64;
+        malloc.for_each(capture, |chunk| {
+            let bytes = residency.bytes(&chunk.range());
+            in_chunks += bytes;
+            let part = match (chunk.state, owners.of(capture, chunk.block())) {
+                (ChunkState::Top, _) => &mut self.malloc.top,
+                (ChunkState::Free | ChunkState::Cached, _) => &mut self.malloc.free,
+                (ChunkState::InUse, Whose::Object) => &mut self.python.large_objects,
+                (ChunkState::InUse, Whose::Buffer) => &mut self.python.large_buffers,
+                (ChunkState::InUse, Whose::Other) => &mut self.malloc.others,
+            };
+            *part += bytes;
+        });
+        for range in malloc.mapped() {
+            let bytes = residency.bytes(range);
+            let block = range.start.wrapping_add(super::malloc::HEADER);
+            match owners.of(capture, block) {
+                Whose::Object => self.python.large_objects += bytes,
+                Whose::Buffer => self.python.large_buffers += bytes,
+                Whose::Other => {
+                    self.malloc.others += bytes;
+                    self.malloc.others_mapped += bytes;
+                }
+            }
+        }
+        let unread: u64 = malloc.unread.iter().map(|range| residency.bytes(range)).sum();
+        self.facts.malloc_unread = unread;
+        self.malloc.others += unread;
+    }
+
+    /// Adds what is in a mapping and not known by address.
+    fn add_mapping(
+        &mut self,
+        resident: &Resident,
+        residency: &Residency,
+        known: &[Range<u64>],
+        last_file: Option<&Mapping>,
+    ) {
+        let mapping = &resident.mapping;
+        let name = mapping.path.as_deref().map(|path| path.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        let is_shared_memory = ["/dev/zero", "/dev/shm/", "/memfd:", "/SYSV", "/anon_hugepage"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        let part = match mapping.inode {
+            _ if mapping.shared && (is_shared_memory || mapping.inode == 0) => &mut self.shared,
+            0 if resident.special == "stack" => &mut self.stacks,
+            0 if resident.special == "vdso" => &mut self.files,
+            // What a program's variables are that begin as zeros follows its file.
+            0 if last_file.is_some_and(|file| file.writable && file.end == mapping.start) => {
+                &mut self.program_data
+            }
+            0 => &mut self.other,
+            _ if mapping.writable && !mapping.shared => &mut self.program_data,
+            _ => &mut self.files,
+        };
+        let first = known.partition_point(|range| range.end <= mapping.start);
+        let here = known.iter().skip(first).take_while(|range| range.start < mapping.end);
+        let inside = here.map(|range| {
+            let part = range.start.max(mapping.start)..range.end.min(mapping.end);
+            if mapping.inode == 0 { residency.bytes(&part) } else { 0 }
+        });
+        *part += resident.bytes.saturating_sub(inside.sum());
+    }
+}

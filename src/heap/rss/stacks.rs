@@ -1,0 +1,80 @@
+//! Where the stacks of a process's threads are.
+
+use std::ops::Range;
+
+use crate::heap::capture::copy::Capture;
+use crate::memory::{Memory, PAGE, u64_at};
+use crate::process::{Mapping, Process};
+use crate::python::Python;
+
+/// A thread's descriptor stands at the upper end of its stack: so many bytes at most, and thread-local
+/// variables before it.
+const DESCRIPTOR: u64 = 4096;
+
+/// The stacks of threads other than the first, which the kernel does not name.
+pub(crate) struct Stacks(pub Vec<Range<u64>>);
+
+impl Stacks {
+    /// A thread of the C library's has its descriptor, which its `pthread_t` is the address of, at the
+    /// upper end of its stack; threads that Python does not know show by their stack pointers, which
+    /// the kernel tells of those that wait.
+    pub fn find(process: &Process, python: &Python, capture: &Capture<'_>) -> Stacks {
+        let Ok(maps) = process.maps() else { return Stacks(Vec::new()) };
+        let anonymous = |address: u64| {
+            maps.iter().find(|mapping| {
+                let is_stack = mapping.inode == 0 && mapping.writable && !mapping.brk;
+                is_stack && mapping.contains(address)
+            })
+        };
+        // Below a stack is memory that nobody may touch. (The descriptor of the first thread is elsewhere.)
+        let has_guard = |stack: &Mapping| {
+            maps.iter().any(|guard| guard.end == stack.start && !guard.readable && !guard.writable)
+        };
+        let upper_end = |descriptor: u64, mapping: &Mapping| {
+            descriptor.saturating_add(DESCRIPTOR).next_multiple_of(PAGE).min(mapping.end)
+        };
+        let mut stacks: Vec<Range<u64>> = Vec::new();
+        // From glibc 2.42 on that memory is no mapping of its own, and stacks can follow one another in one.
+        let first = process.inner_id(process.pid());
+        for thread in python.thread_states(capture).unwrap_or_default() {
+            let is_other = thread.native_id.is_some() && thread.native_id != first;
+            let mapping = anonymous(thread.pthread).filter(|&m| is_other || has_guard(m));
+            if let Some(mapping) = mapping {
+                stacks.push(mapping.start..upper_end(thread.pthread, mapping));
+            }
+        }
+        let own = process.pid();
+        for tid in process.threads().unwrap_or_default() {
+            let pointer = process.stack_pointer(tid).filter(|_| tid != own);
+            let Some(pointer) = pointer else { continue };
+            let is_known = stacks.iter().any(|stack| stack.contains(&pointer));
+            if let Some(mapping) = anonymous(pointer).filter(|&m| !is_known && has_guard(m)) {
+                let end = match descriptor_above(capture, pointer, mapping.end) {
+                    Some(descriptor) => upper_end(descriptor, mapping),
+                    None => mapping.end,
+                };
+                stacks.push(mapping.start..end);
+            }
+        }
+        stacks.sort_by_key(|stack| stack.end);
+        let mut last = 0;
+        for stack in &mut stacks {
+            stack.start = stack.start.max(last).min(stack.end);
+            last = stack.end;
+        }
+        Stacks(stacks)
+    }
+}
+
+/// The descriptor of the thread whose stack pointer this is: on x86-64 its first and third words are its
+/// own address (`tcb` and `self` of `tcbhead_t`).
+fn descriptor_above(capture: &Capture<'_>, pointer: u64, end: u64) -> Option<u64> {
+    /// No more than this is searched, in bytes.
+    const MOST: u64 = 64 << 20;
+    const ALIGNMENT: usize = 64;
+    let first = pointer.next_multiple_of(ALIGNMENT as u64);
+    (first..end.min(first.saturating_add(MOST))).step_by(ALIGNMENT).find(|&place| {
+        let words = capture.lend(place, 24);
+        words.is_some_and(|words| [0, 16].iter().all(|&word| u64_at(words, word) == Some(place)))
+    })
+}
