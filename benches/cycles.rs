@@ -3,6 +3,9 @@
 //!
 //!     cargo bench --bench cycles -- [--rounds 9] [--cycles 20000] [--classes 50,1000] [--python P] [--program L]
 
+// A benchmark ends where something is not as it expects, and prints what it measured.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "common/mod.rs"]
 mod common;
 #[path = "../tests/support/mod.rs"]

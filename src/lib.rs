@@ -8,6 +8,7 @@
 //! - [`python`]: CPython in memory: finding it, its threads, frames, objects and allocators.
 //! - [`guardian`]: the small process that traces a target, so that leakspy can be killed without harm.
 //! - [`heap`]: a copy of a process's memory, taken in one pause, and the graph of its objects.
+//! - [`source`]: where a heap comes from: today a live process.
 //! - [`profile`]: stacks with weights.
 //! - [`inspect`]: questions about one heap: what lives, why, in which cycles.
 //! - [`timeline`]: memory against time.
@@ -73,6 +74,7 @@ pub mod profile;
 pub mod python;
 pub mod render;
 pub mod snapshot;
+pub mod source;
 pub mod timeline;
 
 /// Call this first in `main`, before there is a second thread. If this process was started as a [guardian], it

@@ -4,8 +4,6 @@
 //! [`advice`] here. What a person reads goes to standard error, what a program may read to standard
 //! output, so that `record -- COMMAND` can pass the command's own output through.
 
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -16,17 +14,22 @@ use self::commands::{
     why,
 };
 use self::errors::{CommandError, advice};
+use self::terminal::say;
 use crate::guardian::Program;
 use crate::heap::give_memory_back;
 
 pub mod args;
+pub mod clock;
 pub mod command;
 pub mod commands;
 pub mod errors;
 pub mod output;
 pub mod png;
+pub mod processes;
 pub mod progress;
+pub mod saved_figures;
 pub mod signals;
+pub mod terminal;
 
 /// Says where the memory of a running Python process is, from outside.
 ///
@@ -77,21 +80,21 @@ impl Cli {
     pub fn run(&self, guardian: &Program) -> ExitCode {
         give_memory_back();
         let (result, pid) = match &self.command {
-            Command::Record(args) => (record::run(args, guardian), args.target.pid),
-            Command::Hunt(args) => (hunt::run(args, guardian), args.target.pid),
-            Command::Heap(args) => (heap::run(args), Some(args.pid)),
+            Command::Record(args) => (record::run(args, guardian), args.target.pid()),
+            Command::Hunt(args) => (hunt::run(args, guardian), args.target.pid()),
+            Command::Heap(args) => (heap::run(args), args.source.pid()),
             Command::Diff(args) => (diff::run(args), None),
-            Command::Tree(args) => (tree::run(args), Some(args.look.pid)),
-            Command::Graph(args) => (graph::run(args), Some(args.look.pid)),
-            Command::Show(args) => (show::run(args), Some(args.look.pid)),
-            Command::Cycles(args) => (cycles::run(args), Some(args.look.pid)),
-            Command::Why(args) => (why::run(args), Some(args.look.pid)),
-            Command::Dump(args) => (dump::run(args), Some(args.pid)),
-            Command::Mem(args) => (mem::run(args), Some(args.pid)),
-            Command::Timeline(args) => (timeline::run(args), args.target.pid),
+            Command::Tree(args) => (tree::run(args), args.source.pid()),
+            Command::Graph(args) => (graph::run(args), args.source.pid()),
+            Command::Show(args) => (show::run(args), args.source.pid()),
+            Command::Cycles(args) => (cycles::run(args), args.source.pid()),
+            Command::Why(args) => (why::run(args), args.source.pid()),
+            Command::Dump(args) => (dump::run(args), args.source.pid()),
+            Command::Mem(args) => (mem::run(args), args.source.pid()),
+            Command::Timeline(args) => (timeline::run(args), args.target.pid()),
             Command::Plot(args) => (plot::run(args), None),
             Command::Peak(args) => (peak::run(args), None),
-            Command::Watch(args) => (watch::run(args), args.whom.pid),
+            Command::Watch(args) => (watch::run(args), args.whom.pid()),
         };
         match result {
             Ok(status) => status,
@@ -106,11 +109,6 @@ impl Cli {
             }
         }
     }
-}
-
-/// Tells the person something, in a line on standard error. Not being heard is no error.
-pub fn say(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 #[cfg(test)]

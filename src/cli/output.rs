@@ -9,17 +9,27 @@ use std::time::Duration;
 
 use jiff::ZonedDateTime;
 
-use super::commands::record;
-use super::say;
+use super::terminal::say;
 use crate::cli::errors::{CommandError, Context};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
 use crate::profile::tracemalloc::Traced;
-use crate::render::{Heading, Pauses, View, summary};
+use crate::render::{Form, Heading, Pauses, Style, View, summary};
+
+/// How a profile is written, and where to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputSpec {
+    /// Its form.
+    pub form: Form,
+    /// What its widths are made of, and how files are shown.
+    pub style: Style,
+    /// The file, `-` for standard output; by default one in the current directory.
+    pub path: Option<PathBuf>,
+}
 
 /// Writes what was recorded, and says in a paragraph what it comes to.
-pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> Result<(), CommandError> {
+pub fn write_recorded(recorded: &Recorded, spec: &OutputSpec) -> Result<(), CommandError> {
     let heading = Heading {
         pid: recorded.pid,
         command: recorded.command.clone(),
@@ -28,14 +38,14 @@ pub fn write_recorded(recorded: &Recorded, args: &record::Args) -> Result<(), Co
         duration: recorded.duration,
         samples: recorded.samples,
         pauses: recorded.pauses,
-        error: recorded.error(args.style().by),
+        error: recorded.error(spec.style.by),
         earlier: None,
     };
-    write_all(&recorded.profile, &heading, args)
+    write_all(&recorded.profile, &heading, spec)
 }
 
 /// Writes stacks that were recorded without pauses.
-pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> Result<(), CommandError> {
+pub fn write_stacks(stacks: &RecordedStacks, spec: &OutputSpec) -> Result<(), CommandError> {
     let heading = Heading {
         pid: stacks.pid,
         command: stacks.command.clone(),
@@ -53,11 +63,11 @@ pub fn write_stacks(stacks: &RecordedStacks, args: &record::Args) -> Result<(), 
             stacks.torn
         ));
     }
-    write_all(&stacks.profile, &heading, args)
+    write_all(&stacks.profile, &heading, spec)
 }
 
 /// Writes what tracemalloc knew.
-pub fn write_traced(traced: &Traced, args: &record::Args) -> Result<(), CommandError> {
+pub fn write_traced(traced: &Traced, spec: &OutputSpec) -> Result<(), CommandError> {
     let heading = Heading {
         pid: traced.pid,
         command: traced.command.clone(),
@@ -69,39 +79,38 @@ pub fn write_traced(traced: &Traced, args: &record::Args) -> Result<(), CommandE
         error: None,
         earlier: None,
     };
-    write_all(&traced.profile, &heading, args)
+    write_all(&traced.profile, &heading, spec)
 }
 
-/// Writes a profile as `args` ask for, and says in a paragraph what it comes to.
+/// Writes a profile as the `spec` says, and says in a paragraph what it comes to.
 pub fn write_all(
     profile: &Profile,
     heading: &Heading,
-    args: &record::Args,
+    spec: &OutputSpec,
 ) -> Result<(), CommandError> {
-    render_to_file(profile, heading, args)?;
-    summary::write(profile, heading, args.style(), &mut io::stderr())?;
-    if profile.total().by(heading.view.measure(args.style().by)) <= 0.0 {
+    render_to_file(profile, heading, spec)?;
+    summary::write(profile, heading, spec.style, &mut io::stderr())?;
+    if profile.total().by(heading.view.measure(spec.style.by)) <= 0.0 {
         say(nothing(heading));
     }
     Ok(())
 }
 
-/// Writes `profile` as `args` ask for, and tells the person where it is.
+/// Writes `profile` as the `spec` says, and tells the person where it is.
 fn render_to_file(
     profile: &Profile,
     heading: &Heading,
-    args: &record::Args,
+    spec: &OutputSpec,
 ) -> Result<(), CommandError> {
-    let form = args.form();
     let mut bytes = Vec::new();
-    form.write(profile, heading, args.style(), &mut bytes)?;
-    let path = match &args.output {
+    spec.form.write(profile, heading, spec.style, &mut bytes)?;
+    let path = match &spec.path {
         Some(path) if path == Path::new("-") => {
             let mut out = io::stdout().lock();
             return out.write_all(&bytes).and_then(|()| out.flush()).context("standard output");
         }
         Some(path) => path.clone(),
-        None => default_path(heading.pid, form.extension()),
+        None => default_path(heading.pid, spec.form.extension()),
     };
     write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));

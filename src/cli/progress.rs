@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::say;
+use super::terminal::say;
 
 /// A line that changes, on a terminal.
 pub struct Line {

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames};
-use crate::memory::{Memory, ReadError};
+use crate::memory::Memory;
+use crate::python::at;
 use crate::python::collector::Collector;
 use crate::python::objects::{Disclosure, TypeId, TypeInfo};
-use crate::python::{Python, at};
 
 /// `PyTypeObject.tp_del` and `tp_finalize`, the same from 3.8 to 3.15.
 const TP_DEL: usize = 376;
@@ -72,15 +72,8 @@ pub struct Pattern {
     pub address: u64,
 }
 
-/// Finds the cycles of a heap.
-///
-/// # Errors
-/// The collector's state cannot be read.
-pub fn cycles(
-    heap: &Analysis<'_>,
-    names: &RootNames,
-    python: &Python,
-) -> Result<Cycles, ReadError> {
+/// Finds the cycles of a heap, which has these collectors.
+pub fn cycles(heap: &Analysis<'_>, names: &RootNames, collectors: Vec<Collector>) -> Cycles {
     let graph = &heap.graph;
     let components = Components::of(graph, graph.first_object());
     let entries = entries(heap, &components);
@@ -120,17 +113,16 @@ pub fn cycles(
         let is_held = |pattern: &Pattern| pattern.fate != Fate::Garbage;
         (is_held(a), b.retained, a.address).cmp(&(is_held(b), a.retained, b.address))
     });
-    let collectors = python.collectors(heap.reader())?;
     let garbage = graph.garbage().map(|node| heap.amount(node)).unwrap_or_default();
     let uncollectable = types_of(heap, collectors.iter().flat_map(|one| &one.garbage).copied());
-    Ok(Cycles {
+    Cycles {
         count: components.len() as u64,
         garbage_count,
         garbage,
         patterns,
         collectors,
         uncollectable,
-    })
+    }
 }
 
 /// What cycles of one pattern have in common.

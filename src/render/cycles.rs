@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::heap::table::{table, write_table};
 use super::labels::printable;
-use super::preamble::{Head, Look};
+use super::preamble::Head;
 use super::{RenderError, time};
 use crate::inspect::cycles::{Cycles, Fate, Pattern};
 use crate::python::collector::{Collections, Collector};
+use crate::source::Provenance;
 
 /// So many types of a cycle are named.
 const MOST_TYPES: usize = 4;
@@ -34,7 +35,7 @@ impl Fate {
 /// says, if that is known.
 pub fn write(
     cycles: &Cycles,
-    look: &Look,
+    provenance: &Provenance,
     uptime: Option<Duration>,
     top: usize,
     out: &mut impl Write,
@@ -46,7 +47,7 @@ pub fn write(
         HumanCount(cycles.garbage.objects.into()),
         HumanBytes(cycles.garbage.bytes),
     );
-    look.heading(&says, out)?;
+    provenance.heading(&says, out)?;
     for collector in &cycles.collectors {
         writeln!(out)?;
         write_collector(collector, uptime, out)?;
@@ -217,12 +218,12 @@ struct JsonGeneration {
 /// Writes the cycles as JSON.
 pub fn write_json(
     cycles: &Cycles,
-    look: &Look,
+    provenance: &Provenance,
     uptime: Option<Duration>,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
     let document = Document {
-        head: look.head(),
+        head: provenance.head(),
         cycles: cycles.count,
         garbage_cycles: cycles.garbage_count,
         garbage_objects: cycles.garbage.objects,

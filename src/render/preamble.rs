@@ -1,7 +1,7 @@
 //! The preamble of every answer about one heap: the process, the time of the capture, and the pause.
 
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -9,22 +9,9 @@ use serde::Serialize;
 use super::json::SCHEMA;
 use super::labels::printable;
 use super::{RenderError, time};
-use crate::heap::Owner;
+use crate::source::Provenance;
 
-/// Of what, when and at which price a heap was looked at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Look {
-    /// Whose heap it is.
-    pub owner: Owner,
-    /// When it was looked at.
-    pub time: SystemTime,
-    /// How long the process stood still.
-    pub pause: Duration,
-    /// References and objects that did not fit together.
-    pub inconsistencies: u64,
-}
-
-impl Look {
+impl Provenance {
     /// Writes of whom the heap is, what is to be said of it, and how long it stood still.
     pub(super) fn heading(&self, says: &str, out: &mut impl Write) -> Result<(), RenderError> {
         writeln!(out, "Process {}: {}", self.owner.pid, printable(&self.owner.command))?;

@@ -9,13 +9,18 @@ use serde::Serialize;
 use super::RenderError;
 use super::heap::table::{table, write_table};
 use super::labels::printable;
-use super::preamble::{Head, Look};
+use super::preamble::Head;
 use crate::inspect::object::{Neighbour, Shown};
+use crate::source::Provenance;
 
 /// Writes an object.
-pub fn write(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write(
+    shown: &Shown,
+    provenance: &Provenance,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
     let says = format!("{:#x} is an instance of {}.", shown.address, printable(&shown.kind));
-    look.heading(&says, out)?;
+    provenance.heading(&says, out)?;
     writeln!(out)?;
     let external = match shown.external {
         0 => String::new(),
@@ -158,9 +163,13 @@ impl<'a> From<&'a Neighbour> for JsonNeighbour<'a> {
 }
 
 /// Writes an object as JSON.
-pub fn write_json(shown: &Shown, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write_json(
+    shown: &Shown,
+    provenance: &Provenance,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
     let document = Document {
-        head: look.head(),
+        head: provenance.head(),
         address: shown.address,
         r#type: &shown.kind,
         shallow: shown.shallow,

@@ -9,17 +9,18 @@ use super::branches::{Extent, Row, branches};
 use super::heap::table::{percent, table, write_table};
 use super::labels;
 use super::labels::printable;
-use super::preamble::{Head, Look};
+use super::preamble::Head;
 use super::{Paths, RenderError};
 use crate::heap::Amount;
 use crate::inspect::dominator_tree::{Line, Part};
 use crate::python::Frame;
+use crate::source::Provenance;
 
 /// Writes the tree of a heap that has so much in all.
 pub fn write(
     lines: &[Line],
     total: Amount,
-    look: &Look,
+    provenance: &Provenance,
     extent: Extent,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
@@ -28,7 +29,7 @@ pub fn write(
         HumanCount(total.objects.into()),
         HumanBytes(total.bytes)
     );
-    look.heading(&says, out)?;
+    provenance.heading(&says, out)?;
     writeln!(out)?;
     let row = |line: &Line| Row {
         depth: line.depth as usize,
@@ -77,13 +78,13 @@ struct JsonLine<'a> {
 pub fn write_json(
     lines: &[Line],
     total: Amount,
-    look: &Look,
+    provenance: &Provenance,
     depth: usize,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
     let shown = lines.iter().filter(|line| (line.depth as usize) < depth);
     let document = Document {
-        head: look.head(),
+        head: provenance.head(),
         objects: total.objects,
         bytes: total.bytes,
         lines: shown.map(json_line).collect(),

@@ -10,19 +10,20 @@ use super::branches::{Extent, Row, branches};
 use super::heap::table::{table, write_table};
 use super::labels;
 use super::labels::printable;
-use super::preamble::{Head, Look};
+use super::preamble::Head;
 use super::{Paths, RenderError};
 use crate::inspect::why::{Line, What, Why};
 use crate::python::Frame;
+use crate::source::Provenance;
 
 /// Writes why objects live.
 pub fn write(
     why: &Why,
-    look: &Look,
+    provenance: &Provenance,
     extent: Extent,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
-    look.heading(&sentence(why), out)?;
+    provenance.heading(&sentence(why), out)?;
     for remark in remarks(why) {
         writeln!(out, "{remark}")?;
     }
@@ -166,9 +167,13 @@ impl<'a> From<&'a Line> for JsonLine<'a> {
 }
 
 /// Writes why objects live as JSON.
-pub fn write_json(why: &Why, look: &Look, out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write_json(
+    why: &Why,
+    provenance: &Provenance,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
     let document = Document {
-        head: look.head(),
+        head: provenance.head(),
         r#type: why.kind.as_deref(),
         objects: why.asked,
         retained: why.retained.bytes,

@@ -26,7 +26,9 @@ pub fn trials() -> Vec<Trial> {
 
 fn cycles_of(target: &Target) -> Result<Cycles, Failed> {
     with_heap(target, |heap, names, python| {
-        cycles(heap, names, python).map_err(|error| Failed::from(error.to_string()))
+        let collectors = python.collectors(heap.reader());
+        let collectors = collectors.map_err(|error| Failed::from(error.to_string()))?;
+        Ok(cycles(heap, names, collectors))
     })?
 }
 

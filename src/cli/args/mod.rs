@@ -1,5 +1,15 @@
 //! Arguments that several commands share, and what they lead to.
+//!
+//! | | |
+//! |---|---|
+//! | [`source`] | which heap: opens a [`Source`](crate::source::Source) |
+//! | [`target`] | a process, or a command to start: observed for a while |
+//! | [`flags`] | single options: `--pid`, `--subprocesses`, `--nonblocking`, `--max-memory`, `--json`, … |
+//! | [`disclosure`] | how much of keys and values is shown |
+//! | [`time`] | lengths of time |
 
 pub mod disclosure;
-pub mod heap_source;
-pub mod processes;
+pub mod flags;
+pub mod source;
+pub mod target;
+pub mod time;

@@ -1,14 +1,11 @@
 //! `leakspy cycles`: objects that hold each other, and the collector that is to find them.
 
-use std::fs;
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
-use crate::cli::args::heap_source::LookArgs;
+use crate::cli::args::flags::{JsonArg, MemoryArg};
+use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
+use crate::cli::terminal::print;
 use crate::inspect::cycles::cycles;
 use crate::render::cycles::{write, write_json};
 
@@ -19,12 +16,15 @@ use crate::render::cycles::{write, write_json};
 /// one object outside only.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which heap, and how it is captured.
+    /// Which heap.
     #[command(flatten)]
-    pub look: LookArgs,
-    /// Print JSON (described in docs/json.md).
-    #[arg(short, long)]
-    pub json: bool,
+    pub source: SourceArgs,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
+    /// Whether JSON is printed.
+    #[command(flatten)]
+    pub form: JsonArg,
     /// How many kinds of cycles are printed.
     #[arg(long, value_name = "N", default_value_t = 15)]
     pub top: usize,
@@ -32,24 +32,12 @@ pub struct Args {
 
 /// Prints the cycles.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    args.look.with_heap(|heap, names, python, look| {
-        let found = cycles(heap, names, python)?;
-        let uptime = uptime(args.look.pid);
-        let mut out = BufWriter::new(io::stdout().lock());
-        match args.json {
-            true => write_json(&found, look, uptime, &mut out)?,
-            false => write(&found, look, uptime, args.top, &mut out)?,
-        }
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
+    let source = args.source.open(args.memory)?;
+    let heap = source.heap()?;
+    let found = cycles(&heap.analysis, heap.names(), heap.collectors()?);
+    let (provenance, clock) = (&heap.provenance, source.monotonic_clock());
+    print(|out| match args.form.json {
+        true => Ok(write_json(&found, provenance, clock, out)?),
+        false => Ok(write(&found, provenance, clock, args.top, out)?),
     })
-}
-
-/// What the monotonic clock says in a process, if it is in our time namespace.
-fn uptime(pid: i32) -> Option<Duration> {
-    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/time")).ok();
-    if namespace("self")? != namespace(&pid.to_string())? {
-        return None;
-    }
-    clock_gettime(ClockId::CLOCK_MONOTONIC).ok().map(Duration::from)
 }

@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use clap::{ValueEnum, value_parser};
 
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::heap_source::LookArgs;
+use crate::cli::args::flags::MemoryArg;
+use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
-use crate::cli::say;
+use crate::cli::terminal::say;
 use crate::heap::Selector;
 use crate::inspect::subgraph::{Direction, Options, picture};
 use crate::render::graph::{dot, svg};
@@ -21,9 +22,12 @@ use crate::render::graph::{dot, svg};
 /// are shown, values are not, unless they are asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which heap, and how it is captured.
+    /// Which heap.
     #[command(flatten)]
-    pub look: LookArgs,
+    pub source: SourceArgs,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
     /// Which objects: those of a type (app.Session, or Session), the one at an address (0x7f12…), or the
     /// one behind a path (app.cache:CACHE['key'].items).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
@@ -95,9 +99,10 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         highlighted: args.highlight.clone(),
         disclosure: (&args.disclosure).into(),
     };
-    let drawn = args
-        .look
-        .with_heap(|heap, names, _, _| Ok(picture(heap, names, &subject.find(heap)?, &options)))?;
+    let source = args.source.open(args.memory)?;
+    let heap = source.heap()?;
+    let subjects = subject.find(&heap.analysis)?;
+    let drawn = picture(&heap.analysis, heap.names(), &subjects, &options);
     let mut bytes = Vec::new();
     match args.format {
         Format::Svg => svg::write(&drawn, &mut bytes)?,
@@ -111,7 +116,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(path) => path.clone(),
-        None => format!("leakspy-{}-graph.{extension}", args.look.pid).into(),
+        None => format!("leakspy-{}-graph.{extension}", source.identity().pid).into(),
     };
     write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));

@@ -1,24 +1,24 @@
 //! `leakspy heap`: every live object of a process, by type.
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bytesize::ByteSize;
-use clap::{ValueEnum, value_parser};
+use clap::ValueEnum;
 
-use super::diff;
-use crate::cli::args::processes;
+use crate::cli::args::flags::{JsonArg, MemoryArg, SubprocessesArg};
+use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
-use crate::cli::say;
+use crate::cli::saved_figures::{load, write_changes};
+use crate::cli::terminal::{print, say};
 use crate::heap::figures::largest;
-use crate::heap::{Analysis, CaptureOptions, Grouping, Owner, RootNames, Summary, TypeCounts};
+use crate::heap::{Grouping, Summary};
 use crate::python::objects::Disclosure;
 use crate::render::heap::json;
 use crate::render::heap::table;
 use crate::render::heap::table::Columns;
+use crate::source::Source;
 
 /// Print which objects a process has, how many and how large.
 ///
@@ -26,9 +26,9 @@ use crate::render::heap::table::Columns;
 /// that it does not. What a type *retains* would go if its objects went.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The process to look at.
-    #[arg(short, long, value_name = "PID", value_parser = value_parser!(i32).range(1..))]
-    pub pid: i32,
+    /// Which heap.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// What objects are grouped by.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub by: By,
@@ -41,9 +41,9 @@ pub struct Args {
     /// Do not print the keys of dicts that are on those paths.
     #[arg(long)]
     pub redact: bool,
-    /// Print JSON (described in docs/json.md).
-    #[arg(short, long)]
-    pub json: bool,
+    /// Whether JSON is printed.
+    #[command(flatten)]
+    pub form: JsonArg,
     /// Only count objects, in a fraction of the time: without what they retain. By type or by module.
     #[arg(long, conflicts_with = "largest")]
     pub quick: bool,
@@ -53,15 +53,12 @@ pub struct Args {
     /// Print what changed since the figures in this file were saved.
     #[arg(long, value_name = "FILE", conflicts_with = "largest")]
     pub diff: Option<PathBuf>,
-    /// Look at its child processes too, at each by itself and at all together.
-    #[arg(short, long)]
-    pub subprocesses: bool,
-    /// Do not pause the process; how much did not fit together is said.
-    #[arg(long)]
-    pub nonblocking: bool,
-    /// How much memory leakspy may use, such as 2GiB [default: half of what is available].
-    #[arg(long, value_name = "SIZE")]
-    pub max_memory: Option<ByteSize>,
+    /// Whether child processes are included.
+    #[command(flatten)]
+    pub children: SubprocessesArg,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
 }
 
 /// What objects can be grouped by.
@@ -105,68 +102,52 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         return Err(CommandError::Usage("`--quick` counts by type or by module only"));
     }
     let before = args.diff.as_deref().map(load).transpose()?;
-    let (first, others) = processes::each(args.pid, args.subprocesses, |pid| summary(pid, args))?;
-    let subprocesses = args.subprocesses.then_some(&*others);
+    let ask = |source: &dyn Source| summary(source, args);
+    let (first, others) = args.source.each(args.children, args.memory, ask)?;
+    let subprocesses = args.children.subprocesses;
     if let Some(path) = &args.save {
         let mut bytes = Vec::new();
-        json::write(&first, subprocesses, &mut bytes)?;
+        json::write(&first, subprocesses.then_some(&*others), &mut bytes)?;
         write_whole(path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
         say(format_args!("Wrote {}", path.display()));
     }
     let mut all = vec![first];
     all.extend(others);
     let together = Summary::together(&all).context("there is no process")?;
-    let mut out = BufWriter::new(io::stdout().lock());
     let columns = Columns { group: args.by.name(), top: args.top };
-    match before {
-        Some(before) => diff::write(&before, &together, columns, args.json, &mut out)?,
-        None if args.json => {
+    print(|out| match before {
+        Some(before) => write_changes(&before, &together, columns, args.form, out),
+        None if args.form.json => {
             let (first, others) = all.split_first().context("there is no process")?;
-            json::write(first, args.subprocesses.then_some(others), &mut out)?;
+            Ok(json::write(first, subprocesses.then_some(others), out)?)
         }
         None => {
             for (number, summary) in all.iter().enumerate() {
                 if number > 0 {
                     writeln!(out)?;
                 }
-                table::write(summary, columns, &mut out)?;
+                table::write(summary, columns, out)?;
             }
             if all.len() > 1 {
                 writeln!(out, "\nAll {} processes together:", all.len())?;
-                table::write(&together, columns, &mut out)?;
+                table::write(&together, columns, out)?;
             }
+            Ok(())
         }
-    }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// The figures of one process.
-fn summary(pid: i32, args: &Args) -> Result<Summary, CommandError> {
-    let (process, python) = processes::attach(pid)?;
-    let owner = Owner { pid, command: process.command()?, python: python.version.to_string() };
-    let options = CaptureOptions {
-        pausing: !args.nonblocking,
-        max_memory: args.max_memory.map(|size| size.as_u64()),
-    };
+fn summary(source: &dyn Source, args: &Args) -> Result<Summary, CommandError> {
     let by = args.by.grouping();
     if args.quick {
-        let (capture, counts) = TypeCounts::take(&process, &python, &options)?;
-        return Ok(Summary::of_counts(&capture, &counts, owner, by));
+        return Ok(source.summary(by)?);
     }
-    let heap = Analysis::of(&process, &python, &options)?;
-    let mut summary = Summary::of(&heap, owner, by);
+    let heap = source.heap()?;
+    let mut summary = Summary::of(&heap.analysis, heap.provenance.owner.clone(), by);
     if args.largest > 0 {
         let disclosure = if args.redact { Disclosure::Names } else { Disclosure::Keys };
-        let names = RootNames::of(&heap, &python);
-        summary.largest = largest(&heap, &names, args.largest, disclosure);
+        summary.largest = largest(&heap.analysis, heap.names(), args.largest, disclosure);
     }
     Ok(summary)
-}
-
-/// Reads figures that were saved.
-pub fn load(path: &Path) -> Result<Summary, CommandError> {
-    let cannot = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(cannot)?;
-    json::read(BufReader::new(file)).with_context(cannot)
 }

@@ -5,23 +5,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bytesize::ByteSize;
-
-use super::record::{Breakpoints, Target, seconds};
-use crate::cli::args::processes;
-use crate::cli::command::{exit_code, start};
+use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
+use crate::cli::args::target::Target;
+use crate::cli::args::time::seconds;
 use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
+use crate::cli::processes;
 use crate::cli::progress::Line;
-use crate::cli::say;
 use crate::cli::signals::{Signals, TICK};
+use crate::cli::terminal::say;
 use crate::guardian::Program;
 use crate::heap::CaptureOptions;
 use crate::hunt::hunter::{Hunter, Options, Phase};
 use crate::hunt::verdict::Verdict;
+use crate::process::Process;
 use crate::process::newcomers::Newcomers;
-use crate::process::{Process, ProcessError};
 use crate::render::hunt as render;
 
 /// The exit status that says that something leaks.
@@ -38,7 +37,7 @@ const SHORTEST: Duration = Duration::from_secs(2);
 #[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
        leakspy hunt [OPTIONS] -- <COMMAND>...")]
 pub struct Args {
-    /// Whom to hunt.
+    /// What is hunted.
     #[command(flatten)]
     pub target: Target,
     /// For how many seconds.
@@ -47,27 +46,26 @@ pub struct Args {
     /// Draw a flamegraph of the stacks that feed the leaks, with the holder as leaf.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Print JSON (described in docs/json.md).
-    #[arg(short, long)]
-    pub json: bool,
+    /// Whether JSON is printed.
+    #[command(flatten)]
+    pub form: JsonArg,
     /// Exit with status 3 if something leaks.
     #[arg(long)]
     pub fail_on_leak: bool,
-    /// Hunt its child processes too.
-    #[arg(short, long)]
-    pub subprocesses: bool,
-    /// How much memory leakspy may use, such as 2GiB [default: half of what is available].
-    #[arg(long, value_name = "SIZE")]
-    pub max_memory: Option<ByteSize>,
-    /// How to get at the breakpoint registers.
-    #[arg(long, value_enum, default_value_t, value_name = "WAY")]
-    pub breakpoints: Breakpoints,
+    /// Whether child processes are included.
+    #[command(flatten)]
+    pub children: SubprocessesArg,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
+    /// How breakpoints are set.
+    #[command(flatten)]
+    pub breakpoints: BreakpointsArg,
 }
 
 impl Args {
     fn options(&self, duration: Duration, guardian: &Program) -> Options {
-        let max_memory = self.max_memory.map(|size| size.as_u64());
-        let capture = CaptureOptions { pausing: true, max_memory };
+        let capture = CaptureOptions { pausing: true, max_memory: self.memory.bytes() };
         Options { duration, capture, way: self.breakpoints.way(), guardian: guardian.clone() }
     }
 }
@@ -75,52 +73,13 @@ impl Args {
 /// Hunts, and prints the verdict.
 pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
-    match args.target.pid {
-        Some(pid) => {
-            let leaks = Hunt::begin(args, &Process::open(pid)?, true, guardian)?
-                .go_on(&signals)?
-                .tell(args)?;
-            Ok(status(args, leaks).unwrap_or(ExitCode::SUCCESS))
-        }
-        None => run_command(args, &signals, guardian),
+    let runs = args.target.pid().is_some();
+    let hunt = |process| Hunt::begin(args, &process, runs, guardian)?.go_on(&signals)?.tell(args);
+    let (leaks, status) = args.target.observe(&signals, no_python, hunt)?;
+    match leaks {
+        Some(true) if args.fail_on_leak => Ok(ExitCode::from(LEAKS)),
+        _ => Ok(status),
     }
-}
-
-/// Starts the command and hunts it. Its exit status becomes ours, unless something leaks.
-fn run_command(
-    args: &Args,
-    signals: &Signals,
-    guardian: &Program,
-) -> Result<ExitCode, CommandError> {
-    let mut child = start(&args.target.command)?;
-    let pid = child.id() as i32;
-    let leaks = match hunt_child(args, pid, signals, guardian) {
-        Ok(leaks) => leaks,
-        Err(error) => {
-            // The program goes on all the same, and its exit status is still what counts.
-            say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
-            false
-        }
-    };
-    let code = exit_code(signals.wait_for(&mut child)?);
-    Ok(status(args, leaks).unwrap_or(code))
-}
-
-fn hunt_child(
-    args: &Args,
-    pid: i32,
-    signals: &Signals,
-    guardian: &Program,
-) -> Result<bool, CommandError> {
-    let process = match Process::open(pid) {
-        Err(ProcessError::Zombie { .. }) => return Err(no_python(pid)),
-        process => process?,
-    };
-    Hunt::begin(args, &process, false, guardian)?.go_on(signals)?.tell(args)
-}
-
-fn status(args: &Args, leaks: bool) -> Option<ExitCode> {
-    (args.fail_on_leak && leaks).then(|| ExitCode::from(LEAKS))
 }
 
 fn no_python(pid: i32) -> CommandError {
@@ -158,7 +117,7 @@ impl<'a> Hunt<'a> {
             Hunt { args, guardian, pid, began: Instant::now(), newcomers, hunters: Vec::new() };
         if runs {
             match hunt.take_up(pid, args.duration) {
-                Err(error) if args.subprocesses && error.is_not_python() => {
+                Err(error) if args.children.subprocesses && error.is_not_python() => {
                     hunt.newcomers.look_around(pid);
                     hunt.try_newcomers();
                     if hunt.hunters.is_empty() {
@@ -200,7 +159,7 @@ impl<'a> Hunt<'a> {
     fn go_on(mut self, signals: &Signals) -> Result<Verdicts, CommandError> {
         let line = Line::begin();
         loop {
-            if self.args.subprocesses {
+            if self.args.children.subprocesses {
                 self.newcomers.look_around_sometimes(self.pid);
             }
             self.try_newcomers();
@@ -279,8 +238,8 @@ impl Verdicts {
     fn tell(&self, args: &Args) -> Result<bool, CommandError> {
         let mut out = BufWriter::new(io::stdout().lock());
         let (first, others) = self.verdicts.split_first().context("there is no process")?;
-        if args.json {
-            render::write_json(first, args.subprocesses.then_some(others), &mut out)?;
+        if args.form.json {
+            render::write_json(first, args.children.subprocesses.then_some(others), &mut out)?;
         } else {
             for (number, verdict) in self.verdicts.iter().enumerate() {
                 if number > 0 {

@@ -9,7 +9,8 @@ use clap::ValueEnum;
 
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
-use crate::cli::{png, say};
+use crate::cli::png;
+use crate::cli::terminal::say;
 use crate::render::chart;
 use crate::render::chart::Run;
 use crate::timeline;

@@ -1,11 +1,12 @@
 //! `leakspy show`: one object.
 
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::heap_source::LookArgs;
+use crate::cli::args::flags::{JsonArg, MemoryArg};
+use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
+use crate::cli::terminal::print;
 use crate::heap::Selector;
 use crate::inspect::object::{Options, show};
 use crate::render::show::{write, write_json};
@@ -15,12 +16,15 @@ use crate::render::show::{write, write_json};
 /// Names of attributes and keys are printed, values are not, unless they are asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which heap, and how it is captured.
+    /// Which heap.
     #[command(flatten)]
-    pub look: LookArgs,
-    /// Print JSON (described in docs/json.md).
-    #[arg(short, long)]
-    pub json: bool,
+    pub source: SourceArgs,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
+    /// Whether JSON is printed.
+    #[command(flatten)]
+    pub form: JsonArg,
     /// Which object: the one at an address (0x7f12…), or behind a path (app.cache:CACHE['key']).
     #[arg(value_name = "ADDRESS|PATH")]
     pub subject: String,
@@ -36,24 +40,21 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Selector = args.subject.parse()?;
     let options = Options { most: args.most, disclosure: (&args.disclosure).into() };
-    args.look.with_heap(|heap, names, _, look| {
-        let node = match subject.find(heap)?.as_slice() {
-            [node] => *node,
-            several => {
-                return Err(CommandError::new(format_args!(
-                    "there are {} objects of the type {}; `leakspy why` prints addresses of some",
-                    several.len(),
-                    args.subject
-                )));
-            }
-        };
-        let shown = show(heap, names, node, options);
-        let mut out = BufWriter::new(io::stdout().lock());
-        match args.json {
-            true => write_json(&shown, look, &mut out)?,
-            false => write(&shown, look, &mut out)?,
+    let source = args.source.open(args.memory)?;
+    let heap = source.heap()?;
+    let node = match subject.find(&heap.analysis)?.as_slice() {
+        [node] => *node,
+        several => {
+            return Err(CommandError::new(format_args!(
+                "there are {} objects of the type {}; `leakspy why` prints addresses of some",
+                several.len(),
+                args.subject
+            )));
         }
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
+    };
+    let shown = show(&heap.analysis, heap.names(), node, options);
+    print(|out| match args.form.json {
+        true => Ok(write_json(&shown, &heap.provenance, out)?),
+        false => Ok(write(&shown, &heap.provenance, out)?),
     })
 }

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::record::{Target, seconds};
-use crate::cli::command::{exit_code, start};
-use crate::cli::errors::advice;
+use crate::cli::args::flags::SubprocessesArg;
+use crate::cli::args::target::Target;
+use crate::cli::args::time::seconds;
+use crate::cli::clock::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::default_path;
 use crate::cli::progress::Line;
-use crate::cli::say;
 use crate::cli::signals::Signals;
+use crate::cli::terminal::say;
 use crate::process::{Process, ProcessError};
 use crate::render::phrases;
 use crate::render::sparkline::sparkline;
@@ -30,7 +31,7 @@ use crate::timeline::{Form, History, Observer, Options, Sample, Writer};
 #[command(override_usage = "leakspy timeline [OPTIONS] --pid <PID>
        leakspy timeline [OPTIONS] -- <COMMAND>...")]
 pub struct Args {
-    /// Whom to look at.
+    /// What is observed.
     #[command(flatten)]
     pub target: Target,
     /// Stop after this many seconds [default: on Ctrl-C, or when the process ends].
@@ -49,9 +50,9 @@ pub struct Args {
     /// What to write.
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Format,
-    /// Follow its child processes too, and theirs, as they come and go.
-    #[arg(short, long)]
-    pub subprocesses: bool,
+    /// Whether child processes are included.
+    #[command(flatten)]
+    pub children: SubprocessesArg,
     /// Note what Python runs whenever the resident set has jumped.
     #[arg(long)]
     pub stacks: bool,
@@ -84,23 +85,10 @@ fn seconds_or_never(text: &str) -> Result<Duration, String> {
 /// Writes down the memory of a process, or of a command.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
-    if let Some(pid) = args.target.pid {
-        record(args, Process::open(pid)?, &signals)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut child = start(&args.target.command)?;
-    let pid = child.id() as i32;
-    let recorded = match Process::open(pid) {
-        Err(ProcessError::Zombie { .. }) => {
-            Err(CommandError::new(format_args!("Process {pid} ended at once.")))
-        }
-        process => process.map_err(Into::into).and_then(|process| record(args, process, &signals)),
-    };
-    if let Err(error) = recorded {
-        // The program goes on all the same, and its exit status is still what counts.
-        say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
-    }
-    Ok(exit_code(signals.wait_for(&mut child)?))
+    let too_short = |pid| CommandError::new(format_args!("Process {pid} ended at once."));
+    let record = |process| record(args, process, &signals);
+    let (_, status) = args.target.observe(&signals, too_short, record)?;
+    Ok(status)
 }
 
 fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), CommandError> {
@@ -116,7 +104,7 @@ fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Comman
     };
     let mut writer = Writer::new(out, form, pid);
     let options = Options {
-        subprocesses: args.subprocesses,
+        subprocesses: args.children.subprocesses,
         counters: true,
         stacks: args.stacks,
         shares: args.shares,
@@ -132,7 +120,7 @@ fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Comman
             break;
         }
         let processes = samples.len();
-        if args.subprocesses {
+        if args.children.subprocesses {
             samples.insert(0, Sample::sum(&samples));
         }
         failed = writer.write(&samples);
@@ -155,11 +143,6 @@ fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Comman
     }
     say(summary(&history, clock.begin.elapsed()));
     Ok(())
-}
-
-/// Seconds since 1970.
-pub fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// The line that is shown meanwhile.
@@ -189,32 +172,4 @@ fn summary(history: &History, elapsed: Duration) -> String {
         elapsed.as_secs_f64(),
         trend.unwrap_or_default()
     )
-}
-
-/// Moments at equal distances. One that is missed is left out.
-pub struct Clock {
-    begin: Instant,
-    interval: Duration,
-    next: Instant,
-}
-
-impl Clock {
-    /// The first moment is now.
-    pub fn start(interval: Duration) -> Clock {
-        let begin = Instant::now();
-        Clock { begin, interval, next: begin }
-    }
-
-    /// Waits for the next moment, a signal, or until so long after the beginning.
-    pub fn wait(&mut self, signals: &Signals, most: Option<Duration>) {
-        let now = Instant::now();
-        while self.next <= now {
-            // From far behind in one step, not in many.
-            let behind = now.duration_since(self.next).as_nanos() / self.interval.as_nanos().max(1);
-            let steps = u32::try_from(behind).unwrap_or(u32::MAX).saturating_add(1);
-            self.next += self.interval.saturating_mul(steps);
-        }
-        let end = most.map_or(self.next, |most| self.next.min(self.begin + most));
-        signals.sleep_until(end);
-    }
 }

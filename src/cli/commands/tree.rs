@@ -1,11 +1,12 @@
 //! `leakspy tree`: the dominator tree of a heap.
 
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::heap_source::LookArgs;
+use crate::cli::args::flags::{JsonArg, MemoryArg};
+use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
+use crate::cli::terminal::print;
 use crate::inspect::dominator_tree::tree;
 use crate::inspect::live::{Heavy, live};
 use crate::render::branches::Extent;
@@ -17,12 +18,15 @@ use crate::render::tree::{write, write_json};
 /// live`, in text: equal names under one line are one line, and each object is on one line only.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which heap, and how it is captured.
+    /// Which heap.
     #[command(flatten)]
-    pub look: LookArgs,
-    /// Print JSON (described in docs/json.md).
-    #[arg(short, long)]
-    pub json: bool,
+    pub source: SourceArgs,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
+    /// Whether JSON is printed.
+    #[command(flatten)]
+    pub form: JsonArg,
     /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
@@ -39,17 +43,18 @@ pub struct Args {
 
 /// Prints the tree.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    args.look.with_heap(|heap, names, _, look| {
-        let lines = tree(&live(heap, names, None, Heavy::of(heap), (&args.disclosure).into()));
-        let mut out = BufWriter::new(io::stdout().lock());
-        if args.json {
-            write_json(&lines, heap.total(), look, args.depth, &mut out)?;
-        } else {
-            let least = (heap.total().bytes as f64 * args.least.clamp(0.0, 100.0) / 100.0) as u64;
-            let extent = Extent { breadth: args.breadth, depth: args.depth, least };
-            write(&lines, heap.total(), look, extent, &mut out)?;
+    let source = args.source.open(args.memory)?;
+    let heap = source.heap()?;
+    let (analysis, provenance) = (&heap.analysis, &heap.provenance);
+    let (heavy, disclosure) = (Heavy::of(analysis), (&args.disclosure).into());
+    let lines = tree(&live(analysis, heap.names(), None, heavy, disclosure));
+    let total = analysis.total();
+    print(|out| {
+        if args.form.json {
+            return Ok(write_json(&lines, total, provenance, args.depth, out)?);
         }
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
+        let least = (total.bytes as f64 * args.least.clamp(0.0, 100.0) / 100.0) as u64;
+        let extent = Extent { breadth: args.breadth, depth: args.depth, least };
+        Ok(write(&lines, total, provenance, extent, out)?)
     })
 }

@@ -1,13 +1,14 @@
 //! `leakspy why`: what keeps objects alive.
 
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::value_parser;
 
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::heap_source::LookArgs;
+use crate::cli::args::flags::{JsonArg, MemoryArg};
+use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
+use crate::cli::terminal::print;
 use crate::heap::Selector;
 use crate::inspect::why::{Excluded, Options, why};
 use crate::render::branches::Extent;
@@ -20,12 +21,15 @@ use crate::render::why::{write, write_json};
 /// holds nothing. Names of attributes and keys are printed, values are not, unless they are asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which heap, and how it is captured.
+    /// Which heap.
     #[command(flatten)]
-    pub look: LookArgs,
-    /// Print JSON (described in docs/json.md).
-    #[arg(short, long)]
-    pub json: bool,
+    pub source: SourceArgs,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
+    /// Whether JSON is printed.
+    #[command(flatten)]
+    pub form: JsonArg,
     /// Which objects: those of a type (app.Session, or Session), the one at an address (0x7f12…), or the
     /// one behind a path (app.cache:CACHE['key'].items).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
@@ -57,21 +61,14 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         excluded: args.exclude.iter().map(|what| excluded(what)).collect(),
         disclosure: (&args.disclosure).into(),
     };
-    args.look.with_heap(|heap, names, _, look| {
-        let found = why(heap, names, &subject.find(heap)?, &options);
-        let mut out = BufWriter::new(io::stdout().lock());
-        if args.json {
-            write_json(&found, look, &mut out)?;
-        } else {
-            write(
-                &found,
-                look,
-                Extent { breadth: args.breadth, depth: args.depth, least: 0 },
-                &mut out,
-            )?;
-        }
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
+    let source = args.source.open(args.memory)?;
+    let heap = source.heap()?;
+    let subjects = subject.find(&heap.analysis)?;
+    let found = why(&heap.analysis, heap.names(), &subjects, &options);
+    let extent = Extent { breadth: args.breadth, depth: args.depth, least: 0 };
+    print(|out| match args.form.json {
+        true => Ok(write_json(&found, &heap.provenance, out)?),
+        false => Ok(write(&found, &heap.provenance, extent, out)?),
     })
 }
 

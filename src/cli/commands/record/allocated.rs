@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::{Args, nothing_recorded};
 use crate::cli::errors::CommandError;
 use crate::cli::errors::advice;
+use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::signals::{Signals, TICK};
-use crate::cli::{output, say};
+use crate::cli::terminal::say;
 use crate::guardian::Program;
 use crate::process::Process;
 use crate::profile::recording::Recording;
@@ -22,8 +23,8 @@ pub fn record(
     guardian: &Program,
 ) -> Result<(), CommandError> {
     let pid = process.pid();
-    let runs = args.target.pid.is_some();
-    if args.nonblocking {
+    let runs = args.target.pid().is_some();
+    if args.pausing.nonblocking {
         let stacks = match runs {
             true => StackRecorder::attach(process, args.stack_options())?,
             false => StackRecorder::expect(&process, args.stack_options()),
@@ -32,8 +33,8 @@ pub fn record(
     }
     let options = args.options(guardian);
     let recording = match runs {
-        true => Recording::attach(process, options, args.subprocesses)?,
-        false => Recording::expect(&process, options, args.subprocesses),
+        true => Recording::attach(process, options, args.children.subprocesses)?,
+        false => Recording::expect(&process, options, args.children.subprocesses),
     };
     record_allocations(args, pid, recording, signals)
 }
@@ -64,7 +65,7 @@ fn record_allocations(
     }
     progress.clear();
     let recorded = recording.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
-    output::write_recorded(&recorded, args)
+    output::write_recorded(&recorded, &args.output_spec())
 }
 
 /// Records stacks without ever pausing the process.
@@ -96,5 +97,5 @@ fn record_stacks(
     }
     progress.clear();
     let recorded = stacks.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
-    output::write_stacks(&recorded, args)
+    output::write_stacks(&recorded, &args.output_spec())
 }

@@ -4,12 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Args, nothing_recorded};
-use crate::cli::args::processes;
 use crate::cli::errors::CommandError;
 use crate::cli::errors::advice;
+use crate::cli::output;
+use crate::cli::processes;
 use crate::cli::signals::{Signals, TICK};
-use crate::cli::{output, say};
-use crate::heap::{Analysis, RootNames};
+use crate::cli::terminal::say;
 use crate::inspect::live::{Heavy, live};
 use crate::process::Process;
 use crate::profile::tracemalloc::TracedError;
@@ -18,6 +18,7 @@ use crate::python::Python;
 use crate::python::objects::Disclosure;
 use crate::python::tracemalloc::Traces;
 use crate::render::{Heading, Pauses, View};
+use crate::source::{Heap, Identity, Source};
 
 /// The live objects of a process, and perhaps of its children.
 struct Moment {
@@ -37,7 +38,7 @@ struct Moment {
 /// Draws the objects of a process; of one that was just started, from when it is a Python.
 pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), CommandError> {
     let pid = process.pid();
-    if args.target.pid.is_none() {
+    if args.target.pid().is_none() {
         wait_for_python(process, signals)?;
     }
     let first = look(args, pid, None)?;
@@ -74,8 +75,8 @@ fn wait_for_python(process: &Process, signals: &Signals) -> Result<(), CommandEr
 fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, CommandError> {
     let at = Instant::now();
     let (first, others) =
-        processes::each(pid, args.subprocesses, |pid| look_at_one(args, pid, earlier))?;
-    if !args.subprocesses {
+        processes::each(pid, args.children.subprocesses, |pid| look_at_one(args, pid, earlier))?;
+    if !args.children.subprocesses {
         return Ok(first);
     }
     let mut all = Moment { at, profile: Profile::new(), pauses: Vec::new(), ..first.headline() };
@@ -88,34 +89,34 @@ fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, Comma
 
 fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, CommandError> {
     let at = Instant::now();
-    let (process, python) = processes::attach(pid)?;
-    let command = process.command()?;
-    let heap = Analysis::of(&process, &python, &args.capture_options())?;
-    let found = heap.graph.inconsistencies().count();
+    let source = processes::open(pid, args.capture_options())?;
+    let heap = source.heap()?;
+    let found = heap.provenance.inconsistencies;
     // In a pause it is an object that was just being made.
-    if found > 0 && args.nonblocking {
+    if found > 0 && args.pausing.nonblocking {
         say(format_args!(
             "References or objects that did not fit together in process {pid}: {found}."
         ));
     }
-    let names = RootNames::of(&heap, &python);
-    let heavy = earlier.map_or_else(|| Heavy::of(&heap), |first| first.heavy);
-    let traces = if args.born { births(&heap, &python, pid) } else { None };
+    let heavy = earlier.map_or_else(|| Heavy::of(&heap.analysis), |first| first.heavy);
+    let traces = if args.born { births(&heap, pid) } else { None };
+    let disclosure = Disclosure::default();
+    let Identity { started, command, version, .. } = source.identity().clone();
     Ok(Moment {
         at,
         pid,
-        started: process.started(),
+        started,
         command,
-        python: python.version.to_string(),
-        profile: live(&heap, &names, traces.as_ref(), heavy, Disclosure::default()),
+        python: version.to_string(),
+        profile: live(&heap.analysis, heap.names(), traces.as_ref(), heavy, disclosure),
         heavy,
-        pauses: vec![heap.capture.facts.paused],
+        pauses: vec![heap.provenance.pause],
     })
 }
 
 /// Where objects were allocated, if tracemalloc was on; if not, that is said.
-fn births(heap: &Analysis<'_>, python: &Python, pid: i32) -> Option<Traces> {
-    let error = match python.traces(&heap.capture) {
+fn births(heap: &Heap<'_>, pid: i32) -> Option<Traces> {
+    let error = match heap.traces() {
         Ok(Some(traces)) => return Some(traces),
         Ok(None) => TracedError::Off { pid }.into(),
         Err(error) => CommandError::from(error),
@@ -161,5 +162,5 @@ fn write(args: &Args, moment: Moment, earlier: Option<Moment>) -> Result<(), Com
         error: None,
         earlier: earlier.map(|first| first.profile),
     };
-    output::write_all(&moment.profile, &heading, args)
+    output::write_all(&moment.profile, &heading, &args.output_spec())
 }

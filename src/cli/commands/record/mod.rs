@@ -6,27 +6,31 @@ mod allocated;
 mod live;
 mod traced;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Child, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::{ValueEnum, value_parser};
 
-use crate::cli::command::{exit_code, start};
-use crate::cli::errors::advice;
+use crate::cli::args::flags::{
+    Breakpoints, BreakpointsArg, MemoryArg, NonblockingArg, PathsArg, SubprocessesArg,
+};
+use crate::cli::args::target::Target;
+use crate::cli::args::time::seconds;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::say;
+use crate::cli::output::OutputSpec;
 use crate::cli::signals::Signals;
 use crate::guardian::Program;
 use crate::heap::CaptureOptions;
-use crate::process::breakpoint::Way;
-use crate::process::{Process, ProcessError};
+use crate::process::Process;
 use crate::profile::By;
 use crate::profile::recorder::Options;
 use crate::profile::stack_recorder;
-use crate::render::{Form, Paths, Style};
+use crate::render::{Form, Style};
+
+/// What a recording without pauses can tell.
+const NONBLOCKING: &str = "Never pause the process. alloc then records only stacks, which say nothing about \
+    memory; in live some objects and references are inconsistent";
 
 /// Draw a flamegraph of a process's memory: of the objects that live, or of what is allocated.
 ///
@@ -38,8 +42,10 @@ use crate::render::{Form, Paths, Style};
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
        leakspy record [OPTIONS] -- <COMMAND>...")]
+#[command(mut_arg("nonblocking", |it| it.help(NONBLOCKING)))]
+#[command(mut_arg("breakpoints", |it| it.conflicts_with("nonblocking")))]
 pub struct Args {
-    /// Whom to record.
+    /// What is recorded.
     #[command(flatten)]
     pub target: Target,
     /// What to show [default: live; alloc for a COMMAND].
@@ -64,40 +70,27 @@ pub struct Args {
     /// What widths and ranks are made of.
     #[arg(long, value_enum, default_value_t, value_name = "MEASURE")]
     pub by: Measure,
-    /// Record its child processes too, those that appear later included.
-    #[arg(short, long)]
-    pub subprocesses: bool,
+    /// Whether child processes are included.
+    #[command(flatten)]
+    pub children: SubprocessesArg,
     /// Keep threads apart, as live always does.
     #[arg(short, long)]
     pub threads: bool,
-    /// Show whole paths of files.
-    #[arg(long, alias = "full-filenames")]
-    pub full_paths: bool,
-    /// Never pause the process. For alloc there are then only stacks, which say nothing about memory;
-    /// for live the parts do not fit together exactly.
-    #[arg(long)]
-    pub nonblocking: bool,
+    /// How files are shown.
+    #[command(flatten)]
+    pub paths: PathsArg,
+    /// Whether the process is paused.
+    #[command(flatten)]
+    pub pausing: NonblockingArg,
     /// Show where each object was allocated too, as far as tracemalloc is on in the process (live).
     #[arg(long)]
     pub born: bool,
-    /// How much memory leakspy may use, such as 2GiB (live) [default: half of what is available].
-    #[arg(long, value_name = "SIZE")]
-    pub max_memory: Option<ByteSize>,
-    /// How to get at the breakpoint registers (alloc).
-    #[arg(long, value_enum, default_value_t, value_name = "WAY", conflicts_with = "nonblocking")]
-    pub breakpoints: Breakpoints,
-}
-
-/// A process that runs already, or one to start.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub struct Target {
-    /// The process to look at.
-    #[arg(short, long, value_name = "PID", value_parser = value_parser!(i32).range(1..))]
-    pub pid: Option<i32>,
-    /// A command to start and observe from its beginning; its exit status becomes ours.
-    #[arg(last = true, value_name = "COMMAND", num_args = 1..)]
-    pub command: Vec<OsString>,
+    /// How much memory it may take (live).
+    #[command(flatten)]
+    pub memory: MemoryArg,
+    /// How breakpoints are set (alloc).
+    #[command(flatten)]
+    pub breakpoints: BreakpointsArg,
 }
 
 /// What can be shown.
@@ -136,18 +129,6 @@ pub enum Measure {
     Objects,
 }
 
-/// The ways to the processor's breakpoint registers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Breakpoints {
-    /// Perf events, ptrace where those are refused.
-    #[default]
-    Auto,
-    /// Perf events only (Linux 5.13 or later).
-    Perf,
-    /// ptrace only.
-    Ptrace,
-}
-
 impl Args {
     /// The form to write.
     pub fn form(&self) -> Form {
@@ -166,15 +147,18 @@ impl Args {
                 Measure::Bytes => By::Bytes,
                 Measure::Objects => By::Objects,
             },
-            paths: if self.full_paths { Paths::Full } else { Paths::Short },
+            paths: self.paths.paths(),
         }
     }
-}
 
-impl Args {
+    /// How the result is written, and where to.
+    pub fn output_spec(&self) -> OutputSpec {
+        OutputSpec { form: self.form(), style: self.style(), path: self.output.clone() }
+    }
+
     /// What is shown.
     pub fn view(&self) -> View {
-        self.view.unwrap_or(match self.target.pid {
+        self.view.unwrap_or(match self.target.pid() {
             Some(_) => View::Live,
             None => View::Alloc,
         })
@@ -183,16 +167,16 @@ impl Args {
     /// Why the arguments do not go together, if so.
     fn contradiction(&self) -> Option<&'static str> {
         let view = self.view();
-        if view != View::Alloc && self.breakpoints != Breakpoints::Auto {
+        if view != View::Alloc && self.breakpoints.breakpoints != Breakpoints::Auto {
             Some("only `--view alloc` sets breakpoints: leave `--breakpoints` out")
-        } else if view != View::Alloc && self.target.pid.is_none() && self.duration.is_none() {
+        } else if view != View::Alloc && self.target.pid().is_none() && self.duration.is_none() {
             Some(
                 "this view looks at one moment: say with `--duration` how long after the start of the \
                  command",
             )
         } else if view == View::Traced && self.threads {
             Some("tracemalloc does not know which thread allocated a block: leave `--threads` out")
-        } else if view == View::Traced && self.nonblocking {
+        } else if view == View::Traced && self.pausing.nonblocking {
             Some("`--view traced` needs one pause: leave `--nonblocking` out")
         } else {
             None
@@ -201,10 +185,7 @@ impl Args {
 
     /// How a heap is captured.
     fn capture_options(&self) -> CaptureOptions {
-        CaptureOptions {
-            pausing: !self.nonblocking,
-            max_memory: self.max_memory.map(|size| size.as_u64()),
-        }
+        CaptureOptions { pausing: !self.pausing.nonblocking, max_memory: self.memory.bytes() }
     }
 
     /// What is sampled.
@@ -213,34 +194,14 @@ impl Args {
             rate: f64::from(self.rate),
             way: self.breakpoints.way(),
             threads: self.threads,
-            processes: self.subprocesses,
+            processes: self.children.subprocesses,
             guardian: guardian.clone(),
         }
     }
 
     /// What is sampled without pauses.
     fn stack_options(&self) -> stack_recorder::Options {
-        stack_recorder::Options { threads: self.threads, subprocesses: self.subprocesses }
-    }
-}
-
-impl Breakpoints {
-    /// The way that must be taken, if one must.
-    pub fn way(self) -> Option<Way> {
-        match self {
-            Breakpoints::Auto => None,
-            Breakpoints::Perf => Some(Way::Perf),
-            Breakpoints::Ptrace => Some(Way::Ptrace),
-        }
-    }
-}
-
-/// A length of time above zero, in seconds that may have a fraction.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_string())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("must be more than 0 seconds".into()),
+        stack_recorder::Options { threads: self.threads, subprocesses: self.children.subprocesses }
     }
 }
 
@@ -250,13 +211,10 @@ pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
         return Err(CommandError::Usage(refusal));
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
-    match args.target.pid {
-        Some(pid) => {
-            record(args, Process::open(pid)?, &signals, guardian)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        None => run_command(args, &signals, guardian),
-    }
+    let record = |process| record(args, process, &signals, guardian);
+    let too_short = |pid| nothing_recorded(pid, &signals);
+    let (_, status) = args.target.observe(&signals, too_short, record)?;
+    Ok(status)
 }
 
 fn record(
@@ -272,35 +230,6 @@ fn record(
     }
 }
 
-/// Starts the command, records it, and takes over its exit status.
-fn run_command(
-    args: &Args,
-    signals: &Signals,
-    guardian: &Program,
-) -> Result<ExitCode, CommandError> {
-    let mut child = start(&args.target.command)?;
-    if let Err(error) = record_child(args, &child, signals, guardian) {
-        // The program goes on all the same, and its exit status is still what counts.
-        let pid = child.id() as i32;
-        say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
-    }
-    Ok(exit_code(signals.wait_for(&mut child)?))
-}
-
-fn record_child(
-    args: &Args,
-    child: &Child,
-    signals: &Signals,
-    guardian: &Program,
-) -> Result<(), CommandError> {
-    let pid = child.id() as i32;
-    match Process::open(pid) {
-        // Nobody else would have waited for it.
-        Err(ProcessError::Zombie { .. }) => Err(nothing_recorded(pid, signals)),
-        process => record(args, process?, signals, guardian),
-    }
-}
-
 /// Why there is nothing, not even an empty recording.
 fn nothing_recorded(pid: i32, signals: &Signals) -> CommandError {
     let what = if signals.came() { "did not become" } else { "ended before it became" };
@@ -312,6 +241,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::render::Paths;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -327,7 +257,7 @@ mod tests {
     #[test]
     fn defaults() {
         let args = parse("--pid 12").expect("parsed");
-        assert_eq!(args.target.pid, Some(12));
+        assert_eq!(args.target.pid(), Some(12));
         assert_eq!((args.duration, args.rate, args.output.as_deref()), (None, 100, None));
         assert_eq!((args.form(), args.style()), (Form::Flamegraph, Style::default()));
         assert_eq!(args.breakpoints.way(), None);
@@ -338,7 +268,7 @@ mod tests {
     fn a_command_keeps_its_own_options() {
         let args =
             parse("-d 2.5 -f json --by objects -- python -m app --pid 3 -d").expect("parsed");
-        assert_eq!(args.target.pid, None);
+        assert_eq!(args.target.pid(), None);
         assert_eq!(args.target.command, ["python", "-m", "app", "--pid", "3", "-d"]);
         assert_eq!(args.duration, Some(Duration::from_millis(2500)));
         assert_eq!((args.form(), args.style().by), (Form::Json, By::Objects));
@@ -348,7 +278,7 @@ mod tests {
     fn what_py_spy_calls_by_other_names_is_understood() {
         let args = parse("-p 12 -f raw --full-filenames -s -t").expect("parsed");
         assert_eq!((args.form(), args.style().paths), (Form::Folded, Paths::Full));
-        assert!(args.subprocesses && args.threads);
+        assert!(args.children.subprocesses && args.threads);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::Args;
 use crate::cli::errors::CommandError;
 use crate::cli::errors::advice;
+use crate::cli::output;
 use crate::cli::signals::{Signals, TICK};
-use crate::cli::{output, say};
+use crate::cli::terminal::say;
 use crate::process::Process;
 use crate::process::descendants::descendants;
 use crate::profile::tracemalloc::{Traced, TracedError};
@@ -17,8 +18,9 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), C
     if let Some(duration) = args.duration {
         wait(duration, process, signals);
     }
-    let traced = if args.subprocesses { family(process)? } else { Traced::of(process, false)? };
-    output::write_traced(&traced, args)
+    let traced =
+        if args.children.subprocesses { family(process)? } else { Traced::of(process, false)? };
+    output::write_traced(&traced, &args.output_spec())
 }
 
 /// Waits until the time is over, a signal comes or the target ends.

@@ -1,0 +1,100 @@
+//! Options that several commands take, each declared once. A command has those that it flattens into its own.
+
+use bytesize::ByteSize;
+use clap::{ValueEnum, value_parser};
+
+use crate::process::breakpoint::Way;
+use crate::render::Paths;
+
+/// `--pid`. Whoever flattens it says whether it is required, and what can stand in its place.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct PidArg {
+    /// PID of the process.
+    #[arg(short, long, value_name = "PID", value_parser = value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+}
+
+/// `--subprocesses`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct SubprocessesArg {
+    /// Include its child processes, and theirs.
+    #[arg(short, long)]
+    pub subprocesses: bool,
+}
+
+/// `--nonblocking`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct NonblockingArg {
+    /// Do not pause the process. What changes while it is read is then inconsistent; leakspy says how much.
+    #[arg(long)]
+    pub nonblocking: bool,
+}
+
+/// `--max-memory`.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct MemoryArg {
+    /// Memory that leakspy itself may use, such as 2GiB [default: half of what is available].
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<ByteSize>,
+}
+
+impl MemoryArg {
+    /// The limit in bytes, if there is one.
+    pub fn bytes(&self) -> Option<u64> {
+        self.max_memory.map(|size| size.as_u64())
+    }
+}
+
+/// `--json`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct JsonArg {
+    /// Print JSON (described in docs/json.md).
+    #[arg(short, long)]
+    pub json: bool,
+}
+
+/// `--full-paths`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct PathsArg {
+    /// Show whole paths of files.
+    #[arg(long, alias = "full-filenames")]
+    pub full_paths: bool,
+}
+
+impl PathsArg {
+    /// How paths are shown.
+    pub fn paths(&self) -> Paths {
+        if self.full_paths { Paths::Full } else { Paths::Short }
+    }
+}
+
+/// `--breakpoints`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct BreakpointsArg {
+    /// How to set hardware breakpoints.
+    #[arg(long, value_enum, default_value_t, value_name = "WAY")]
+    pub breakpoints: Breakpoints,
+}
+
+/// The ways to the processor's breakpoint registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Breakpoints {
+    /// Perf events, ptrace where those are refused.
+    #[default]
+    Auto,
+    /// Perf events only (Linux 5.13 or later).
+    Perf,
+    /// ptrace only.
+    Ptrace,
+}
+
+impl BreakpointsArg {
+    /// The way that must be taken, if one must.
+    pub fn way(&self) -> Option<Way> {
+        match self.breakpoints {
+            Breakpoints::Auto => None,
+            Breakpoints::Perf => Some(Way::Perf),
+            Breakpoints::Ptrace => Some(Way::Ptrace),
+        }
+    }
+}

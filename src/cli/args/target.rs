@@ -1,0 +1,56 @@
+//! What is observed for a while: a process that runs already, or a command to start.
+
+use std::ffi::OsString;
+
+use super::flags::PidArg;
+use crate::cli::command::{exit_code, start};
+use crate::cli::errors::{CommandError, advice};
+use crate::cli::signals::Signals;
+use crate::cli::terminal::say;
+use crate::process::{Process, ProcessError};
+use std::process::ExitCode;
+
+/// A process that runs already, or one to start.
+#[derive(Debug, clap::Args)]
+#[group(id = "target", required = true, multiple = false, args = ["pid", "command"])]
+pub struct Target {
+    #[command(flatten)]
+    pid: PidArg,
+    /// A command to start and observe from its beginning; its exit status becomes ours.
+    #[arg(last = true, value_name = "COMMAND", num_args = 1..)]
+    pub command: Vec<OsString>,
+}
+
+impl Target {
+    /// The process, if it runs already.
+    pub fn pid(&self) -> Option<i32> {
+        self.pid.pid
+    }
+
+    /// Opens the process, or starts the command, and observes it. Gives what came of that, and the exit
+    /// status: of a command its own.
+    ///
+    /// If a command cannot be observed, that is said; it goes on all the same, and its exit status is what
+    /// counts. `too_short` says that it ended before it could even be opened.
+    pub fn observe<T>(
+        &self,
+        signals: &Signals,
+        too_short: impl FnOnce(i32) -> CommandError,
+        observe: impl FnOnce(Process) -> Result<T, CommandError>,
+    ) -> Result<(Option<T>, ExitCode), CommandError> {
+        if let Some(pid) = self.pid.pid {
+            return Ok((Some(observe(Process::open(pid)?)?), ExitCode::SUCCESS));
+        }
+        let mut child = start(&self.command)?;
+        let pid = child.id() as i32;
+        let observed = match Process::open(pid) {
+            // Only we wait for it, and that comes last.
+            Err(ProcessError::Zombie { .. }) => Err(too_short(pid)),
+            process => process.map_err(CommandError::from).and_then(observe),
+        };
+        if let Err(error) = &observed {
+            say(format_args!("leakspy: {}", advice::explain(error, Some(pid))));
+        }
+        Ok((observed.ok(), exit_code(signals.wait_for(&mut child)?)))
+    }
+}

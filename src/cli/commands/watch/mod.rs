@@ -1,0 +1,227 @@
+//! `leakspy watch`: waits until a process has too much memory, and then does something.
+//!
+//! | | |
+//! |---|---|
+//! | [`conditions`] | what is waited for, its arguments and its words |
+//! | [`actions`] | what is done then |
+
+mod actions;
+mod conditions;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use self::actions::{Actions, act};
+use self::conditions::{Conditions, words};
+use crate::cli::args::flags::{PidArg, SubprocessesArg};
+use crate::cli::args::time::seconds;
+use crate::cli::clock::{Clock, now};
+use crate::cli::errors::{CommandError, Context};
+use crate::cli::signals::Signals;
+use crate::cli::terminal::say;
+use crate::heap::{CaptureOptions, Grouping};
+use crate::process::Process;
+use crate::process::cgroup::group_memory;
+use crate::process::descendants::by_command;
+use crate::render::phrases::mib;
+use crate::source::{LiveProcess, Source};
+use crate::timeline::{Edge, Now, Observer, Options, Sample, Watched};
+
+/// The status if nothing happened.
+const NOT_FIRED: u8 = 3;
+/// How often a process is looked for by its command.
+const SEARCH: Duration = Duration::from_secs(2);
+
+/// Wait until a process has too much memory, and then look at it, stop it, or run a command.
+///
+/// The exit status is 0 if a condition came to hold, and 3 if the process ended before, or leakspy was
+/// told to. A condition that holds from the beginning counts. After it was met it has to fall by 5 %
+/// before it can be met again.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What is watched.
+    #[command(flatten)]
+    pub whom: Whom,
+    /// What to wait for; several of them are each waited for.
+    #[command(flatten)]
+    pub conditions: Conditions,
+    /// The seconds over which growth is measured.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub window: Duration,
+    /// The seconds between two countings of objects, at least.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub objects_interval: Duration,
+    /// Go on afterwards, and act every time a condition comes to hold again.
+    #[arg(long)]
+    pub every: bool,
+    /// Whether child processes are counted in.
+    #[command(flatten)]
+    pub children: SubprocessesArg,
+    /// The time between two looks, in seconds.
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub interval: Duration,
+    /// Stop waiting after this many seconds.
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub duration: Option<Duration>,
+    /// What to do.
+    #[command(flatten)]
+    pub actions: Actions,
+}
+
+/// A process, or whichever has a command line.
+#[derive(Debug, clap::Args)]
+#[group(id = "whom", required = true, multiple = false, args = ["pid", "name"])]
+pub struct Whom {
+    #[command(flatten)]
+    pid: PidArg,
+    /// Watch the process whose command line contains this text, and the next one after it has ended.
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+}
+
+impl Whom {
+    /// The process, if it is said by its PID.
+    pub fn pid(&self) -> Option<i32> {
+        self.pid.pid
+    }
+}
+
+/// How watching one process ended.
+enum End {
+    /// A condition was met, and that was all that was wanted.
+    Fired,
+    /// We were told to stop, or the time is over.
+    Stopped,
+    /// The process ended.
+    Gone,
+}
+
+/// Waits, and acts.
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    let began = Instant::now();
+    let mut fired = 0;
+    let mut process = args.whom.pid().map(Process::open).transpose()?;
+    loop {
+        let found = match (process.take(), &args.whom.name) {
+            (Some(process), _) => process,
+            (None, Some(name)) => match search(name, args, &signals, began) {
+                Some(process) => process,
+                None => break,
+            },
+            (None, None) => break,
+        };
+        match watch(args, found, &signals, began, &mut fired)? {
+            End::Fired | End::Stopped => break,
+            End::Gone => {}
+        }
+    }
+    Ok(if fired > 0 { ExitCode::SUCCESS } else { ExitCode::from(NOT_FIRED) })
+}
+
+/// Whether the time is over.
+fn is_over(args: &Args, began: Instant) -> bool {
+    args.duration.is_some_and(|most| began.elapsed() >= most)
+}
+
+/// Waits for a process with such a command line; `None` if we are told to stop.
+fn search(name: &str, args: &Args, signals: &Signals, began: Instant) -> Option<Process> {
+    let mut clock = Clock::start(SEARCH);
+    let rest = args.duration.map(|most| most.saturating_sub(began.elapsed()));
+    let mut told = false;
+    while !signals.came() && !is_over(args, began) {
+        if let Some(process) = by_command(name).and_then(|pid| Process::open(pid).ok()) {
+            return Some(process);
+        }
+        if !told {
+            say(format_args!("Waiting for a process with `{name}` in its command line."));
+            told = true;
+        }
+        clock.wait(signals, rest);
+    }
+    None
+}
+
+/// Watches one process.
+fn watch(
+    args: &Args,
+    process: Process,
+    signals: &Signals,
+    began: Instant,
+    fired: &mut u32,
+) -> Result<End, CommandError> {
+    let pid = process.pid();
+    let mut conditions: Vec<Watched> = args
+        .conditions
+        .all(args.window, args.objects_interval)
+        .into_iter()
+        .map(Watched::new)
+        .collect();
+    // One to look at, and one to act upon. It may have ended since it was found.
+    let second = Process::open(pid).ok().filter(|second| second.started() == process.started());
+    let (Some(second), Ok(command)) = (second, process.command()) else {
+        say(format_args!("Process {pid} has ended."));
+        return Ok(End::Gone);
+    };
+    say(format_args!("Watching process {pid}: {command}"));
+    let options = Options {
+        subprocesses: args.children.subprocesses,
+        counters: args.conditions.arena_above.is_some(),
+        stacks: false,
+        shares: Duration::ZERO,
+    };
+    let mut observer = Observer::new(process, options);
+    let mut clock = Clock::start(args.interval);
+    let rest = args.duration.map(|most| most.saturating_sub(began.elapsed()));
+    let mut most = 0;
+    loop {
+        let samples = observer.look(now());
+        if samples.is_empty() || observer.has_ended() {
+            say(format_args!(
+                "Process {pid} has ended. The most memory that was seen of it is {}.",
+                mib(most as f64)
+            ));
+            return Ok(End::Gone);
+        }
+        let sample = Sample::sum(&samples);
+        most = most.max(sample.rss_bytes);
+        let look = Now {
+            sample: &sample,
+            group: &|| group_memory(pid).map(|memory| memory.part()),
+            objects: &|kind| count(&second, kind),
+        };
+        for watched in &mut conditions {
+            match watched.see(&look) {
+                Some((Edge::Crossed, figure)) => {
+                    *fired += 1;
+                    say(format_args!("Process {pid}: {}.", words(&watched.condition, figure)));
+                    act(&args.actions, &second, *fired)?;
+                    if !args.every {
+                        return Ok(End::Fired);
+                    }
+                }
+                Some((Edge::Rearmed, figure)) => say(format_args!(
+                    "Process {pid} is below again: {}.",
+                    words(&watched.condition, figure)
+                )),
+                _ => {}
+            }
+        }
+        if signals.came() || is_over(args, began) {
+            return Ok(End::Stopped);
+        }
+        clock.wait(signals, rest);
+    }
+}
+
+/// How many objects of a type there are.
+fn count(process: &Process, kind: &str) -> Option<u64> {
+    let source = LiveProcess::open(process.pid(), CaptureOptions::default()).ok()?;
+    // Its PID may be another's by now.
+    if source.identity().started != process.started() {
+        return None;
+    }
+    let types = source.summary(Grouping::Type).ok()?.types;
+    let is_meant = |name: &str| name == kind || name.rsplit('.').next() == Some(kind);
+    Some(types.iter().filter(|group| is_meant(&group.name)).map(|group| group.count).sum())
+}
