@@ -21,7 +21,7 @@ use leakspy::python::objects::{Reader, TypeTable};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::support::{Interpreter, Target, cases, interpreters, wait_until};
+use crate::support::{Health, Interpreter, Target, cases, interpreters, wait_until};
 
 /// Set in the environment of a process that only watches, until it is killed.
 const WATCHER: &str = "LEAKSPY_TEST_WATCHER";
@@ -158,6 +158,8 @@ fn killed(interpreter: &'static Interpreter, way: Way, work: &str) -> Result<(),
         stderr.read_to_string(&mut errors)?;
         child.wait()?;
         assert_eq!(errors, "", "moment {moment}, {delay:?}");
+        // A process that ends closes its files before the kernel detaches what it still traces.
+        wait_until("nobody traces it", || !Health::of(target.pid()).is_traced());
         target.assert_healthy();
         let before = count(&target.ask("fed")["all"]);
         wait_until("it goes on", || count(&target.ask("fed")["all"]) > before);
