@@ -10,19 +10,7 @@
 //! interpreter publishes many offsets itself (`_Py_DebugOffsets`): those override the table, and
 //! where the two disagree that is reported.
 //!
-//! # How to add a version
-//!
-//! 1. Copy the newest `v3_N.rs` to the new minor version and state only what changed. Take the
-//!    numbers from a program that includes the new version's headers (`Include/internal/` too) and
-//!    prints `offsetof`, or from the debug information of a build of it.
-//! 2. Give the size of its `_PyRuntime` symbol (`readelf --dyn-syms`) in `runtime_sizes`.
-//! 3. Add the module to [`TABLES`], and raise [`NEWEST_MINOR`].
-//! 4. Add the positions of its `_Py_DebugOffsets` as a column of `debug_offsets.rs`
-//!    (`Include/internal/pycore_debug_offsets.h`).
-//! 5. Give what is new or different in the objects of C types, in [`records`].
-//! 6. Add an interpreter of that version to the test matrix. The stack tests then say whether the
-//!    frames, the line table and the strings are read as its own `sys._current_frames()` sees them; the
-//!    tests of objects, which types differ from its own `sys.getsizeof` and `gc.get_referents`.
+//! `docs/new-python.md` is the recipe for a new version.
 
 mod frames;
 mod objects;
