@@ -21,7 +21,7 @@ pub struct ReferenceChain {
 }
 
 impl ReferenceChain {
-    /// Finds the words for a path from a root, [`ShortestPaths::between`] the super-root and an object.
+    /// Finds the words for a path from a root, as [`crate::heap::ShortestPaths::between`] gives it.
     /// Of keys no more is told than may be names.
     pub fn of(
         heap: &Analysis<'_>,
