@@ -42,12 +42,15 @@ pub enum RenderError {
     /// A chart could not be drawn.
     #[error("cannot draw the chart: {0}")]
     Chart(String),
+    /// A graph is too large to be drawn.
+    #[error(transparent)]
+    TooLarge(#[from] graph::layout::TooLarge),
 }
 
 impl Obstructed for RenderError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
-            RenderError::Io(_) | RenderError::Chart(_) => None,
+            RenderError::Io(_) | RenderError::Chart(_) | RenderError::TooLarge(_) => None,
         }
     }
 }

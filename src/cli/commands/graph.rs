@@ -14,6 +14,8 @@ use crate::cli::output::write_whole;
 use crate::cli::terminal::say;
 use crate::heap::Selector;
 use crate::inspect::subgraph::{Direction, Options, picture};
+use crate::render::RenderError;
+use crate::render::graph::layout::TooLarge;
 use crate::render::graph::{dot, svg};
 
 /// Draw a part of the object graph: who refers to an object, or what it refers to.
@@ -105,7 +107,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let drawn = picture(&heap.analysis, heap.names(), &subjects, &options);
     let mut bytes = Vec::new();
     match args.format {
-        Format::Svg => svg::write(&drawn, &mut bytes)?,
+        Format::Svg => svg::write(&drawn, &mut bytes).map_err(advised)?,
         Format::Dot => dot::write(&drawn, &mut bytes)?,
     }
     let extension = if args.format == Format::Dot { "dot" } else { "svg" };
@@ -121,4 +123,15 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what else there is, if a picture is too large.
+fn advised(error: RenderError) -> CommandError {
+    match error {
+        RenderError::TooLarge(TooLarge { boxes, arrows }) => CommandError::new(format_args!(
+            "{boxes} objects with {arrows} references between them make no picture that anyone can read. \
+             Draw fewer (--most, --breadth, --depth), or write them for Graphviz with `--format dot`."
+        )),
+        error => error.into(),
+    }
 }

@@ -4,7 +4,7 @@
 //! those that are referred to, with how they do so, cycles in a colour of their own.
 
 pub mod dot;
-mod places;
+pub mod layout;
 pub mod svg;
 
 use indicatif::HumanBytes;
