@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::heap::{Analysis, Components, Flow, NodeId, Referrers, RootNames, ShortestPaths};
 use crate::python::objects::Disclosure;
@@ -121,12 +121,11 @@ pub fn picture(
     let of = |index: usize| component.get(index).copied().unwrap_or_default();
     let mut edges = Vec::new();
     for (from, list) in small.successors.iter().enumerate() {
-        for &to in list {
+        let labels = labels(heap, &nodes, from, list, options.disclosure);
+        for (&to, label) in list.iter().zip(labels) {
             let to = to.index();
-            let ends = nodes.get(from).zip(nodes.get(to));
-            let label = ends.map(|(&from, &to)| label(heap, from, to, options.disclosure));
             let in_cycle = of(from) != 0 && of(from) == of(to);
-            edges.push(Edge { from, to, label: label.unwrap_or_default(), in_cycle });
+            edges.push(Edge { from, to, label, in_cycle });
         }
     }
     let node = |(index, &node): (usize, &NodeId)| {
@@ -144,6 +143,8 @@ struct Chooser<'a> {
     paths: ShortestPaths,
     referrers: Option<Referrers>,
     nodes: Vec<NodeId>,
+    /// The same.
+    taken: FxHashSet<NodeId>,
     /// How many neighbours of each were not taken.
     more: Vec<u64>,
 }
@@ -157,6 +158,7 @@ impl<'a> Chooser<'a> {
             paths: ShortestPaths::of(&heap.graph),
             referrers: is_backwards.then(|| Referrers::of(&heap.graph)),
             nodes: Vec::new(),
+            taken: FxHashSet::default(),
             more: Vec::new(),
         }
     }
@@ -186,17 +188,12 @@ impl<'a> Chooser<'a> {
         }
     }
 
-    /// Takes a node; `false` if there is no more room.
-    fn take(&mut self, node: NodeId) -> bool {
-        if self.nodes.contains(&node) {
-            return true;
+    /// Takes a node, if it is new and there is room.
+    fn take(&mut self, node: NodeId) {
+        if self.nodes.len() < self.options.most && self.taken.insert(node) {
+            self.nodes.push(node);
+            self.more.push(0);
         }
-        if self.nodes.len() >= self.options.most {
-            return false;
-        }
-        self.nodes.push(node);
-        self.more.push(0);
-        true
     }
 
     fn take_neighbours(&mut self, index: usize) {
@@ -210,25 +207,30 @@ impl<'a> Chooser<'a> {
         neighbours.sort_unstable();
         neighbours.dedup();
         neighbours.retain(|&neighbour| neighbour != NodeId::ROOT && !self.is_excluded(neighbour));
-        match self.options.direction {
-            Direction::Referrers => {
-                neighbours.sort_by_key(|&node| (self.paths.length(node).unwrap_or(u32::MAX), node));
-            }
-            _ => neighbours.sort_by_key(|&node| (Reverse(self.heap.amount(node).bytes), node)),
+        // Of millions only the first are wanted in order.
+        let wanted = self.options.breadth.min(neighbours.len());
+        let rank = |&node: &NodeId| match self.options.direction {
+            Direction::Referrers => (self.paths.length(node).unwrap_or(u32::MAX).into(), node),
+            _ => (u64::MAX - self.heap.amount(node).bytes, node),
+        };
+        if let Some(last) = wanted.checked_sub(1) {
+            neighbours.select_nth_unstable_by_key(last, rank);
         }
-        let mut left_out = 0;
-        for (number, &neighbour) in neighbours.iter().enumerate() {
-            let is_drawn = self.nodes.contains(&neighbour);
-            if !is_drawn && (number >= self.options.breadth || !self.take(neighbour)) {
-                left_out += 1;
-            }
+        let (first, _) = neighbours.split_at_mut(wanted);
+        first.sort_by_key(rank);
+        for &mut neighbour in first {
+            self.take(neighbour);
         }
+        let left_out = neighbours.iter().filter(|node| !self.taken.contains(node)).count() as u64;
         if let Some(more) = self.more.get_mut(index) {
             *more = left_out;
         }
     }
 
     fn is_excluded(&self, node: NodeId) -> bool {
+        if self.options.excluded.is_empty() {
+            return false;
+        }
         let kind = self.heap.graph.type_info(node);
         kind.is_some_and(|kind| self.options.excluded.contains(&kind.name))
     }
@@ -270,13 +272,21 @@ impl Flow for Small {
     }
 }
 
-/// How a node refers to another, in words.
-fn label(heap: &Analysis<'_>, from: NodeId, to: NodeId, disclosure: Disclosure) -> String {
-    let graph = &heap.graph;
-    let addresses = (graph.address(&heap.capture, from)).zip(graph.address(&heap.capture, to));
-    let Some((parent, child)) = addresses else { return String::new() };
-    let link = heap.reader().link(parent, child, disclosure);
-    link.map(|link| link.to_string()).unwrap_or_default()
+/// How a node refers to others, in words. All are indices of `nodes`.
+fn labels(
+    heap: &Analysis<'_>,
+    nodes: &[NodeId],
+    from: usize,
+    to: &[NodeId],
+    disclosure: Disclosure,
+) -> Vec<String> {
+    let address = |index: usize| heap.graph.address(&heap.capture, *nodes.get(index)?);
+    let Some(parent) = address(from) else { return vec![String::new(); to.len()] };
+    // Nothing is at 0.
+    let children: Vec<u64> =
+        to.iter().map(|&index| address(index.index()).unwrap_or_default()).collect();
+    let links = heap.reader().links(parent, &children, disclosure);
+    links.iter().map(|link| link.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
 }
 
 fn describe(

@@ -1,7 +1,10 @@
 //! What a decoder finds in an object: the addresses of others, and what they are to it.
 //!
 //! Decoders are written once, over a [`Sink`]. [`Edges`] collects addresses only, as fast as can be;
-//! a list of pairs has the [`Role`] of each; [`Search`] waits for one address and remembers its role.
+//! a list of pairs has the [`Role`] of each; [`Search`] waits for one address and remembers its role,
+//! [`SearchSeveral`] for several.
+
+use rustc_hash::FxHashMap;
 
 /// The objects that an object refers to, by their addresses, in no particular order. An address can
 /// appear more than once.
@@ -132,6 +135,43 @@ impl Search {
 }
 
 impl Sink for Search {
+    const WANTS_ROLES: bool = true;
+
+    fn shown(&mut self, child: u64, role: Role) {
+        self.look_at(child, role);
+    }
+
+    fn held(&mut self, child: u64, role: Role) {
+        self.look_at(child, role);
+    }
+
+    fn candidate(&mut self, word: u64, role: Role) {
+        self.look_at(word, role);
+    }
+}
+
+/// A search for several objects among those that another refers to.
+pub(super) struct SearchSeveral {
+    /// What each is, once it was found.
+    pub found: FxHashMap<u64, Option<Role>>,
+}
+
+impl SearchSeveral {
+    /// For the objects at these addresses.
+    pub fn new(wanted: &[u64]) -> SearchSeveral {
+        SearchSeveral { found: wanted.iter().map(|&address| (address, None)).collect() }
+    }
+
+    fn look_at(&mut self, child: u64, role: Role) {
+        if let Some(found) = self.found.get_mut(&child)
+            && found.is_none_or(|found| role.says_more_than(found))
+        {
+            *found = Some(role);
+        }
+    }
+}
+
+impl Sink for SearchSeveral {
     const WANTS_ROLES: bool = true;
 
     fn shown(&mut self, child: u64, role: Role) {

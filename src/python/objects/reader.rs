@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::disclosure::Disclosure;
-use super::edges::{Edges, Role, Search};
+use super::edges::{Edges, Role, Search, SearchSeveral};
 use super::keys::KeyTable;
 use super::links::Link;
 use super::type_info::{TypeId, TypeInfo};
@@ -133,6 +133,22 @@ impl<'a, M: Memory> Reader<'a, M> {
     /// or cannot be read.
     pub fn link(&self, parent: u64, child: u64, disclosure: Disclosure) -> Option<Link> {
         self.disclosed(self.role(parent, child)?, disclosure)
+    }
+
+    /// [`Reader::link`] to each of several objects, in one walk over what the first refers to.
+    pub fn links(
+        &self,
+        parent: u64,
+        children: &[u64],
+        disclosure: Disclosure,
+    ) -> Vec<Option<Link>> {
+        let mut search = SearchSeveral::new(children);
+        if let Ok(info) = self.type_of(parent) {
+            // What was found before something unreadable counts.
+            let _ = Visit::of(self.memory, &self.types.context, info, parent, &mut search);
+        }
+        let role = |child| search.found.get(child).copied().flatten();
+        children.iter().map(|child| self.disclosed(role(child)?, disclosure)).collect()
     }
 
     /// Adds everything that an object refers to, with its role, to `found`. Of an object that cannot be
