@@ -24,7 +24,6 @@ pub mod command;
 pub mod commands;
 pub mod errors;
 pub mod output;
-pub mod png;
 pub mod processes;
 pub mod progress;
 pub mod saved_figures;

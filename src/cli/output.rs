@@ -152,6 +152,29 @@ fn local_time() -> impl Display {
     ZonedDateTime::now().strftime("%Y%m%d-%H%M%S")
 }
 
+/// The ending of a file's name, in small letters.
+pub fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// A picture or chart as PNG, to be written to `path`.
+pub fn png_of(svg: &str, path: &Path) -> Result<Vec<u8>, CommandError> {
+    let instead = path.with_extension("svg");
+    #[cfg(feature = "png")]
+    return crate::render::png::of_svg(svg).with_context(|| {
+        format!("cannot make {}; as SVG it can be had: `-o {}`", path.display(), instead.display())
+    });
+    #[cfg(not(feature = "png"))]
+    {
+        let _ = svg;
+        Err(CommandError::new(format_args!(
+            "This leakspy was built without PNG (its cargo feature `png`). It draws SVG, which any browser \
+             shows: `-o {}`.",
+            instead.display()
+        )))
+    }
+}
+
 /// Puts `bytes` at `path` in one step, so that nobody ever finds half of them. What is there and is
 /// no regular file, such as `/dev/stdout` or a pipe, is written to instead of replaced.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -25,6 +25,8 @@ pub mod hunt;
 pub mod json;
 pub mod labels;
 pub mod phrases;
+#[cfg(feature = "png")]
+pub mod png;
 pub mod preamble;
 pub mod show;
 pub mod sparkline;

@@ -2,6 +2,7 @@
 //! the other commands that answer for one object or show the graph.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -25,13 +26,14 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(cases("show", an_object_is_as_the_target_says));
     trials.extend(cases("why_interned", the_table_of_interned_strings_has_a_name));
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
         ("why_at_rest", the_answer_is_the_same_whatever_the_target_does),
         ("why_options", each_option_does_what_its_help_says),
         ("why_types", paths_of_many_objects_are_few_lines),
         ("why_refusals", what_is_not_there_is_said),
         ("show_one", which_object_has_to_be_said),
         ("graph_command", pictures_show_what_is_there),
+        ("graph_dense", what_is_tangled_is_drawn_or_refused),
         ("tree_command", the_tree_has_every_object_once),
     ];
     for (name, test) in tests {
@@ -405,6 +407,46 @@ fn assert_drawn_by_graphviz(dot: &str) -> Result<(), Failed> {
     assert!(output.status.success() && !complaints.contains("rror"), "{complaints}");
     let svg = String::from_utf8(output.stdout)?;
     assert_eq!(svg.matches("class=\"node\"").count(), dot.matches("fillcolor=").count(), "{svg}");
+    Ok(())
+}
+
+fn what_is_tangled_is_drawn_or_refused(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "cycles", &[]);
+    let pid = target.pid().to_string();
+    let folder = tempfile::tempdir()?;
+    let graph = |name: &str| {
+        let file = folder.path().join(name);
+        let most = ["--show", "referents", "--most", "500", "--breadth", "500"];
+        let mut words = vec!["graph", "--pid", &pid, "__main__:TANGLE", "-o"];
+        words.extend(file.to_str());
+        (leakspy(words.iter().chain(&most)), file)
+    };
+    // The list that has them all, twenty lists, and what each is to each other.
+    target.ask("tangle 20");
+    let (output, svg) = graph("some.svg");
+    assert!(output.status.success(), "{output:?}");
+    let svg = fs::read_to_string(svg)?;
+    let xml = roxmltree::Document::parse(&svg)?;
+    let count = |name: &str| xml.descendants().filter(|node| node.has_tag_name(name)).count();
+    assert_eq!((count("rect"), count("polygon")), (1 + 21, 20 + 20 * 19));
+    #[cfg(feature = "png")]
+    {
+        let (output, png) = graph("some.png");
+        assert!(output.status.success(), "{output:?}");
+        let pixels = resvg::tiny_skia::Pixmap::load_png(&png)?;
+        let size = |name: &str| xml.root_element().attribute(name).map(str::to_owned);
+        let found = [pixels.width(), pixels.height()].map(|length| Some(length.to_string()));
+        assert_eq!(found, [size("width"), size("height")]);
+    }
+
+    target.ask("tangle 200");
+    let (output, svg) = graph("many.svg");
+    let said = String::from_utf8(output.stderr)?;
+    assert!(said.contains("201 objects with 40000 references"), "{said}");
+    assert!(said.contains("`--format dot`") && !svg.exists(), "{said}");
+    let (output, dot) = graph("many.dot");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::read_to_string(dot)?.matches(" -> ").count(), 200 + 200 * 199);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::MemoryArg;
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::write_whole;
+use crate::cli::output::{ending, png_of, write_whole};
 use crate::cli::terminal::say;
 use crate::heap::Selector;
 use crate::inspect::subgraph::{Direction, Options, picture};
@@ -55,9 +55,9 @@ pub struct Args {
     /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
-    /// The form of the picture.
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
-    pub format: Format,
+    /// The form of the picture [default: by the ending of the output, otherwise svg].
+    #[arg(short, long, value_enum, value_name = "FORM")]
+    pub format: Option<Format>,
     /// Where to write it; - is standard output [default: leakspy-PID-graph.svg].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -81,8 +81,30 @@ pub enum Format {
     /// A picture for a browser.
     #[default]
     Svg,
+    /// A picture for everything else.
+    Png,
     /// For Graphviz.
     Dot,
+}
+
+impl Format {
+    /// The form of a file with this name.
+    fn of(path: &Path) -> Format {
+        match ending(path).as_str() {
+            "png" => Format::Png,
+            "dot" | "gv" => Format::Dot,
+            _ => Format::Svg,
+        }
+    }
+
+    /// The usual ending of a file of this form.
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Svg => "svg",
+            Format::Png => "png",
+            Format::Dot => "dot",
+        }
+    }
 }
 
 /// Draws the picture.
@@ -105,21 +127,25 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let heap = source.heap()?;
     let subjects = subject.find(&heap.analysis)?;
     let drawn = picture(&heap.analysis, heap.names(), &subjects, &options);
+    let wanted = args.output.as_deref();
+    let format = args.format.or(wanted.map(Format::of)).unwrap_or_default();
+    let path = match wanted {
+        Some(path) => path.to_owned(),
+        None => format!("leakspy-{}-graph.{}", source.identity().pid, format.extension()).into(),
+    };
     let mut bytes = Vec::new();
-    match args.format {
-        Format::Svg => svg::write(&drawn, &mut bytes).map_err(advised)?,
+    match format {
+        Format::Svg | Format::Png => svg::write(&drawn, &mut bytes).map_err(advised)?,
         Format::Dot => dot::write(&drawn, &mut bytes)?,
     }
-    let extension = if args.format == Format::Dot { "dot" } else { "svg" };
-    let path = match &args.output {
-        Some(path) if path == Path::new("-") => {
-            let mut out = io::stdout().lock();
-            out.write_all(&bytes).and_then(|()| out.flush()).context("standard output")?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Some(path) => path.clone(),
-        None => format!("leakspy-{}-graph.{extension}", source.identity().pid).into(),
-    };
+    if format == Format::Png {
+        bytes = png_of(&String::from_utf8_lossy(&bytes), &path)?;
+    }
+    if path == Path::new("-") {
+        let mut out = io::stdout().lock();
+        out.write_all(&bytes).and_then(|()| out.flush()).context("standard output")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));
     Ok(ExitCode::SUCCESS)

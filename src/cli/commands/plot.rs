@@ -8,8 +8,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::write_whole;
-use crate::cli::png;
+use crate::cli::output::{ending, png_of, write_whole};
 use crate::cli::terminal::say;
 use crate::render::chart;
 use crate::render::chart::Run;
@@ -25,8 +24,8 @@ pub struct Args {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The chart to write, SVG, or PNG if it ends in .png and rsvg-convert or Inkscape is installed; `-`
-    /// for standard output [default: beside the first file, ending in .svg].
+    /// The chart to write, PNG if it ends in .png, otherwise SVG; `-` for standard output [default: beside
+    /// the first file, ending in .svg].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// What is looked at of them.
@@ -121,17 +120,9 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         out.write_all(svg.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-    let bytes = match is_png {
-        false => svg.into_bytes(),
-        true => png::of_svg(&svg)?.with_context(|| {
-            let instead = path.with_extension("svg");
-            format!(
-                "A PNG is made by `rsvg-convert` (package librsvg2-bin) or Inkscape, and neither is here. \
-                 leakspy itself draws SVG, which any browser shows: call the file {}.",
-                instead.display()
-            )
-        })?,
+    let bytes = match ending(&path).as_str() {
+        "png" => png_of(&svg, &path)?,
+        _ => svg.into_bytes(),
     };
     write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));
