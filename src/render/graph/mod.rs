@@ -2,6 +2,12 @@
 //!
 //! Both show the same: a box for each object with its type and its size, arrows from those that refer to
 //! those that are referred to, with how they do so, cycles in a colour of their own.
+//!
+//! | file | |
+//! |---|---|
+//! | [`dot`] | writes DOT; where everything goes is left to Graphviz |
+//! | [`svg`] | measures text, has everything placed, and draws it |
+//! | [`layout`] | places boxes, arrows and labels by their sizes |
 
 pub mod dot;
 pub mod layout;
