@@ -1,50 +1,32 @@
-//! leakspy: where the memory of a running Python process is, read from outside.
+//! Where the memory of a running Python process is, and what makes it grow, read from outside.
 //!
-//! The layers, each of which uses only those before it:
+//! leakspy is a command-line tool; this library is what it is made of. [`attach`] opens a process by PID, and
+//! a [`LiveProcess`] answers, each answer from a short pause of its own:
 //!
-//! - [`memory`]: bytes by address, through one small trait.
-//! - [`obstacle`]: which errors a person can do something about.
-//! - [`process`]: a process under observation, its maps, threads and pauses. No Python in it.
-//! - [`python`]: CPython in memory: finding it, its threads, frames, objects and allocators.
-//! - [`guardian`]: the small process that traces a target, so that leakspy can be killed without harm.
-//! - [`heap`]: a copy of a process's memory, taken in one pause, and the graph of its objects.
-//! - [`source`]: where a heap comes from: today a live process.
-//! - [`profile`]: stacks with weights.
-//! - [`inspect`]: questions about one heap: what lives, why, in which cycles.
-//! - [`timeline`]: memory against time.
-//! - [`hunt`]: what piles up, what retains it and which code adds to it.
-//! - [`render`]: answers as pictures, text and JSON.
-//! - [`cli`]: the command line. Only this layer prints, exits and knows a person.
+//! | | |
+//! |---|---|
+//! | [`threads`](Source::threads) | the stack of every thread |
+//! | [`summary`](Source::summary) | live objects counted by type, with shallow sizes |
+//! | [`heap`](Source::heap) | all objects with their references, dominators and retained sizes |
+//! | [`composition`](Source::composition) | the resident set divided up |
+//! | [`hunt`](fn@hunt) | what leaks, what retains it, and which line of code adds to it |
 //!
-//! A profile is a sum of weighted stacks, wherever they come from:
+//! The ten types that take the most memory:
 //!
+//! ```no_run
+//! use leakspy::{Grouping, Source, attach};
+//!
+//! let process = attach(4301)?;
+//! let summary = process.summary(Grouping::Type)?;
+//! for group in summary.types.iter().take(10) {
+//!     println!("{:>10} {:>12} {}", group.count, group.bytes(), group.name);
+//! }
+//! # Ok::<(), leakspy::SourceError>(())
 //! ```
-//! use std::time::Duration;
 //!
-//! use leakspy::profile::{Profile, Stack, Weight};
-//! use leakspy::python::Frame;
-//! use leakspy::render::{Form, Heading, Pauses, Style, View};
-//!
-//! let frames = vec![Frame { function: "load".into(), file: "app.py".into(), line: Some(3) }];
-//! let mut profile = Profile::new();
-//! profile.add(Stack { frames, ..Stack::default() }, Weight { bytes: 6400.0, objects: 100.0 });
-//!
-//! let heading = Heading {
-//!     pid: 4301,
-//!     command: "python app.py".into(),
-//!     python: "3.12.1".into(),
-//!     view: View::Allocated,
-//!     duration: Duration::from_secs(20),
-//!     samples: 100,
-//!     pauses: Pauses::default(),
-//!     error: None,
-//!     earlier: None,
-//! };
-//! let mut out = Vec::new();
-//! Form::Folded.write(&profile, &heading, Style::default(), &mut out)?;
-//! assert_eq!(out, b"load (app.py:3) 6400\n");
-//! # Ok::<(), leakspy::render::RenderError>(())
-//! ```
+//! `examples/` has three small programs: `threads`, `heap` and `hunt`. Only what is listed on this page is an
+//! interface; the modules behind it serve the command line and change without notice. ARCHITECTURE.md is
+//! their map.
 //!
 //! # The guardian
 //!
@@ -59,23 +41,74 @@
 //! - Pass [`guardian::Program::at`] the path of a `leakspy` executable of the same version, if you do not own
 //!   `main`, for example in a plugin or a test.
 
-use guardian::Program;
+use std::time::Duration;
+
+#[doc(hidden)]
+pub mod cli;
+#[doc(hidden)]
+pub mod guardian;
+#[doc(hidden)]
+pub mod heap;
+#[doc(hidden)]
+pub mod hunt;
+#[doc(hidden)]
+pub mod inspect;
+#[doc(hidden)]
+pub mod memory;
+#[doc(hidden)]
+pub mod obstacle;
+#[doc(hidden)]
+pub mod process;
+#[doc(hidden)]
+pub mod profile;
+#[doc(hidden)]
+pub mod python;
+#[doc(hidden)]
+pub mod render;
+#[doc(hidden)]
+pub mod snapshot;
+#[doc(hidden)]
+pub mod source;
+#[doc(hidden)]
+pub mod timeline;
+
+pub use guardian::Program;
+pub use heap::{CaptureOptions, Composition, Group, Grouping, Summary};
+pub use hunt::finding::{Feeder, Finding, Holder, LeakKind};
+pub use hunt::hunter::HuntError;
+pub use hunt::verdict::{Standstill, Verdict};
+pub use python::{Frame, Version};
+pub use source::{Heap, Identity, LiveProcess, Provenance, Source, SourceError};
+
 use guardian::entry::{Offer, serve_if_asked};
 
-pub mod cli;
-pub mod guardian;
-pub mod heap;
-pub mod hunt;
-pub mod inspect;
-pub mod memory;
-pub mod obstacle;
-pub mod process;
-pub mod profile;
-pub mod python;
-pub mod render;
-pub mod snapshot;
-pub mod source;
-pub mod timeline;
+/// Opens the process with this PID and finds the Python in it. It will be paused for each answer, and answers
+/// may take half of the available memory; [`LiveProcess::open`] takes other [`CaptureOptions`].
+///
+/// # Errors
+/// There is no such process, it may not be read, or it does not run a CPython from 3.8 to 3.15.
+pub fn attach(pid: i32) -> Result<LiveProcess, SourceError> {
+    LiveProcess::open(pid, CaptureOptions::default())
+}
+
+/// Hunts for leaks for `duration`: four captures, and breakpoints on what grows. The `guardian` traces the
+/// process for that; see [above](crate#the-guardian).
+///
+/// # Errors
+/// The process cannot be captured, or it ended before there were three captures.
+pub fn hunt(
+    process: LiveProcess,
+    duration: Duration,
+    guardian: Program,
+) -> Result<Verdict, HuntError> {
+    let (process, python, capture) = process.into_parts();
+    let options = hunt::hunter::Options { duration, capture, way: None, guardian };
+    let mut hunter = hunt::hunter::Hunter::start(process, python, options)?;
+    while hunter.phase() != hunt::hunter::Phase::Over {
+        hunter.step(duration)?;
+    }
+    hunter.verdict()
+}
 
 /// Call this first in `main`, before there is a second thread. If this process was started as a [guardian], it
 /// does that work and exits. Otherwise this returns the running program as the one to start as guardian.

@@ -40,6 +40,11 @@ impl LiveProcess {
         Ok(LiveProcess { process, python, identity, options })
     }
 
+    /// The process, its Python, and how it is captured.
+    pub fn into_parts(self) -> (Process, Python, CaptureOptions) {
+        (self.process, self.python, self.options)
+    }
+
     /// Where the interpreter's own account of its layout differs from our table.
     pub fn disagreements(&self) -> &[Disagreement] {
         &self.python.disagreements

@@ -22,6 +22,7 @@ mod cycles;
 mod disclosure;
 mod dump;
 mod errors;
+mod examples;
 mod feeders;
 mod fixtures;
 mod heap;
@@ -54,7 +55,7 @@ struct Group {
 }
 
 /// In the order in which they run: the ground first, then layer by layer.
-const GROUPS: [Group; 23] = [
+const GROUPS: [Group; 24] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -78,6 +79,7 @@ const GROUPS: [Group; 23] = [
     // Most of a hunt is waiting.
     group("hunt", hunt::trials).at_a_time(6),
     group("services", services::trials),
+    group("examples", examples::trials),
     group("errors", errors::trials),
     group("survival", survival::trials),
 ];
