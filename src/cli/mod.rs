@@ -30,10 +30,10 @@ pub mod saved_figures;
 pub mod signals;
 pub mod terminal;
 
-/// Says where the memory of a running Python process is, from outside.
+/// Find out where the memory of a running Python process is, and what makes it grow.
 ///
-/// leakspy attaches to a CPython from 3.8 to 3.15 by its PID. The process is not restarted, needs
-/// no package, and not one byte is written into it.
+/// leakspy attaches by PID to any CPython from 3.8 to 3.15. The process is not restarted, needs no package,
+/// and leakspy never writes into it.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Cli {

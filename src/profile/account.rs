@@ -1,9 +1,9 @@
-//! The accounts of a look: how much of it was the target's own time.
+//! The accounts of a burst: how much of it was the target's own time.
 //!
-//! Our clock runs while the target stands still, so what the hits cost is taken off. How long a stop
-//! lasted for the target, the kernel knows (see [`perf`](crate::process::breakpoint::perf)); where it
-//! does not tell, our own view of it is corrected by how long waking up takes both sides. What a hit costs
-//! that is only counted is measured again and again. How far all this may be wrong is part of the account.
+//! The clock runs on while the target is stopped, so the cost of the hits is subtracted. The kernel knows how
+//! long a stop lasted for the target (see [`perf`](crate::process::breakpoint::perf)); where it does not say,
+//! leakspy's own measurement is corrected for the time that waking up takes on both sides. The cost of a hit
+//! that is only counted is measured again and again. The uncertainty of all this is part of the account.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;

@@ -1,14 +1,14 @@
-//! Where allocations can be seen, and what is asked for in each.
+//! Where allocations can be observed, and how large each is.
 //!
-//! The interpreter calls its allocator through tables of function pointers. Where the compiler left it
-//! at that, the functions themselves are waited for: their arguments are where the calling convention
-//! has them. Where it copied pymalloc to hundreds of places (see
-//! [`allocators`](crate::python::allocators)), the functions are hardly ever reached; there the
+//! The interpreter calls its allocator through tables of function pointers. Where the compiler left it at
+//! that, the breakpoints are on the functions themselves, whose arguments are where the calling convention
+//! has them. Where it inlined pymalloc at hundreds of places (see [`allocators`](crate::python::allocators)),
+//! the functions are hardly ever reached; there the
 //! *reading of the pointers* is waited for, and the arguments are found by
 //! [`lookahead`](crate::process::lookahead).
 //!
-//! There are six pointers to read and four breakpoints, so two of the four rarer ones are left out by
-//! turns, at random; who is seen half of the time counts twice.
+//! There are six pointers and four breakpoints, so two of the four rarer pointers are left out in turn, at
+//! random; one that is observed half of the time counts twice.
 
 use super::samples::Call;
 use crate::memory::{Cached, Memory};

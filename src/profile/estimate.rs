@@ -1,9 +1,8 @@
-//! From samples to totals: what the samples of all looks come to, and how well it is known.
+//! From samples to totals: the estimate over all bursts, and its error.
 //!
-//! Looks are independent of each other, so the totals are ratio estimates: what was seen in all of
-//! them, over the time that they stand for, times the time recorded. How much they differ gives one part
-//! of the error; the other is that the target's own time in each is not known exactly, which is wrong in
-//! all of them alike.
+//! Bursts are independent, so the totals are ratio estimates: what was seen in all bursts, over the time that
+//! they stand for, times the time recorded. Their scatter gives one part of the error; the other part is that
+//! the target's own time is not known exactly, an error common to all bursts.
 
 use std::time::Duration;
 

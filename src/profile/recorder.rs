@@ -1,7 +1,7 @@
-//! One process being recorded: its guardian samples, and here samples become stacks with names.
+//! One process being recorded: its guardian samples, and here the samples become stacks with names.
 //!
-//! What a sample says is raw; functions, files and lines are read from the target as soon as it
-//! arrives, while its code objects are still there.
+//! Samples are raw; functions, files and lines are read from the target as soon as a sample arrives, while
+//! its code objects still exist.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;

@@ -1,8 +1,8 @@
-//! A recording: a process and, if wanted, those that it starts, each with a guardian of its own.
+//! A recording: a process and, if wanted, its descendants, each with a guardian of its own.
 //!
-//! Processes come and go while it lasts. One that has just been started is not a Python yet, and one
-//! that replaces its program may become another Python; so there are those that are waited for
-//! ([`newcomers`](crate::process::newcomers)), those that are sampled, and those that have ended.
+//! Processes come and go while it lasts. A process that has just started does not run Python yet, and one
+//! that replaces its program may become another Python; so some are waited for
+//! ([`newcomers`](crate::process::newcomers)), some are sampled, and some have ended.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! The guardian's work: sampling the allocations of one process.
 //!
-//! Sets breakpoints where the allocator is called ([`calls`](super::calls)), in bursts that
-//! [`bursts`](super::bursts) plans, and copies the Python stack of each thread that one stops. All
-//! that needs thought (names, lines, weights) is left to whoever reads the reports: this runs while a
-//! thread of the target stands still, and must be simple enough to be right about letting it go.
+//! Sets breakpoints on calls of the allocator ([`calls`](super::calls)), in bursts that
+//! [`bursts`](super::bursts) plans, and copies the Python stack of each thread that one stops. All that needs
+//! thought (names, lines, weights) is left to whoever reads the reports: this runs while a thread of the
+//! target stands still, and must be simple enough to be right about letting it go.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Stacks at regular instants, without ever pausing the target: what `--nonblocking` records.
 //!
-//! One sample is the stack of whoever holds the GIL. Nothing is known about memory then, and a stack
-//! that changes while it is read may be torn; one that is seen to be so is left out, and counted.
-//! Processes come and go as in a [`recording`](super::recording).
+//! A sample is the stack of the thread that holds the GIL. It says nothing about memory, and a stack that
+//! changes while being read may be torn; stacks found to be torn are left out, and counted. Processes come
+//! and go as in a [`recording`](super::recording).
 
 use std::io;
 use std::sync::Arc;

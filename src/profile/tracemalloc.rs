@@ -1,8 +1,6 @@
-//! A profile of what tracemalloc knows: the blocks that are alive, by the stacks that allocated them. A
-//! fact, from one capture.
+//! A profile from tracemalloc's tables: the live blocks by allocating stack. Exact, from one capture.
 //!
-//! tracemalloc keeps files and lines and no functions, so in place of a function's name stands that of
-//! its file.
+//! tracemalloc keeps files and lines but no functions, so the file name stands in for the function's name.
 
 use std::sync::Arc;
 use std::time::Duration;

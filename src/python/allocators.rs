@@ -1,14 +1,14 @@
-//! The functions that Python's allocations go through, by their addresses.
+//! The addresses of the functions that Python allocates through.
 //!
-//! CPython calls its allocators through tables of pointers {ctx, malloc, calloc, realloc, free}, one
-//! table per domain (raw, mem, object). From 3.12 on they stand in `_PyRuntime`; before, in static
-//! variables that only the full symbol table names. In stripped builds those are found by what they
-//! are: tables of pointers to the interpreter's own functions.
+//! CPython calls its allocators through tables of pointers {ctx, malloc, calloc, realloc, free}, one table
+//! per domain (raw, mem, object). From 3.12 on the tables are in `_PyRuntime`; before, in static variables
+//! that only the full symbol table names. In stripped builds those are found by their contents: tables of
+//! pointers to the interpreter's own functions.
 //!
 //! Not every allocation *calls* these functions. A build with profile-guided and link-time optimisation
-//! (Debian's, python.org's recipe `--enable-optimizations --with-lto`) has the body of pymalloc copied to
-//! hundreds of places, each behind a test that the pointer in the table is pymalloc's: there the word
-//! in the table is read, and the function is not called. What all builds have in common is that read.
+//! (Debian's, python.org's recipe `--enable-optimizations --with-lto`) has pymalloc inlined at hundreds of
+//! places, each behind a check that the pointer in the table is pymalloc's: there the word in the table is
+//! read, but the function is not called. That read is what all builds have in common.
 
 use super::layout::Allocators as Place;
 use super::{Python, at};

@@ -1,8 +1,8 @@
-//! From raw frames to functions, files and lines, remembering every code object once read.
+//! From raw frames to functions, files and lines; each code object is read once.
 //!
-//! An address can be used again by another code object, so an entry is checked each time by the words
-//! that make a code object what it is: its type, the addresses of its strings and line table, its
-//! first line. That costs one small read a frame, outside the pause.
+//! An address can be reused by another code object, so an entry is checked each time against the words that
+//! identify a code object: its type, the addresses of its strings and line table, its first line. That costs
+//! one small read per frame, outside the pause.
 
 use std::sync::Arc;
 

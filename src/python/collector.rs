@@ -1,8 +1,8 @@
-//! The cycle collector's state: whether it is on, how often it ran and what came of it.
+//! The garbage collector's state: whether it is on, how often it ran, and what it collected.
 //!
-//! Up to 3.14 it keeps three sums for each generation. 3.15 keeps the last collections one by one, each with
-//! its beginning and end by the monotonic clock (`struct gc_stats`: a ring of eleven for the young, two rings
-//! of three for the old, each with the place of the last).
+//! Up to 3.14 it keeps three sums per generation. 3.15 keeps the last collections one by one, each with its
+//! start and end by the monotonic clock (`struct gc_stats`: a ring of eleven for the young, two rings of
+//! three for the old, each with the place of the last).
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The cycle collector's own lists of objects.
 //!
-//! Every container that the collector tracks is a link of one of its lists: three generations, and the
+//! Every container that the collector tracks is linked into one of its lists: three generations, and the
 //! permanent one of `gc.freeze()`. Each list is a ring through a head in the interpreter (up to 3.8 in
 //! `_PyRuntime`); a link (`PyGC_Head`: `_gc_next`, `_gc_prev`) stands 16 bytes before its object. (3.14.0
 //! to 3.14.4 collect incrementally: a young and two old lists, at the same places.)

@@ -1,8 +1,8 @@
 //! Finding CPython in a process: the file that contains it, `_PyRuntime`, the version, the layout.
 //!
-//! `_PyRuntime` and the types are dynamic symbols in every build, stripped or not, in the executable
-//! or in libpython. The version stands in the symbol `Py_Version` from 3.11 on; older builds tell it by
-//! the name of their file or the size of `_PyRuntime`, and exactly in `sys.version`.
+//! `_PyRuntime` and the types are dynamic symbols in every build, stripped or not, in the executable or in
+//! libpython. The version is in the symbol `Py_Version` from 3.11 on; older builds reveal it by their file
+//! name or the size of `_PyRuntime`, and exactly in `sys.version`.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,9 +1,9 @@
 //! A pause in which Python's own memory does not change.
 //!
-//! In a build with a GIL only the thread that holds it changes Python objects, so it is enough to stop
-//! that one thread and see that it still holds. If nobody holds it, or it changes hands faster than
-//! we can look, all Python threads are stopped; never the threads of libraries that have no Python
-//! thread state, unless a thread is just being made whose number Python does not know yet.
+//! In a build with a GIL only the thread that holds it changes Python objects, so it is enough to stop that
+//! thread and check that it still holds the GIL. If no thread holds it, or it changes hands too fast, all
+//! Python threads are stopped; never the threads of libraries, which have no Python thread state, unless a
+//! thread is just starting whose ID Python does not know yet.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! What every thread is doing at one moment.
+//! The stacks of all threads at one moment.
 //!
-//! The whole in the order that keeps the pause short: who there is and who runs, then the pause with
-//! nothing in it but copies, then names and lines.
+//! The order of work keeps the pause short: first the list of threads and which of them run, then the pause
+//! with nothing in it but copies, then names and lines.
 
 use std::time::Duration;
 

@@ -34,18 +34,18 @@ const OF_LIBRARY: &str = "leaks_of_the_library";
 /// What must be said of some of them.
 const HINTS: [(&str, &str); 13] = [
     ("dict", "a dict at module level; nothing limits it"),
-    ("far_bound", "which has a high bound (maxlen = 100000000)"),
+    ("far_bound", "with a high limit (maxlen = 100000000)"),
     ("result", "a list; nothing limits it"),
     ("garbage", "the garbage collector is off"),
     ("frozen", "they were frozen (gc.freeze())"),
     ("starved", "collections are too rare"),
-    ("lru_cache", "functools.lru_cache keeps all arguments"),
-    ("traceback", "exceptions that are kept keep their tracebacks"),
+    ("lru_cache", "functools.lru_cache keeps every argument"),
+    ("traceback", "stored exceptions keep their tracebacks"),
     ("refcount", "forgotten a Py_DECREF"),
-    ("tasks", "waits for what never comes"),
-    ("default", "the default value of an argument"),
+    ("tasks", "waits for something that never happens"),
+    ("default", "used as a default argument"),
     ("closure", "a list in a closure"),
-    ("local", "a function which does not return"),
+    ("local", "local to a function that never returns"),
 ];
 /// What a person might take for a leak.
 const NO_LEAKS: [&str; 11] = [

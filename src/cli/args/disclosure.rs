@@ -5,10 +5,10 @@ use crate::python::objects::Disclosure;
 /// How much is told of keys and values.
 #[derive(Debug, clap::Args)]
 pub struct DisclosureArgs {
-    /// Show values too, shortened, and keys that are longer than a name or neither text nor numbers.
+    /// Also show values, shortened, and keys that are long or neither text nor numbers.
     #[arg(long, conflicts_with = "redact")]
     pub values: bool,
-    /// Do not show the keys of dicts.
+    /// Hide dict keys.
     #[arg(long)]
     pub redact: bool,
 }

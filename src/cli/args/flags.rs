@@ -33,7 +33,7 @@ pub struct NonblockingArg {
 /// `--max-memory`.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct MemoryArg {
-    /// Memory that leakspy itself may use, such as 2GiB [default: half of what is available].
+    /// Memory that leakspy itself may use, such as 2GiB [default: half of the available memory].
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<ByteSize>,
 }
@@ -56,7 +56,7 @@ pub struct JsonArg {
 /// `--full-paths`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct PathsArg {
-    /// Show whole paths of files.
+    /// Show full file paths.
     #[arg(long, alias = "full-filenames")]
     pub full_paths: bool,
 }
@@ -79,7 +79,7 @@ pub struct BreakpointsArg {
 /// The ways to the processor's breakpoint registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Breakpoints {
-    /// Perf events, ptrace where those are refused.
+    /// Perf events, or ptrace where those are refused.
     #[default]
     Auto,
     /// Perf events only (Linux 5.13 or later).

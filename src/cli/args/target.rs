@@ -16,7 +16,7 @@ use std::process::ExitCode;
 pub struct Target {
     #[command(flatten)]
     pid: PidArg,
-    /// A command to start and observe from its beginning; its exit status becomes ours.
+    /// A command to start and observe from its beginning; leakspy exits with its status.
     #[arg(last = true, value_name = "COMMAND", num_args = 1..)]
     pub command: Vec<OsString>,
 }

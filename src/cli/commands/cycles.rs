@@ -9,11 +9,11 @@ use crate::cli::terminal::print;
 use crate::inspect::cycles::cycles;
 use crate::render::cycles::{write, write_json};
 
-/// Print the cycles of a process: which are garbage, and what the collector is doing about it.
+/// Print reference cycles: which are garbage, and the state of the garbage collector.
 ///
-/// A cycle is a set of objects that all reach each other. Garbage is what nothing holds any more and no
-/// collection has found yet; nothing is collected in order to know it. "One entry" are cycles that live by
-/// one object outside only.
+/// A cycle is a set of objects that all reach each other. Garbage is unreachable and not collected yet;
+/// leakspy finds it without collecting anything. A cycle with "one entry" is kept alive by a single object
+/// outside it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which heap.
@@ -25,7 +25,7 @@ pub struct Args {
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// How many kinds of cycles are printed.
+    /// The number of kinds of cycles to print.
     #[arg(long, value_name = "N", default_value_t = 15)]
     pub top: usize,
 }

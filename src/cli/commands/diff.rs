@@ -9,7 +9,7 @@ use crate::cli::saved_figures::{load, write_changes};
 use crate::cli::terminal::print;
 use crate::render::heap::table::Columns;
 
-/// Print what changed between two files that `leakspy heap --save` wrote.
+/// Print what changed between two files saved by `leakspy heap --save`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The earlier file.
@@ -18,7 +18,7 @@ pub struct Args {
     /// The later file.
     #[arg(value_name = "AFTER")]
     pub after: PathBuf,
-    /// How many types are printed.
+    /// The number of types to print.
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub top: usize,
     /// Whether JSON is printed.

@@ -18,10 +18,10 @@ use crate::render::RenderError;
 use crate::render::graph::layout::TooLarge;
 use crate::render::graph::{dot, svg};
 
-/// Draw a part of the object graph: who refers to an object, or what it refers to.
+/// Draw a part of the object graph: referrers or referents of objects.
 ///
-/// Cycles are red, roots are round and green, what was asked for is yellow. Names of attributes and keys
-/// are shown, values are not, unless they are asked for.
+/// Cycles are red, GC roots round and green, the selected objects yellow. Attribute names and keys are shown;
+/// values only with --values.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which heap.
@@ -30,26 +30,26 @@ pub struct Args {
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArg,
-    /// Which objects: those of a type (app.Session, or Session), the one at an address (0x7f12…), or the
-    /// one behind a path (app.cache:CACHE['key'].items).
+    /// The objects of a type (app.Session, or Session), the object at an address (0x7f12…), or the object at
+    /// a path (app.cache:CACHE['key'].items).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
     pub subject: String,
-    /// What is drawn beside them.
+    /// What to draw around them.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub show: Show,
-    /// How many steps away from them.
+    /// How many references away from them.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub depth: usize,
-    /// How many neighbours of each object.
+    /// The most neighbours to draw per object.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub breadth: usize,
-    /// How many objects in all.
+    /// The most objects to draw.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u16).range(1..=500))]
     pub most: u16,
-    /// Types that are left out.
+    /// Types to leave out.
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
     pub exclude: Vec<String>,
-    /// Types that are highlighted.
+    /// Types to highlight.
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
     pub highlight: Vec<String>,
     /// How much of keys and values is shown.
@@ -66,12 +66,12 @@ pub struct Args {
 /// What is drawn beside the objects that were asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Show {
-    /// Those that refer to them.
+    /// Objects that refer to them.
     #[default]
     Referrers,
-    /// Those that they refer to.
+    /// Objects that they refer to.
     Referents,
-    /// A shortest path from a root.
+    /// A shortest reference chain from a GC root.
     Chain,
 }
 

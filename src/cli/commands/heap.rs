@@ -20,37 +20,37 @@ use crate::render::heap::table;
 use crate::render::heap::table::Columns;
 use crate::source::Source;
 
-/// Print which objects a process has, how many and how large.
+/// Print live objects by type, with their sizes.
 ///
-/// Every live object is counted, in one short pause: those that the garbage collector knows and those
-/// that it does not. What a type *retains* would go if its objects went.
+/// Every live object is counted, in one short pause, whether the garbage collector tracks it or not. What a
+/// type *retains* would be freed if its objects were.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which heap.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// What objects are grouped by.
+    /// How to group objects.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub by: By,
-    /// How many groups are printed.
+    /// The number of groups to print.
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub top: usize,
-    /// Print the objects that retain most too, each with the path that holds it.
+    /// Also print the N objects that retain the most, each with its reference chain.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub largest: usize,
-    /// Do not print the keys of dicts that are on those paths.
+    /// Hide the dict keys on those chains.
     #[arg(long)]
     pub redact: bool,
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// Only count objects, in a fraction of the time: without what they retain. By type or by module.
+    /// Only count objects, in a fraction of the time, without retained sizes (by type or module).
     #[arg(long, conflicts_with = "largest")]
     pub quick: bool,
-    /// Keep the figures in a file, to be compared with later ones.
+    /// Save the figures, to compare later ones with.
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
-    /// Print what changed since the figures in this file were saved.
+    /// Print the changes since the figures in this file were saved.
     #[arg(long, value_name = "FILE", conflicts_with = "largest")]
     pub diff: Option<PathBuf>,
     /// Whether child processes are included.
@@ -71,7 +71,7 @@ pub enum By {
     Module,
     /// Their size.
     Size,
-    /// The generation of the garbage collector that they are in.
+    /// Their generation in the garbage collector.
     Generation,
 }
 

@@ -28,11 +28,11 @@ const LEAKS: u8 = 3;
 /// A child that appears when less than this is left is not hunted any more.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// Find out what leaks in a process, what holds it, and which lines feed it.
+/// Find what leaks, what retains it, and which lines of code add to it.
 ///
-/// The process is watched for half a minute. Its heap is looked at four times, in short pauses; what grows
-/// steadily is then watched with the processor's breakpoint registers, so that every insert shows its stack.
-/// What grows so slowly that only the last look shows it is watched for up to a quarter of the time more.
+/// leakspy captures the heap four times within half a minute, in short pauses. What grows steadily is then
+/// watched with the processor's breakpoint registers, so that every insertion shows its stack. What grows so
+/// slowly that only the last capture shows it is watched for up to a quarter of the time more.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
        leakspy hunt [OPTIONS] -- <COMMAND>...")]
@@ -40,16 +40,16 @@ pub struct Args {
     /// What is hunted.
     #[command(flatten)]
     pub target: Target,
-    /// For how many seconds.
+    /// How long to observe, in seconds.
     #[arg(short, long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub duration: Duration,
-    /// Draw a flamegraph of the stacks that feed the leaks, with the holder as leaf.
+    /// Draw a flamegraph of the stacks that feed the leaks.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// Exit with status 3 if something leaks.
+    /// Exit with status 3 if a leak is found.
     #[arg(long)]
     pub fail_on_leak: bool,
     /// Whether child processes are included.

@@ -8,11 +8,11 @@ use crate::cli::errors::CommandError;
 use crate::cli::terminal::print;
 use crate::render::composition::{write_json, write_text};
 
-/// Print what the memory of a process is made of, adding up to its resident set.
+/// Print what the resident set of a process is made of.
 ///
-/// Live Python objects and their buffers; what Python's own allocator and the C library's malloc (glibc)
-/// have free and keep; what native code has allocated; stacks, files, shared memory. And in a sentence,
-/// whether most of it is live, native, or kept by the allocators.
+/// Live Python objects and their buffers; free memory in Python's own allocator and in the C library's malloc
+/// (glibc); native allocations; stacks, files, shared memory. The parts add up to the resident set, and a
+/// sentence says whether most of it is live, native, or kept by the allocators.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which process.

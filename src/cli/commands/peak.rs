@@ -10,7 +10,7 @@ use crate::render::labels::printable;
 use crate::render::phrases;
 use crate::timeline::Who;
 
-/// Print the peak of each process in files of `leakspy timeline` or `mprof`, and how it grows.
+/// Print peak and slope of each process in files of `leakspy timeline` or `mprof`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The files.

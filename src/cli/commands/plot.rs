@@ -17,8 +17,8 @@ use crate::timeline::Timeline;
 
 /// Draw files of `leakspy timeline`, or of memory_profiler's `mprof`, as a chart.
 ///
-/// Of one file every process is a line, and so is their sum; of several files each is a line, all from
-/// the same beginning. Ticks at the bottom are collections of Python's old generation.
+/// From one file, every process is a line, and so is their sum; from several files, each file is a line, all
+/// with a common start. Ticks at the bottom are collections of Python's old generation.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The files.
@@ -36,13 +36,13 @@ pub struct Args {
 /// What is looked at of a file.
 #[derive(Debug, clap::Args)]
 pub struct Part {
-    /// Which figure is looked at.
+    /// The figure to show.
     #[arg(long = "of", value_enum, default_value_t, value_name = "FIGURE")]
     pub measure: Measure,
-    /// Leave out what is before so many seconds after the first sample: a program's start, mostly.
+    /// Leave out the first seconds, such as a program's start.
     #[arg(long, value_name = "SECONDS")]
     pub from: Option<f64>,
-    /// Leave out what is after so many seconds.
+    /// Leave out everything after this many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub to: Option<f64>,
 }
@@ -53,15 +53,15 @@ pub enum Measure {
     /// The resident set.
     #[default]
     Rss,
-    /// The proportional set: shared pages are divided by the number of their users.
+    /// The proportional set: shared pages divided by the number of their users.
     Pss,
-    /// The unique set: what would come back if the process ended.
+    /// The unique set: what would be freed if the process ended.
     Uss,
-    /// What is swapped out.
+    /// Swapped-out memory.
     Swap,
     /// Anonymous memory.
     Anonymous,
-    /// Pages of files.
+    /// File pages.
     File,
     /// Shared memory.
     Shared,

@@ -11,9 +11,9 @@ use crate::heap::Selector;
 use crate::inspect::object::{Options, show};
 use crate::render::show::{write, write_json};
 
-/// Print one object: its size, its references, who refers to it and what it refers to.
+/// Print one object: sizes, reference count, referrers and referents.
 ///
-/// Names of attributes and keys are printed, values are not, unless they are asked for.
+/// Attribute names and keys are printed; values only with --values.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which heap.
@@ -25,10 +25,10 @@ pub struct Args {
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// Which object: the one at an address (0x7f12…), or behind a path (app.cache:CACHE['key']).
+    /// The object at an address (0x7f12…), or at a path (app.cache:CACHE['key']).
     #[arg(value_name = "ADDRESS|PATH")]
     pub subject: String,
-    /// How many objects are printed that refer to it, and that it refers to.
+    /// The number of referrers and referents to print.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub most: usize,
     /// How much of keys and values is shown.

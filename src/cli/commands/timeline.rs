@@ -22,11 +22,11 @@ use crate::render::phrases;
 use crate::render::sparkline::sparkline;
 use crate::timeline::{Form, History, Observer, Options, Sample, Writer};
 
-/// Write down how much memory a process has, from moment to moment.
+/// Record the memory of a process over time.
 ///
-/// The file is a table that any program reads: a line for each process and moment. It grows as it goes,
-/// so that nothing is lost if leakspy is killed. `leakspy plot` draws it, `leakspy peak` prints what it
-/// comes to. The process is never paused.
+/// The file is a table that any program can read, with a line per process and sample. It grows as it is
+/// recorded, so nothing is lost if leakspy is killed. `leakspy plot` draws it, `leakspy peak` prints peaks
+/// and slopes. The process is never paused.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy timeline [OPTIONS] --pid <PID>
        leakspy timeline [OPTIONS] -- <COMMAND>...")]

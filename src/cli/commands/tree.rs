@@ -12,10 +12,10 @@ use crate::inspect::live::{Heavy, live};
 use crate::render::branches::Extent;
 use crate::render::tree::{write, write_json};
 
-/// Print the dominator tree of a heap: who keeps how much alive.
+/// Print the dominator tree: what retains how much.
 ///
-/// Below each line stands what would go if its objects went. It is the tree of `leakspy record --view
-/// live`, in text: equal names under one line are one line, and each object is on one line only.
+/// Below each line stands what its objects retain. It is the tree of `leakspy record --view live` as text:
+/// siblings with equal names share a line, and each object is on one line only.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which heap.
@@ -30,13 +30,13 @@ pub struct Args {
     /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
-    /// How deep the tree is printed.
+    /// The depth to print.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub depth: usize,
-    /// What has less of the whole is left out, in percent.
+    /// Hide nodes that retain less than this percentage of the heap.
     #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
     pub least: f64,
-    /// How many lines are printed below each.
+    /// The most children to print below each node.
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub breadth: usize,
 }

@@ -14,11 +14,11 @@ use crate::inspect::why::{Excluded, Options, why};
 use crate::render::branches::Extent;
 use crate::render::why::{write, write_json};
 
-/// Print what keeps objects alive: the shortest paths that hold them.
+/// Print what keeps objects alive: their shortest reference chains from GC roots.
 ///
-/// Paths begin where objects live without another that refers to them: a thread's frame, a module, native
-/// code. Those that read alike are one, with the number of objects that they lead to. A weak reference
-/// holds nothing. Names of attributes and keys are printed, values are not, unless they are asked for.
+/// A chain begins at a GC root: a thread's frame, a module, native code. Chains that read alike are merged,
+/// with the number of objects they lead to. Weak references keep nothing alive. Attribute names and keys are
+/// printed; values only with --values.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which heap.
@@ -30,25 +30,25 @@ pub struct Args {
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// Which objects: those of a type (app.Session, or Session), the one at an address (0x7f12…), or the
-    /// one behind a path (app.cache:CACHE['key'].items).
+    /// The objects of a type (app.Session, or Session), the object at an address (0x7f12…), or the object at
+    /// a path (app.cache:CACHE['key'].items).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
     pub subject: String,
-    /// How many paths are looked for to each object, the shortest ones: 1000 at most, and if more than one, to
-    /// a thousand objects from all over the heap.
+    /// The number of shortest chains to search for each object, at most 1000; with more than one, for at most
+    /// a thousand objects, spread over the heap.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
     pub all_paths: u32,
-    /// What no path may lead through: frames, modules, native, weak (callbacks of weak references), or
+    /// What chains must not pass through: frames, modules, native, weak (callbacks of weak references), or
     /// objects of a type.
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
     pub exclude: Vec<String>,
     /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
-    /// How many lines are printed below each.
+    /// The most children to print below each node.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub breadth: usize,
-    /// How deep the tree is printed.
+    /// The depth to print.
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub depth: usize,
 }

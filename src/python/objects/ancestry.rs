@@ -1,8 +1,8 @@
-//! A type and its bases: what each adds, and who made it.
+//! A type and its bases: what each adds, and whether C or Python code defined it.
 //!
-//! Built-in types are known by `tp_name`. A class made by Python code can have any name, so classes are
-//! told apart first: the `tp_name` of one made in Python points into its own `ht_name`, while a type
-//! written in C has a name of its own.
+//! Built-in types are recognized by `tp_name`. A class defined in Python can have any name, so those are told
+//! apart first: their `tp_name` points into their own `ht_name`, while a type written in C has a C string of
+//! its own.
 
 use super::context::Context;
 use super::type_info::{HEAP_TYPE, Slot, Unknown};

@@ -1,7 +1,7 @@
-//! The most that a collection will hold, where it or its owner says so.
+//! The limit of a collection, where it or its owner states one.
 //!
-//! A deque and a `functools.lru_cache` have a field for it, which is exact. A collection of the program's
-//! own has an attribute that is mostly called alike: that is a guess by its name.
+//! A deque and a `functools.lru_cache` have a field for it, which is exact. A program's own collection may
+//! have an attribute with a telling name: that is a guess.
 
 use super::edges::Role;
 use super::links::Link;

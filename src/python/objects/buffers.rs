@@ -1,4 +1,4 @@
-//! Numbers, text, and objects that own bytes outside of themselves.
+//! Numbers, text, and objects that own bytes elsewhere.
 
 use super::edges::{Role, Sink};
 use super::view::each;

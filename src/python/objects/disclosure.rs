@@ -1,4 +1,4 @@
-//! How much of what a program works with is told beside the names that are in it.
+//! How much of a program's data is disclosed besides names.
 
 use super::edges::Role;
 use super::links::Link;

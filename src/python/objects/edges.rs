@@ -1,4 +1,4 @@
-//! What a decoder finds in an object: the addresses of others, and what they are to it.
+//! References found in an object: addresses of other objects, and their roles.
 //!
 //! Decoders are written once, over a [`Sink`]. [`Edges`] collects addresses only, as fast as can be;
 //! a list of pairs has the [`Role`] of each; [`Search`] waits for one address and remembers its role,

@@ -1,4 +1,4 @@
-//! What changes in an object, or in one that it stands for, when it grows.
+//! The word that changes when an object, or the container behind it, grows.
 
 use super::reader::Reader;
 use super::type_info::{Body, HAVE_GC, HEAP_TYPE, TypeInfo};

@@ -1,7 +1,7 @@
-//! The values of objects, shortened: what a person sees who asked for values.
+//! The values of objects, shortened, for `--values`.
 //!
-//! Numbers, text and bytes as Python writes them, cut to a length; of containers the first few items. It
-//! goes two levels deep and no further, so that rings do not matter.
+//! Numbers, text and bytes as Python writes them, cut to a length; the first few items of containers. Only
+//! two levels deep, so cycles do not matter.
 
 use super::edges::Role;
 use super::links::quoted;

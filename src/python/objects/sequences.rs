@@ -1,4 +1,4 @@
-//! Lists, tuples, sets, deques and other rows of references.
+//! Lists, tuples, sets, deques and other sequences of references.
 
 use super::edges::{Role, Sink};
 use super::view::each;

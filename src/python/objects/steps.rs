@@ -1,8 +1,8 @@
 //! Paths along references that read like Python.
 //!
-//! Between what a programmer sees as holder and held there are objects that only the interpreter needs:
-//! the dict of an instance, the tuple and the cell of a closure, the frame of a generator. A path
-//! leaves them out.
+//! Between two objects that a programmer sees as connected there are objects that only the interpreter needs:
+//! the dict of an instance, the tuple and the cell of a closure, the frame of a generator. A path leaves them
+//! out.
 
 use super::edges::Role;
 use super::links::{Link, short_text, tuple_item, tuple_length};

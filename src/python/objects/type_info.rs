@@ -1,4 +1,4 @@
-//! What is to be known of a type once, so that its objects can be read quickly.
+//! Everything about a type that is needed to read its objects, determined once.
 //!
 //! Relies on the [ancestry](super::ancestry) of the type, and on the records of the
 //! [layout](crate::python::layout).

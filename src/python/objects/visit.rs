@@ -1,4 +1,4 @@
-//! One object being looked at: what its type says of it, put together.
+//! Visiting one object: the parts of its type, put together.
 
 use super::context::Context;
 use super::edges::{Role, Sink};

@@ -2,13 +2,13 @@
 //! that is not freed yet. Exact, where the target runs with `-X tracemalloc` or has called
 //! `tracemalloc.start()`.
 //!
-//! What it knows of a block is a *trace*: its size, and a *traceback* that is shared by all blocks
-//! allocated by the same stack. Traces are kept in hash tables from addresses: one for the interpreter's
-//! own blocks, and one for each *domain* of blocks that extension modules account for themselves.
+//! A *trace* of a block is its size and a *traceback*, which all blocks allocated by the same stack share.
+//! Traces are in hash tables keyed by address: one for the interpreter's own blocks, and one for each
+//! *domain* of blocks that extension modules track themselves.
 //!
-//! A block may be freed without the GIL, so that even a pause can fall into a change of the tables.
-//! Everything is therefore checked: each entry is in the bucket that its hash says, and numbers and sizes
-//! add up to the interpreter's own account. What does not agree [`is passing`](TracesError::is_passing).
+//! A block may be freed without the GIL, so even a pause can fall into a change of the tables. So everything
+//! is checked: each entry is in the bucket of its hash, and numbers and sizes add up to the interpreter's own
+//! totals. A disagreement [`is passing`](TracesError::is_passing).
 
 mod search;
 mod tables;

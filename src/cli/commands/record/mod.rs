@@ -32,13 +32,13 @@ use crate::render::{Form, Style};
 const NONBLOCKING: &str = "Never pause the process. alloc then records only stacks, which say nothing about \
     memory; in live some objects and references are inconsistent";
 
-/// Draw a flamegraph of a process's memory: of the objects that live, or of what is allocated.
+/// Draw a flamegraph of live objects or of allocations.
 ///
-/// By default it shows all objects that live at this moment, each where it is held; with --duration, what
-/// has grown and shrunk meanwhile. With --view alloc it shows which stacks allocate memory: an estimate of
-/// all that was asked for while recording, freed since or not, from allocations sampled at random with the
-/// processor's breakpoint registers. If the process runs with tracemalloc on, --view traced shows exactly
-/// which stacks allocated what is alive.
+/// By default it shows every live object under the reference that keeps it alive; with --duration, what grew
+/// and shrank meanwhile. --view alloc shows which stacks allocate memory: an estimate of everything allocated
+/// while recording, freed since or not, from allocations sampled at random with the processor's breakpoint
+/// registers. If the process runs with tracemalloc on, --view traced shows exactly which stacks allocated
+/// what is alive.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
        leakspy record [OPTIONS] -- <COMMAND>...")]
@@ -51,11 +51,11 @@ pub struct Args {
     /// What to show [default: live; alloc for a COMMAND].
     #[arg(long, value_enum, value_name = "VIEW")]
     pub view: Option<View>,
-    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends; live and traced look at
+    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends; live and traced capture at
     /// once].
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub duration: Option<Duration>,
-    /// Samples a second (alloc).
+    /// Samples per second (alloc).
     #[arg(
         short, long, value_name = "RATE", default_value_t = 100,
         value_parser = value_parser!(u32).range(1..=10_000)
@@ -67,13 +67,13 @@ pub struct Args {
     /// What to write.
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Format,
-    /// What widths and ranks are made of.
+    /// The measure for widths and ranks.
     #[arg(long, value_enum, default_value_t, value_name = "MEASURE")]
     pub by: Measure,
     /// Whether child processes are included.
     #[command(flatten)]
     pub children: SubprocessesArg,
-    /// Keep threads apart, as live always does.
+    /// Keep threads apart (live always does).
     #[arg(short, long)]
     pub threads: bool,
     /// How files are shown.
@@ -82,7 +82,7 @@ pub struct Args {
     /// Whether the process is paused.
     #[command(flatten)]
     pub pausing: NonblockingArg,
-    /// Show where each object was allocated too, as far as tracemalloc is on in the process (live).
+    /// Also show where each object was allocated, if tracemalloc is on in the process (live).
     #[arg(long)]
     pub born: bool,
     /// How much memory it may take (live).
@@ -96,11 +96,12 @@ pub struct Args {
 /// What can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum View {
-    /// The objects that live, each where it is held.
+    /// Live objects, under the references that keep them alive.
     Live,
-    /// Memory asked for while recording, freed since or not, by the stack that asks: an estimate.
+    /// Memory allocated while recording, freed since or not, by allocating stack (an estimate).
     Alloc,
-    /// Blocks that are alive, from the tables of tracemalloc, which must be on in the process: exact.
+    /// Live blocks by allocating stack, from the tables of tracemalloc, which must be on in the process
+    /// (exact).
     Traced,
 }
 
@@ -125,7 +126,7 @@ pub enum Measure {
     /// Bytes.
     #[default]
     Bytes,
-    /// Objects, however large.
+    /// The number of objects.
     Objects,
 }
 

@@ -15,7 +15,7 @@ use crate::process::{Process, ProcessError};
 /// What can be done.
 #[derive(Debug, clap::Args)]
 pub struct Actions {
-    /// Print its objects by type, and keep the figures in a file (as `leakspy heap --save`).
+    /// Print its objects by type, and save the figures (as `leakspy heap --save`).
     #[arg(long, value_name = "FILE")]
     pub heap: Option<PathBuf>,
     /// Draw a flamegraph of its objects (as `leakspy record`).
@@ -24,16 +24,16 @@ pub struct Actions {
     /// Print the stacks of its threads (as `leakspy dump`).
     #[arg(long)]
     pub dump: bool,
-    /// Print what its memory is made of (as `leakspy mem`).
+    /// Print what its resident set is made of (as `leakspy mem`).
     #[arg(long)]
     pub mem: bool,
-    /// Hunt for what leaks in it for half a minute (as `leakspy hunt`).
+    /// Hunt for leaks for half a minute (as `leakspy hunt`).
     #[arg(long)]
     pub hunt: bool,
-    /// Run a shell command, in which {pid} is the process.
+    /// Run a shell command; {pid} stands for the process.
     #[arg(long, value_name = "COMMAND")]
     pub exec: Option<String>,
-    /// Stop it (SIGSTOP), so that a debugger can be attached.
+    /// Stop it (SIGSTOP), so that a debugger can attach.
     #[arg(long)]
     pub stop: bool,
 }

@@ -11,19 +11,20 @@ use crate::timeline::Condition;
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub struct Conditions {
-    /// More memory than this (the resident set), such as 2GiB.
+    /// The resident set exceeds this, such as 2GiB.
     #[arg(long, value_name = "SIZE")]
     pub rss_above: Option<ByteSize>,
-    /// Faster growth than this, such as 50MiB/min.
+    /// The resident set grows faster than this, such as 50MiB/min.
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub growth: Option<f64>,
-    /// More objects of a type than this, such as 'app.Session>10000'. To count them the process is paused.
+    /// There are more objects of a type than this, such as 'app.Session>10000'. Counting them pauses the
+    /// process.
     #[arg(long, value_name = "TYPE>N", value_parser = objects)]
     pub objects: Vec<(String, u64)>,
-    /// More than this in the arenas of Python's own allocator.
+    /// The arenas of Python's own allocator exceed this.
     #[arg(long, value_name = "SIZE")]
     pub arena_above: Option<ByteSize>,
-    /// More than this part of what its control group (its container) may have, in percent.
+    /// Its control group (container) uses more than this percentage of its limit.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub cgroup_above: Option<f64>,
 }

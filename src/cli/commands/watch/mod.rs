@@ -32,11 +32,11 @@ const NOT_FIRED: u8 = 3;
 /// How often a process is looked for by its command.
 const SEARCH: Duration = Duration::from_secs(2);
 
-/// Wait until a process has too much memory, and then look at it, stop it, or run a command.
+/// Wait until a process uses too much memory, then inspect it, stop it, or run a command.
 ///
-/// The exit status is 0 if a condition came to hold, and 3 if the process ended before, or leakspy was
-/// told to. A condition that holds from the beginning counts. After it was met it has to fall by 5 %
-/// before it can be met again.
+/// The exit status is 0 if a condition was met, and 3 if the process or leakspy ended first. A condition that
+/// holds from the beginning counts. Once met, the figure has to fall by 5 % before the condition can be met
+/// again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What is watched.
@@ -45,19 +45,19 @@ pub struct Args {
     /// What to wait for; several of them are each waited for.
     #[command(flatten)]
     pub conditions: Conditions,
-    /// The seconds over which growth is measured.
+    /// The window over which growth is measured, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub window: Duration,
-    /// The seconds between two countings of objects, at least.
+    /// The least time between two counts of objects, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub objects_interval: Duration,
-    /// Go on afterwards, and act every time a condition comes to hold again.
+    /// Keep watching, and act each time a condition is met again.
     #[arg(long)]
     pub every: bool,
     /// Whether child processes are counted in.
     #[command(flatten)]
     pub children: SubprocessesArg,
-    /// The time between two looks, in seconds.
+    /// The time between two checks, in seconds.
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub interval: Duration,
     /// Stop waiting after this many seconds.
@@ -74,7 +74,7 @@ pub struct Args {
 pub struct Whom {
     #[command(flatten)]
     pid: PidArg,
-    /// Watch the process whose command line contains this text, and the next one after it has ended.
+    /// Watch the process whose command line contains this text, and its successor when it has ended.
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
 }
