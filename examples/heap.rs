@@ -1,5 +1,7 @@
 //! Prints the types that retain the most memory in a Python process: `cargo run --example heap -- PID`.
 
+#![allow(clippy::print_stdout)]
+
 use std::env;
 use std::error::Error;
 

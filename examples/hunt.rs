@@ -1,5 +1,7 @@
 //! Hunts for leaks in a Python process: `cargo run --example hunt -- PID [SECONDS]`.
 
+#![allow(clippy::print_stdout)]
+
 use std::env;
 use std::error::Error;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Prints the stack of every thread of a Python process: `cargo run --example threads -- PID`.
 
+#![allow(clippy::print_stdout)]
+
 use std::env;
 use std::error::Error;
 
