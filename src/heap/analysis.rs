@@ -1,4 +1,4 @@
-//! A heap with all that is computed of it: the capture, the graph, its dominators and retained sizes.
+//! A heap with everything computed from it: the capture, the graph, dominators and retained sizes.
 
 use std::num::NonZero;
 use std::thread;

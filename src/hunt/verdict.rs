@@ -1,4 +1,4 @@
-//! What a hunt comes to. Serialised, this is an interface (docs/json.md).
+//! The verdict of a hunt. Its serialized form is an interface (docs/json.md).
 
 use serde::{Deserialize, Serialize};
 

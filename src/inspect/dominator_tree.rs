@@ -1,4 +1,4 @@
-//! The live view as a tree: what stands at each place of the dominator tree, and all that is below.
+//! The live view as a tree: the objects at each node of the dominator tree, and everything below.
 //!
 //! It relies on the [live](super::live) view for names and for what is folded together, and only adds up.
 

@@ -1,8 +1,8 @@
 //! A part of the object graph small enough to be drawn: some objects, and all references between them.
 //!
-//! From the objects that were asked for it goes along references, or against them, level by level, and takes
-//! so many neighbours of each. Against references the neighbours nearest to a root come first, along them
-//! those that retain most.
+//! From the selected objects it follows references, or goes against them, level by level, and takes a limited
+//! number of neighbours of each. Against references the neighbours nearest to a GC root come first; along
+//! them, those that retain the most.
 
 use std::cmp::Reverse;
 

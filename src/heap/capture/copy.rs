@@ -1,9 +1,9 @@
 //! A capture: the memory of a process as it was in one pause.
 //!
-//! What was copied lies in one buffer, each stretch of it a [`Segment`]. The place of a byte in the
-//! buffer names it more shortly than its address does: a *[slot](Slot)* is the number of an eight-byte word of
-//! the buffer and fits 32 bits for captures up to 32 GB. Pages that were never touched in the target are
-//! not touched in the buffer either, and read as zeros in both.
+//! The copy lies in one buffer, made of [`Segment`]s. The position of a word in the buffer is a shorter name
+//! for it than its address: a *[slot](Slot)* is the number of an eight-byte word of the buffer and fits 32
+//! bits for captures up to 32 GB. Pages never touched in the target are not touched in the buffer either, and
+//! read as zeros in both.
 
 use std::ops::Range;
 

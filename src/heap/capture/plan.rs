@@ -1,5 +1,5 @@
-//! What can be done before the pause: what there is to copy is found out, the buffer is made and its pages
-//! are faulted in. (A fresh buffer makes the copy nearly twice as long.)
+//! Everything that can be done before the pause: deciding what to copy, allocating the buffer and faulting
+//! its pages in. (A fresh buffer makes the copy take nearly twice as long.)
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};

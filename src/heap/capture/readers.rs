@@ -1,4 +1,4 @@
-//! Copying, by two readers at a time: each takes a part of what is still to be copied, until none is left.
+//! Copying, by two readers at a time: each takes a piece of the rest until nothing is left.
 
 use std::mem;
 use std::ops::Range;

@@ -1,6 +1,5 @@
-//! Which groups there are on the way down to a node, known for millions of nodes at the price of a number
-//! each: nodes have few different sets of groups above them, and a set is one that there was already with
-//! one more group.
+//! The groups on the path down to a node, for millions of nodes at the price of a number each: there are few
+//! different sets of groups, and each set is an existing one plus one group.
 
 use rustc_hash::FxHashMap;
 

@@ -1,4 +1,4 @@
-//! The objects that retain the most, each with a path that holds it.
+//! The objects that retain the most, each with its reference chain.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

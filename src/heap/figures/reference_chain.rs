@@ -1,4 +1,4 @@
-//! A path through the graph in Python's words: the root, the frame, and how each object holds the next.
+//! A reference chain in Python's words: the GC root, the frame, and how each object refers to the next.
 
 use serde::{Deserialize, Serialize};
 

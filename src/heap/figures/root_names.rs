@@ -1,4 +1,4 @@
-//! What roots are called: `thread MainThread`, a frame of it, `module app.cache`.
+//! The names of GC roots: `thread MainThread`, a frame of it, `module app.cache`.
 
 use crate::heap::analysis::Analysis;
 use crate::heap::ids::RootId;

@@ -1,4 +1,4 @@
-//! What a person asks about: the objects of a type, the object at an address, or the one behind a name.
+//! Selecting objects as typed on the command line: by type, by address, or by a path from a module.
 
 use std::str::FromStr;
 

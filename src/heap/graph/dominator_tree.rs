@@ -1,4 +1,4 @@
-//! The dominator tree from above: whom each object dominates.
+//! The dominator tree downwards: the objects that each object dominates.
 
 use super::csr::{Counts, Csr};
 use super::dominators::Dominators;

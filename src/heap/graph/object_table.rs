@@ -1,4 +1,4 @@
-//! From what threads have noted to what is known of each object by its number.
+//! From the notes of the tracing threads to arrays by object number.
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};

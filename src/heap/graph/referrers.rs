@@ -1,7 +1,7 @@
-//! The graph turned around: who refers to each object.
+//! The transposed graph: the referrers of each object.
 //!
-//! One pass over all references counts those to each node, a second puts them in place. An object that
-//! refers to another twice is there twice, as it is in the other's reference count.
+//! An object that refers to another twice is listed twice, as it is counted twice in the other's reference
+//! count.
 
 use super::csr::{Counts, Csr};
 use super::search::Flow;

@@ -1,4 +1,4 @@
-//! Retained sizes: what would go if an object went.
+//! Retained sizes: what would be freed with an object.
 //!
 //! An object retains itself and all that it dominates. So the sizes of everything below the root of all
 //! add up to the whole heap.

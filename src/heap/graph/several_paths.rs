@@ -1,8 +1,8 @@
 //! Several shortest paths to one object, the shortest first.
 //!
-//! Paths are grown backwards, from the object to the root of all, the most promising first: a path that has
-//! come to some object needs as many steps more as a shortest path to that object has. Since that is never
-//! too many, paths come out in the order of their lengths. No path passes an object twice.
+//! Paths are grown backwards, from the object to the root of all, most promising first (A*): the remaining
+//! distance is that of a shortest path to the object reached so far. It is never overestimated, so paths come
+//! out in order of length. No path passes an object twice.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

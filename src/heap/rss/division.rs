@@ -1,8 +1,8 @@
 //! Dividing up the resident set of a process, to the last page.
 //!
-//! All is of one moment: the capture, and what the kernel says about pages. The kernel's sum of resident
-//! pages is divided up: mappings by what they are; in anonymous memory the arenas of Python's allocator,
-//! the C library's heap and stacks by address; in those, blocks by whether they are in use and whose.
+//! Everything is of one moment: the capture, and the kernel's page map. The kernel's sum of resident pages is
+//! divided up: mappings by their kind; anonymous memory by address into the arenas of Python's allocator, the
+//! C library's heap and stacks; and within those, blocks by use and owner.
 
 use std::io;
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! The blocks of malloc that are in use and none of Python's: what libraries, extension modules and the
-//! interpreter itself have asked for.
+//! The malloc blocks in use that Python does not own: those of libraries, extension modules and the
+//! interpreter itself.
 
 use std::io;
 

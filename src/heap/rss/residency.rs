@@ -1,9 +1,9 @@
-//! Which pages of a process are in memory, at the moment of a capture.
+//! Which pages of a process are resident at the moment of a capture.
 //!
 //! The kernel's own account per mapping (`smaps`) is exact, and adds up to the resident set; the page map
-//! tells the pages. They differ in one thing: an anonymous page that was only read is mapped to the one
-//! page of zeros, and not counted as resident. The page map does not name it, but neither does it say
-//! of it that it is this process's alone, or a file's.
+//! tells the pages. They differ in one thing: an anonymous page that was only read maps to the shared zero
+//! page and does not count as resident. The page map does not identify the zero page, but flags it neither as
+//! exclusive to this process nor as a file's.
 
 use std::fs;
 use std::io;

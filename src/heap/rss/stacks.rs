@@ -1,4 +1,4 @@
-//! Where the stacks of a process's threads are.
+//! Locating the stacks of a process's threads.
 
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
-//! Room for the few large arrays that a heap is analysed with: in huge pages, where the kernel has them, and
-//! given back to the system as soon as it is free. To touch memory for the first time, page by page, else
-//! takes a quarter of all the time.
+//! Memory for the few large arrays of an analysis: in huge pages where the kernel has them, and returned to
+//! the system as soon as it is freed. Touching memory for the first time, page by page, would take a quarter
+//! of the analysis.
 
 use crate::memory::PAGE;
 

@@ -1,4 +1,4 @@
-//! Leaving the processors to the target where there are not enough for all.
+//! Yielding the processors to the target where there are too few for both.
 
 use std::panic::resume_unwind;
 use std::thread;

@@ -1,5 +1,6 @@
-//! Tasks that several threads share: each takes some, and gives what it finds more than it needs. They are
-//! at their end when there are none and nobody is left who could give one.
+//! A work queue shared by several threads: each takes tasks and gives away what it finds beyond its needs.
+//! The work is done when the queue is empty and no thread is left that could add to it. Not rayon: tracing
+//! discovers its tasks, keeps per-thread logs, and runs on threads that yield to the target.
 
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Finding all objects of a capture, and numbering them.
+//! Finding and numbering all objects of a capture.
 
 use super::notes::Inconsistencies;
 use super::numbering::Numbering;

@@ -1,4 +1,4 @@
-//! What a tracer notes of the objects that it finds, and what did not fit together meanwhile.
+//! What a tracer records about the objects it finds, and the inconsistencies it meets.
 
 use crate::heap::ids::Slot;
 use crate::python::objects::{Shape, TypeId};

@@ -1,9 +1,9 @@
 //! Which slots of a capture are objects, and the number of each.
 //!
-//! Two bits per slot: it is an object; it is a *container*, an object that refers to others. Objects
-//! are numbered in the order of their slots, containers before *leaves*. With the number of objects
-//! before every 64 slots, a number is found in one look at 24 bytes: for ten million objects that takes
-//! less room than a word for each, and no search.
+//! Two bits per slot: it is an object; it is a *container*, an object that refers to others. Objects are
+//! numbered in the order of their slots, containers before *leaves*. With the number of objects before every
+//! 64 slots, a number is found by reading 24 bytes: for ten million objects that takes less room than a word
+//! each, and no search.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! What one thread notes of the objects that it finds, in the order in which it finds them: that order
-//! differs from run to run. Objects are called by their slots, because numbers are given when all are found.
+//! What one thread records about the objects it finds, in the order of finding, which differs from run to
+//! run. Objects are identified by their slots, because numbers are assigned when all are found.
 
 use super::notes::{Notes, UNKNOWN};
 use crate::heap::ids::{NodeId, Slot};

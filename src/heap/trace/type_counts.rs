@@ -1,4 +1,4 @@
-//! Objects counted by type, and nothing else: without numbering them and without a graph.
+//! Objects counted by type, without numbering and without a graph.
 
 use super::notes::{Inconsistencies, Notes};
 use super::tracer::{Traced, trace};

@@ -1,7 +1,7 @@
-//! Where growth concentrates: the few places in a heap that explain most of what is new.
+//! Accumulation points: the few objects in a heap under which most of the growth is.
 //!
-//! Holders are leaves of a tree of paths, each with what was attached to it. From its root one descends
-//! to where the growth is: to the one holder that has most of it, to an object below which many small
+//! Holders are leaves of a tree of paths, each with what was attached to it. The search descends from its
+//! root to where the growth is: to the one holder that has most of it, to an object below which many small
 //! holders share it (a thousand lists in one dict), or to the first link of a chain.
 
 use std::collections::BinaryHeap;

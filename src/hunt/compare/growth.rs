@@ -1,5 +1,5 @@
-//! Where new objects are attached: for each, the nearest object on a shortest path to it that was there
-//! before. That one is its *holder*, and what hangs directly from the holder is an *item*.
+//! Where new objects are attached: for each, the nearest object on a shortest path to it that existed before.
+//! That is its *holder*, and what the holder refers to directly is an *item*.
 //!
 //! "Before" is not one moment. An object belongs to the interval between two snapshots in which it was
 //! born, its *cohort*, and its holder is the nearest older than that. So a holder that was itself made

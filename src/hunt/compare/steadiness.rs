@@ -1,5 +1,5 @@
-//! Whether a quantity grows, steadily: what tells a leak from a cache that is filled, a queue that is
-//! drained, or a load that came once.
+//! Whether a quantity grows steadily: what distinguishes a leak from a cache that fills, a queue that drains,
+//! or a single burst of load.
 
 use std::time::Duration;
 

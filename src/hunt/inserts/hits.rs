@@ -1,4 +1,4 @@
-//! What the guardian that watches words is asked for, and what it reports.
+//! The request to the guardian that watches growth counters, and its reports.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The growths of one finding, added up by the stacks that made them.
+//! The insertions of one finding, added up by stack.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which words are watched when, and for how long.
+//! Which words are watched, when, and for how long.
 //!
 //! There are few debug registers, so words take turns. A turn has a length in the target's own time: the
 //! time in which it stands still for us is not counted. It begins whenever it comes to it, and every

@@ -1,8 +1,7 @@
-//! Instances that have just been made, looked at again and again until it shows whether they stay.
+//! New instances, checked again and again until it is clear whether they survive.
 //!
-//! One that was made for a moment leaves its place to the next instance of its size, often of the same
-//! class. So it is looked at soon and often: one look may find the place empty, or another instance is
-//! seen to take it.
+//! A short-lived instance leaves its memory to the next instance of its size, often of the same class. So it
+//! is checked soon and often: a check may find the memory free, or another instance is seen to take it.
 
 use std::time::{Duration, Instant};
 

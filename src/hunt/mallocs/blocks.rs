@@ -1,4 +1,4 @@
-//! What the guardian that follows malloc is asked for, and what it reports.
+//! The request to the guardian that follows malloc, and its reports.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! Who makes native memory grow: calls of the C library's allocator are followed by a guardian
 //! ([`follow`](super::follow)), and the stacks of those whose blocks stay are what feeds the growth.
 //!
-//! It is an estimate, from some hundred calls a second: blocks that live for long and yet are freed in
-//! the end count like those that leak.
+//! This is an estimate, from some hundred calls a second: long-lived blocks that are freed eventually count
+//! like leaked ones.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};

@@ -1,4 +1,4 @@
-//! What kind of objects pile up: by which type they are best told, and whether they are code that waits.
+//! What kind of objects pile up: the type that describes them best, and whether they are suspended code.
 
 use crate::heap::Analysis;
 use crate::hunt::compare::growth::Accumulation;

@@ -1,4 +1,4 @@
-//! What holders are called: by their path, and as a Python programmer would write it.
+//! The names of holders: by path, and as a Python programmer would write them.
 
 use crate::heap::{Analysis, NodeId, ReferenceChain, RootNames};
 use crate::hunt::finding::Holder;

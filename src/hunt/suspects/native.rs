@@ -1,5 +1,5 @@
-//! Growth that no Python object explains: of malloc's blocks that are none of Python's, or where those
-//! cannot be told, of the resident set beyond that of the heap.
+//! Growth that no Python object explains: of malloc blocks that Python does not own, or where those cannot be
+//! told apart, of the resident set beyond the growth of the heap.
 
 use std::time::Duration;
 

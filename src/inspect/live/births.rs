@@ -1,4 +1,4 @@
-//! Where objects were allocated, as tracemalloc has kept it.
+//! Where objects were allocated, from tracemalloc's tables.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! The branches of the live view: a tree of names, each with what lies there.
+//! The branches of the live view: a tree of names, each with its objects.
 //!
-//! Objects are many and names are few, but names come from the target. So the depth of the tree, the
-//! children of a branch and all branches have bounds: what goes beyond lies on the last branch within.
-//! A name that has been on the way down twice is not put there a third time: a list of a million links
-//! is one branch, not a million.
+//! Objects are many and names are few, but names come from the target. So the depth of the tree, the children
+//! per branch and the number of branches are bounded: what goes beyond is put on the last branch within. A
+//! name that occurs twice on the way down is not added a third time: a linked list of a million nodes is one
+//! branch, not a million.
 
 use std::sync::Arc;
 

@@ -1,11 +1,10 @@
 //! The live view: every live object under exactly one path, so that all widths add up to the heap.
 //!
-//! The tree that is drawn is the dominator tree: below an object stands what would go with it. Each
-//! object is named by how its dominator refers to it, what only the interpreter needs (the dict of an
-//! instance, the cell of a variable) is left out, and siblings with the same name and type are one
-//! [branch](branches). A key is shown by itself only if what is behind it is heavy enough to be seen.
-//! What several objects hold has none of them as its dominator; it stands beside them, under words that
-//! say so and one of its paths.
+//! The tree is the dominator tree: below an object is what it retains. Each object is named by how its
+//! dominator refers to it, what only the interpreter needs (the dict of an instance, the cell of a variable)
+//! is left out, and siblings with the same name and type share a [branch](branches). A key is shown by itself
+//! only if what is behind it is large enough to be seen. An object with several referrers is dominated by
+//! none of them; it is beside them, under a label that says so and one of its paths.
 
 mod births;
 mod branches;

@@ -1,7 +1,7 @@
-//! How the live view names an object: by how it is held, and by its type.
+//! The names of objects in the live view: role and type.
 //!
-//! Most objects are named like many others before them, so names are remembered by what they are made
-//! of, and no text is read or made again.
+//! Most objects have the same name as many others, so names are cached by their parts, and no text is read or
+//! built twice.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The places that merged paths lead to: a tree of names, each with the objects that are there.
+//! The nodes of merged paths: a tree of names, each with its objects.
 //!
-//! Names come from the target, so that the depth of the tree, the places after one and all places have
-//! bounds: what goes beyond is at the last place within. A name that has been on the way twice is not put
-//! there a third time: a list of a million links is one place.
+//! Names come from the target, so the depth of the tree, the children per node and the number of nodes are
+//! bounded: what goes beyond is put on the last node within. A name that occurs twice on the way down is not
+//! added a third time: a linked list of a million nodes is one node here.
 
 use std::sync::Arc;
 

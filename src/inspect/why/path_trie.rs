@@ -1,4 +1,4 @@
-//! Paths from the root of all that share their beginnings.
+//! A trie of paths from the root of all.
 
 use rustc_hash::FxHashMap;
 

@@ -1,4 +1,4 @@
-//! Allocators other than glibc's malloc, by the names of their files.
+//! Allocators other than glibc's malloc, recognized by file name.
 
 use std::path::Path;
 
