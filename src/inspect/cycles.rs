@@ -8,15 +8,10 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames};
-use crate::memory::Memory;
-use crate::python::at;
 use crate::python::collector::Collector;
-use crate::python::objects::{Disclosure, TypeId, TypeInfo};
+use crate::python::objects::{Disclosure, Finalizer, TypeId};
 
-/// `PyTypeObject.tp_del` and `tp_finalize`, the same from 3.8 to 3.15.
-const TP_DEL: usize = 376;
-const TP_FINALIZE: usize = 392;
-/// What stands for no component, and for no type.
+/// What stands for no component.
 const NONE: u32 = u32::MAX;
 
 /// What is to be told about cycles.
@@ -78,8 +73,7 @@ pub fn cycles(heap: &Analysis<'_>, names: &RootNames, collectors: Vec<Collector>
     let components = Components::of(graph, graph.first_object());
     let entries = entries(heap, &components);
     let is_garbage = garbage_nodes(heap);
-    let finalizers: Vec<Finalizer> =
-        graph.types().iter().map(|info| Finalizer::of(heap, info)).collect();
+    let finalizers: Vec<Finalizer> = graph.types().iter().map(|info| info.finalizer).collect();
     let mut patterns: FxHashMap<Key, Pattern> = FxHashMap::default();
     let mut garbage_count = 0;
     for (nodes, &entry) in components.iter().zip(&entries) {
@@ -251,28 +245,4 @@ fn types_of(heap: &Analysis<'_>, objects: impl Iterator<Item = u64>) -> Vec<(Str
     let mut types: Vec<_> = counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
     types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     types
-}
-
-/// What a type does when its objects go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Finalizer {
-    /// Nothing that matters here.
-    Plain,
-    /// A method `__del__`.
-    InPython,
-    /// An old finalizer, for which the collector leaves cycles alone.
-    Blocking,
-}
-
-impl Finalizer {
-    fn of(heap: &Analysis<'_>, info: &TypeInfo) -> Finalizer {
-        let word = |offset| heap.capture.u64(at(info.address, offset)).unwrap_or_default();
-        if word(TP_DEL) != 0 {
-            Finalizer::Blocking
-        } else if info.made_in_python && word(TP_FINALIZE) != 0 {
-            Finalizer::InPython
-        } else {
-            Finalizer::Plain
-        }
-    }
 }

@@ -1,12 +1,8 @@
 //! One object: what it is, who refers to it, what it refers to, and whether its reference count is explained.
 
 use crate::heap::{Amount, Analysis, Capture, Flow, NodeId, Referrers, RootKind, RootNames};
-use crate::memory::Memory;
 use crate::python::gc::Generation;
-use crate::python::objects::{Disclosure, Reader, Role};
-
-/// From this reference count on (as a half word) an object is immortal (from 3.12 on).
-const IMMORTAL: u64 = 1 << 31;
+use crate::python::objects::{Disclosure, Reader, ReferenceCount, Role};
 
 /// What is shown of an object.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,11 +118,9 @@ struct Looker<'a> {
 impl Looker<'_> {
     /// An object's reference count.
     fn count(&self, address: u64) -> Option<u64> {
-        let capture = &self.heap.capture;
-        let count = capture.u64(address).ok()?;
-        match self.reader.has_immortal_objects() {
-            false => Some(count),
-            true => Some(count & u64::from(u32::MAX)).filter(|&count| count < IMMORTAL),
+        match self.reader.reference_count(address).ok()? {
+            ReferenceCount::Counted(count) => Some(count),
+            ReferenceCount::Immortal => None,
         }
     }
 

@@ -9,6 +9,7 @@
 //! | [`handle`] | the process itself: identity, ownership, address space |
 //! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
 //! | [`image`], [`symbols`], [`references`] | the ELF files mapped into it |
+//! | [`glibc`] | the headers of malloc's blocks, and the descriptors of threads |
 //! | [`thread_ids`], [`waits`] | its threads, and how long they wait |
 //! | [`descendants`], [`newcomers`] | its children, and processes of which it is not known yet what they become |
 //! | [`ptrace`], [`pause`], [`pauses`] | stopping threads for a moment, and how long they stood still |
@@ -18,6 +19,7 @@
 pub mod breakpoint;
 pub mod cgroup;
 pub mod descendants;
+pub mod glibc;
 pub mod handle;
 pub mod image;
 pub mod lookahead;

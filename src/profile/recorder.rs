@@ -21,13 +21,7 @@ use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
 use crate::process::symbols::Symbols;
 use crate::process::{Process, ProcessError};
-use crate::python::{CodeCache, Python, PythonError, Version};
-
-/// The largest request that pymalloc serves itself, in bytes (`SMALL_REQUEST_THRESHOLD`,
-/// Objects/obmalloc.c, 3.8 to 3.15).
-const SMALL: u64 = 512;
-/// Its size classes are this far apart, in bytes (`ALIGNMENT` on 64-bit machines).
-const CLASS: u64 = 16;
+use crate::python::{CodeCache, Python, PythonError, Version, pymalloc};
 
 /// Why a process cannot be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -244,7 +238,7 @@ impl Asked {
     fn text(&self) -> Arc<str> {
         let size = match self.class {
             None => "unknown size".to_owned(),
-            Some(small @ ..=SMALL) => format!("{small} bytes"),
+            Some(small) if pymalloc::size_class(small).is_some() => format!("{small} bytes"),
             Some(large) => format!("up to {}", BinaryBytes(large)),
         };
         let again = if self.call == Call::Realloc { "resize to " } else { "" };
@@ -257,11 +251,8 @@ impl Asked {
 
 /// pymalloc's size class of a request; above those, the next power of two. In bytes.
 fn size_class(bytes: u64) -> u64 {
-    if bytes <= SMALL {
-        bytes.max(1).next_multiple_of(CLASS)
-    } else {
-        bytes.checked_next_power_of_two().unwrap_or(u64::MAX)
-    }
+    let above = || bytes.checked_next_power_of_two().unwrap_or(u64::MAX);
+    pymalloc::size_class(bytes).unwrap_or_else(above)
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::image::Part;
 use crate::process::{Image, references};
 
+/// Bytes that the debugging allocator (`PYTHONMALLOC=debug`) has before a block.
+pub const DEBUG_HEAD: u64 = 16;
 /// One table, in words: ctx, malloc, calloc, realloc, free.
 const TABLE_SIZE: usize = 40;
 /// No writable segment larger than this is searched, in bytes.

@@ -53,6 +53,20 @@ pub struct LastCollection {
     pub took: Duration,
 }
 
+/// `gc.DEBUG_SAVEALL`.
+const SAVE_ALL: u32 = 1 << 5;
+/// What CPython begins with (`gc.get_threshold()`): the young are collected every 700 allocations (up to 3.12)
+/// or 2,000 (from 3.13 on; Modules/gcmodule.c, Python/gc.c), each older generation after ten collections of
+/// the one before.
+pub const USUAL_THRESHOLDS: [i32; 3] = [700, 10, 10];
+
+impl Collector {
+    /// Whether everything that it finds goes to `gc.garbage` (`gc.DEBUG_SAVEALL`).
+    pub fn saves_all(&self) -> bool {
+        self.debug & SAVE_ALL != 0
+    }
+}
+
 /// `struct gc_generation`: a list head of two words, then two `int`s.
 const GENERATION_SIZE: usize = 24;
 const THRESHOLD: usize = 16;

@@ -2,10 +2,10 @@
 //!
 //! Relies on [`objects`](super::objects) for the keys.
 
-use super::at;
 use super::layout::{Attributes, Layout};
 use super::objects::keys::KeyTable;
 use super::objects::{is_text, small_int, type_of};
+use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 
 /// No dict with more entries than this is read: `sys.modules`, or the globals of a module.
@@ -53,6 +53,21 @@ pub fn get<M: Memory>(
     key: &str,
 ) -> Result<Option<u64>, ReadError> {
     find(memory, layout, &entries(memory, layout, dict)?, key)
+}
+
+impl Python {
+    /// The value for a key of a dict that is this text, which must be ASCII.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no dict.
+    pub fn item<M: Memory>(
+        &self,
+        memory: &M,
+        dict: u64,
+        key: &str,
+    ) -> Result<Option<u64>, ReadError> {
+        get(memory, &self.layout, dict, key)
+    }
 }
 
 /// The value of an instance's attribute, by the ways in which instances keep them. Slots and class

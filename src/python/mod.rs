@@ -16,6 +16,7 @@ pub mod dicts;
 pub mod frame;
 pub mod gc;
 pub mod gil;
+pub mod held;
 pub mod layout;
 pub mod lines;
 mod links;
@@ -76,6 +77,6 @@ pub struct Types {
 }
 
 /// The address of a field. Addresses from a target may be anything, so the sum may wrap.
-pub(crate) fn at(address: u64, offset: usize) -> u64 {
+fn at(address: u64, offset: usize) -> u64 {
     address.wrapping_add(offset as u64)
 }

@@ -17,8 +17,9 @@ const ARENA_UNCARVED: usize = 8;
 const ARENA_FREE_POOLS: usize = 16;
 const ARENA_POOLS: usize = 20;
 
-/// `pool_header`: its size, and its fields.
-const POOL_HEADER: u64 = 48;
+/// Bytes of a `pool_header`.
+pub const POOL_HEADER: u64 = 48;
+/// Its fields.
 const POOL_USED: usize = 0;
 const POOL_FREE_BLOCK: usize = 8;
 const POOL_ARENA_INDEX: usize = 32;
@@ -29,8 +30,13 @@ const POOL_NEXT_OFFSET: usize = 40;
 const STATE_ARENAS: usize = 512;
 const STATE_ARENA_COUNT: usize = 520;
 
-/// Bytes that the sizes of blocks differ by.
+/// Bytes that the sizes of blocks differ by (`ALIGNMENT` on 64-bit machines).
 const ALIGNMENT: u64 = 16;
+/// The largest request that pymalloc serves itself, in bytes (`SMALL_REQUEST_THRESHOLD`, 3.8 to 3.15).
+const LARGEST_REQUEST: u64 = 512;
+/// An object begins no further than this behind the beginning of its block, in bytes: behind nothing, the
+/// collector's header, two more words, or what the debugging allocator has before those.
+pub const FARTHEST_OBJECT: u64 = 64;
 /// The most blocks that a pool can have: the smallest ones, in the largest pool.
 const MOST_BLOCKS: usize = 1024;
 /// No more arenas than this are looked at: a terabyte.
@@ -39,6 +45,11 @@ const MOST_ARENAS: usize = 1 << 20;
 const SEARCHED_ARENAS: usize = 16;
 /// No writable segment larger than this is searched, in bytes.
 const LARGEST_SEGMENT: u64 = 64 << 20;
+
+/// The size of the block that pymalloc gives for a request, in bytes; `None` for one that it does not serve.
+pub fn size_class(request: u64) -> Option<u64> {
+    (request <= LARGEST_REQUEST).then(|| request.max(1).next_multiple_of(ALIGNMENT))
+}
 
 /// An arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +85,16 @@ pub struct Block {
 }
 
 impl Python {
+    /// Bytes of a pool. Pools are aligned to that.
+    pub fn pool_size(&self) -> u64 {
+        self.layout.pymalloc.pool_size
+    }
+
+    /// Bytes of an arena.
+    pub fn arena_size(&self) -> u64 {
+        self.layout.pymalloc.arena_size
+    }
+
     /// The arenas of all interpreters, by address. None where pymalloc is not in use, or (in a stripped
     /// build up to 3.11, which has no symbol for them) where they are not found.
     pub fn arenas<M: Memory>(&self, memory: &M) -> Result<Vec<Arena>, ReadError> {

@@ -7,6 +7,7 @@ use super::links::RingGuard;
 use super::objects::string;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
+use crate::process::glibc;
 
 /// No more interpreters than this are looked at.
 const MOST_INTERPRETERS: usize = 1_000;
@@ -14,13 +15,6 @@ const MOST_INTERPRETERS: usize = 1_000;
 const MOST_THREADS: usize = 100_000;
 /// What is read of a thread state at most, in bytes.
 const THREAD_SPAN: usize = 512;
-
-/// `pthread.header.self` of glibc on x86-64: the thread descriptor's own address.
-#[cfg(target_arch = "x86_64")]
-const GLIBC_SELF: usize = 0x10;
-/// `pthread.tid` of glibc on x86-64: the kernel's thread id (glibc 2.36 and 2.43 were looked at).
-#[cfg(target_arch = "x86_64")]
-const GLIBC_TID: usize = 0x2d0;
 
 /// A thread as Python keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +62,7 @@ impl Python {
                 let pthread = word(layout.pthread);
                 let native_id = match layout.native_id {
                     Some(offset) => Some(word(offset)),
-                    None => glibc_thread_id(memory, pthread),
+                    None => glibc::thread_id(memory, pthread),
                 };
                 let native_id =
                     native_id.and_then(|id| i32::try_from(id).ok()).filter(|&id| id > 0);
@@ -128,20 +122,4 @@ fn forget_borrowed_ids(newest_first: &mut [ThreadState]) {
             thread.native_id = None;
         }
     }
-}
-
-/// The kernel's thread id in glibc's thread descriptor, if that is what `pthread` points to.
-#[cfg(target_arch = "x86_64")]
-fn glibc_thread_id<M: Memory>(memory: &M, pthread: u64) -> Option<u64> {
-    let own = memory.u64(at(pthread, GLIBC_SELF)).ok()?;
-    if own != pthread {
-        return None;
-    }
-    memory.u32(at(pthread, GLIBC_TID)).ok().map(u64::from)
-}
-
-/// Where glibc keeps the thread id on other architectures has not been looked at.
-#[cfg(not(target_arch = "x86_64"))]
-fn glibc_thread_id<M: Memory>(_memory: &M, _pthread: u64) -> Option<u64> {
-    None
 }

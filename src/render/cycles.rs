@@ -17,8 +17,6 @@ use crate::source::Provenance;
 
 /// So many types of a cycle are named.
 const MOST_TYPES: usize = 4;
-/// `gc.DEBUG_SAVEALL`.
-const SAVE_ALL: u32 = 1 << 5;
 
 impl Fate {
     /// A word for it.
@@ -131,7 +129,7 @@ fn write_collector(
     write!(out, "The collector is {state}; {} objects are frozen", HumanCount(collector.frozen))?;
     match collector.debug {
         0 => writeln!(out, ".")?,
-        flags if flags & SAVE_ALL != 0 => {
+        _ if collector.saves_all() => {
             writeln!(out, ", and everything it finds goes to gc.garbage (gc.DEBUG_SAVEALL).")?;
         }
         flags => writeln!(out, ", its debug flags are {flags:#x}.")?,

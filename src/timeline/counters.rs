@@ -66,7 +66,7 @@ impl Counters {
             None => look(),
         };
         if let Some(found) = found {
-            self.arena_bytes = Some(python.layout.pymalloc.arena_size * found.len() as u64);
+            self.arena_bytes = Some(python.arena_size() * found.len() as u64);
         }
         Reading { collections: python.collections(process).ok(), arena_bytes: self.arena_bytes }
     }

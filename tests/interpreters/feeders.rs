@@ -195,7 +195,7 @@ fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
     let python = Python::attach(&process)?;
     let types = TypeTable::new(&process, &python, EXTENT);
     let word = |&address: &u64| {
-        let word = growth_word(Reader::new(&process, &types), &python, address);
+        let word = growth_word(Reader::new(&process, &types), address);
         Watched { words: vec![word.expect("each of them grows in one word")] }
     };
     let watched: Vec<_> = addresses.iter().map(word).collect();

@@ -12,16 +12,13 @@
 use std::ops::Range;
 
 use super::regions::{Region, without};
-use crate::memory::{Memory, PAGE, ReadError, u64_at};
+use crate::memory::{Memory, PAGE, ReadError};
+use crate::process::glibc::{self, mapped_size};
 use crate::process::{PageMap, Piece, Process};
 use crate::python::pymalloc::Arena;
 
 /// Bytes of a block's header.
-const HEADER: usize = 16;
-/// The bit of a block's size that says that it has a mapping of its own.
-const IS_MMAPPED: u64 = 2;
-/// The low bits of a size, which are flags.
-const FLAGS: u64 = 7;
+const HEADER: usize = glibc::HEADER as usize;
 /// Smaller blocks are copied without asking, in bytes.
 const LEAST: u64 = 1 << 20;
 /// A block is looked at once every so many bytes, but no fewer and no more times than these.
@@ -106,7 +103,7 @@ pub fn still_buffers(process: &Process, regions: &[Region], buffers: &mut Vec<Bu
     buffers.retain(|buffer| {
         let (header, look) =
             found.next().unwrap_or_default().split_at_checked(HEADER).unwrap_or_default();
-        block_size(header) == Some(buffer.block.end - buffer.block.start)
+        mapped_size(header) == Some(buffer.block.end - buffer.block.start)
             && region_of(regions, buffer.block.start)
                 .is_some_and(|region| buffer.block.end <= region.range.end)
             && !has_address(regions, look)
@@ -135,7 +132,7 @@ fn next_block(
         process.read_pieces(&mut pieces)?;
         for (index, header) in headers.chunks_exact(HEADER).enumerate() {
             let start = batch + index as u64 * PAGE;
-            let end = block_size(header).and_then(|size| start.checked_add(size));
+            let end = mapped_size(header).and_then(|size| start.checked_add(size));
             if let Some(end) = end.filter(|&end| end <= most) {
                 return Ok(Some(start..end));
             }
@@ -144,17 +141,6 @@ fn next_block(
         count = BATCH;
     }
     Ok(None)
-}
-
-/// The size that a header tells, if it is that of a block with a mapping of its own.
-fn block_size(header: &[u8]) -> Option<u64> {
-    let before = u64_at(header, 0)?;
-    let size = u64_at(header, 8)?;
-    let plausible = before == 0 && size & FLAGS == IS_MMAPPED && size > PAGE;
-    let size = size & !FLAGS;
-    // From glibc 2.43 on the size is that of the mapping without the header.
-    let whole = size.checked_next_multiple_of(PAGE)?;
-    (plausible && [0, HEADER as u64].contains(&(whole - size))).then_some(whole)
 }
 
 /// Whether a sample of the block, behind its first page, has an address of memory that holds objects. A

@@ -10,11 +10,8 @@ use super::search::{Flow, Search};
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
-use crate::memory::Memory;
-use crate::python::objects::Reader;
+use crate::python::objects::{Reader, ReferenceCount};
 
-/// From this reference count on (as a half word) an object is immortal (from 3.12 on).
-const IMMORTAL: u32 = 1 << 31;
 /// The name of the type of the table of interned strings.
 const DICT: &str = "dict";
 
@@ -87,7 +84,11 @@ fn references_among(graph: &Graph, nodes: &[NodeId]) -> Vec<u32> {
 
 /// Whether an object's reference count tells of more references than there are.
 fn is_held(graph: &Graph, capture: &Capture<'_>, node: NodeId, references: u32) -> bool {
-    // `ob_refcnt` is the first field; its low half is enough, and all there is of it from 3.14 on.
-    let count = graph.address(capture, node).and_then(|object| capture.u32(object).ok());
-    count.is_some_and(|count| count > references || count >= IMMORTAL)
+    let reader = Reader::new(capture, graph.types());
+    let count = graph.address(capture, node).map(|object| reader.reference_count(object));
+    match count {
+        Some(Ok(ReferenceCount::Counted(count))) => count > references.into(),
+        Some(Ok(ReferenceCount::Immortal)) => true,
+        Some(Err(_)) | None => false,
+    }
 }

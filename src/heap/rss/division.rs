@@ -18,13 +18,11 @@ use crate::heap::capture::options::{CaptureError, CaptureOptions};
 use crate::heap::ids::Slot;
 use crate::heap::support::nice::politely;
 use crate::memory::ReadError;
+use crate::process::glibc::HEADER;
 use crate::process::{Mapping, Process};
 use crate::python::Python;
 use crate::python::gc::GcError;
-use crate::python::pymalloc::Arena;
-
-/// Bytes of a pool's head.
-const POOL_HEAD: u64 = 48;
+use crate::python::pymalloc::{Arena, FARTHEST_OBJECT, POOL_HEADER};
 
 impl Composition {
     /// Divides up the memory of a process.
@@ -108,7 +106,7 @@ impl Composition {
         owners: &Owners,
         arena: &Arena,
     ) {
-        let pool_size = python.layout.pymalloc.pool_size;
+        let pool_size = python.pool_size();
         let mut objects = 0_u64;
         let mut buffers = 0_u64;
         let mut blocks = 0_u64;
@@ -123,9 +121,9 @@ impl Composition {
             blocks += 1;
             let slot = capture.segments().slot(block.address);
             let holds_object = slot.is_some_and(|slot| {
-                // Behind nothing, the collector's header, two more words, or the debugging head.
-                let last = (block.size / Slot::BYTES).min(9) as u32;
-                (0..last).step_by(2).any(|word| owners.objects.contains(slot.plus(word)))
+                let last = block.size.min(FARTHEST_OBJECT + Slot::BYTES) / Slot::BYTES;
+                let mut words = (0..last as u32).step_by(2);
+                words.any(|word| owners.objects.contains(slot.plus(word)))
             });
             *(if holds_object { &mut objects } else { &mut buffers }) += block.size;
         });
@@ -137,8 +135,8 @@ impl Composition {
         for &(pool, used) in &pools {
             let here = residency.bytes(&(pool..pool.saturating_add(pool_size)));
             let rest = here.saturating_sub(used);
-            overhead += rest.min(POOL_HEAD);
-            in_used += rest.saturating_sub(POOL_HEAD);
+            overhead += rest.min(POOL_HEADER);
+            in_used += rest.saturating_sub(POOL_HEADER);
         }
         // A block in use has been written to, so that it is in memory unless it is swapped out.
         let live = (objects + buffers).min(all);
@@ -178,7 +176,7 @@ impl Composition {
         });
         for range in malloc.mapped() {
             let bytes = residency.bytes(range);
-            let block = range.start.wrapping_add(super::malloc::HEADER);
+            let block = range.start.wrapping_add(HEADER);
             match owners.of(capture, block) {
                 Whose::Object => self.python.large_objects += bytes,
                 Whose::Buffer => self.python.large_buffers += bytes,

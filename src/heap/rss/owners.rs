@@ -7,19 +7,19 @@
 //! a deque do. Objects of types that nobody described may hold anything, so that what they point to
 //! does not count.
 
-use super::malloc::{Chunk, ChunkState, FLAGS, HEADER, Malloc};
+use super::malloc::{Chunk, ChunkState, Malloc};
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::Slot;
 use crate::heap::trace::notes::Notes;
 use crate::heap::trace::numbering::Marks;
 use crate::heap::trace::tracer::trace;
 use crate::memory::{Memory, u64_at};
+use crate::process::glibc::{FLAGS, HEADER, size_at};
 use crate::python::Python;
+use crate::python::allocators::DEBUG_HEAD;
 use crate::python::gc::GcError;
 use crate::python::objects::Shape;
 
-/// What the debugging allocator has before a block.
-const DEBUG_HEAD: u64 = 16;
 /// So much of an object is looked at: pointers to buffers are in its first fields.
 const LOOK: u64 = 256;
 /// Buffers up to this size can lead to others, in bytes.
@@ -107,7 +107,8 @@ impl Owners {
             .filter(|&block| is_buffer(block))
             .collect();
         while let Some(block) = next.pop() {
-            let size = capture.u64(block.wrapping_sub(Slot::BYTES)).unwrap_or_default() & !FLAGS;
+            let chunk = block.wrapping_sub(HEADER);
+            let size = size_at(capture, chunk).unwrap_or_default() & !FLAGS;
             if !(HEADER..=LEADS_ON).contains(&size) {
                 continue;
             }

@@ -3,20 +3,17 @@
 use std::ops::Range;
 
 use crate::heap::capture::copy::Capture;
-use crate::memory::{Memory, PAGE, u64_at};
+use crate::memory::PAGE;
+use crate::process::glibc::{DESCRIPTOR, descriptor_above};
 use crate::process::{Mapping, Process};
 use crate::python::Python;
-
-/// A thread's descriptor stands at the upper end of its stack: so many bytes at most, and thread-local
-/// variables before it.
-const DESCRIPTOR: u64 = 4096;
 
 /// The stacks of threads other than the first, which the kernel does not name.
 pub(crate) struct Stacks(pub Vec<Range<u64>>);
 
 impl Stacks {
     /// A thread of the C library's has its descriptor, which its `pthread_t` is the address of, at the
-    /// upper end of its stack; threads that Python does not know show by their stack pointers, which
+    /// upper end of its stack, behind its thread-local variables; threads that Python does not know show by their stack pointers, which
     /// the kernel tells of those that wait.
     pub fn find(process: &Process, python: &Python, capture: &Capture<'_>) -> Stacks {
         let Ok(maps) = process.maps() else { return Stacks(Vec::new()) };
@@ -64,17 +61,4 @@ impl Stacks {
         }
         Stacks(stacks)
     }
-}
-
-/// The descriptor of the thread whose stack pointer this is: on x86-64 its first and third words are its
-/// own address (`tcb` and `self` of `tcbhead_t`).
-fn descriptor_above(capture: &Capture<'_>, pointer: u64, end: u64) -> Option<u64> {
-    /// No more than this is searched, in bytes.
-    const MOST: u64 = 64 << 20;
-    const ALIGNMENT: usize = 64;
-    let first = pointer.next_multiple_of(ALIGNMENT as u64);
-    (first..end.min(first.saturating_add(MOST))).step_by(ALIGNMENT).find(|&place| {
-        let words = capture.lend(place, 24);
-        words.is_some_and(|words| [0, 16].iter().all(|&word| u64_at(words, word) == Some(place)))
-    })
 }

@@ -6,17 +6,10 @@
 //! collection has found yet.
 
 use crate::heap::ids::RootId;
-use crate::memory::{Memory, u64_at};
-use crate::python::dicts::entries;
-use crate::python::layout::{Frames, Generators, InterpreterFrame};
-use crate::python::objects::{Edges, Reader, string};
-use crate::python::{Python, at};
-
-/// Words of a thread state that may be references, in bytes: all of its fields up to `id`.
-const THREAD_SPAN: usize = 320;
-/// Words of an interpreter's state around `sys.modules` that may be references, in bytes.
-const INTERPRETER_BEFORE: usize = 512;
-const INTERPRETER_SPAN: usize = 1536;
+use crate::memory::Memory;
+use crate::python::Python;
+use crate::python::held::{Held, Module};
+use crate::python::objects::Reader;
 
 /// Why objects live.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,6 +63,10 @@ impl Root {
     fn new(kind: RootKind) -> Root {
         Root { kind, objects: Vec::new(), candidates: Vec::new() }
     }
+
+    fn of(kind: RootKind, Held { objects, candidates }: Held) -> Root {
+        Root { kind, objects, candidates }
+    }
 }
 
 /// All roots, with the objects of those that are known by what they are; the objects of the last four
@@ -78,15 +75,12 @@ pub fn known_roots<M: Memory>(reader: Reader<'_, M>, python: &Python) -> Vec<Roo
     let memory = reader.memory();
     let mut roots = Vec::new();
     thread_roots(reader, python, &mut roots);
-    for interpreter in python.interpreters(memory).unwrap_or_default() {
-        module_roots(memory, python, interpreter, &mut roots);
-        let fields = &python.layout.interpreter;
-        let start = at(interpreter, fields.modules.saturating_sub(INTERPRETER_BEFORE));
-        let word = |offset| memory.u64(at(interpreter, offset)).unwrap_or_default();
-        let mut root = Root::new(RootKind::Interpreter { state: interpreter });
-        root.objects = vec![word(fields.modules), word(fields.sys_dict)];
-        root.candidates = words(memory, start, INTERPRETER_SPAN);
-        roots.push(root);
+    for state in python.interpreters(memory).unwrap_or_default() {
+        for Module { name, objects } in python.modules(memory, state) {
+            roots.push(Root { objects, ..Root::new(RootKind::Module { name }) });
+        }
+        let held = python.held_by_interpreter(memory, state);
+        roots.push(Root::of(RootKind::Interpreter { state }, held));
     }
     let others = [RootKind::Static, RootKind::Interned, RootKind::Native, RootKind::Garbage];
     roots.extend(others.map(Root::new));
@@ -96,59 +90,13 @@ pub fn known_roots<M: Memory>(reader: Reader<'_, M>, python: &Python) -> Vec<Roo
 /// The threads, each followed by its frames, innermost first.
 fn thread_roots<M: Memory>(reader: Reader<'_, M>, python: &Python, roots: &mut Vec<Root>) {
     let memory = reader.memory();
-    let mut edges = Edges::new();
     for thread in python.thread_states(memory).unwrap_or_default() {
         let thread_root = RootId(roots.len() as u32);
         let kind = RootKind::Thread { state: thread.address, pthread: thread.pthread };
-        let candidates = words(memory, thread.address, THREAD_SPAN);
-        roots.push(Root { candidates, ..Root::new(kind) });
+        roots.push(Root::of(kind, python.held_by_thread(memory, thread.address)));
         for frame in python.frame_addresses(memory, thread.address) {
-            let mut root = Root::new(RootKind::Frame { thread: thread_root, frame });
-            match &python.layout.frames {
-                Frames::Objects(_) => root.objects.push(frame),
-                Frames::Interpreter(layout) => {
-                    root.objects.extend(generator_of(memory, python, layout, frame));
-                    // A frame that cannot be read to its end holds what could be read of it.
-                    let _ = reader.describe_frame(frame, &mut edges);
-                    root.objects.append(&mut edges.shown);
-                }
-            }
-            roots.push(root);
+            let kind = RootKind::Frame { thread: thread_root, frame };
+            roots.push(Root { objects: python.held_by_frame(reader, frame), ..Root::new(kind) });
         }
     }
-}
-
-/// The generator that a frame is inside of.
-fn generator_of<M: Memory>(
-    memory: &M,
-    python: &Python,
-    layout: &InterpreterFrame,
-    frame: u64,
-) -> Option<u64> {
-    let Generators::Inside { frame: offset, .. } = python.layout.generators else { return None };
-    let owner = memory.u8(at(frame, layout.owner)).ok()?;
-    (owner == InterpreterFrame::OWNED_BY_GENERATOR).then(|| frame.wrapping_sub(offset as u64))
-}
-
-/// The modules of an interpreter, each with its globals.
-fn module_roots<M: Memory>(memory: &M, python: &Python, interpreter: u64, roots: &mut Vec<Root>) {
-    let layout = &python.layout;
-    let modules = memory.u64(at(interpreter, layout.interpreter.modules)).unwrap_or_default();
-    for entry in entries(memory, layout, modules).unwrap_or_default() {
-        let Ok(name) = string(memory, layout, entry.key) else { continue };
-        let mut root = Root::new(RootKind::Module { name });
-        root.objects.push(entry.value);
-        let kind = memory.u64(at(entry.value, layout.object.kind));
-        if kind == Ok(python.types.module) {
-            root.objects.extend(memory.u64(at(entry.value, layout.module.dict)).ok());
-        }
-        roots.push(root);
-    }
-}
-
-/// The words of some memory that may be addresses of objects.
-fn words<M: Memory>(memory: &M, start: u64, length: usize) -> Vec<u64> {
-    let bytes = memory.bytes(start, length as u64, length).unwrap_or_default();
-    let words = (0..length).step_by(8).filter_map(|offset| u64_at(&bytes, offset));
-    words.filter(|&word| word != 0 && word % 8 == 0).collect()
 }

@@ -15,10 +15,12 @@ use crate::heap::capture::copy::Capture;
 use crate::heap::ids::Slot;
 use crate::heap::support::work_queue::{Hand, Tasks};
 use crate::memory::{Memory, u64_at};
+use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
-use crate::python::objects::{Edges, Reader, TypeCache, TypeInfo, TypeTable};
+use crate::python::objects::{
+    BLOCK_HEADERS, Edges, Reader, TypeCache, TypeInfo, TypeTable, can_be_unreferenced,
+};
 use crate::python::pymalloc::{Arena, Block, Pool};
-use crate::python::{Python, at};
 
 /// Listed objects of a task.
 const BATCH: usize = 1024;
@@ -28,12 +30,6 @@ const TOGETHER: usize = 256;
 const MOST_FOUND: usize = 8192;
 /// The bytes of an object that are fetched ahead: of a small one all.
 const HEAD: usize = 48;
-/// Where an object can begin in its block: behind nothing, the collector's header, or two more words.
-const HEADERS: [u64; 3] = [0, 16, 32];
-/// What no object refers to but has more references than this is no object.
-const MOST_REFERENCES: u32 = 1 << 20;
-/// From this reference count on (as a half word) an object is immortal (from 3.12 on).
-const IMMORTAL: u32 = 1 << 31;
 
 /// What tracing gives.
 pub(crate) struct Traced<N> {
@@ -108,7 +104,7 @@ impl Heap<'_> {
     /// The address of the type of an object.
     #[inline]
     fn kind(&self, object: u64) -> u64 {
-        self.word(at(object, self.python.layout.object.kind))
+        self.reader.type_address(object)
     }
 }
 
@@ -282,8 +278,8 @@ impl<'t, N: Notes> Tracer<'t, N> {
             if info.is_leaf() {
                 return self.describe(heap, found);
             }
-            if let Some(table) = info.table() {
-                heap.capture.prefetch(heap.word(at(met.object, table)), HEAD);
+            if let Some(table) = info.table(met.object) {
+                heap.capture.prefetch(heap.word(table), HEAD);
             }
             self.found.push(found);
         }
@@ -351,24 +347,17 @@ impl<'t, N: Notes> Tracer<'t, N> {
     fn unknown_object(&self, heap: &Heap<'_>, block: Block) -> Option<u64> {
         let slot = heap.slot(block.address)?;
         let is_found = |header: &u64| heap.marks.contains(slot.plus((header / Slot::BYTES) as u32));
-        if HEADERS.iter().any(is_found) {
+        if BLOCK_HEADERS.iter().any(is_found) {
             return None;
         }
-        HEADERS.iter().find_map(|&header| {
+        BLOCK_HEADERS.iter().find_map(|&header| {
             let room = block.size.checked_sub(header).filter(|&room| room >= 16)?;
             let object = block.address.wrapping_add(header);
-            if !is_reference_count(heap.word(object)) {
+            if !can_be_unreferenced(heap.word(object)) {
                 return None;
             }
             let info = self.types.known(heap.kind(object))?;
             (info.header == header && info.basic_size <= room).then_some(object)
         })
     }
-}
-
-/// Whether this can be the reference count of an object that no object refers to. What is free has none,
-/// or (from 3.14 on) the address of the next that is free.
-fn is_reference_count(word: u64) -> bool {
-    let (count, overflow) = (word as u32, (word >> 32) as u16);
-    overflow == 0 && ((1..MOST_REFERENCES).contains(&count) || count >= IMMORTAL)
 }

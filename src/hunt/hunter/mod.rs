@@ -267,7 +267,7 @@ impl Hunter {
         self.effort = begun.elapsed();
         match self.snapshots.len() {
             FEWEST_LOOKS => {
-                self.trails.take_up(self.suspects.iter(), &heap, &self.python);
+                self.trails.take_up(self.suspects.iter(), &heap);
                 drop(heap);
                 let since = self.began.elapsed();
                 self.watched_since = Some(since);
@@ -282,7 +282,7 @@ impl Hunter {
                 self.complete = true;
                 self.follow_from = None;
                 let proved = self.suspects.iter().filter(|suspect| suspect.is_steady);
-                self.trails.take_up(proved, &heap, &self.python);
+                self.trails.take_up(proved, &heap);
                 drop(heap);
                 self.watch();
                 let until = self.began.elapsed() + self.options.duration.mul_f64(WATCHED_SHARE);

@@ -13,7 +13,6 @@ use rustc_hash::FxHashSet;
 use super::growth_counters::Word;
 use super::hits::{Hit, Hits, Watch};
 use super::insert_counts::{Fed, Tally};
-use super::instance_creation::is_instance;
 use crate::guardian::client::{Guardian, GuardianError, Tagged};
 use crate::guardian::report::{Request, Work};
 use crate::guardian::{Limits, Program};
@@ -187,7 +186,7 @@ impl Watching {
                 .map(|word| word.object)
                 .collect();
             tally.look_again(before, |address| {
-                classes.iter().any(|&class| is_instance(process, &python.layout, address, class))
+                classes.iter().any(|&class| python.is_instance(process, address, class))
             });
         }
     }

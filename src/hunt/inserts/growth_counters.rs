@@ -8,15 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::memory::{Memory, ReadError, u64_at};
+use crate::memory::{Memory, ReadError};
 use crate::process::breakpoint::{Kind, Spot};
-use crate::python::layout::Layout;
-use crate::python::objects::{Growth, Reader};
-use crate::python::{Python, at};
-
-/// Bytes from the collector's header to its object: `_gc_next` is its first word, and is zero while the
-/// object is not in one of the collector's lists.
-pub(crate) const GC_HEAD: u64 = 16;
+use crate::python::Python;
+use crate::python::objects::{Growth, Identity, Reader};
 
 /// A word that changes when an object grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,52 +55,34 @@ impl Word {
     pub(crate) fn value<M: Memory>(
         &self,
         memory: &M,
-        layout: &Layout,
+        python: &Python,
     ) -> Result<Option<u64>, ReadError> {
-        /// The words of nearly all objects are within so many bytes from the collector's header.
-        const SPAN: usize = 96;
-        let start = match self.is_tracked {
-            true => self.object.wrapping_sub(GC_HEAD),
-            false => self.object,
-        };
-        let kind = at(self.object, layout.object.kind).wrapping_sub(start) as usize;
-        let place = self.address.wrapping_sub(start) as usize;
-        let end = place.max(kind).saturating_add(8);
-        let is_near = end <= SPAN;
-        let mut buffer = [0; SPAN];
-        // Nothing behind the word is read: it may be the last of all memory.
-        let bytes = &mut buffer[..if is_near { end } else { kind.saturating_add(8).min(SPAN) }];
-        memory.read(start, bytes)?;
-        let is_one = u64_at(bytes, kind) == Some(self.kind);
-        let is_tracked = !self.is_tracked || u64_at(bytes, 0) != Some(0);
-        if !is_one || !is_tracked {
-            return Ok(None);
-        }
-        let value = match u64_at(bytes, place).filter(|_| is_near) {
-            Some(value) => value,
-            None => memory.u64(self.address)?,
-        };
-        Ok(Some(if self.length == 4 { value & u64::from(u32::MAX) } else { value }))
+        let &Word { object, kind, is_tracked, .. } = self;
+        let identity = Identity { object, type_address: kind, is_tracked };
+        let value = python.word_of(memory, identity, self.address)?;
+        Ok(value.map(|value| match self.length {
+            4 => value & u64::from(u32::MAX),
+            _ => value,
+        }))
     }
 }
 
 /// The word that changes when this object grows; `None` for one that does not grow, or not in one word.
-pub fn growth_word<M: Memory>(reader: Reader<'_, M>, python: &Python, object: u64) -> Option<Word> {
-    let (memory, layout) = (reader.memory(), &python.layout);
-    let (object, offset, length, meaning) = match reader.growth(object)? {
-        Growth::Size { object, offset } => (object, offset, 8, Meaning::Size),
-        Growth::Instances { class, are_gc } => {
-            (class, 0, layout.object.reference_count, Meaning::Instances { are_gc })
-        }
-        Growth::Calls { code } => (code, 0, layout.object.reference_count, Meaning::Calls),
+pub fn growth_word<M: Memory>(reader: Reader<'_, M>, object: u64) -> Option<Word> {
+    let counter = |object, meaning| {
+        let (address, length) = reader.reference_counter(object)?;
+        Some((object, address, length, meaning))
     };
-    let address = at(object, offset);
-    // Immortal objects are not counted (from 3.12 on, where half a word counts).
-    let is_immortal = length == 4 && memory.i32(address).ok()? < 0;
-    if is_immortal || !address.is_multiple_of(length.into()) {
+    let (object, address, length, meaning) = match reader.growth(object)? {
+        Growth::Size { object, offset } => {
+            (object, object.wrapping_add(offset as u64), 8, Meaning::Size)
+        }
+        Growth::Instances { class, are_gc } => counter(class, Meaning::Instances { are_gc })?,
+        Growth::Calls { code } => counter(code, Meaning::Calls)?,
+    };
+    if !address.is_multiple_of(length.into()) {
         return None;
     }
-    let info = reader.type_of(object).ok()?;
-    let is_tracked = info.is_gc && memory.u64(object.wrapping_sub(GC_HEAD)).ok()? != 0;
-    Some(Word { address, length, meaning, object, kind: info.address, is_tracked })
+    let Identity { type_address: kind, is_tracked, .. } = reader.identity(object)?;
+    Some(Word { address, length, meaning, object, kind, is_tracked })
 }

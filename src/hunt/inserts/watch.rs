@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::growth_counters::{Meaning, Word};
 use super::hits::{Hit, Hits, Instance, Watch};
-use super::instance_creation::{is_instance, newborn};
+use super::instance_creation::newborn;
 use super::schedule::{Outcome, Turn, Turns};
 use super::survival::Young;
 use crate::guardian::report::End;
@@ -253,7 +253,7 @@ impl Watcher {
             Meaning::Instances { are_gc } => {
                 let registers = ptrace::registers(tid).ok()?;
                 let TracedPython { process, python, .. } = &guard.target;
-                let address = newborn(process, &python.layout, &registers, word.object, are_gc)?;
+                let address = newborn(process, python, &registers, word.object, are_gc)?;
                 Some(Instance { address, is_there: true })
             }
         };
@@ -271,7 +271,7 @@ impl Watcher {
     /// The value of a word; `None` if its object is no more.
     fn value(&self, number: usize, guard: &Guard<'_>) -> Option<u64> {
         let TracedPython { process, python, .. } = &guard.target;
-        self.words.get(number)?.value(process, &python.layout).ok()?
+        self.words.get(number)?.value(process, python).ok()?
     }
 
     fn drop_word(&mut self, number: usize, guard: &mut Guard<'_>) {
@@ -304,7 +304,7 @@ fn look_at_young(guard: &mut Guard<'_>, young: &mut Young, words: &[Word]) -> Du
         let is_there = |hit: &Hit| {
             let found = hit.instance.zip(words.get(hit.word));
             found.is_some_and(|(instance, word)| {
-                is_instance(process, &python.layout, instance.address, word.object)
+                python.is_instance(process, instance.address, word.object)
             })
         };
         guard.news.hits.extend(young.look(now, is_there));

@@ -50,10 +50,9 @@ impl Trails {
         &mut self,
         suspects: impl Iterator<Item = &'a Suspect>,
         heap: &Analysis<'_>,
-        python: &Python,
     ) {
         self.from = self.trails.len();
-        let word = |&object: &u64| growth_word(heap.reader(), python, object);
+        let word = |&object: &u64| growth_word(heap.reader(), object);
         for suspect in suspects {
             if self.of(suspect.key).is_none() {
                 let words = suspect.watch.iter().filter_map(word).collect();

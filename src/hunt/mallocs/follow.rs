@@ -24,6 +24,7 @@ use crate::guardian::trouble::Trouble;
 use crate::heap::rss::malloc::size_in_use;
 use crate::memory::Memory;
 use crate::process::breakpoint::{Kind, Spot};
+use crate::process::glibc::words_written_by_free;
 use crate::process::ptrace;
 use crate::process::ptrace::Registers;
 use crate::process::tracees::Event;
@@ -44,8 +45,6 @@ const WATCHED_RUNNING: Duration = Duration::from_millis(2);
 const WATCHED_AT_MOST: Duration = Duration::from_millis(100);
 /// What is written more often at its beginning is in use, not left: nothing is said of it.
 const MOST_WRITES: u64 = 16;
-/// The largest chunks that are kept in lists of their size.
-const LARGEST_IN_LISTS: u64 = 1040;
 /// With so many stops a call is given up: others allocate much meanwhile, or stacks cannot be read.
 const MOST_STOPS: u64 = 64;
 /// Hits that a thread makes hardly ever: it is not to stop again.
@@ -310,18 +309,10 @@ fn disarm(guard: &mut Guard<'_>) -> Result<(), Trouble> {
     }
 }
 
-/// The words of which `free` writes at least one: the size of the block's chunk, which becomes another when
-/// that is merged with what follows; the flag of what follows, which says that it is free; and of
-/// small blocks the two words that link them in lists. Only if it is merged with what is before it *and*
-/// behind, none is.
+/// Where `free` shows.
 fn written_by_free(block: u64, chunk: u64) -> Vec<Spot> {
-    let behind = block.wrapping_add(chunk).wrapping_sub(8);
-    let mut words = vec![block.wrapping_sub(8), behind];
-    if chunk <= LARGEST_IN_LISTS {
-        words.extend([block, block.wrapping_add(8)]);
-    }
     let written = |address| Spot { address, kind: Kind::Write { length: 8 } };
-    words.into_iter().map(written).collect()
+    words_written_by_free(block, chunk).into_iter().map(written).collect()
 }
 
 /// Where a function returns to that has just been entered, and what the stack pointer is then.

@@ -11,15 +11,14 @@ use rustc_hash::FxHashMap;
 
 use crate::heap::rss::malloc::size_in_use;
 use crate::hunt::inserts::insert_counts::SeenStack;
-use crate::memory::{Memory, PAGE};
+use crate::memory::Memory;
+use crate::process::glibc::can_be_given;
 use crate::python::{Frame, Stack};
 
 /// No more blocks than this are remembered.
 const MOST_BLOCKS: usize = 50_000;
 /// No more stacks than this are told apart.
 const MOST_STACKS: usize = 10_000;
-/// A chunk can be so much larger than was asked for: its own head, and a rest too small for another.
-const MOST_ADDED: u64 = 64;
 /// Fewer blocks that stay say nothing.
 const LEAST: u64 = 3;
 
@@ -53,8 +52,7 @@ impl Survivors {
         // Another block was there before, and has gone.
         self.blocks.remove(&address);
         let Some(chunk) = size_in_use(memory, address) else { return };
-        let most = bytes.saturating_add(MOST_ADDED).max(bytes.next_multiple_of(PAGE) + PAGE);
-        if chunk < bytes || chunk > most || self.blocks.len() >= MOST_BLOCKS {
+        if !can_be_given(bytes, chunk) || self.blocks.len() >= MOST_BLOCKS {
             return;
         }
         let key = (stack.frames, stack.complete);

@@ -37,7 +37,7 @@ impl Comparison<'_> {
     pub fn filling(&self, node: NodeId, per_second: f64) -> Option<Filling> {
         let reader = self.heap.reader();
         let (address, _) = self.identity(node)?;
-        let word = growth_word(reader, self.python, address)?;
+        let word = growth_word(reader, address)?;
         let size = reader.memory().u64(word.address).ok()? as f64;
         let path = self.told_path(node);
         let owners = path.iter().rev().take(1 + STEPS).filter_map(|&node| self.identity(node));

@@ -3,12 +3,11 @@
 use crate::heap::{Analysis, NodeId};
 use crate::hunt::compare::growth::Growth;
 use crate::python::Python;
+use crate::python::collector::USUAL_THRESHOLDS;
 use crate::python::gc::Generation;
 
 /// A generation is collected too seldom to count if that takes more allocations than this, of which the
-/// objects are still there. With CPython's own thresholds the young are collected every 700 (up to 3.12) or
-/// 2,000 (from 3.13 on; Modules/gcmodule.c, Python/gc.c), and each older generation after ten collections of
-/// the one before.
+/// objects are still there: many times more than with the [usual](USUAL_THRESHOLDS) thresholds.
 const RARE: [i64; 3] = [50_000, 500_000, 5_000_000];
 
 /// The collector's settings, and where garbage piles up.
@@ -25,7 +24,7 @@ pub struct Collector {
 
 impl Default for Collector {
     fn default() -> Collector {
-        Collector { enabled: true, thresholds: [700, 10, 10], garbage: Generation::Young }
+        Collector { enabled: true, thresholds: USUAL_THRESHOLDS, garbage: Generation::Young }
     }
 }
 

@@ -6,7 +6,6 @@ use rustc_hash::FxHashMap;
 use super::names::STEP;
 use crate::heap::{Analysis, Capture, Graph, RootId, RootKind, RootName, RootNames};
 use crate::hunt::finding::Holder;
-use crate::python::dicts::get;
 use crate::python::{Frame, Python};
 
 /// The functions in which every thread of the module `threading` begins.
@@ -61,5 +60,5 @@ pub fn started(capture: &Capture<'_>, python: &Python, graph: &Graph) -> Option<
         |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == "threading");
     let module = graph.roots().iter().find(|root| is_threading(&root.kind))?;
     let globals = module.objects.get(1)?;
-    get(capture, &python.layout, *globals, "_limbo").ok().flatten()
+    python.item(capture, *globals, "_limbo").ok().flatten()
 }

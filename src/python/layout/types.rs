@@ -27,6 +27,10 @@ pub struct Type {
     pub cache: usize,
     /// `tp_subclasses`, of most types (see [`StaticTypes`]).
     pub subclasses: usize,
+    /// `tp_del`.
+    pub old_finalizer: usize,
+    /// `tp_finalize`.
+    pub finalizer: usize,
     /// Bytes of a `PyTypeObject`.
     pub size: usize,
     /// `ht_name`, of heap types.

@@ -78,6 +78,8 @@ pub const LAYOUT: Layout = Layout {
         mro: 344,
         cache: 352,
         subclasses: 360,
+        old_finalizer: 376,
+        finalizer: 392,
         size: 416,
         heap_name: 848,
         slots: 856,

@@ -33,6 +33,9 @@ pub(super) struct Ancestor {
     pub item_size: u64,
     pub dict_offset: i64,
     pub weak_offset: i64,
+    /// `tp_del` and `tp_finalize`.
+    pub old_finalizer: u64,
+    pub finalizer: u64,
     /// `tp_name`.
     pub name: String,
     pub made_in_python: bool,
@@ -70,6 +73,8 @@ pub(super) fn bases<M: Memory>(
             item_size: view.u64(fields.item_size)?,
             dict_offset: view.u64(fields.dict_offset)? as i64,
             weak_offset: view.u64(fields.weak_offset)? as i64,
+            old_finalizer: view.u64(fields.old_finalizer)?,
+            finalizer: view.u64(fields.finalizer)?,
             name: String::from_utf8_lossy(&memory.c_string(name, LONGEST_NAME)?).into_owned(),
             made_in_python,
             members: view.u64(layout.object.size)?,

@@ -20,11 +20,13 @@ mod disclosure;
 mod edges;
 mod frames;
 mod growth;
+mod identity;
 pub(crate) mod keys;
 mod links;
 mod mappings;
 mod previews;
 mod reader;
+mod reference_count;
 mod sequences;
 mod stack_frames;
 mod steps;
@@ -38,10 +40,12 @@ pub use bounds::Bound;
 pub use disclosure::Disclosure;
 pub use edges::{Edges, Role};
 pub use growth::Growth;
+pub use identity::Identity;
 pub use links::Link;
 pub use reader::{Reader, Shape};
+pub use reference_count::{BLOCK_HEADERS, ReferenceCount, can_be_unreferenced};
 pub use steps::Step;
-pub use type_info::{TypeId, TypeInfo};
+pub use type_info::{Finalizer, TypeId, TypeInfo};
 pub use type_table::{TypeCache, TypeTable};
 pub use values::{
     LONGEST_BYTES, LONGEST_STRING, bytes, is_text, small_int, string, type_name, type_of,

@@ -173,9 +173,10 @@ impl<'a, M: Memory> Reader<'a, M> {
         search.found
     }
 
-    /// Whether objects can be immortal: from 3.12 on, where integers have tags.
-    pub fn has_immortal_objects(&self) -> bool {
-        self.layout().int.tagged
+    /// The address of the type of an object, which may be none.
+    #[inline]
+    pub fn type_address(&self, object: u64) -> u64 {
+        type_of(self.memory, self.layout(), object).unwrap_or_default()
     }
 
     /// Whether this object is the dict of interned strings, which has no references: its strings are

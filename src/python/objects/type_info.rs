@@ -22,9 +22,10 @@ const MANAGED_DICT: u64 = 1 << 4;
 pub(super) const HEAP_TYPE: u64 = 1 << 9;
 pub(super) const HAVE_GC: u64 = 1 << 14;
 
-/// Bytes of the collector's header before an object, and of what may be before that.
-const GC_HEAD: u64 = 16;
-const PRE_HEADER: u64 = 16;
+/// Bytes of the collector's header before an object, and of what may be before that: pointers to the dict and
+/// to the weak references.
+pub(super) const GC_HEAD: u64 = crate::python::gc::HEAD_SIZE;
+pub(super) const PRE_HEADER: u64 = 16;
 
 /// The most that is looked at of an object first, in bytes.
 const LARGEST_SPAN: u64 = 4096;
@@ -64,8 +65,21 @@ pub struct TypeInfo {
     pub(super) unknown: Option<Unknown>,
     /// How much is looked at of an object first.
     pub(super) span: usize,
+    /// What it does when its objects go.
+    pub finalizer: Finalizer,
     pub(super) is_leaf: bool,
     pub(super) table: Option<usize>,
+}
+
+/// What a type does when its objects go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finalizer {
+    /// Nothing that a program says, or C code that knows what it does.
+    Plain,
+    /// A method `__del__` (`tp_finalize`, of a class made in Python).
+    InPython,
+    /// An old finalizer (`tp_del`), for which the collector leaves cycles alone.
+    Blocking,
 }
 
 /// Which decoder reads an object's variable part.
@@ -250,6 +264,7 @@ impl TypeInfo {
                 Body::StructSequence(_) => None,
                 _ => unknown_part(layout, &chain),
             },
+            finalizer: finalizer(first),
             span: 0,
             is_leaf: false,
             table: table(layout, body),
@@ -285,11 +300,10 @@ impl TypeInfo {
         self.is_leaf
     }
 
-    /// Where in its objects the address of the table is that has most of their references, if they have
-    /// one.
+    /// Where one of its objects has the address of the table with most of its references, if it has one.
     #[inline]
-    pub fn table(&self) -> Option<usize> {
-        self.table
+    pub fn table(&self, object: u64) -> Option<u64> {
+        self.table.map(|offset| at(object, offset))
     }
 
     fn refers_to_nothing(&self) -> bool {
@@ -334,6 +348,16 @@ impl Place {
             keys => KeyTable::read(memory, layout, keys).map_or(0, |table| table.room),
         };
         Place::Managed { keys, room, inline: ancestor.flags & INLINE_VALUES != 0 }
+    }
+}
+
+fn finalizer(ancestor: &Ancestor) -> Finalizer {
+    if ancestor.old_finalizer != 0 {
+        Finalizer::Blocking
+    } else if ancestor.made_in_python && ancestor.finalizer != 0 {
+        Finalizer::InPython
+    } else {
+        Finalizer::Plain
     }
 }
 

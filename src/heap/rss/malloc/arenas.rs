@@ -13,10 +13,11 @@ use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
-use super::{ALIGNMENT, FLAGS, LEAST, Stretch};
+use super::Stretch;
 use crate::heap::capture::copy::Capture;
 use crate::heap::rss::residency::Residency;
 use crate::memory::{Memory, PAGE, u64_at};
+use crate::process::glibc::{ALIGNMENT, FLAGS, LEAST};
 
 /// Heads of lists, and bytes of each.
 const BINS: usize = 127;

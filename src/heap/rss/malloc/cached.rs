@@ -7,8 +7,9 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{ALIGNMENT, ChunkState, FLAGS, HEADER, LEAST, Malloc, size_at};
+use super::{ChunkState, Malloc};
 use crate::memory::{Memory, u64_at};
+use crate::process::glibc::{ALIGNMENT, FLAGS, HEADER, LEAST, size_at};
 
 /// How a cache is laid out: bytes before the heads, and the number of heads.
 struct Layout {

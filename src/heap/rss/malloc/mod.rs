@@ -23,20 +23,12 @@ use super::residency::{RawResidency, Residency};
 use crate::heap::capture::copy::Capture;
 use crate::memory::{Memory, PAGE};
 use crate::process::Process;
+use crate::process::glibc::{
+    ALIGNMENT, FLAGS, HEADER, IS_MMAPPED, LEAST, PREVIOUS_IN_USE, mapped_size, size_at,
+};
 use crate::python::Python;
 
 pub use other::other_allocator;
-
-/// Bytes before a block: `prev_size` and `size`.
-pub const HEADER: u64 = 16;
-/// The smallest chunk, in bytes.
-const LEAST: u64 = 32;
-/// What sizes of chunks are multiples of, in bytes.
-const ALIGNMENT: u64 = 16;
-/// Flags in a size.
-const PREVIOUS_IN_USE: u64 = 1;
-const IS_MMAPPED: u64 = 2;
-pub(crate) const FLAGS: u64 = 7;
 
 /// A chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,11 +219,6 @@ pub fn size_in_use(memory: &impl Memory, block: u64) -> Option<u64> {
     (!is_free).then_some(bytes)
 }
 
-/// The size in a chunk's header, with its flags.
-fn size_at(memory: &impl Memory, chunk: u64) -> Option<u64> {
-    memory.u64(chunk.wrapping_add(8)).ok()
-}
-
 /// Chunks with mappings of their own: a header at the beginning of a page in anonymous memory that is
 /// nothing else. The kernel makes one mapping of neighbours.
 fn mapped(
@@ -292,13 +279,7 @@ fn anonymous_runs(residency: &Residency) -> Vec<Range<u64>> {
 fn mapped_chunk(capture: &Capture<'_>, page: u64) -> Option<u64> {
     // What was not captured is inside of a larger one.
     let header = capture.lend(page, HEADER as usize)?;
-    let word = |offset| crate::memory::u64_at(header, offset);
-    let (before, size) = (word(0)?, word(8)?);
-    // From glibc 2.43 on the size is that of the mapping without the header.
-    let bytes = (size & !FLAGS).checked_next_multiple_of(PAGE)?;
-    let is_size = [0, HEADER].contains(&(bytes - (size & !FLAGS)));
-    let is_one = before == 0 && size & FLAGS == IS_MMAPPED && bytes >= PAGE && is_size;
-    if is_one { page.checked_add(bytes) } else { None }
+    page.checked_add(mapped_size(header)?)
 }
 
 #[cfg(test)]
