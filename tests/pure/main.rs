@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod cli;
+mod facts;
 mod hostile;
 mod render;
 mod snapshot_container;

@@ -11,6 +11,8 @@
 //! where the two disagree that is reported.
 //!
 //! `docs/new-python.md` is the recipe for a new version.
+//!
+//! Longer than other files, because it is one list: every part of a [`Layout`], each field a line and its source.
 
 mod frames;
 mod objects;

@@ -1,4 +1,6 @@
 //! The references that objects of CPython 3.8 keep at fixed places, from its debug information.
+//!
+//! Longer than other files, because it is one table, on which those of later versions rest.
 
 use super::{Record, held, record, shown};
 
