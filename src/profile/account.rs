@@ -15,7 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 use rustc_hash::FxHashSet;
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
-use super::samples::{Look, Sample};
+use super::samples::{Burst, Sample};
 use crate::process::breakpoint::cost::Probe;
 use crate::process::breakpoint::{Interruptions, Span};
 
@@ -26,7 +26,7 @@ pub fn now() -> u64 {
     Duration::from(time).as_nanos() as u64
 }
 
-/// How many past looks the cost of a hit is judged by.
+/// How many past bursts the cost of a hit is judged by.
 const LOOKS: usize = 50;
 /// What a hit costs in a program, relative to what it costs in a loop that does nothing else: it
 /// finds colder caches (measured: 1.08 to 1.10).
@@ -54,7 +54,7 @@ pub struct Costs {
     probe: Option<Probe>,
     /// What it cost ourselves, the latest last.
     measured: VecDeque<Duration>,
-    /// Seconds for each hit in the last looks, which is what it cost and what the target did between
+    /// Seconds for each hit in the last bursts, which is what it cost and what the target did between
     /// two: never less than the cost.
     at_most: VecDeque<f64>,
     /// Nanoseconds from letting a thread go on to hearing of its next hit.
@@ -100,7 +100,7 @@ impl Costs {
 
     /// The time of a hit that is only counted, in the target; zero where none is.
     ///
-    /// The looks with the least time for each hit tell it best, for they include what a stop leaves cold;
+    /// The bursts with the least time for each hit tell it best, for they include what a stop leaves cold;
     /// but only if the target did next to nothing between two hits, and not something that takes as long.
     pub fn of_counted_hit(&self) -> Duration {
         let Some(measured) = quantile(self.measured.iter().copied(), 0.5, Duration::cmp) else {
@@ -151,13 +151,13 @@ pub struct Stop {
 pub struct Taken {
     /// When we learned by our clock that its thread stands still.
     pub seen: u64,
-    /// One in how many looks would have seen it.
+    /// One in how many bursts would have seen it.
     pub one_in: f64,
     /// What was found.
     pub sample: Sample,
 }
 
-/// A look that goes on.
+/// A burst that goes on.
 #[derive(Debug)]
 pub struct Open {
     /// As it was planned.
@@ -180,7 +180,7 @@ pub struct Open {
 }
 
 impl Open {
-    /// A look that begins now.
+    /// A burst that begins now.
     pub fn new(plan: &Plan, hits_before: Option<u64>) -> Open {
         Open {
             plan: *plan,
@@ -202,7 +202,7 @@ impl Open {
         hits: u64,
         interruptions: Option<Interruptions>,
         costs: &mut Costs,
-    ) -> (Look, Outcome) {
+    ) -> (Burst, Outcome) {
         let timed = interruptions.is_some();
         let round = costs.of_round();
         let Interruptions { mut stops, mut preemptions, returns } =
@@ -256,19 +256,19 @@ impl Open {
             taken.sample.pause = stop.map_or(0, |stop| stop.to.saturating_sub(stop.from));
         }
         let counted = cost.as_nanos() as u64 * hits;
-        let look = Look {
+        let burst = Burst {
             stands_for: stands_for.as_nanos() as u64,
             still: stood + counted,
             unsure: (unsure / own.as_secs_f64().max(1e-9)).min(1.0),
             hits,
             samples: self.taken.into_iter().map(|taken| taken.sample).collect(),
         };
-        (look, Outcome { lasted: Duration::from_nanos(whole), own, hits })
+        (burst, Outcome { lasted: Duration::from_nanos(whole), own, hits })
     }
 
     /// How many seconds of what is left may not have been the target's own, where nobody but us has
     /// timed the stops. A wait for a processor that is no part of a round trip was not, but weighing
-    /// each look without it would make some look a hundred times denser than they were.
+    /// each burst without it would make some appear a hundred times denser than they were.
     fn unsure_of_rounds(&self, round: u64) -> f64 {
         let rounds = round as f64 * self.stops.len() as f64;
         let waited = (self.waited as f64 - rounds).max(0.0);
@@ -346,8 +346,8 @@ mod tests {
         let stops = hits.map(|from| Span { from, to: from }).into();
         let returns = vec![(THREAD, OPENED + 5 * MS)];
         let interruptions = Interruptions { stops, preemptions: Vec::new(), returns };
-        let (look, _) = open.close(OPENED + 8 * MS, 3, Some(interruptions), &mut Costs::unknown());
-        look.samples.iter().map(|sample| sample.stands_for).sum()
+        let (burst, _) = open.close(OPENED + 8 * MS, 3, Some(interruptions), &mut Costs::unknown());
+        burst.samples.iter().map(|sample| sample.stands_for).sum()
     }
 
     #[test]

@@ -39,7 +39,7 @@ const SOON: Duration = Duration::from_micros(200);
 /// How much of the past a new burst leaves in the running means.
 const MEMORY: f64 = 0.9;
 
-/// The next look.
+/// The next burst.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
     /// How long to wait before it.
@@ -54,7 +54,7 @@ pub struct Plan {
     pub chance: f64,
 }
 
-/// What a look came to.
+/// What a burst came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// How long it lasted by the clock.
@@ -65,7 +65,7 @@ pub struct Outcome {
     pub hits: u64,
 }
 
-/// Decides when to look, from what was seen so far.
+/// Decides when the next burst begins, from what was seen so far.
 #[derive(Debug, Clone)]
 pub struct Planner {
     rate: f64,
@@ -74,7 +74,7 @@ pub struct Planner {
     hits: f64,
     own: f64,
     lasted: f64,
-    looks: f64,
+    bursts: f64,
 }
 
 impl Planner {
@@ -84,14 +84,14 @@ impl Planner {
         let cost = cost.as_secs_f64();
         let cheap = if cost > 0.0 { BUDGET / cost.max(1e-7) } else { 0.0 };
         let bearable = cheap.max(HITS_PER_SAMPLE * rate);
-        Planner { rate, bearable, hits: 0.0, own: 0.0, lasted: 0.0, looks: 0.0 }
+        Planner { rate, bearable, hits: 0.0, own: 0.0, lasted: 0.0, bursts: 0.0 }
     }
 
-    /// The next look.
+    /// The next burst.
     pub fn plan(&self, random: &mut fastrand::Rng) -> Plan {
         let samples = (SAMPLES as f64).min(self.rate.ceil()).max(1.0);
         let samples = samples as u32;
-        let hits_per_second = if self.looks > 0.0 { self.hits / self.own.max(1e-9) } else { 1e9 };
+        let hits_per_second = if self.bursts > 0.0 { self.hits / self.own.max(1e-9) } else { 1e9 };
         if hits_per_second <= self.bearable {
             // All hits are counted, and as many become samples as are wanted.
             let chance = (self.rate / hits_per_second.max(1e-9)).min(1.0);
@@ -105,24 +105,24 @@ impl Planner {
         }
         let chance = self.rate / self.bearable;
         let between = f64::from(samples) / self.rate;
-        let lasts = self.lasted / self.looks.max(1.0);
-        // The first look comes soon, for nothing is known before.
-        let mean = if self.looks > 0.0 { (between - lasts).max(0.0) } else { 0.02 };
+        let lasts = self.lasted / self.bursts.max(1.0);
+        // The first burst comes soon, for nothing is known before.
+        let mean = if self.bursts > 0.0 { (between - lasts).max(0.0) } else { 0.02 };
         let stands_for = Some(Duration::from_secs_f64(between));
         let wait = exponential(random, mean);
         Plan { wait, stands_for, longest: LONGEST, samples, chance }
     }
 
-    /// Takes note of what a look came to.
+    /// Takes note of what a burst came to.
     pub fn observe(&mut self, outcome: Outcome) {
         self.hits = self.hits * MEMORY + outcome.hits as f64;
         self.own = self.own * MEMORY + outcome.own.as_secs_f64();
         self.lasted = self.lasted * MEMORY + outcome.lasted.as_secs_f64();
-        self.looks = self.looks * MEMORY + 1.0;
+        self.bursts = self.bursts * MEMORY + 1.0;
     }
 }
 
-/// A look, as far as it matters for what its samples stand for.
+/// A burst, as far as it matters for what its samples stand for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
     /// The target's own time before the first hit.
@@ -133,13 +133,13 @@ pub struct Seen {
     pub hits: u64,
     /// Samples.
     pub samples: usize,
-    /// Whether time ended the look before it had its samples: then all hits in a window of fixed
+    /// Whether time ended the burst before it had its samples: then all hits in a window of fixed
     /// length were seen, and no gap is favoured.
     pub ended_by_time: bool,
 }
 
-/// How many allocations the first hit of a look stands for, and each of its samples, in order, if
-/// the look stands for `time` of the target's own.
+/// How many allocations the first hit of a burst stands for, and each of its samples, in order, if
+/// the burst stands for `time` of the target's own.
 pub fn weights(seen: &Seen, time: Duration) -> (f64, Vec<f64>) {
     let rest = seen.own.saturating_sub(seen.gap);
     if seen.gap > rest && !seen.ended_by_time {
@@ -186,7 +186,7 @@ mod tests {
 
     const COST: Duration = Duration::from_micros(15);
 
-    /// Lets a program of (gap before it in microseconds, site) run in a loop, and looks at it in
+    /// Lets a program of (gap before it in microseconds, site) run in a loop, and observes it in
     /// bursts, each hit of which is delayed; gives the share of each site.
     fn observe(program: &[(f64, usize)], seconds: f64) -> Vec<f64> {
         let mut random = fastrand::Rng::with_seed(7);

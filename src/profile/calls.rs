@@ -42,7 +42,7 @@ pub struct Asked {
     pub caller: u64,
     /// Whether another of the functions asks, on behalf of a call that is counted by itself.
     pub inner: bool,
-    /// One in how many looks waits for this function.
+    /// One in how many bursts waits for this function.
     pub one_in: f64,
 }
 
@@ -69,7 +69,7 @@ impl Calls {
         Ok(calls)
     }
 
-    /// Chooses those that are waited for in the next look.
+    /// Chooses those that are waited for in the next burst.
     pub fn turn(&mut self, random: &mut fastrand::Rng) {
         random.shuffle(&mut self.by_turns);
         self.now.clear();
@@ -101,7 +101,7 @@ impl Calls {
         };
         let place = self.now.get(spot)?;
         let (arguments, caller) = match place.pointer {
-            // A call through the pointer, without a look at it, has read and jumped in one.
+            // A call through the pointer, without reading it first, has read and jumped in one.
             Some(pointer) if !entered(place) => {
                 let ahead = call_ahead(&self.code, process, &registers, pointer, place.function);
                 let arguments = ahead.map_or([None; 3], |ahead| ahead.arguments);

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::samples::Look;
+use super::samples::Burst;
 use super::stacks::{By, Profile, Stack, Weight};
 
 /// The sums of a recording.
@@ -14,7 +14,7 @@ use super::stacks::{By, Profile, Stack, Weight};
 pub struct Tally {
     profile: Profile,
     samples: u64,
-    /// Seconds that the looks stand for; that the target stood still.
+    /// Seconds that the bursts stand for; that the target stood still.
     seconds: f64,
     still: f64,
     /// Nanoseconds that threads stood still for samples: in all, and for one at most.
@@ -27,7 +27,7 @@ pub struct Tally {
 /// The sums from which the error of a ratio to time follows.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ratio {
-    looks: f64,
+    bursts: f64,
     values: f64,
     squares: f64,
     seconds: f64,
@@ -39,7 +39,7 @@ struct Ratio {
 
 impl Ratio {
     fn add(&mut self, value: f64, seconds: f64, unsure: f64) {
-        self.looks += 1.0;
+        self.bursts += 1.0;
         self.values += value;
         self.squares += value * value;
         self.seconds += seconds;
@@ -50,27 +50,27 @@ impl Ratio {
 
     /// The relative standard error; `None` with too little to tell.
     fn error(&self) -> Option<f64> {
-        if self.looks < 2.0 || self.values <= 0.0 || self.seconds <= 0.0 {
+        if self.bursts < 2.0 || self.values <= 0.0 || self.seconds <= 0.0 {
             return None;
         }
         let ratio = self.values / self.seconds;
         let residue =
             self.squares - 2.0 * ratio * self.products + ratio * ratio * self.seconds_squared;
-        let variance = residue.max(0.0) * self.looks / (self.looks - 1.0);
+        let variance = residue.max(0.0) * self.bursts / (self.bursts - 1.0);
         Some((variance.sqrt() / self.values).hypot(self.unsure / self.values))
     }
 }
 
 impl Tally {
-    /// Adds a look. `stack` tells the stack of the sample with that number in it; `None` leaves the
+    /// Adds a burst. `stack` tells the stack of the sample with that number in it; `None` leaves the
     /// sample out.
-    pub fn add(&mut self, look: &Look, mut stack: impl FnMut(usize) -> Option<Stack>) {
-        let seconds = look.stands_for as f64 * 1e-9;
+    pub fn add(&mut self, burst: &Burst, mut stack: impl FnMut(usize) -> Option<Stack>) {
+        let seconds = burst.stands_for as f64 * 1e-9;
         self.seconds += seconds;
-        self.still += look.still as f64 * 1e-9;
+        self.still += burst.still as f64 * 1e-9;
         let mut sum = Weight::default();
         let mut of_unknown_size = 0.0;
-        for (number, sample) in look.samples.iter().enumerate() {
+        for (number, sample) in burst.samples.iter().enumerate() {
             self.samples += 1;
             self.pauses = self.pauses.saturating_add(sample.pause);
             self.longest_pause = self.longest_pause.max(sample.pause);
@@ -88,8 +88,8 @@ impl Tally {
         }
         // Those of unknown size are missing from the bytes.
         let missing = of_unknown_size / sum.objects.max(f64::MIN_POSITIVE);
-        self.bytes.add(sum.bytes, seconds, look.unsure + missing);
-        self.objects.add(sum.objects, seconds, look.unsure);
+        self.bytes.add(sum.bytes, seconds, burst.unsure + missing);
+        self.objects.add(sum.objects, seconds, burst.unsure);
     }
 
     /// Samples so far.
@@ -149,10 +149,10 @@ mod tests {
         }
     }
 
-    /// A millisecond looked at, in which the target stood still for another half.
-    fn look(samples: Vec<Sample>) -> Look {
+    /// A burst of a millisecond, in which the target was stopped for another half.
+    fn burst(samples: Vec<Sample>) -> Burst {
         let hits = 11 * samples.len() as u64;
-        Look { stands_for: 1_000_000, still: 500_000, unsure: 0.0, hits, samples }
+        Burst { stands_for: 1_000_000, still: 500_000, unsure: 0.0, hits, samples }
     }
 
     fn stack(_: usize) -> Option<Stack> {
@@ -163,7 +163,7 @@ mod tests {
     fn totals_are_what_was_seen_times_the_time_that_was_not_looked_at() {
         let mut tally = Tally::default();
         // Ten samples that stand for 110 allocations in a millisecond.
-        tally.add(&look(vec![sample(64); 10]), stack);
+        tally.add(&burst(vec![sample(64); 10]), stack);
         let total = tally.into_profile(Duration::from_millis(10_000)).total();
         let own_milliseconds = 10_000.0 - 0.5;
         assert!((total.objects - 110.0 * own_milliseconds).abs() < 1.0, "{total:?}");
@@ -175,7 +175,7 @@ mod tests {
         let mut tally = Tally::default();
         let mut samples = vec![sample(64); 2];
         samples[1].inner = true;
-        tally.add(&look(samples), stack);
+        tally.add(&burst(samples), stack);
         let total = tally.into_profile(Duration::from_micros(1_500)).total();
         assert!((total.objects - 11.0).abs() < 0.01, "{total:?}");
     }
@@ -185,24 +185,24 @@ mod tests {
         let mut even = Tally::default();
         let mut odd = Tally::default();
         for number in 0..100 {
-            even.add(&look(vec![sample(100)]), stack);
-            odd.add(&look(vec![sample(100); if number % 2 == 0 { 2 } else { 0 }]), stack);
+            even.add(&burst(vec![sample(100)]), stack);
+            odd.add(&burst(vec![sample(100); if number % 2 == 0 { 2 } else { 0 }]), stack);
         }
         assert!(even.error(By::Bytes).is_some_and(|error| error < 1e-6));
-        // A deviation of 100 % for each of a hundred looks: 10 % for their sum.
+        // A deviation of 100 % for each of a hundred bursts: 10 % for their sum.
         assert!(odd.error(By::Bytes).is_some_and(|error| (error - 0.1).abs() < 0.001));
         assert_eq!(Tally::default().error(By::Bytes), None);
         let mut unsure = Tally::default();
         for _ in 0..100 {
-            unsure.add(&Look { unsure: 0.2, ..look(vec![sample(100)]) }, stack);
+            unsure.add(&Burst { unsure: 0.2, ..burst(vec![sample(100)]) }, stack);
         }
-        // What is wrong in all looks alike is no less wrong in their sum.
+        // What is wrong in all bursts alike is no less wrong in their sum.
         assert!(unsure.error(By::Bytes).is_some_and(|error| (error - 0.2).abs() < 0.001));
         let mut unknown = Tally::default();
         for _ in 0..100 {
             let mut samples = vec![sample(100); 4];
             samples[0].bytes = None;
-            unknown.add(&look(samples), stack);
+            unknown.add(&burst(samples), stack);
         }
         assert!(unknown.error(By::Bytes).is_some_and(|error| (error - 0.25).abs() < 0.001));
         assert!(unknown.error(By::Objects).is_some_and(|error| error < 1e-6));
@@ -213,7 +213,7 @@ mod tests {
         let mut tally = Tally::default();
         let mut samples = vec![sample(64); 3];
         samples[1].pause = 80_000;
-        tally.add(&look(samples), stack);
+        tally.add(&burst(samples), stack);
         assert_eq!(tally.pauses(), Duration::from_micros(180));
         assert_eq!(tally.longest_pause(), Duration::from_micros(80));
         assert_eq!(tally.still(), Duration::from_micros(500), "counting takes its time too");

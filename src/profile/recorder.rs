@@ -11,7 +11,7 @@ use indicatif::BinaryBytes;
 use rustc_hash::FxHashMap;
 
 use super::estimate::Tally;
-use super::samples::{Call, Look, Sample, Sampling};
+use super::samples::{Burst, Call, Sample, Sampling};
 use super::stacks::{Stack, process_root};
 use super::thread_names::ThreadNames;
 use crate::guardian::Program;
@@ -101,7 +101,7 @@ impl Recorder {
     pub fn start(
         process: Process,
         options: Options,
-        sender: Sender<Tagged<Look>>,
+        sender: Sender<Tagged<Burst>>,
     ) -> Result<Recorder, RecordError> {
         let python = Python::attach(&process)?;
         let command = process.command()?;
@@ -163,15 +163,15 @@ impl Recorder {
 
     /// Takes in what the guardian reports. That it [ended](Recorder::end) is no error, but that it failed
     /// is.
-    pub fn take(&mut self, report: Report<Look>) -> Result<(), GuardianError> {
+    pub fn take(&mut self, report: Report<Burst>) -> Result<(), GuardianError> {
         let now = Instant::now();
         match report {
             Report::Started { .. } => self.started = Some(now),
             Report::Ended(_) => self.ended = Some(now),
             Report::Seen(_) | Report::Cost(_) => {}
         }
-        if let Some(look) = self.guardian.take(report)? {
-            self.take_look(&look);
+        if let Some(burst) = self.guardian.take(report)? {
+            self.take_burst(&burst);
         }
         Ok(())
     }
@@ -183,14 +183,14 @@ impl Recorder {
         tally.into_profile(duration)
     }
 
-    fn take_look(&mut self, look: &Look) {
+    fn take_burst(&mut self, burst: &Burst) {
         let Recorder { process, python, naming, options, command, .. } = self;
         let mut roots = Vec::new();
         if options.processes {
             roots.push(process_root(process.pid(), command));
         }
-        self.tally.add(look, |number| {
-            let sample = look.samples.get(number)?;
+        self.tally.add(burst, |number| {
+            let sample = burst.samples.get(number)?;
             let mut roots = roots.clone();
             if options.threads {
                 let tid = Some(sample.tid);

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::recorder::{Options, RecordError, Recorder};
-use super::samples::Look;
+use super::samples::Burst;
 use super::stacks::{By, Profile, Weight};
 use crate::guardian::client::{GuardianError, Tagged};
 use crate::guardian::report::{End, Report};
@@ -23,8 +23,8 @@ pub struct Recording {
     pid: i32,
     options: Options,
     subprocesses: bool,
-    sender: Sender<Tagged<Look>>,
-    receiver: Receiver<Tagged<Look>>,
+    sender: Sender<Tagged<Burst>>,
+    receiver: Receiver<Tagged<Burst>>,
     newcomers: Newcomers,
     active: Vec<Recorder>,
     ended: Vec<Recorder>,
@@ -211,7 +211,7 @@ impl Recording {
         }
     }
 
-    fn take(&mut self, pid: i32, report: Report<Look>) -> Result<(), RecordError> {
+    fn take(&mut self, pid: i32, report: Report<Burst>) -> Result<(), RecordError> {
         let Some(number) = self.active.iter().position(|it| it.process().pid() == pid) else {
             return Ok(());
         };

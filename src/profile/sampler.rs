@@ -12,7 +12,7 @@ use rustc_hash::FxHashSet;
 use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
-use super::samples::{Look, Sample, Sampling};
+use super::samples::{Burst, Sample, Sampling};
 use crate::guardian::report::End;
 use crate::guardian::server::{self, CHECK_EVERY, Duty};
 use crate::guardian::traced_threads::TracedPython;
@@ -26,9 +26,9 @@ use crate::python::RawStack;
 /// How often the threads of a target are tried that cannot be read.
 const WHILE_UNREADABLE: Duration = Duration::from_millis(5);
 
-type Guard<'a> = server::Guard<'a, Look>;
+type Guard<'a> = server::Guard<'a, Burst>;
 
-/// The duty of sampling allocations. It keeps no [budget](crate::guardian::budget): its looks are planned
+/// The duty of sampling allocations. It keeps no [budget](crate::guardian::budget): its bursts are planned
 /// so that they cost little.
 pub(crate) struct Sampler {
     calls: Calls,
@@ -80,9 +80,9 @@ impl Duty for Sampler {
                 }
             }
             self.costs.measure()?;
-            let (look, outcome) = self.look(&plan, guard)?;
+            let (burst, outcome) = self.burst(&plan, guard)?;
             self.planner.observe(outcome);
-            guard.news = look;
+            guard.news = burst;
             guard.send()?;
             if guard.wait(Duration::ZERO)? {
                 return Ok(End::Asked);
@@ -93,14 +93,14 @@ impl Duty for Sampler {
 
 impl Sampler {
     /// Arms, takes samples, and disarms again.
-    fn look(&mut self, plan: &Plan, guard: &mut Guard<'_>) -> Result<(Look, Outcome), Trouble> {
+    fn burst(&mut self, plan: &Plan, guard: &mut Guard<'_>) -> Result<(Burst, Outcome), Trouble> {
         self.calls.turn(&mut self.random);
         let spots = self.calls.spots();
         guard.breakpoints.aim(&spots);
         let mut open = Open::new(plan, guard.breakpoints.hits());
         // What the kernel has noted up to here is from before.
         guard.breakpoints.interruptions();
-        // The first hit tells how long a gap the look began in.
+        // The first hit tells how long a gap the burst began in.
         let in_burst = plan.stands_for.is_some() && plan.chance < 1.0;
         self.awaited.clear();
         let threads = guard.target.tracees.threads();
@@ -125,7 +125,7 @@ impl Sampler {
         guard.breakpoints.disarm(&mut guard.target.tracees)?;
         let closed = u64::midpoint(closing, now());
         result?;
-        // Hits that came before the end belong to the look.
+        // Hits that came before the end belong to the burst.
         while let Some(event) = guard.target.tracees.next_event()? {
             self.during_look(event, &mut open, guard)?;
         }

@@ -14,12 +14,12 @@ pub struct Sampling {
 
 impl Work for Sampling {
     const NAME: &'static str = "sample";
-    type Seen = Look;
+    type Seen = Burst;
 }
 
-/// A look at the target: a while in which its allocations were counted. Times are in nanoseconds.
+/// A burst: a while in which allocations were counted. Times are in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Look {
+pub struct Burst {
     /// How much of the target's own time it stands for.
     pub stands_for: u64,
     /// How long the target stood still in it, for stops and for counted hits.
@@ -32,7 +32,7 @@ pub struct Look {
     pub samples: Vec<Sample>,
 }
 
-/// One allocation that was looked at.
+/// One allocation that was observed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Our number of the thread.

@@ -25,7 +25,7 @@ const UNKNOWN: &str = "<unknown>";
 /// Why there is no such profile.
 #[derive(Debug, thiserror::Error)]
 pub enum TracedError {
-    /// The process cannot be looked at.
+    /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// No Python was understood in it.
