@@ -77,6 +77,7 @@ pub use heap::{CaptureOptions, Composition, Group, Grouping, Summary};
 pub use hunt::finding::{Feeder, Finding, Holder, LeakKind};
 pub use hunt::hunter::HuntError;
 pub use hunt::verdict::{Standstill, Verdict};
+pub use python::thread_dump::{DumpedThread, ThreadDump};
 pub use python::{Frame, Version};
 pub use source::{Heap, Identity, LiveProcess, Provenance, Source, SourceError};
 

@@ -14,9 +14,9 @@ use crate::memory::{Cached, Memory, ReadError};
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::{Process, ProcessError, ThreadIds};
 
-/// Why there is no snapshot.
+/// Why there is no thread dump.
 #[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
+pub enum ThreadDumpError {
     /// The process could not be paused.
     #[error(transparent)]
     Pause(#[from] PythonPauseError),
@@ -28,28 +28,28 @@ pub enum SnapshotError {
     Read(#[from] ReadError),
 }
 
-impl Obstructed for SnapshotError {
+impl Obstructed for ThreadDumpError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
-            SnapshotError::Pause(error) => error.obstacle(),
-            SnapshotError::Process(error) => error.obstacle(),
-            SnapshotError::Read(error) => error.obstacle(),
+            ThreadDumpError::Pause(error) => error.obstacle(),
+            ThreadDumpError::Process(error) => error.obstacle(),
+            ThreadDumpError::Read(error) => error.obstacle(),
         }
     }
 }
 
 /// All threads of a process at one moment.
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub struct ThreadDump {
     /// How long Python stood still for it.
     pub pause: Duration,
     /// The threads, oldest first: the main thread is the first.
-    pub threads: Vec<ThreadSnapshot>,
+    pub threads: Vec<DumpedThread>,
 }
 
 /// One thread.
 #[derive(Debug, Clone)]
-pub struct ThreadSnapshot {
+pub struct DumpedThread {
     /// `threading.get_ident()`.
     pub pthread: u64,
     /// The system's number of the thread, as we see it.
@@ -69,32 +69,36 @@ pub struct ThreadSnapshot {
 const TRIES: usize = 5;
 
 impl Python {
-    /// Takes a snapshot; with a pause, or of the running process, whose stacks may be torn then.
+    /// Dumps all threads; with a pause, or of the running process, whose stacks may be torn then.
     ///
     /// A pause can fall on the few instructions in which the interpreter links a new frame (up to
-    /// 3.12 the link is not yet written for a moment). Such a stack is not complete, and the snapshot is
+    /// 3.12 the link is not yet written for a moment). Such a stack is not complete, and the dump is
     /// taken again; and so it is where the list of threads leads to nowhere, as it can without a pause.
-    pub fn snapshot(&self, process: &Process, pausing: bool) -> Result<Snapshot, SnapshotError> {
+    pub fn dump_threads(
+        &self,
+        process: &Process,
+        pausing: bool,
+    ) -> Result<ThreadDump, ThreadDumpError> {
         let mut paused = Duration::ZERO;
         let mut tries = 1;
         loop {
-            let mut snapshot = match self.try_snapshot(process, pausing) {
-                Err(SnapshotError::Read(error)) if error.may_pass() && tries < TRIES => {
+            let mut dump = match self.try_dump(process, pausing) {
+                Err(ThreadDumpError::Read(error)) if error.may_pass() && tries < TRIES => {
                     tries += 1;
                     continue;
                 }
-                snapshot => snapshot?,
+                dump => dump?,
             };
-            paused += snapshot.pause;
-            snapshot.pause = paused;
-            if tries == TRIES || snapshot.threads.iter().all(|thread| thread.stack.complete) {
-                return Ok(snapshot);
+            paused += dump.pause;
+            dump.pause = paused;
+            if tries == TRIES || dump.threads.iter().all(|thread| thread.stack.complete) {
+                return Ok(dump);
             }
             tries += 1;
         }
     }
 
-    fn try_snapshot(&self, process: &Process, pausing: bool) -> Result<Snapshot, SnapshotError> {
+    fn try_dump(&self, process: &Process, pausing: bool) -> Result<ThreadDump, ThreadDumpError> {
         let running = self.running_threads(process)?;
         let pause = if pausing { Some(self.pause(process)?) } else { None };
         let copied = self.copy_stacks(process);
@@ -112,7 +116,7 @@ impl Python {
         let describe = |(thread, raw): (ThreadState, RawStack)| {
             let tid = thread.native_id.and_then(|id| ids.outer(id));
             let holds_gil = holders.contains(&thread.address);
-            ThreadSnapshot {
+            DumpedThread {
                 pthread: thread.pthread,
                 tid,
                 name: names.get(&thread.pthread).cloned(),
@@ -122,12 +126,12 @@ impl Python {
             }
         };
         let threads = copied?.into_iter().rev().map(describe).collect();
-        Ok(Snapshot { pause, threads })
+        Ok(ThreadDump { pause, threads })
     }
 
     /// The Python threads that are running now, by our numbers. A thread that stands still in a pause
     /// does not show any more whether it was.
-    fn running_threads(&self, process: &Process) -> Result<Vec<i32>, SnapshotError> {
+    fn running_threads(&self, process: &Process) -> Result<Vec<i32>, ThreadDumpError> {
         let ids = ThreadIds::read(process)?;
         // In a running process the list can be torn; what it lacks counts as waiting.
         let threads = self.thread_states(process).unwrap_or_default();

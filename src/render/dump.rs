@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::Paths;
 use super::json::SCHEMA;
 use super::labels::{path, printable};
-use crate::python::thread_dump::{Snapshot, ThreadSnapshot};
+use crate::python::thread_dump::{DumpedThread, ThreadDump};
 use crate::python::{Frame, Version};
 
-/// One process with its snapshot.
+/// One process with its threads.
 #[derive(Debug)]
 pub struct Dump {
     /// The process.
@@ -24,20 +24,20 @@ pub struct Dump {
     /// The program it runs.
     pub executable: String,
     /// What its threads are doing.
-    pub snapshot: Snapshot,
+    pub threads: ThreadDump,
 }
 
 /// Writes a dump as text.
 pub fn write_text(dump: &Dump, paths: Paths, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Process {}: {}", dump.pid, printable(&dump.command))?;
     writeln!(out, "Python v{} ({})", dump.version, printable(&dump.executable))?;
-    for thread in &dump.snapshot.threads {
+    for thread in &dump.threads.threads {
         write_thread(thread, paths, out)?;
     }
     Ok(())
 }
 
-fn write_thread(thread: &ThreadSnapshot, paths: Paths, out: &mut impl Write) -> io::Result<()> {
+fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Write) -> io::Result<()> {
     let status = match (thread.running, thread.holds_gil) {
         (true, true) => "active+gil",
         (true, false) => "active",
@@ -113,14 +113,14 @@ impl<'a> From<&'a Dump> for Process<'a> {
             pid: dump.pid,
             command: &dump.command,
             python: dump.version.to_string(),
-            pause_s: dump.snapshot.pause.as_secs_f64(),
-            threads: dump.snapshot.threads.iter().map(Thread::from).collect(),
+            pause_s: dump.threads.pause.as_secs_f64(),
+            threads: dump.threads.threads.iter().map(Thread::from).collect(),
         }
     }
 }
 
-impl<'a> From<&'a ThreadSnapshot> for Thread<'a> {
-    fn from(thread: &'a ThreadSnapshot) -> Thread<'a> {
+impl<'a> From<&'a DumpedThread> for Thread<'a> {
+    fn from(thread: &'a DumpedThread) -> Thread<'a> {
         Thread {
             name: thread.name.as_deref(),
             os_thread_id: thread.tid,

@@ -10,7 +10,7 @@ use crate::heap::{Analysis, CaptureOptions, Composition, Grouping, Summary, Type
 use crate::process::Process;
 use crate::python::Python;
 use crate::python::debug_offsets::Disagreement;
-use crate::python::thread_dump::Snapshot;
+use crate::python::thread_dump::ThreadDump;
 
 /// A running process with the Python in it.
 #[derive(Debug)]
@@ -70,8 +70,8 @@ impl Source for LiveProcess {
         Ok(Composition::of(&self.process, &self.python, &self.options)?)
     }
 
-    fn threads(&self) -> Result<Snapshot, SourceError> {
-        Ok(self.python.snapshot(&self.process, self.options.pausing)?)
+    fn threads(&self) -> Result<ThreadDump, SourceError> {
+        Ok(self.python.dump_threads(&self.process, self.options.pausing)?)
     }
 
     fn monotonic_clock(&self) -> Option<Duration> {

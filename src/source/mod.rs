@@ -31,7 +31,7 @@ pub use live::LiveProcess;
 use crate::heap::{Composition, CompositionError, Grouping, HeapError, Owner, Summary};
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::ProcessError;
-use crate::python::thread_dump::{Snapshot, SnapshotError};
+use crate::python::thread_dump::{ThreadDump, ThreadDumpError};
 use crate::python::{PythonError, Version};
 
 /// Something that can be asked about the memory of one Python process.
@@ -64,7 +64,7 @@ pub trait Source: Debug {
     ///
     /// # Errors
     /// The process cannot be paused, or its threads cannot be read.
-    fn threads(&self) -> Result<Snapshot, SourceError>;
+    fn threads(&self) -> Result<ThreadDump, SourceError>;
 
     /// What the monotonic clock said in the process; `None` if it runs in another time namespace.
     fn monotonic_clock(&self) -> Option<Duration>;
@@ -109,7 +109,7 @@ pub enum SourceError {
     Composition(#[from] CompositionError),
     /// Its threads cannot be read.
     #[error(transparent)]
-    Threads(#[from] SnapshotError),
+    Threads(#[from] ThreadDumpError),
 }
 
 impl Obstructed for SourceError {

@@ -153,9 +153,9 @@ fn sample(
 /// What runs: the stack of the thread that holds the GIL, or else of one that runs. It is read without
 /// a pause, and left out where it changed meanwhile.
 fn running_stack(process: &Process, python: &Python) -> Option<String> {
-    let snapshot = python.snapshot(process, false).ok()?;
-    let holder = snapshot.threads.iter().find(|thread| thread.holds_gil);
-    let thread = holder.or_else(|| snapshot.threads.iter().find(|thread| thread.running))?;
+    let dump = python.dump_threads(process, false).ok()?;
+    let holder = dump.threads.iter().find(|thread| thread.holds_gil);
+    let thread = holder.or_else(|| dump.threads.iter().find(|thread| thread.running))?;
     if !thread.stack.complete || thread.stack.frames.is_empty() {
         return None;
     }

@@ -2,7 +2,7 @@
 //! that never stand still.
 
 use leakspy::process::Process;
-use leakspy::python::thread_dump::ThreadSnapshot;
+use leakspy::python::thread_dump::DumpedThread;
 use leakspy::python::{CodeCache, Frame, Python, RawStack, allocators};
 use libtest_mimic::{Failed, Trial};
 
@@ -67,16 +67,16 @@ fn are_possible_stacks(interpreter: &'static Interpreter) -> Result<(), Failed> 
     let mut working = 0;
     let mut longest = std::time::Duration::ZERO;
     for _ in 0..SNAPSHOTS {
-        let snapshot = python.snapshot(&process, true)?;
-        let workers = snapshot
+        let dump = python.dump_threads(&process, true)?;
+        let workers = dump
             .threads
             .iter()
             .filter(|thread| thread.name.as_deref().is_some_and(|name| name.starts_with("worker")));
         assert_eq!(workers.clone().count(), 4);
         workers.for_each(is_possible);
-        working += snapshot.threads.iter().filter(|thread| thread.holds_gil).count();
-        assert!(snapshot.threads.iter().filter(|thread| thread.holds_gil).count() <= 1);
-        longest = longest.max(snapshot.pause);
+        working += dump.threads.iter().filter(|thread| thread.holds_gil).count();
+        assert!(dump.threads.iter().filter(|thread| thread.holds_gil).count() <= 1);
+        longest = longest.max(dump.pause);
     }
     // Four threads contend for the GIL, so that almost always one has it.
     assert!(working > SNAPSHOTS * 9 / 10, "the GIL was held in {working} of {SNAPSHOTS}");
@@ -84,7 +84,7 @@ fn are_possible_stacks(interpreter: &'static Interpreter) -> Result<(), Failed> 
     Ok(())
 }
 
-fn is_possible(thread: &ThreadSnapshot) {
+fn is_possible(thread: &DumpedThread) {
     assert!(thread.stack.complete, "{thread:?}");
     let mut frames: Vec<&Frame> = thread.stack.frames.iter().collect();
     frames.retain(|frame| frame.file.ends_with("busy.py"));
@@ -109,7 +109,7 @@ fn is_possible(thread: &ThreadSnapshot) {
     assert!(if reached { descents == 25 } else { descents <= 25 }, "{descents}: {thread:?}");
 }
 
-/// Threads begin and end, children are forked: every snapshot is one or an error, none is for ever.
+/// Threads begin and end, children are forked: every dump is one or an error, none is for ever.
 fn outlive_threads_and_children(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "family", &[]);
     let (process, python) = attach(&target);
@@ -117,8 +117,8 @@ fn outlive_threads_and_children(interpreter: &'static Interpreter) -> Result<(),
     target.ask("children on");
     let mut whole = 0;
     for _ in 0..SNAPSHOTS {
-        let snapshot = python.snapshot(&process, true)?;
-        let complete = snapshot.threads.iter().all(|thread| thread.stack.complete);
+        let dump = python.dump_threads(&process, true)?;
+        let complete = dump.threads.iter().all(|thread| thread.stack.complete);
         whole += usize::from(complete);
     }
     target.ask("children off");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use leakspy::profile::{By, Profile, Stack, Weight};
 use leakspy::python;
-use leakspy::python::thread_dump::{Snapshot, ThreadSnapshot};
+use leakspy::python::thread_dump::{DumpedThread, ThreadDump};
 use leakspy::python::{Frame, Version};
 use leakspy::render::dump;
 use leakspy::render::dump::Dump;
@@ -204,7 +204,7 @@ fn the_documentation_of_a_recording_has_every_key_and_no_other() {
 
 #[test]
 fn the_documentation_of_a_dump_has_every_key_and_no_other() {
-    let thread = ThreadSnapshot {
+    let thread = DumpedThread {
         pthread: 1,
         tid: Some(4301),
         name: Some("MainThread".into()),
@@ -217,7 +217,7 @@ fn the_documentation_of_a_dump_has_every_key_and_no_other() {
         command: "python app.py".into(),
         version: Version { major: 3, minor: 12, micro: 1 },
         executable: "/usr/bin/python3.12".into(),
-        snapshot: Snapshot { pause: Duration::from_micros(123), threads: vec![thread] },
+        threads: ThreadDump { pause: Duration::from_micros(123), threads: vec![thread] },
     };
     let mut out = Vec::new();
     dump::write_json(&dump, None, &mut out).expect("written");

@@ -52,6 +52,6 @@ fn dump(source: &dyn Source) -> Result<Dump, CommandError> {
         command: identity.command,
         version: identity.version,
         executable: identity.executable,
-        snapshot: source.threads()?,
+        threads: source.threads()?,
     })
 }
