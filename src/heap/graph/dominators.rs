@@ -227,13 +227,14 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::search::Flow;
+    use super::super::search::{Flow, Precedence};
     use super::*;
 
     #[derive(Debug, Clone)]
     struct Lists {
         successors: Vec<Vec<NodeId>>,
         end: u32,
+        last: Option<NodeId>,
     }
 
     impl Flow for Lists {
@@ -247,6 +248,10 @@ mod tests {
 
         fn successors(&self, node: NodeId) -> &[NodeId] {
             &self.successors[node.index()]
+        }
+
+        fn precedence(&self, node: NodeId) -> Precedence {
+            if self.last == Some(node) { Precedence::Last } else { Precedence::Known }
         }
     }
 
@@ -291,7 +296,7 @@ mod tests {
                 for (from, to) in edges {
                     successors[from as usize].push(NodeId(to));
                 }
-                Lists { successors, end }
+                Lists { successors, end, last: None }
             })
         })
     }
@@ -320,11 +325,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         /// What the root did not lead to is connected later: nodes to a new child of the root, then leaves.
+        /// That child may hold only what nothing else leads to.
         #[test]
-        fn a_search_can_go_on(mut graph in graphs()) {
+        fn a_search_can_go_on(mut graph in graphs(), is_last in any::<bool>()) {
             let child = graph.first_leaf();
             graph.successors.push(Vec::new());
             graph.end += 1;
+            graph.last = is_last.then_some(child);
             for next in graph.successors.iter_mut().flatten() {
                 // What were leaves have moved by one.
                 next.0 += u32::from(*next >= child);
@@ -338,6 +345,7 @@ mod tests {
                 let reached = graph.reached_without(None);
                 from.up_to(end).filter(|node| !reached.contains(node)).collect()
             };
+            let before = graph.reached_without(None);
             connect(&mut graph, NodeId::ROOT, child);
             for node in unreached(&graph, NodeId::ROOT, child) {
                 connect(&mut graph, child, node);
@@ -347,6 +355,9 @@ mod tests {
             }
             prop_assert!(NodeId::ROOT.up_to(graph.end()).all(|node| search.reaches(node)));
             let dominators = Dominators::of(search);
+            for (node, next) in (0..).map(NodeId).zip(&mut graph.successors) {
+                next.retain(|next| !is_last || before.contains(&node) || !before.contains(next));
+            }
             let expected = graph.brute_force();
             for node in NodeId::ROOT.up_to(graph.end()) {
                 prop_assert_eq!(dominators.immediate(node), expected[node.index()], "{:?}", node);
@@ -366,7 +377,8 @@ mod tests {
         successors.push(fan.clone().chain(leaves.clone()).collect());
         successors.resize(3 * LENGTH as usize, Vec::new());
         successors[0] = [NodeId(1)].into_iter().chain(fan.clone()).chain(leaves.clone()).collect();
-        let dominators = Dominators::of(Search::of(&Lists { successors, end: 4 * LENGTH }));
+        let lists = Lists { successors, end: 4 * LENGTH, last: None };
+        let dominators = Dominators::of(Search::of(&lists));
         assert_eq!(dominators.immediate(NodeId(LENGTH)), Some(NodeId(LENGTH - 1)));
         assert!(fan.chain(leaves).all(|node| dominators.immediate(node) == Some(NodeId::ROOT)));
     }

@@ -32,6 +32,6 @@ pub use dominators::Dominators;
 pub use object_graph::Graph;
 pub use referrers::Referrers;
 pub use retained::{Amount, Retained};
-pub use search::{Flow, Search};
+pub use search::{Flow, Precedence, Search};
 pub use several_paths::several;
 pub use shortest_paths::ShortestPaths;

@@ -6,7 +6,7 @@
 //! half of what they take in the target.
 
 use super::object_table::ObjectTable;
-use super::search::Flow;
+use super::search::{Flow, Precedence};
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::{NodeId, RootId};
 use crate::heap::trace::discovery::Discovery;
@@ -215,6 +215,14 @@ impl Flow for Graph {
     #[inline]
     fn prefetch(&self, node: NodeId) {
         self.objects.prefetch_references(node);
+    }
+
+    fn precedence(&self, node: NodeId) -> Precedence {
+        match self.root(node).map(|root| &root.kind) {
+            Some(RootKind::Native | RootKind::Interned) => Precedence::Inferred,
+            Some(RootKind::Garbage) => Precedence::Last,
+            _ => Precedence::Known,
+        }
     }
 }
 

@@ -36,6 +36,24 @@ pub trait Flow {
     fn prefetch(&self, node: NodeId) {
         let _ = node;
     }
+
+    /// How willingly a child of the root gives way to the others: it leads only to what none that gives way
+    /// less leads to.
+    fn precedence(&self, node: NodeId) -> Precedence {
+        let _ = node;
+        Precedence::Known
+    }
+}
+
+/// Which of the children of a root counts where several lead to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precedence {
+    /// It is known to hold what it leads to.
+    Known,
+    /// It is inferred: paths from it come after all that are known.
+    Inferred,
+    /// It holds only what nothing else leads to, and dominates all of that.
+    Last,
 }
 
 /// A depth-first search.
@@ -57,6 +75,8 @@ pub struct Search {
     pub(crate) shared: Vec<[u32; 2]>,
     /// The number of the node with which the current branch begins.
     branch: u32,
+    /// Whether that holds only what no other branch leads to.
+    is_last: bool,
 }
 
 impl Search {
@@ -73,6 +93,7 @@ impl Search {
             leaves: filled(NONE, leaves),
             shared: Vec::new(),
             branch: 0,
+            is_last: false,
         };
         if inner > 0 {
             search.go(graph, NodeId::ROOT, 0);
@@ -101,11 +122,11 @@ impl Search {
     /// Searches from a node that has not been reached, found from another (by number).
     fn go<'a>(&mut self, graph: &'a impl Flow, node: NodeId, parent: u32) {
         let mut path: Vec<(u32, slice::Iter<'a, NodeId>)> = Vec::new();
-        path.push((self.visit(node, parent), self.successors(graph, node)));
+        path.push((self.visit(graph, node, parent), self.successors(graph, node)));
         while let Some((from, rest)) = path.last_mut() {
             let from = *from;
             match rest.find(|&&to| self.is_fresh(from, to)) {
-                Some(&to) => path.push((self.visit(to, from), self.successors(graph, to))),
+                Some(&to) => path.push((self.visit(graph, to, from), self.successors(graph, to))),
                 None => {
                     path.pop();
                 }
@@ -133,7 +154,7 @@ impl Search {
     }
 
     /// Numbers a node.
-    fn visit(&mut self, node: NodeId, parent: u32) -> u32 {
+    fn visit(&mut self, graph: &impl Flow, node: NodeId, parent: u32) -> u32 {
         let number = self.order.len() as u32;
         self.number[node.index()] = number;
         self.order.push(node);
@@ -141,6 +162,7 @@ impl Search {
         self.semi.push(parent);
         if parent == 0 {
             self.branch = number;
+            self.is_last = graph.precedence(node) == Precedence::Last;
         }
         number
     }
@@ -157,6 +179,7 @@ impl Search {
             NONE => return true,
             0 => {}
             number if number == from => {}
+            number if number < self.branch && self.is_last => {}
             // From another branch, or from the root itself.
             number if number < self.branch || from == 0 => self.semi[number as usize] = 0,
             number => self.crossings.push([from, number]),
@@ -171,6 +194,7 @@ impl Search {
             NONE => *first = from,
             0 => {}
             first if first == from => {}
+            number if number < self.branch && self.is_last => {}
             number if number < self.branch || from == 0 => *first = 0,
             _ => self.shared.push([leaf, from]),
         }

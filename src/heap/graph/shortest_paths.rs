@@ -1,7 +1,10 @@
 //! Shortest paths from roots to objects: why they live, in the fewest steps.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::object_graph::Graph;
-use super::search::Flow;
+use super::search::{Flow, Precedence};
 use crate::heap::capture::copy::fetch;
 use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::{filled, room_for};
@@ -18,8 +21,9 @@ const WANTED: NodeId = NodeId(u32::MAX - 1);
 
 /// From which node each was found first, in a search in breadth from the root of all.
 ///
-/// Roots that have names come before those that have none, so that of paths of one length the most
-/// telling is taken.
+/// Paths from roots that are known come before those from roots that are [inferred](Precedence), however long
+/// they are: garbage refers to much that lives, and does not hold it. Of paths of one length the first is taken,
+/// and roots that have names come before those that have none.
 #[derive(Debug)]
 pub struct ShortestPaths {
     parents: Vec<NodeId>,
@@ -68,7 +72,12 @@ impl ShortestPaths {
             *root = NodeId::ROOT;
         }
         let mut next = 0;
-        while let Some(&node) = queue.get(next).filter(|_| !all_found(missing)) {
+        let mut later: BinaryHeap<Reverse<(Precedence, NodeId)>> = BinaryHeap::new();
+        while !all_found(missing) {
+            if next == queue.len() {
+                queue.extend(later.pop().map(|Reverse((_, root))| root));
+            }
+            let Some(&node) = queue.get(next) else { break };
             next += 1;
             if let Some(&later) = queue.get(next + FAR) {
                 graph.prefetch(later);
@@ -87,7 +96,10 @@ impl ShortestPaths {
                     missing -= usize::from(*parent == WANTED);
                     *parent = node;
                     if target < graph.first_leaf() && allowed(target) {
-                        queue.push(target);
+                        match node == NodeId::ROOT && graph.precedence(target) > Precedence::Known {
+                            true => later.push(Reverse((graph.precedence(target), target))),
+                            false => queue.push(target),
+                        }
                     }
                 }
             }
@@ -103,6 +115,13 @@ impl ShortestPaths {
     /// Whether there is a path to a node.
     pub fn reaches(&self, node: NodeId) -> bool {
         self.parents.get(node.index()).is_some_and(|&parent| parent != NodeId::NONE)
+    }
+
+    /// The child of the root of all with which the path to a node begins.
+    pub fn root(&self, node: NodeId) -> Option<NodeId> {
+        std::iter::successors(Some(node), |&node| self.before(node))
+            .take_while(|&node| node != NodeId::ROOT)
+            .last()
     }
 
     /// How many steps the path to a node has; `None` where there is none, or an endless one for people.
@@ -158,6 +177,27 @@ mod tests {
         fn successors(&self, node: NodeId) -> &[NodeId] {
             &self.0[node.index()]
         }
+
+        fn precedence(&self, node: NodeId) -> Precedence {
+            match node.0 {
+                1 => Precedence::Last,
+                2 => Precedence::Inferred,
+                _ => Precedence::Known,
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_path_from_what_is_known_comes_before_a_short_one_from_garbage() {
+        let lists = [&[1, 2, 3][..], &[5, 6], &[5, 7, 6], &[4], &[5], &[], &[], &[], &[], &[], &[]];
+        let lists = lists.map(|list| list.iter().copied().map(NodeId).collect());
+        let paths = ShortestPaths::through(&Lists(lists.to_vec()), |_| true);
+        let between =
+            |to| paths.between(NodeId::ROOT, NodeId(to)).iter().map(|it| it.0).collect::<Vec<_>>();
+        assert_eq!(between(5), [0, 3, 4, 5]);
+        assert_eq!(between(6), [0, 2, 6]);
+        let roots = [1, 5, 6, 7].map(|node| paths.root(NodeId(node)).map(|root| root.0));
+        assert_eq!(roots, [Some(1), Some(3), Some(2), Some(2)]);
     }
 
     proptest! {

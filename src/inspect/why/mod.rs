@@ -16,8 +16,8 @@ use self::path_tree::{Part, Places, TOP};
 use self::path_trie::Trails;
 use super::live::names::{CELL, Context, Held, Naming};
 use crate::heap::{
-    Amount, Analysis, Capture, NodeId, Referrers, RootKind, RootName, RootNames, ShortestPaths,
-    UNNAMED_FRAME, several,
+    Amount, Analysis, Capture, Flow, NodeId, Precedence, Referrers, RootKind, RootName, RootNames,
+    ShortestPaths, UNNAMED_FRAME, several,
 };
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, Reader, Role};
@@ -130,8 +130,12 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &O
         let step = asked.len().div_ceil(MOST_WITH_SEVERAL).max(1);
         let some = || asked.iter().step_by(step);
         sampled = some().count();
+        // Garbage refers to much that lives, and holds none of it.
+        let gives_way = |root: NodeId| heap.graph.precedence(root) == Precedence::Last;
         for &node in some() {
-            for path in several(&shortest, &referrers, allowed, node, options.paths) {
+            let root = shortest.root(node);
+            let leads_on = |node| allowed(node) && (Some(node) == root || !gives_way(node));
+            for path in several(&shortest, &referrers, leads_on, node, options.paths) {
                 trails.add_path(&path);
             }
         }
