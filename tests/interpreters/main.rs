@@ -28,6 +28,7 @@ mod fixtures;
 mod heap;
 mod heap_command;
 mod hunt;
+mod identity;
 mod live;
 mod mem;
 mod objects;
@@ -55,7 +56,7 @@ struct Group {
 }
 
 /// In the order in which they run: the ground first, then layer by layer.
-const GROUPS: [Group; 24] = [
+const GROUPS: [Group; 25] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -76,6 +77,7 @@ const GROUPS: [Group; 24] = [
     group("record", record::trials).at_a_time(2),
     group("accuracy", accuracy::trials).at_a_time(2),
     group("feeders", feeders::trials).at_a_time(2),
+    group("identity", identity::trials),
     // Most of a hunt is waiting.
     group("hunt", hunt::trials).at_a_time(6),
     group("services", services::trials),

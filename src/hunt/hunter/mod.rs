@@ -253,7 +253,8 @@ impl Hunter {
             Err(_) if !self.process.is_alive() => return self.end(),
             Err(error) => return Err(error.into()),
         };
-        self.snapshots.push(HeapColumns::of(&heap, at));
+        let snapshot = HeapColumns::of(&heap, &self.python, at, self.snapshots.last_mut());
+        self.snapshots.push(snapshot);
         if let Some(blocks) = self.look_outside(&heap.capture) {
             self.native_blocks.push((at, blocks.bytes as f64));
             if let Some(mut following) = self.following.take() {
