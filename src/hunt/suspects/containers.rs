@@ -62,7 +62,13 @@ impl Comparison<'_> {
                 continue;
             }
             match self.shared_with(node, holders) {
-                Shared::With(index) => {
+                // What grows steadily is not explained by what does not.
+                Shared::With(index, kind)
+                    if rise.is_steady && found.get(index).is_none_or(|it| !it.is_steady) =>
+                {
+                    found.extend(self.container(node, kind, rise));
+                }
+                Shared::With(index, _) => {
                     let path = self.holder(node).path;
                     if let Some(suspect) = found.get_mut(index) {
                         suspect.finding.also.push(path);
@@ -116,7 +122,10 @@ impl Comparison<'_> {
         for &next in references.iter().rev().take(NEWEST) {
             match self.growth.holder(next) {
                 Some(other) => match holders.get(&other) {
-                    Some(&index) => return Shared::With(index),
+                    Some(&index) => match graph.type_id(next) {
+                        Some(kind) => return Shared::With(index, kind),
+                        None => return Shared::Unknown,
+                    },
                     None => return Shared::Unknown,
                 },
                 None => {
@@ -256,8 +265,8 @@ impl Comparison<'_> {
 
 /// What a container grows with.
 enum Shared {
-    /// With what this suspect holds.
-    With(usize),
+    /// With what this suspect holds, of this type.
+    With(usize, TypeId),
     /// With what is new and hangs from somewhere else.
     Unknown,
     /// With what has always been there, mostly of this type.
