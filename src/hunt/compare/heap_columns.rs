@@ -5,6 +5,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::identity::{self, Earlier, NONE, Traits};
+use crate::heap::figures::Uncollectable;
 use crate::heap::{Amount, Analysis, Flow, NodeId, RootKind};
 use crate::python::Python;
 use crate::python::objects::TypeInfo;
@@ -45,6 +46,8 @@ pub struct Totals {
     pub native: Amount,
     /// What nobody holds.
     pub garbage: Amount,
+    /// What of that no collection can free.
+    pub uncollectable: Amount,
     /// Threads that run Python.
     pub threads: u32,
     /// The resident set, in bytes.
@@ -280,6 +283,7 @@ impl Totals {
             heap: heap.total(),
             rss: facts.rss,
             paused: facts.paused,
+            uncollectable: Uncollectable::of(heap).amount(heap),
             ..Totals::default()
         };
         for (node, root) in heap.graph.root_nodes() {

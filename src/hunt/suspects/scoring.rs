@@ -200,7 +200,7 @@ impl Comparison<'_> {
             LeakKind::Chain | LeakKind::Garbage | LeakKind::Refcount => {
                 of_type().into_iter().collect()
             }
-            LeakKind::Threads | LeakKind::Native => Vec::new(),
+            LeakKind::Threads | LeakKind::Native | LeakKind::Uncollectable => Vec::new(),
         }
     }
 
