@@ -11,6 +11,9 @@
 //! A thread that blocks SIGTRAP is another danger: a hit does not stop it but stays in its queue until it
 //! unblocks the signal, and kills it then. So [`Tracees::unblock_traps`] unblocks it while the thread is
 //! traced.
+//!
+//! Over 400 lines, because attaching, forwarding and releasing share one invariant: no signal of ours stays
+//! behind.
 
 use std::collections::VecDeque;
 use std::io;

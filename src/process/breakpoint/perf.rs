@@ -8,6 +8,9 @@
 //! Where its memory may be locked, a ring buffer per thread records when the kernel saw a hit and when the
 //! thread ran again. Only that tells how long a stop lasted for the target: our own clock is off by the time
 //! that waking up takes.
+//!
+//! Over 400 lines, because events, their ring buffers and their arming are one kernel interface, and half of
+//! its rules concern the other half.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

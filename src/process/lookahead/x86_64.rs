@@ -1,4 +1,6 @@
 //! x86-64: the instructions that compilers put between a test and a call.
+//!
+//! Over 400 lines, because one instruction set is one idea, and its table of instructions is half of them.
 
 use iced_x86::{
     Code, ConditionCode, Decoder, DecoderOptions, Instruction, InstructionInfoFactory,

@@ -5,7 +5,7 @@
 //! its own.
 
 use super::context::Context;
-use super::type_info::{HEAP_TYPE, Slot, Unknown};
+use super::type_flags::{HEAP_TYPE, TYPE_SUBCLASS};
 use super::values::{small_int, string, type_of};
 use super::view::View;
 use crate::memory::{Memory, ReadError};
@@ -13,8 +13,6 @@ use crate::python::at;
 use crate::python::dicts;
 use crate::python::layout::{Layout, Member};
 use crate::python::links::RingGuard;
-
-const TYPE_SUBCLASS: u64 = 1 << 31;
 
 /// The longest chain of base types that is followed.
 const MOST_BASES: usize = 100;
@@ -24,6 +22,29 @@ const MOST_SLOTS: u64 = 10_000;
 const LONGEST_NAME: usize = 400;
 /// The most items of a struct sequence.
 const MOST_HIDDEN: u64 = 1000;
+
+/// The bytes of an object of which nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// Where they begin.
+    pub start: u64,
+    /// Where they end.
+    pub end: u64,
+    /// Whether the items behind them are unknown as well.
+    pub items: bool,
+    /// What is known between them: the pointers to the dict and to the weak references, which do not
+    /// belong to the object.
+    pub not_at: [u64; 2],
+}
+
+/// A slot of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// Where it is in an instance.
+    pub offset: usize,
+    /// Its name, a C string.
+    pub name: u64,
+}
 
 /// What one type in the chain of bases is.
 pub(super) struct Ancestor {

@@ -3,7 +3,7 @@
 use super::ancestry::type_dict;
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
-use super::type_info::HEAP_TYPE;
+use super::type_flags::HEAP_TYPE;
 use super::view::each;
 use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};

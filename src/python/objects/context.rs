@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::keys::KeyTable;
 use super::keys::Lookup;
-use super::type_info::STATIC_BUILTIN;
+use super::type_flags::STATIC_BUILTIN;
 use super::view::each;
 use crate::memory::{Memory, ReadError};
 use crate::python::layout::{Layout, StaticTypes};

@@ -1,7 +1,8 @@
 //! The word that changes when an object, or the container behind it, grows.
 
 use super::reader::Reader;
-use super::type_info::{Body, HAVE_GC, HEAP_TYPE, TypeInfo};
+use super::type_flags::{HAVE_GC, HEAP_TYPE};
+use super::type_info::{Body, TypeInfo};
 use crate::memory::Memory;
 use crate::python::at;
 use crate::python::layout::Layout;

@@ -31,6 +31,7 @@ mod reference_count;
 mod sequences;
 mod stack_frames;
 mod steps;
+mod type_flags;
 mod type_info;
 mod type_table;
 mod values;

@@ -199,4 +199,24 @@ impl<'a, M: Memory> Reader<'a, M> {
     pub(super) fn layout(&self) -> &'a Layout {
         &self.types.context.layout
     }
+
+    /// The words for a role, with as much of a key as may be told.
+    pub fn disclosed(&self, role: Role, disclosure: Disclosure) -> Option<Link> {
+        let link = self.words(role)?;
+        Some(match (disclosure, role, link) {
+            (Disclosure::Names, _, link) => link.redacted(),
+            (Disclosure::Values, Role::Value(key), Link::KeyOf(kind)) => {
+                self.preview(key).map_or(Link::KeyOf(kind), Link::Key)
+            }
+            (_, _, link) => link,
+        })
+    }
+
+    /// An object's value, shortened, if values may be told and it has one.
+    pub fn value(&self, object: u64, disclosure: Disclosure) -> Option<String> {
+        match disclosure {
+            Disclosure::Values => self.preview(object),
+            Disclosure::Names | Disclosure::Keys => None,
+        }
+    }
 }

@@ -4,23 +4,17 @@
 //! [layout](crate::python::layout).
 
 use super::ancestry::{
-    Ancestor, TypeName, bases, hidden_items, qualified_name, read_slots, unknown_part,
+    Ancestor, Slot, TypeName, Unknown, bases, hidden_items, qualified_name, read_slots,
+    unknown_part,
 };
 use super::context::Context;
 use super::keys::KeyTable;
+use super::type_flags::{HAVE_GC, HEAP_TYPE, INLINE_VALUES, MANAGED_DICT, MANAGED_WEAKREF};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::records;
 use crate::python::layout::records::Field;
 use crate::python::layout::{Attributes, Layout};
-
-/// `tp_flags` bits, `Include/object.h`.
-pub(super) const STATIC_BUILTIN: u64 = 1 << 1;
-const INLINE_VALUES: u64 = 1 << 2;
-const MANAGED_WEAKREF: u64 = 1 << 3;
-const MANAGED_DICT: u64 = 1 << 4;
-pub(super) const HEAP_TYPE: u64 = 1 << 9;
-pub(super) const HAVE_GC: u64 = 1 << 14;
 
 /// Bytes of the collector's header before an object, and of what may be before that: pointers to the dict and
 /// to the weak references.
@@ -174,29 +168,6 @@ pub(super) enum Place {
     At(i64),
     /// Where [`Attributes`] says, under the keys at this address, for which there is so much room.
     Managed { keys: u64, room: u64, inline: bool },
-}
-
-/// The bytes of an object of which nothing is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unknown {
-    /// Where they begin.
-    pub start: u64,
-    /// Where they end.
-    pub end: u64,
-    /// Whether the items behind them are unknown as well.
-    pub items: bool,
-    /// What is known between them: the pointers to the dict and to the weak references, which do not
-    /// belong to the object.
-    pub not_at: [u64; 2],
-}
-
-/// A slot of a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Slot {
-    /// Where it is in an instance.
-    pub offset: usize,
-    /// Its name, a C string.
-    pub name: u64,
 }
 
 /// Whether objects refer to their type.
