@@ -16,9 +16,6 @@
 
 mod frames;
 mod objects;
-//!
-//! Over 400 lines, because it is one record: every offset is declared, and explained, once.
-
 pub mod records;
 mod traces;
 mod types;
