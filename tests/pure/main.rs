@@ -7,5 +7,6 @@
 mod cli;
 mod facts;
 mod hostile;
+mod junk;
 mod render;
 mod snapshot_container;

@@ -1,0 +1,9 @@
+//! What a person writes to select objects.
+#![no_main]
+
+use leakspy::heap::Subject;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let _ = text.parse::<Subject>();
+});
