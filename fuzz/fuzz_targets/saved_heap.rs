@@ -1,12 +1,21 @@
-//! A heap summary that was saved, damaged or made up: what can be read can be compared and written.
+//! A heap summary that was saved, damaged or made up: what can be read can be printed and compared.
 #![no_main]
 
 use std::io::sink;
 
-use leakspy::render::heap::json;
+use leakspy::heap::Summary;
+use leakspy::heap::figures::changes::changes;
+use leakspy::render::heap::table::Columns;
+use leakspy::render::heap::{json, table};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(summary) = json::read(bytes) else { return };
-    let _ = json::write(&summary, None, &mut sink());
+    let columns = Columns { group: "type", top: 2 };
+    let _ = table::write(&summary, columns, &mut sink());
+    let _ = json::write(&summary, Some(&[summary.clone()]), &mut sink());
+    let Some(twice) = Summary::together(&[summary.clone(), summary.clone()]) else { return };
+    let found = changes(&summary.types, &twice.types);
+    let _ = table::write_changes(&summary, &twice, &found, columns, &mut sink());
+    let _ = json::write_changes(&summary, &twice, &found, &mut sink());
 });

@@ -1,9 +1,9 @@
 //! What a person writes to select objects.
 #![no_main]
 
-use leakspy::heap::Subject;
+use leakspy::heap::Selector;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let _ = text.parse::<Subject>();
+    let _ = text.parse::<Selector>();
 });

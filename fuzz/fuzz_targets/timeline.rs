@@ -1,10 +1,16 @@
-//! A file of samples, leakspy's own or memory_profiler's, that is damaged or made up.
+//! A file of samples, leakspy's own or memory_profiler's, that is damaged or made up: what can be read can be drawn.
 #![no_main]
 
-use leakspy::timeline;
+use leakspy::render::chart::{Run, svg};
+use leakspy::timeline::{self, Measure};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(timeline) = timeline::read(bytes) else { return };
     assert!(!timeline.series.is_empty());
+    for series in &timeline.series {
+        let _ = (series.peak(Measure::Rss), series.trend(Measure::Rss));
+    }
+    let _ = svg(&[Run { name: "a file", timeline: &timeline }], Measure::Rss);
+    let _ = timeline.part(Some(0.5), Some(2.0));
 });

@@ -1,6 +1,8 @@
 //! Random bytes in place of a target's memory: whatever is asked, the answer is a value or an error,
 //! never a panic, and never for ever.
 
+use leakspy::heap::Summary;
+use leakspy::heap::figures::changes::changes;
 use leakspy::memory::Memory;
 use leakspy::python::debug_offsets::DebugOffsets;
 use leakspy::python::dicts::{attribute, entries, get};
@@ -10,7 +12,10 @@ use leakspy::python::objects::{
 };
 use leakspy::python::tracemalloc::{Tables, Traces, Tracing};
 use leakspy::python::{CodeCache, RawFrame, RawStack};
+use leakspy::render::heap::table::Columns;
+use leakspy::render::heap::{json, table};
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::junk::{
     AN_OBJECT, EXTENT, Junk, NAMES, OfOneTable, OfOneType, THE_TABLE, THE_TYPE, python,
@@ -196,4 +201,28 @@ let reader = Reader::new(&memory, &types);
             CodeCache::new().resolve_stack(&memory, &python, &raw);
         }
     }
+}
+
+/// A file may say any number: sums of them end at the largest there is.
+#[test]
+fn saved_figures_have_no_bounds() {
+    let kind = |name: &str| {
+        let most = u64::MAX;
+        json!({ "type": name, "count": most, "tracked_count": most, "shallow": most, "external": most,
+            "retained": most })
+    };
+    let file = json!({
+        "schema": 1, "pid": 1, "command": "python", "python": "3.12.1\u{1b}[2J", "time_s": 1e18,
+        "pause_s": 1e19, "copied_bytes": u64::MAX, "rss_bytes": u64::MAX, "objects": u64::MAX,
+        "shallow_bytes": u64::MAX, "external_bytes": u64::MAX, "inconsistencies": u64::MAX,
+        "types": [kind("a"), kind("b"), kind("c")],
+    });
+    let summary = json::read(file.to_string().as_bytes()).expect("it is one of ours");
+    let twice = Summary::together(&[summary.clone(), summary.clone()]).expect("there are two");
+    let columns = Columns { group: "type", top: 1 };
+    let mut out = Vec::new();
+    table::write(&summary, columns, &mut out).expect("a vector takes all");
+    table::write_changes(&summary, &twice, &changes(&[], &twice.types), columns, &mut out)
+        .expect("a vector takes all");
+    assert!(!out.contains(&0x1b), "{}", String::from_utf8_lossy(&out));
 }

@@ -96,10 +96,10 @@ impl Summary {
     pub fn together(all: &[Summary]) -> Option<Summary> {
         let mut sum = all.first()?.clone();
         for other in all.iter().skip(1) {
-            sum.pause += other.pause;
-            sum.copied += other.copied;
-            sum.rss += other.rss;
-            sum.inconsistencies += other.inconsistencies;
+            sum.pause = sum.pause.saturating_add(other.pause);
+            sum.copied = sum.copied.saturating_add(other.copied);
+            sum.rss = sum.rss.saturating_add(other.rss);
+            sum.inconsistencies = sum.inconsistencies.saturating_add(other.inconsistencies);
         }
         sum.types = merged(all.iter().map(|one| one.types.as_slice()));
         sum.types.sort_by(|a, b| b.bytes().cmp(&a.bytes()).then_with(|| a.name.cmp(&b.name)));
@@ -139,8 +139,8 @@ fn merged<'a>(parts: impl Iterator<Item = &'a [Group]>) -> Vec<Group> {
 }
 
 fn add(sum: &mut Group, group: &Group) {
-    sum.count += group.count;
-    sum.tracked = sum.tracked.zip(group.tracked).map(|(a, b)| a + b);
+    sum.count = sum.count.saturating_add(group.count);
+    sum.tracked = sum.tracked.zip(group.tracked).map(|(a, b)| a.saturating_add(b));
     sum.shallow = sum.shallow.saturating_add(group.shallow);
     sum.external = sum.external.saturating_add(group.external);
     sum.retained = sum.retained.zip(group.retained).map(|(a, b)| a.saturating_add(b));

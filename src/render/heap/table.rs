@@ -35,7 +35,7 @@ pub fn write(summary: &Summary, columns: Columns, out: &mut impl Write) -> Resul
     {
         let mut sum = Group::default();
         for group in rest {
-            sum.count += group.count;
+            sum.count = sum.count.saturating_add(group.count);
             sum.shallow = sum.shallow.saturating_add(group.shallow);
             sum.external = sum.external.saturating_add(group.external);
         }
@@ -57,7 +57,7 @@ fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
     writeln!(
         out,
         "Python {}, {} objects, {}: {} shallow (sys.getsizeof), {} in buffers and attributes.",
-        summary.python,
+        printable(&summary.python),
         HumanCount(total.count),
         HumanBytes(total.bytes()),
         HumanBytes(total.shallow),
