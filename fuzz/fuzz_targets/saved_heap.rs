@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(summary) = json::read(bytes) else { return };
     let columns = Columns { group: "type", top: 2 };
     let _ = table::write(&summary, columns, &mut sink());
-    let _ = json::write(&summary, Some(&[summary.clone()]), &mut sink());
+    let _ = json::write(&summary, Some(std::slice::from_ref(&summary)), &mut sink());
     let Some(twice) = Summary::together(&[summary.clone(), summary.clone()]) else { return };
     let found = changes(&summary.types, &twice.types);
     let _ = table::write_changes(&summary, &twice, &found, columns, &mut sink());
