@@ -1,4 +1,4 @@
-//! What a hunt says: the leaks that were found. Serialised, this is an interface (docs/json.md).
+//! The findings of a hunt. Their serialized form is an interface (docs/json.md).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,11 @@
-//! Large blocks of memory that hold no objects, which a capture need not copy: the data of numpy arrays,
-//! of long strings and byte strings.
+//! Large blocks of memory without objects, which a capture need not copy: the data of numpy arrays, of long
+//! strings and byte strings.
 //!
-//! The C library's malloc (glibc) gives each large block a mapping of its own, which begins with the
-//! block's header: `prev_size` (0), then the size with the bit `IS_MMAPPED`. The kernel makes one mapping
-//! of neighbours, so blocks are found by their headers, in what is not one of pymalloc's arenas. Whether
-//! a block holds objects shows in samples of its words: in a list's items or a dict's entries many are
-//! addresses of memory that holds objects; in numbers or text none is.
+//! The C library's malloc (glibc) gives each large block a mapping of its own, which begins with the block's
+//! header: `prev_size` (0), then the size with the bit `IS_MMAPPED`. The kernel merges neighbouring mappings,
+//! so blocks are found by their headers, outside pymalloc's arenas. A sample of its words shows whether a
+//! block holds references: in a list's items or a dict's entries many are addresses of memory that holds
+//! objects; in numbers or text none are.
 //!
 //! The first page of a block is always copied: an object may begin there and have its data behind it.
 

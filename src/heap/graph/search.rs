@@ -1,10 +1,9 @@
-//! A depth-first search through a graph from its root: what is reached, and all that dominators are
-//! computed from. Every edge is looked at once.
+//! A depth-first search from the root of a graph: what is reached, and the input for computing dominators.
+//! Every edge is followed once.
 //!
-//! Nodes are numbered in the order in which they are found. Most edges of a heap lead to where the search
-//! had not been: those are the tree of the search. Of the others, *crossings*, only those matter that
-//! stay in one branch below the root: what is reached from two branches has the root for its dominator, and
-//! that is all there is to know of it.
+//! Nodes are numbered in the order in which they are found. Most edges of a heap lead to new nodes and form
+//! the search tree. Of the other edges, *crossings*, only those within one branch below the root matter: a
+//! node reached from two branches has the root as its dominator, and nothing else needs to be known about it.
 //!
 //! Nothing recurses. The graph may get more edges from its root while the search goes on.
 

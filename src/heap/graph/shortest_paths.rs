@@ -1,4 +1,4 @@
-//! Shortest paths from roots to objects: why they live, in the fewest steps.
+//! Shortest paths from GC roots to objects, by breadth-first search.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

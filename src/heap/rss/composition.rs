@@ -1,4 +1,4 @@
-//! What the resident set of a process is made of, in figures, and what most of it is.
+//! The parts of the resident set of a process, and which part dominates.
 //!
 //! Every byte is in one part, so the parts add up to the resident set.
 

@@ -1,11 +1,10 @@
-//! Which blocks of malloc are Python's: those that hold an object, and those that an object points to.
+//! Which malloc blocks Python owns: those that hold an object, and those that an object points to.
 //!
 //! A block holds an object if one begins where the block does (or 16 bytes later, where the debugging
-//! allocator has its own head before it). A block is a buffer of an object if the first words of that, in
-//! which every type of Python's own has its pointers, have the address of the block: a list's items, a
-//! dict's table, the data of an array. Small buffers can lead to more of their kind, as the blocks of
-//! a deque do. Objects of types that nobody described may hold anything, so that what they point to
-//! does not count.
+//! allocator has its own head before it). A block is a buffer of an object if one of the object's first
+//! words, where all of Python's own types have their pointers, is the address of the block: a list's items, a
+//! dict's table, the data of an array. Small buffers can lead to further ones, as the blocks of a deque do.
+//! Objects of undescribed types may hold anything, so what they point to does not count.
 
 use super::malloc::{Chunk, ChunkState, Malloc};
 use crate::heap::capture::copy::Capture;

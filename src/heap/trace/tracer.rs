@@ -1,9 +1,9 @@
-//! Tracing: from the collector's lists and the known roots along all references, by several threads at
-//! once; then what pymalloc has in use and nothing refers to. Each object is looked at once, and what
-//! is seen of it is noted at that moment, while it is in the processor's caches.
+//! Tracing: from the collector's lists and the known roots along all references, by several threads at once;
+//! then what pymalloc has in use and nothing refers to. Each object is visited once, and everything about it
+//! is recorded at that moment, while it is in the processor's caches.
 //!
-//! A reference that does not lead to an object (its type is none) is not followed: the target may have
-//! stood still in the middle of a change.
+//! A reference that does not lead to an object (its type is not a type) is not followed: the target may have
+//! been paused in the middle of a change.
 
 use std::mem;
 use std::thread;

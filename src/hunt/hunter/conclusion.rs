@@ -1,4 +1,4 @@
-//! What a hunt came to: which suspects have proved to leak, and which findings can be believed.
+//! The conclusion of a hunt: which suspects leak, and which findings are credible.
 
 use std::time::Duration;
 

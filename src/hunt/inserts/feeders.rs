@@ -1,9 +1,9 @@
 //! The stacks that feed what grows: a guardian watches words, and here its hits become stacks with
 //! names, added up for each finding.
 //!
-//! What a hit says is raw; functions, files and lines are read from the target as soon as it arrives,
-//! while its code objects are still there. Instances of a class come and go where they are made for a
-//! moment only, so each is looked at again after a while: those that stay count.
+//! Hits are raw; functions, files and lines are read from the target as soon as a hit arrives, while its code
+//! objects still exist. Some instances live for a moment only, so each is checked again after a while: only
+//! survivors count.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Whether a thread that has just added a reference to a class did so because it makes an instance.
+//! Whether a thread that has just added a reference to a class did so by creating an instance.
 //!
 //! Python code that only names a class adds a reference too, for a moment. But whoever makes an
 //! instance has it in hand at that moment: some register holds the address of an object whose type is

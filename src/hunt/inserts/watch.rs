@@ -1,8 +1,8 @@
 //! The guardian's work: watching the words that change when something grows.
 //!
-//! A write breakpoint on each word that has its [turn](super::schedule) stops whoever writes it, just
-//! behind the instruction. The word is read and compared with what it was; if it has grown, the Python
-//! stack is copied, and the thread goes on. Names and lines are left to whoever reads the reports.
+//! A write breakpoint on each word that has its [turn](super::schedule) stops the writing thread right behind
+//! the instruction. The word is read and compared with what it was; if it has grown, the Python stack is
+//! copied, and the thread goes on. Names and lines are left to whoever reads the reports.
 //!
 //! A thread that writes to an object holds the GIL, so while it stands no other word changes, and what
 //! is read of a word after it was armed is what the next hit is to be compared with.

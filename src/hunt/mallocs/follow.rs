@@ -1,4 +1,4 @@
-//! The guardian's work for native memory: calls of the C library's allocator are followed to what they
+//! The guardian's work for native memory: calls of the C library's allocator are followed to the blocks they
 //! return.
 //!
 //! All Python threads are armed at the entries of `malloc`, `calloc`, `realloc` and `aligned_alloc`. One

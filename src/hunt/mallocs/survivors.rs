@@ -1,5 +1,5 @@
-//! Which of the blocks stay that the C library gave: those that are not free again, and that nothing in
-//! the heap of Python explains.
+//! Which of the allocated blocks survive: those that have not been freed, and that nothing in Python's heap
+//! explains.
 //!
 //! Whether a block is free shows in the words before, behind and in it (see
 //! [`malloc`](crate::heap::rss::malloc)). Blocks are looked at many times, for one that was freed may soon be

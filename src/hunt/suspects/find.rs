@@ -1,4 +1,4 @@
-//! From several heaps of one process, one after the other, to what seems to leak in it.
+//! From successive heaps of one process to its leak suspects.
 //!
 //! What is new is attributed to [holders](crate::hunt::compare::growth), and gathered in
 //! [accumulation points](crate::hunt::compare::accumulation_points), which are [assessed](super::scoring).

@@ -1,4 +1,4 @@
-//! What kind of mistake a leak is likely to be, in plain words.
+//! The likely mistake behind a leak, in plain words.
 
 use super::bounds::Filling;
 use super::collector::Collector;

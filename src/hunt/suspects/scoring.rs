@@ -1,8 +1,8 @@
-//! Whether a place where a heap has grown leaks.
+//! Whether an accumulation point leaks.
 //!
-//! It does if objects of each interval are still there *and* it holds more in net terms, in every interval
-//! and at about the same pace: a bounded cache takes in new objects, but has no net growth; a queue has, for
-//! a moment, but what was in it is soon gone; what is loaded once does not go on.
+//! It does if objects of each interval survive *and* it has grown, net, in every interval and at about the
+//! same pace: a bounded cache takes in new objects but has no net growth; a queue has, for a moment, but its
+//! contents are soon gone; a single load does not go on.
 
 use rustc_hash::FxHashSet;
 

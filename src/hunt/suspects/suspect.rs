@@ -1,4 +1,4 @@
-//! A leak suspect, from the evidence for it to what is known of it.
+//! A leak suspect, and the evidence for it.
 
 use super::bounds::Filling;
 use super::collector::Collector;

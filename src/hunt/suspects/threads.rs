@@ -1,5 +1,4 @@
-//! Threads that are started and do not end: what they run, what they hold, and where one sees them
-//! being started.
+//! Threads that are started and never end: what they run, what they hold, and where they are started.
 
 use rustc_hash::FxHashMap;
 

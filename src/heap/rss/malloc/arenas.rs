@@ -1,10 +1,10 @@
 //! glibc's arenas, found without symbols.
 //!
-//! `main_arena` is a `malloc_state` in the C library's data. It shows by its bins: 127 heads of doubly
-//! linked lists, each two words, of which an empty one points to itself (as if it were a chunk: 16
-//! bytes before). Right before the first head stand `top` and `last_remainder`, and before those the
-//! ten heads of the fastbins. Behind the heads come `binmap` (16 bytes), `next` (all arenas are a
-//! ring), `next_free`, `attached_threads`, `system_mem` and `max_system_mem`.
+//! `main_arena` is a `malloc_state` in the C library's data. It is recognized by its bins: 127 heads of
+//! doubly linked lists, each two words, of which an empty one points to itself (as if it were a chunk: 16
+//! bytes before). Right before the first head are `top` and `last_remainder`, and before those the ten heads
+//! of the fastbins. After the heads come `binmap` (16 bytes), `next` (all arenas are a ring), `next_free`,
+//! `attached_threads`, `system_mem` and `max_system_mem`.
 //!
 //! A thread's arena lies in heaps of 64 MiB, aligned to that. Each begins with a `heap_info`: `ar_ptr`,
 //! `prev`, `size`; in the first of an arena the `malloc_state` follows.

@@ -1,9 +1,9 @@
-//! Small chunks that were freed and wait for the next taker of their size, still marked as in use: in the
-//! caches of threads (`tcache_perthread_struct`) and in fastbins.
+//! Small freed chunks kept for reuse and still marked as in use: in thread caches (`tcache_perthread_struct`)
+//! and in fastbins.
 //!
 //! A thread's cache is itself a block of its arena: counts, then the heads of singly linked lists. It is
-//! known by its size, and by leading to nothing but chunks of the right sizes. The links are addresses of
-//! blocks (of chunks in fastbins), from glibc 2.32 on combined with the place that they stand in.
+//! recognized by its size, and because it leads only to chunks of the right sizes. The links are addresses of
+//! blocks (of chunks in fastbins), from glibc 2.32 on XORed with their own position.
 
 use rustc_hash::FxHashSet;
 

@@ -1,12 +1,12 @@
-//! The C library's heap, read from what it keeps itself, without symbols: glibc's chunks in `[heap]`, in
-//! the arenas of threads, and in mappings of their own.
+//! The C library's heap, read from its own structures, without symbols: glibc's chunks in `[heap]`, in thread
+//! arenas, and in mappings of their own.
 //!
-//! Every block that malloc gives is in a *chunk*: two words, then the block. The second word is the
-//! chunk's size, which leads to the next chunk, with flags in the low bits: whether the chunk before is in
-//! use (`PREV_INUSE`, 1), whether this one has a mapping of its own (`IS_MMAPPED`, 2), whether it is of a
-//! thread's arena (`NON_MAIN_ARENA`, 4). So a stretch of chunks is walked from its beginning, and what is
-//! in use shows, except that small blocks which were freed stay marked as in use while they wait in lists
-//! for the next taker (the caches of threads, and fastbins): those lists are followed, too.
+//! Every malloc block is in a *chunk*: two words, then the block. The second word is the chunk's size, which
+//! leads to the next chunk, with flags in the low bits: whether the chunk before is in use (`PREV_INUSE`, 1),
+//! whether this one has a mapping of its own (`IS_MMAPPED`, 2), whether it is of a thread's arena
+//! (`NON_MAIN_ARENA`, 4). So a run of chunks can be walked from its start, and the flags show which are in
+//! use, except that small freed blocks stay marked as in use while they wait in lists for reuse (thread
+//! caches and fastbins): those lists are followed, too.
 //!
 //! All is of glibc 2.26 and later on 64-bit machines (`malloc/malloc.c`, `malloc/arena.c`).
 
