@@ -219,8 +219,10 @@ impl<'a> Hunt<'a> {
         let elapsed = self.began.elapsed().as_secs_f64();
         let what = match self.hunters.first().map(Hunter::phase) {
             None => "waiting for Python".to_owned(),
-            Some(Phase::Comparing(looks)) => format!("comparing the heap, look {looks} of 4"),
-            Some(Phase::Watching(0)) => "nothing suspect so far, comparing the heap".to_owned(),
+            Some(Phase::Comparing(captures)) => {
+                format!("comparing the heap, capture {captures} of 4")
+            }
+            Some(Phase::Watching(0)) => "no suspects so far, comparing the heap".to_owned(),
             Some(Phase::Watching(count)) => {
                 let first = self.hunters.iter().flat_map(Hunter::suspects).next();
                 let name = first.map_or("", |finding| &*finding.holder.name);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FEWEST_LOOKS, HuntError, Hunter, MOST};
+use super::{FEWEST_CAPTURES, HuntError, Hunter, MOST};
 use crate::hunt::compare::steadiness::confidence;
 use crate::hunt::finding::{Finding, LeakKind};
 use crate::hunt::suspects::suspect::{Key, Suspect};
@@ -23,7 +23,7 @@ impl Hunter {
         let ([first, ..], [.., last]) = (&*self.snapshots, &*self.snapshots) else {
             return Err(self.too_short());
         };
-        if self.snapshots.len() < FEWEST_LOOKS {
+        if self.snapshots.len() < FEWEST_CAPTURES {
             return Err(self.too_short());
         }
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();

@@ -1,9 +1,9 @@
-//! A hunt from its start to its verdict: when the heap is looked at, and what happens in between.
+//! A hunt from start to verdict: when the heap is captured, and what happens in between.
 //!
-//! The heap is looked at four times: at the start, after a quarter and a half of the time, and at the end.
-//! After the third look there are suspects; from then on what they hold is read many times a second,
-//! which costs the target nothing, and who feeds them is watched. What only the last look shows, as it grows
-//! slowly, is watched for a while after it.
+//! The heap is captured four times: at the start, after a quarter and a half of the time, and at the end.
+//! After the third capture there are suspects; from then on their sizes are read many times a second, which
+//! costs the target nothing, and their insertions are watched. What only the last capture shows, because it
+//! grows slowly, is watched for a while after it.
 
 mod conclusion;
 
@@ -25,17 +25,17 @@ use crate::process::breakpoint::Way;
 use crate::process::{Pauses, Process, ProcessError};
 use crate::python::Python;
 
-/// When the heap is looked at, as parts of the time.
-const LOOKS: [f64; 4] = [0.0, 0.25, 0.5, 1.0];
-const MOST_LOOKS: usize = LOOKS.len();
-/// With fewer looks than this nothing can be said.
-const FEWEST_LOOKS: usize = 3;
+/// When the heap is captured, as fractions of the duration.
+const CAPTURES_AT: [f64; 4] = [0.0, 0.25, 0.5, 1.0];
+const CAPTURES: usize = CAPTURES_AT.len();
+/// With fewer captures than this there is no verdict.
+const FEWEST_CAPTURES: usize = 3;
 /// How often the resident set and the sizes of suspects are read.
 const READ_EVERY: Duration = Duration::from_millis(50);
-/// Of the time, so much at most is kept for what remains to be done after the last look.
+/// The largest fraction of the duration that is reserved for the work of the last capture.
 const MOST_RESERVED: f64 = 0.3;
 /// So much of the time suspects are watched at least, even if the heap is so large that it gets late; and
-/// those of the last look at most.
+/// those of the last capture at most.
 const WATCHED_SHARE: f64 = 0.25;
 /// No more suspects than this are watched, and findings told.
 const MOST: usize = 10;
@@ -46,11 +46,11 @@ pub enum HuntError {
     /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// Its heap cannot be looked at.
+    /// Its heap cannot be captured.
     #[error(transparent)]
     Heap(#[from] HeapError),
     /// It was too short.
-    #[error("the hunt ended before the heap had been looked at three times")]
+    #[error("the hunt ended before the heap had been captured three times")]
     TooShort,
 }
 
@@ -80,11 +80,11 @@ pub struct Options {
 /// How far a hunt is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// The heap has been looked at so many times.
+    /// The heap has been captured this many times.
     Comparing(usize),
-    /// So many suspects are being watched.
+    /// This many suspects are being watched.
     Watching(usize),
-    /// So many that only the last look has shown.
+    /// This many are being watched that only the last capture has shown.
     WatchingLast(usize),
     /// There is a verdict.
     Over,
@@ -102,7 +102,7 @@ pub struct Hunter {
     suspects: Vec<Suspect>,
     trails: Trails,
     watched_since: Option<Duration>,
-    /// Until when the suspects of the last look are watched.
+    /// Until when the suspects of the last capture are watched.
     watched_until: Option<Duration>,
     /// When the turn of native memory comes, if it grows.
     follow_from: Option<Duration>,
@@ -114,7 +114,7 @@ pub struct Hunter {
     trouble: Option<GuardianError>,
     resident: Series,
     last_read: Option<Instant>,
-    /// How long it took to look at the heap.
+    /// How long the last capture and its analysis took.
     effort: Duration,
     is_over: bool,
     complete: bool,
@@ -162,8 +162,8 @@ impl Hunter {
     pub fn phase(&self) -> Phase {
         match (self.is_over, self.snapshots.len()) {
             (true, _) => Phase::Over,
-            (false, looks) if looks < FEWEST_LOOKS => Phase::Comparing(looks),
-            (false, looks) if looks == MOST_LOOKS => Phase::WatchingLast(self.trails.watched()),
+            (false, captures) if captures < FEWEST_CAPTURES => Phase::Comparing(captures),
+            (false, captures) if captures == CAPTURES => Phase::WatchingLast(self.trails.watched()),
             (false, _) => Phase::Watching(self.suspects.len()),
         }
     }
@@ -194,9 +194,9 @@ impl Hunter {
             self.go_on_watching(tick.min(until.saturating_sub(now)));
             return Ok(());
         }
-        let left = self.next_look().saturating_sub(now);
+        let left = self.next_capture().saturating_sub(now);
         if left.is_zero() {
-            return self.look();
+            return self.capture();
         }
         if self.last_read.is_none_or(|last| last.elapsed() >= READ_EVERY) {
             self.last_read = Some(Instant::now());
@@ -222,16 +222,16 @@ impl Hunter {
 
     /// Comes to an end now, with what is known.
     pub fn hurry(&mut self) -> Result<(), HuntError> {
-        let can_look = (FEWEST_LOOKS - 1..MOST_LOOKS).contains(&self.snapshots.len());
-        if !self.is_over && can_look && self.process.is_alive() {
-            self.look()?;
+        let can_capture = (FEWEST_CAPTURES - 1..CAPTURES).contains(&self.snapshots.len());
+        if !self.is_over && can_capture && self.process.is_alive() {
+            self.capture()?;
         }
         self.end()
     }
 
-    /// When the heap is to be looked at next, since the hunt began.
-    fn next_look(&self) -> Duration {
-        let Some(&part) = LOOKS.get(self.snapshots.len()) else { return Duration::MAX };
+    /// When the heap is captured next, since the hunt began.
+    fn next_capture(&self) -> Duration {
+        let Some(&part) = CAPTURES_AT.get(self.snapshots.len()) else { return Duration::MAX };
         let duration = self.options.duration;
         let reserved = self.effort.min(duration.mul_f64(MOST_RESERVED));
         let due = duration.saturating_sub(reserved).mul_f64(part);
@@ -241,8 +241,8 @@ impl Hunter {
         }
     }
 
-    /// Looks at the heap.
-    fn look(&mut self) -> Result<(), HuntError> {
+    /// Captures the heap, and finds suspects.
+    fn capture(&mut self) -> Result<(), HuntError> {
         let result = self.trails.stop();
         self.note(result);
         self.stop_following();
@@ -255,19 +255,19 @@ impl Hunter {
         };
         let snapshot = HeapColumns::of(&heap, &self.python, at, self.snapshots.last_mut());
         self.snapshots.push(snapshot);
-        if let Some(blocks) = self.look_outside(&heap.capture) {
+        if let Some(blocks) = self.count_native_blocks(&heap.capture) {
             self.native_blocks.push((at, blocks.bytes as f64));
             if let Some(mut following) = self.following.take() {
                 self.native_feeders = following.feeders(&blocks).iter().map(feeder).collect();
             }
         }
-        if self.snapshots.len() >= FEWEST_LOOKS {
+        if self.snapshots.len() >= FEWEST_CAPTURES {
             self.suspects = suspects(&heap, &self.python, &self.snapshots);
             self.suspects.truncate(MOST);
         }
         self.effort = begun.elapsed();
         match self.snapshots.len() {
-            FEWEST_LOOKS => {
+            FEWEST_CAPTURES => {
                 self.trails.take_up(self.suspects.iter(), &heap);
                 drop(heap);
                 let since = self.began.elapsed();
@@ -275,11 +275,11 @@ impl Hunter {
                 self.watch();
                 if self.outside().may_leak() {
                     // Who feeds the others may be known before.
-                    let left = self.next_look().saturating_sub(since);
+                    let left = self.next_capture().saturating_sub(since);
                     self.follow_from = Some(since + left / 2);
                 }
             }
-            MOST_LOOKS => {
+            CAPTURES => {
                 self.complete = true;
                 self.follow_from = None;
                 let proved = self.suspects.iter().filter(|suspect| suspect.is_steady);
@@ -295,7 +295,7 @@ impl Hunter {
     }
 
     /// What malloc has given to others, if that may grow and can be told.
-    fn look_outside(&self, capture: &Capture<'_>) -> Option<NativeBlocks> {
+    fn count_native_blocks(&self, capture: &Capture<'_>) -> Option<NativeBlocks> {
         if self.native_blocks.is_empty() && !self.outside().is_suspicious() {
             return None;
         }
@@ -353,7 +353,7 @@ impl Hunter {
         }
     }
 
-    /// Lets the target go; the blocks are still to be looked at.
+    /// Lets the target go; the blocks are still to be checked.
     fn stop_following(&mut self) {
         let Some(following) = &mut self.following else { return };
         following.stop();
