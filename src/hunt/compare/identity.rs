@@ -33,6 +33,8 @@ const OWNED: u32 = 2;
 /// many objects below it.
 const LOOKED_AT: usize = 32;
 const MOST_BELOW: usize = 60;
+/// So few objects are of one container's making, and may come again as they were.
+const FEW: usize = 8;
 /// So often it is looked for containers of which nothing is left: what is inside each other shows one by one.
 const PASSES: usize = 12;
 /// Types whose objects refer to the same as long as they live.
@@ -240,7 +242,8 @@ impl Clues<'_> {
             true => self.heap.graph.successors(self.node(index)),
             false => &[],
         };
-        let step = references.len().div_ceil(LOOKED_AT).max(1);
+        // Keys and values of a dict take turns.
+        let step = references.len().div_ceil(LOOKED_AT) | 1;
         references.iter().step_by(step).filter_map(|&next| self.index(next))
     }
 
@@ -329,11 +332,15 @@ impl Clues<'_> {
             return false;
         }
         let then = self.then(index).and_then(|then| self.before.traits.references.get(then));
-        let mut owned = self.below(index).filter(|&next| self.is_owned(next)).peekable();
-        self.is_fixed(index)
-            || then.is_some()
-                && owned.peek().is_some()
-                && owned.all(|next| self.is_new(next) || !self.tells(next))
+        if self.is_fixed(index) {
+            return true;
+        }
+        let owned: Vec<usize> = self.below(index).filter(|&next| self.is_owned(next)).collect();
+        // That one of a few has the value that another had by chance tells nothing, of many it does.
+        let is_small = owned.len() <= FEW;
+        then.is_some()
+            && !owned.is_empty()
+            && owned.iter().all(|&next| self.is_new(next) || is_small && !self.tells(next))
     }
 
     fn is_new(&self, index: usize) -> bool {
