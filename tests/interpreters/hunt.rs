@@ -28,7 +28,7 @@ const TOGETHER: [(&str, &str); 13] = [
     (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
     (OF_LIBRARY, "asyncio,sleeping,modules,weak_values,finalize,frozen"),
     (AMONG_GARBAGE, "recycled_list,recycled_dict,pending,zones"),
-    (AMONG_GARBAGE, "recycled_deque,log,times,weak_methods"),
+    (AMONG_GARBAGE, "recycled_deque,log,times,weak_methods,deep_entries"),
     (AMONG_GARBAGE, "names"),
 ];
 /// The fixtures that know how to leak.
