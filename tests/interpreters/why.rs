@@ -278,7 +278,7 @@ fn paths_of_many_objects_are_few_lines(interpreter: &'static Interpreter) -> Res
     let pid = target.pid().to_string();
     let output = leakspy(["why", "--pid", &pid, "--breadth", "2", "Row"]);
     let text = String::from_utf8(output.stdout)?;
-    assert!(text.contains("20,250 objects of the type __main__.Row retain "), "{text}");
+    assert!(text.contains("20,250 objects of type __main__.Row together retain "), "{text}");
     assert!(text.contains("└ (") && text.contains("├ CACHE dict 0x"), "{text}");
     Ok(())
 }
