@@ -4,7 +4,7 @@
 use leakspy::memory::Memory;
 use leakspy::python::dicts;
 use leakspy::python::layout::{Layout, TABLES};
-use leakspy::python::objects::{Disclosure, Edges, Reader, TypeTable};
+use leakspy::python::objects::{Disclosure, EdgeNames, Edges, Reader, TypeTable};
 use leakspy::python::tracemalloc::{Tables, Traces, Tracing};
 use leakspy::python::{CodeCache, Python, RawStack};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};

@@ -10,8 +10,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::commands::{
-    cycles, diff, dump, graph, heap, hunt, mem, peak, plot, record, show, timeline, tree, watch,
-    why,
+    cycles, diff, dump, graph, heap, hunt, info, mem, peak, plot, record, show, snapshot, timeline,
+    tree, watch, why,
 };
 use self::errors::{CommandError, advice};
 use self::terminal::say;
@@ -67,6 +67,8 @@ enum Command {
     Graph(graph::Args),
     Dump(dump::Args),
     Mem(mem::Args),
+    Snapshot(snapshot::Args),
+    Info(info::Args),
     Timeline(timeline::Args),
     Plot(plot::Args),
     Peak(peak::Args),
@@ -90,6 +92,8 @@ impl Cli {
             Command::Why(args) => (why::run(args), args.source.pid()),
             Command::Dump(args) => (dump::run(args), args.source.pid()),
             Command::Mem(args) => (mem::run(args), args.source.pid()),
+            Command::Snapshot(args) => (snapshot::run(args), args.pid.pid),
+            Command::Info(args) => (info::run(args), None),
             Command::Timeline(args) => (timeline::run(args), args.target.pid()),
             Command::Plot(args) => (plot::run(args), None),
             Command::Peak(args) => (peak::run(args), None),

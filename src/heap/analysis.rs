@@ -1,14 +1,17 @@
 //! A heap with everything computed from it: the capture, the graph, dominators and retained sizes.
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
 
 use super::capture::copy::Capture;
-use super::capture::options::{CaptureError, CaptureOptions};
+use super::capture::options::{CaptureError, CaptureFacts, CaptureOptions};
 use super::graph::dominators::Dominators;
 use super::graph::object_graph::Graph;
 use super::graph::retained::{Amount, Retained, retained_together};
 use super::ids::NodeId;
+use super::names::Names;
+use super::names::kept::{Kept, KeptNames};
 use super::support::nice::politely;
 use super::trace::discovery::Discovery;
 use super::trace::notes::Inconsistencies;
@@ -18,7 +21,7 @@ use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::Process;
 use crate::python::Python;
 use crate::python::gc::GcError;
-use crate::python::objects::Reader;
+use crate::python::objects::{Reader, TypeTable};
 
 /// Why a heap could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +43,21 @@ impl Obstructed for HeapError {
     }
 }
 
+/// Where it is known from.
+#[derive(Debug)]
+enum Origin<'a> {
+    /// The memory is there, and the types by which it is read.
+    Captured(Capture<'a>, Arc<TypeTable>),
+    /// A snapshot file has kept what its objects are to each other.
+    Kept(Box<KeptNames>),
+}
+
 /// A heap, captured and understood.
 #[derive(Debug)]
 pub struct Analysis<'a> {
-    /// The memory.
-    pub capture: Capture<'a>,
+    origin: Origin<'a>,
+    /// How the capture was made.
+    pub facts: CaptureFacts,
     /// The objects and their references.
     pub graph: Graph,
     /// Who dominates whom.
@@ -64,17 +77,50 @@ impl<'a> Analysis<'a> {
         politely(|| {
             let threads = processors();
             let discovery = Discovery::of(&capture, python, threads, options.pausing)?;
+            let types = Arc::clone(&discovery.types);
             let (graph, search) = Graph::of(&capture, discovery, threads);
             let dominators = Dominators::of(search);
             let retained = Retained::of(&graph, &dominators);
             check_alive(process, graph.inconsistencies())?;
-            Ok(Analysis { capture, graph, dominators, retained })
+            let facts = capture.facts;
+            let origin = Origin::Captured(capture, types);
+            Ok(Analysis { origin, facts, graph, dominators, retained })
         })
     }
 
-    /// Reads its objects.
-    pub fn reader(&self) -> Reader<'_, Capture<'a>> {
-        Reader::new(&self.capture, self.graph.types())
+    /// A heap that a snapshot file has kept.
+    pub(crate) fn kept(
+        graph: Graph,
+        dominators: Dominators,
+        facts: CaptureFacts,
+        names: KeptNames,
+    ) -> Analysis<'a> {
+        let retained = Retained::of(&graph, &dominators);
+        Analysis { origin: Origin::Kept(Box::new(names)), facts, graph, dominators, retained }
+    }
+
+    /// The memory; `None` of a heap out of a file.
+    pub fn capture(&self) -> Option<&Capture<'a>> {
+        match &self.origin {
+            Origin::Captured(capture, _) => Some(capture),
+            Origin::Kept(_) => None,
+        }
+    }
+
+    /// Reads its objects; `None` of a heap out of a file.
+    pub fn reader(&self) -> Option<Reader<'_, Capture<'a>>> {
+        match &self.origin {
+            Origin::Captured(capture, types) => Some(Reader::new(capture, types)),
+            Origin::Kept(_) => None,
+        }
+    }
+
+    /// Says what its objects are to each other.
+    pub fn names(&self) -> Names<'_> {
+        match &self.origin {
+            Origin::Captured(capture, types) => Names::Captured(Reader::new(capture, types)),
+            Origin::Kept(names) => Names::Kept(Kept { names, graph: &self.graph }),
+        }
     }
 
     /// What a node retains: [`Retained::amount`].

@@ -13,6 +13,7 @@
 //! | [`figures`] | groups, largest objects, changes; selecting objects by name |
 //! | [`rss`] | the resident set divided up: pymalloc, malloc, stacks, files |
 //! | [`ids`] | types for the numbers of slots, nodes and roots |
+//! | [`names`] | what objects are to each other: read in the capture, or kept in a file |
 //! | [`support`] | large arrays, a work queue, being nice |
 //! | [`analysis`] | all of it together, for one capture |
 
@@ -21,6 +22,7 @@ pub mod capture;
 pub mod figures;
 pub mod graph;
 pub mod ids;
+pub mod names;
 pub mod rss;
 pub mod support;
 pub mod trace;
@@ -36,6 +38,7 @@ pub use graph::{
     Search, ShortestPaths, several,
 };
 pub use ids::{NodeId, RootId, Slot};
+pub use names::Names;
 pub use rss::{Composition, CompositionError, NativeBlocks, Verdict};
 pub use support::give_memory_back;
 pub use trace::{Count, Discovery, Inconsistencies, Root, RootKind, TypeCounts};

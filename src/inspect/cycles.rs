@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames};
 use crate::python::collector::Collector;
-use crate::python::objects::{Disclosure, Finalizer, TypeId};
+use crate::python::objects::{Disclosure, EdgeNames, Finalizer, TypeId};
 
 /// What stands for no component.
 const NONE: u32 = u32::MAX;
@@ -150,7 +150,7 @@ impl Pattern {
             entry: key.holder.clone(),
             finalizers: with(Finalizer::InPython),
             blocking: with(Finalizer::Blocking),
-            address: heap.graph.address(&heap.capture, node).unwrap_or_default(),
+            address: heap.graph.address(node).unwrap_or_default(),
         }
     }
 
@@ -226,8 +226,8 @@ fn holder(heap: &Analysis<'_>, names: &RootNames, from: NodeId, to: NodeId) -> S
         return names.label(root);
     }
     let name = graph.type_info(from).map_or("(unreadable)", |info| &info.name);
-    let addresses = [from, to].map(|node| graph.address(&heap.capture, node).unwrap_or_default());
-    let link = heap.reader().link(addresses[0], addresses[1], Disclosure::Names);
+    let addresses = [from, to].map(|node| graph.address(node).unwrap_or_default());
+    let link = heap.names().link(addresses[0], addresses[1], Disclosure::Names);
     match link.map(|link| link.pattern()) {
         Some(link) => format!("{name} {link}"),
         None => name.to_owned(),
@@ -238,7 +238,7 @@ fn holder(heap: &Analysis<'_>, names: &RootNames, from: NodeId, to: NodeId) -> S
 fn types_of(heap: &Analysis<'_>, objects: impl Iterator<Item = u64>) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for object in objects {
-        let node = heap.graph.node(&heap.capture, object);
+        let node = heap.graph.node(object);
         let info = node.and_then(|node| heap.graph.type_info(node));
         *counts.entry(info.map_or("(unreadable)", |info| &info.name)).or_default() += 1;
     }

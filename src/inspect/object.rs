@@ -1,8 +1,8 @@
 //! One object: what it is, who refers to it, what it refers to, and whether its reference count is explained.
 
-use crate::heap::{Amount, Analysis, Capture, Flow, NodeId, Referrers, RootKind, RootNames};
+use crate::heap::{Amount, Analysis, Flow, Names, NodeId, Referrers, RootKind, RootNames};
 use crate::python::gc::Generation;
-use crate::python::objects::{Disclosure, Reader, ReferenceCount, Role};
+use crate::python::objects::{Disclosure, EdgeNames, Role};
 
 /// What is shown of an object.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,8 +62,8 @@ pub struct Options {
 /// Says all about an object.
 pub fn show(heap: &Analysis<'_>, names: &RootNames, node: NodeId, options: Options) -> Shown {
     let graph = &heap.graph;
-    let address = graph.address(&heap.capture, node).unwrap_or_default();
-    let looker = Looker { heap, reader: heap.reader(), options };
+    let address = graph.address(node).unwrap_or_default();
+    let looker = Looker { heap, names: heap.names(), options };
     let referrers = Referrers::of(graph);
     let (mut found, mut roots, mut is_garbage) = (0, Vec::new(), false);
     let mut holders = Vec::new();
@@ -98,7 +98,7 @@ pub fn show(heap: &Analysis<'_>, names: &RootNames, node: NodeId, options: Optio
         shallow: graph.shallow(node).saturating_add(graph.header(node)),
         external: graph.external(node),
         retained: heap.amount(node),
-        references_counted: looker.count(address),
+        references_counted: looker.names.counted(address, found),
         references_found: found,
         generation: tracked.next().map(|(generation, _)| generation),
         is_garbage,
@@ -111,34 +111,26 @@ pub fn show(heap: &Analysis<'_>, names: &RootNames, node: NodeId, options: Optio
 
 struct Looker<'a> {
     heap: &'a Analysis<'a>,
-    reader: Reader<'a, Capture<'a>>,
+    names: Names<'a>,
     options: Options,
 }
 
 impl Looker<'_> {
-    /// An object's reference count.
-    fn count(&self, address: u64) -> Option<u64> {
-        match self.reader.reference_count(address).ok()? {
-            ReferenceCount::Counted(count) => Some(count),
-            ReferenceCount::Immortal => None,
-        }
-    }
-
     /// How often a frame refers to an object.
     fn references_in_frame(&self, frame: u64, address: u64) -> u64 {
         let mut roles = Vec::new();
-        self.reader.frame_roles(frame, &mut roles);
+        self.names.frame_roles(frame, &mut roles);
         roles.iter().filter(|(object, _)| *object == address).count() as u64
     }
 
     fn value(&self, address: u64) -> Option<String> {
-        self.reader.value(address, self.options.disclosure)
+        self.names.value(address, self.options.disclosure)
     }
 
     /// Those that refer to an object, those that retain most first.
     fn referrers(&self, nodes: &[NodeId], address: u64) -> Vec<Neighbour> {
         let link = |other: u64| {
-            let link = self.reader.link(other, address, self.options.disclosure)?;
+            let link = self.names.link(other, address, self.options.disclosure)?;
             Some(link.to_string())
         };
         self.neighbours(nodes, link)
@@ -147,7 +139,7 @@ impl Looker<'_> {
     /// Those that an object refers to.
     fn referents(&self, nodes: &[NodeId], address: u64) -> Vec<Neighbour> {
         let mut roles: Vec<(u64, Role)> = Vec::new();
-        self.reader.roles(address, &mut roles);
+        self.names.roles(address, &mut roles);
         let link = |other: u64| {
             let mut best: Option<Role> = None;
             for &(_, role) in roles.iter().filter(|(object, _)| *object == other) {
@@ -155,7 +147,7 @@ impl Looker<'_> {
                     best = Some(role);
                 }
             }
-            let link = self.reader.disclosed(best?, self.options.disclosure)?;
+            let link = self.names.disclosed(best?, self.options.disclosure)?;
             Some(link.to_string())
         };
         self.neighbours(nodes, link)
@@ -166,7 +158,7 @@ impl Looker<'_> {
         nodes.sort_by_key(|&node| (std::cmp::Reverse(self.heap.amount(node).bytes), node));
         nodes.truncate(self.options.most);
         let neighbour = |node: NodeId| {
-            let address = self.heap.graph.address(&self.heap.capture, node).unwrap_or_default();
+            let address = self.heap.graph.address(node).unwrap_or_default();
             let info = self.heap.graph.type_info(node);
             Neighbour {
                 link: link(address),

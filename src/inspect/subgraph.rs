@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::heap::{Analysis, Components, Flow, NodeId, Referrers, RootNames, ShortestPaths};
-use crate::python::objects::Disclosure;
+use crate::python::objects::{Disclosure, EdgeNames};
 
 /// Where to go from the objects that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,12 +280,12 @@ fn labels(
     to: &[NodeId],
     disclosure: Disclosure,
 ) -> Vec<String> {
-    let address = |index: usize| heap.graph.address(&heap.capture, *nodes.get(index)?);
+    let address = |index: usize| heap.graph.address(*nodes.get(index)?);
     let Some(parent) = address(from) else { return vec![String::new(); to.len()] };
     // Nothing is at 0.
     let children: Vec<u64> =
         to.iter().map(|&index| address(index.index()).unwrap_or_default()).collect();
-    let links = heap.reader().links(parent, &children, disclosure);
+    let links = heap.names().links(parent, &children, disclosure);
     links.iter().map(|link| link.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
 }
 
@@ -314,14 +314,13 @@ fn describe(
         return found;
     }
     found.name = graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default();
-    found.address = graph.address(&heap.capture, node);
+    found.address = graph.address(node);
     if options.highlighted.contains(&found.name) {
         found.role = NodeRole::Highlighted;
     }
     if asked.contains(&node) {
         found.role = NodeRole::Asked;
     }
-    found.value =
-        found.address.and_then(|address| heap.reader().value(address, options.disclosure));
+    found.value = found.address.and_then(|address| heap.names().value(address, options.disclosure));
     found
 }

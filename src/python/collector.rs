@@ -6,14 +6,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::gc::Generation;
 use super::layout::GcStatistics;
-use super::objects::Reader;
+use super::objects::{EdgeNames, Reader};
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 
 /// The collector's state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collector {
     /// `gc.isenabled()`.
     pub enabled: bool,
@@ -32,7 +34,7 @@ pub struct Collector {
 }
 
 /// What came of the collections of a generation, all together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Collections {
     /// How many there were.
     pub count: u64,
@@ -45,7 +47,7 @@ pub struct Collections {
 }
 
 /// A collection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastCollection {
     /// When it ended, by the monotonic clock of the process.
     pub ended: Duration,

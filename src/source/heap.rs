@@ -8,6 +8,7 @@ use crate::memory::ReadError;
 use crate::python::Python;
 use crate::python::collector::Collector;
 use crate::python::tracemalloc::{Traces, TracesError};
+use crate::snapshot::Snapshot;
 
 /// A heap from a [`Source`](super::Source).
 #[derive(Debug)]
@@ -16,8 +17,17 @@ pub struct Heap<'a> {
     pub analysis: Analysis<'a>,
     /// Of which process and moment it is.
     pub provenance: Provenance,
-    python: &'a Python,
+    origin: Origin<'a>,
     names: OnceCell<RootNames>,
+}
+
+/// Who knows what is not in the graph.
+#[derive(Debug)]
+enum Origin<'a> {
+    /// The interpreter, in the memory that was captured.
+    Captured(&'a Python),
+    /// The file.
+    Kept(Vec<Collector>),
 }
 
 /// Of which process and moment a heap is, and what it cost.
@@ -39,15 +49,33 @@ impl<'a> Heap<'a> {
         let provenance = Provenance {
             owner,
             time: SystemTime::now(),
-            pause: analysis.capture.facts.paused,
+            pause: analysis.facts.paused,
             inconsistencies: analysis.graph.inconsistencies().count(),
         };
-        Heap { analysis, provenance, python, names: OnceCell::new() }
+        let origin = Origin::Captured(python);
+        Heap { analysis, provenance, origin, names: OnceCell::new() }
+    }
+
+    /// A heap out of a file.
+    pub fn kept(snapshot: Snapshot) -> Heap<'a> {
+        let Snapshot { analysis, names, collectors, facts } = snapshot;
+        let provenance = Provenance {
+            owner: facts.owner(),
+            time: facts.time(),
+            pause: facts.paused,
+            inconsistencies: facts.inconsistencies().count(),
+        };
+        let origin = Origin::Kept(collectors);
+        Heap { analysis, provenance, origin, names: OnceCell::from(names) }
     }
 
     /// The names of its roots: threads and frames, modules. Found when they are first asked for.
     pub fn names(&self) -> &RootNames {
-        self.names.get_or_init(|| RootNames::of(&self.analysis, self.python))
+        self.names.get_or_init(|| match self.origin {
+            Origin::Captured(python) => RootNames::of(&self.analysis, python),
+            // They were there from the beginning.
+            Origin::Kept(_) => RootNames::kept(Vec::new()),
+        })
     }
 
     /// What its collectors keep of themselves: one for each interpreter, or one for all.
@@ -55,7 +83,11 @@ impl<'a> Heap<'a> {
     /// # Errors
     /// Their state cannot be read.
     pub fn collectors(&self) -> Result<Vec<Collector>, ReadError> {
-        self.python.collectors(self.analysis.reader())
+        match (&self.origin, self.analysis.reader()) {
+            (Origin::Captured(python), Some(reader)) => python.collectors(reader),
+            (Origin::Captured(_), None) => Ok(Vec::new()),
+            (Origin::Kept(collectors), _) => Ok(collectors.clone()),
+        }
     }
 
     /// Where its objects were allocated, as far as tracemalloc knows; `None` if that is off.
@@ -63,6 +95,9 @@ impl<'a> Heap<'a> {
     /// # Errors
     /// tracemalloc's tables cannot be read.
     pub fn traces(&self) -> Result<Option<Traces>, TracesError> {
-        self.python.traces(&self.analysis.capture)
+        match (&self.origin, self.analysis.capture()) {
+            (Origin::Captured(python), Some(capture)) => python.traces(capture),
+            _ => Ok(None),
+        }
     }
 }

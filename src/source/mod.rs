@@ -6,6 +6,7 @@
 //!
 //! | | |
 //! |---|---|
+//! | [`file`] | a snapshot file: what one capture showed |
 //! | [`live`] | a running process: pauses it and captures its memory |
 //! | [`heap`] | what a source gives: the objects of one moment, with the names of their roots |
 //!
@@ -19,12 +20,15 @@
 //! **A new source** is a file in this folder with an `impl Source`, and an argument in
 //! `cli::args::source`. What it cannot answer it refuses with a [`SourceError`] that says so.
 
+pub mod file;
 pub mod heap;
 pub mod live;
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use file::SnapshotFile;
 pub use heap::{Heap, Provenance};
 pub use live::LiveProcess;
 
@@ -33,6 +37,7 @@ use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::ProcessError;
 use crate::python::thread_dump::{ThreadDump, ThreadDumpError};
 use crate::python::{PythonError, Version};
+use crate::snapshot::FileError;
 
 /// Something that can be asked about the memory of one Python process.
 ///
@@ -110,6 +115,22 @@ pub enum SourceError {
     /// Its threads cannot be read.
     #[error(transparent)]
     Threads(#[from] ThreadDumpError),
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: FileError,
+    },
+    /// The file does not say that.
+    #[error("{} does not say {what}: a snapshot has only the objects", path.display())]
+    NotKept {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        what: &'static str,
+    },
 }
 
 impl Obstructed for SourceError {
@@ -120,6 +141,7 @@ impl Obstructed for SourceError {
             SourceError::Heap(error) => error.obstacle(),
             SourceError::Composition(error) => error.obstacle(),
             SourceError::Threads(error) => error.obstacle(),
+            SourceError::File { .. } | SourceError::NotKept { .. } => None,
         }
     }
 }

@@ -26,9 +26,8 @@ pub fn trials() -> Vec<Trial> {
 
 fn cycles_of(target: &Target) -> Result<Cycles, Failed> {
     with_heap(target, |heap, names, python| {
-        let collectors = python.collectors(heap.reader());
-        let collectors = collectors.map_err(|error| Failed::from(error.to_string()))?;
-        Ok(cycles(heap, names, collectors))
+        let reader = heap.reader().ok_or("there is no memory")?;
+        Ok(cycles(heap, names, python.collectors(reader)?))
     })?
 }
 

@@ -103,8 +103,8 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     let (graph, search) = Graph::of(&capture, discovery, THREADS);
     assert_eq!(graph.inconsistencies(), Inconsistencies::default());
     for (&object, &kind) in &truth {
-        let node = graph.node(&capture, object).expect("it is found");
-        assert_eq!(graph.address(&capture, node), Some(object));
+        let node = graph.node(object).expect("it is found");
+        assert_eq!(graph.address(node), Some(object));
         assert_eq!(graph.type_info(node).map(|found| found.address), Some(kind));
     }
     let [lists @ .., _permanent] = graph.tracked();
@@ -163,25 +163,22 @@ fn retained_sizes_are_what_would_go(
     let target = Target::start(interpreter, "heap_of", &[&objects.to_string()]);
     let process = Process::open(target.pid())?;
     let python = Python::attach(&process)?;
-    let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
-    let discovery = Discovery::of(&capture, &python, THREADS, true)?;
-    let (graph, search) = Graph::of(&capture, discovery, THREADS);
-    let dominators = Dominators::of(search);
-    let retained = Retained::of(&graph, &dominators);
-    let all = retained.amount(&graph, NodeId::ROOT);
+    let heap = Analysis::of(&process, &python, &CaptureOptions::default())?;
+    let Analysis { graph, retained, .. } = &heap;
+    let all = retained.amount(graph, NodeId::ROOT);
     assert!(all.objects > objects);
     // The largest, and some of all sizes.
     let mut nodes: Vec<NodeId> = NodeId(1).up_to(graph.first_leaf()).collect();
-    nodes.sort_by_key(|&node| std::cmp::Reverse(retained.amount(&graph, node).bytes));
+    nodes.sort_by_key(|&node| std::cmp::Reverse(retained.amount(graph, node).bytes));
     let step = nodes.len().div_ceil(SAMPLES);
     for &node in nodes.iter().take(SAMPLES).chain(nodes.iter().step_by(step)) {
-        let rest = reached_without(&graph, node);
-        let own = retained.amount(&graph, node);
+        let rest = reached_without(graph, node);
+        let own = retained.amount(graph, node);
         let expected =
             Amount { bytes: all.bytes - rest.bytes, objects: all.objects - rest.objects };
         assert_eq!(own, expected, "{node:?}");
     }
-    retained_by_type_is_not_counted_twice(&Analysis { capture, graph, dominators, retained });
+    retained_by_type_is_not_counted_twice(&heap);
     Ok(())
 }
 

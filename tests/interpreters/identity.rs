@@ -66,7 +66,7 @@ fn assert_births(heap: &Analysis<'_>, births: &[u8], target: &mut Target) {
     for (what, truth) in [("survivors", survivors), ("old", old), ("temporaries", temporaries)] {
         let mut wrong: BTreeMap<_, usize> = BTreeMap::new();
         for &(address, step) in &truth {
-            let Some(node) = heap.graph.node(&heap.capture, address) else { continue };
+            let Some(node) = heap.graph.node(address) else { continue };
             let birth = heap.graph.object_index(node).and_then(|index| births.get(index)).copied();
             if birth.map(u64::from) != Some(step) {
                 let kind = heap.graph.type_info(node).map(|info| info.name.clone());

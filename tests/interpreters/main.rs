@@ -37,6 +37,7 @@ mod py_spy;
 mod python;
 mod record;
 mod services;
+mod snapshot;
 mod survival;
 mod timeline;
 mod traced;
@@ -56,7 +57,7 @@ struct Group {
 }
 
 /// In the order in which they run: the ground first, then layer by layer.
-const GROUPS: [Group; 25] = [
+const GROUPS: [Group; 26] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -68,6 +69,7 @@ const GROUPS: [Group; 25] = [
     group("live", live::trials),
     group("why", why::trials),
     group("cycles", cycles::trials),
+    group("snapshot", snapshot::trials),
     group("disclosure", disclosure::trials),
     group("mem", mem::trials),
     group("timeline", timeline::trials),

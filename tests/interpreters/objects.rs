@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use leakspy::memory::{Cached, Memory};
 use leakspy::process::Process;
 use leakspy::python::Python;
-use leakspy::python::objects::{Disclosure, Edges, Reader, TypeId, TypeTable};
+use leakspy::python::objects::{Disclosure, EdgeNames, Edges, Reader, TypeId, TypeTable};
 use libtest_mimic::{Failed, Trial};
 use serde::Deserialize;
 

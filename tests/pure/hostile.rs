@@ -8,7 +8,7 @@ use leakspy::python::debug_offsets::DebugOffsets;
 use leakspy::python::dicts::{attribute, entries, get};
 use leakspy::python::layout::{Layout, TABLES};
 use leakspy::python::objects::{
-    Disclosure, Edges, Reader, TypeTable, bytes, small_int, string, type_name,
+    Disclosure, EdgeNames, Edges, Reader, TypeTable, bytes, small_int, string, type_name,
 };
 use leakspy::python::tracemalloc::{Tables, Traces, Tracing};
 use leakspy::python::{CodeCache, RawFrame, RawStack};

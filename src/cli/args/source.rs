@@ -1,17 +1,26 @@
-//! Which heap a command is about: today that of a live process, by its PID.
+//! Which heap a command is about: that of a live process, by its PID, or the one in a snapshot file.
 //!
 //! A new [`Source`] is a new argument here, in the place of `--pid`.
+
+use std::path::PathBuf;
 
 use super::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::processes::{each, open};
 use crate::heap::CaptureOptions;
-use crate::source::Source;
+use crate::heap::capture::plan::available_memory;
+use crate::source::{SnapshotFile, Source};
 
 /// Where the heap comes from.
-#[derive(Debug, Clone, Copy, clap::Args)]
-#[command(mut_arg("pid", |pid| pid.required(true)))]
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    mut_arg("pid", |pid| pid.required_unless_present("file").conflicts_with("file")),
+    allow_missing_positional(true)
+)]
 pub struct SourceArgs {
+    /// Snapshot file to read instead of a process (written by `leakspy snapshot`).
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Which process.
     #[command(flatten)]
     pid: PidArg,
@@ -28,6 +37,9 @@ impl SourceArgs {
 
     /// Opens the source. Nothing is paused or captured until it is asked something.
     pub fn open(&self, memory: MemoryArg) -> Result<Box<dyn Source>, CommandError> {
+        if let Some(path) = &self.file {
+            return Ok(Box::new(SnapshotFile::open(path, memory_for_files(memory))?));
+        }
         let (pid, options) = self.process(memory)?;
         Ok(Box::new(open(pid, options)?))
     }
@@ -40,6 +52,10 @@ impl SourceArgs {
         memory: MemoryArg,
         mut ask: impl FnMut(&dyn Source) -> Result<T, CommandError>,
     ) -> Result<(T, Vec<T>), CommandError> {
+        if let Some(path) = &self.file {
+            let file = SnapshotFile::open(path, memory_for_files(memory))?;
+            return Ok((ask(&file)?, Vec::new()));
+        }
         let (pid, options) = self.process(memory)?;
         each(pid, children.subprocesses, |pid| ask(&open(pid, options)?))
     }
@@ -49,4 +65,9 @@ impl SourceArgs {
         let pausing = !self.pausing.nonblocking;
         Ok((pid, CaptureOptions { pausing, max_memory: memory.bytes() }))
     }
+}
+
+/// The memory that reading a file may take, in bytes.
+pub fn memory_for_files(memory: MemoryArg) -> u64 {
+    memory.bytes().unwrap_or_else(|| available_memory() / 2)
 }

@@ -145,6 +145,7 @@ fn summary(source: &dyn Source, args: &Args) -> Result<Summary, CommandError> {
     }
     let heap = source.heap()?;
     let mut summary = Summary::of(&heap.analysis, heap.provenance.owner.clone(), by);
+    summary.time = heap.provenance.time;
     if args.largest > 0 {
         let disclosure = if args.redact { Disclosure::Names } else { Disclosure::Keys };
         summary.largest = largest(&heap.analysis, heap.names(), args.largest, disclosure);

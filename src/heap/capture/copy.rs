@@ -6,6 +6,7 @@
 //! read as zeros in both.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use memmap2::MmapMut;
 use rustc_hash::FxHashMap;
@@ -151,7 +152,7 @@ impl Segment {
 /// its program files, is read from the process itself when it is asked for.
 #[derive(Debug)]
 pub struct Capture<'a> {
-    pub(crate) segments: Segments,
+    pub(crate) segments: Arc<Segments>,
     pub(crate) buffer: MmapMut,
     /// Mappings that cannot be written, by address.
     pub(crate) constant: Vec<Range<u64>>,
@@ -166,6 +167,11 @@ impl Capture<'_> {
     /// The stretches of memory that it has.
     pub fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_segments(&self) -> Arc<Segments> {
+        Arc::clone(&self.segments)
     }
 
     /// The number of slots: they end with the last segment.

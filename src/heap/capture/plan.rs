@@ -188,6 +188,6 @@ pub(super) fn skipped(buffers: &[Buffer]) -> Vec<Range<u64>> {
 }
 
 /// What the system could give us without trouble, in bytes.
-fn available_memory() -> u64 {
+pub(crate) fn available_memory() -> u64 {
     Meminfo::current().ok().and_then(|info| info.mem_available).unwrap_or(u64::MAX)
 }

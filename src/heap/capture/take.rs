@@ -59,7 +59,7 @@ impl<'a> Capture<'a> {
                 left_out,
                 rss: process.resident_bytes().unwrap_or_default(),
             };
-            let segments = Segments::new(segments);
+            let segments = Arc::new(Segments::new(segments));
             let constant = constant(&copied.maps);
             let program = program_data(&copied.maps, &python.image);
             return Ok(Capture { segments, buffer, constant, program, process, facts });

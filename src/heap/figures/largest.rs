@@ -50,7 +50,7 @@ pub fn largest(
         .iter()
         .filter(|root| matches!(root.kind, RootKind::Module { .. }))
         .flat_map(|root| &root.objects)
-        .filter_map(|&object| graph.node(&heap.capture, object))
+        .filter_map(|&object| graph.node(object))
         .collect();
     for node in graph.objects().filter(|node| !modules.contains(node)) {
         let bytes = heap.amount(node).bytes;
@@ -64,7 +64,7 @@ pub fn largest(
     }
     let paths = ShortestPaths::of(graph);
     let describe = |Reverse((retained, Reverse(node)))| LargeObject {
-        address: graph.address(&heap.capture, node).unwrap_or_default(),
+        address: graph.address(node).unwrap_or_default(),
         kind: graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default(),
         shallow: graph.shallow(node).saturating_add(graph.header(node)),
         external: graph.external(node),

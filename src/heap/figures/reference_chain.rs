@@ -7,7 +7,7 @@ use crate::heap::analysis::Analysis;
 use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::{Root, RootKind};
 use crate::python::Frame;
-use crate::python::objects::{Disclosure, Link};
+use crate::python::objects::{Disclosure, EdgeNames, Link};
 
 /// A path in Python's words.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,8 +40,7 @@ impl ReferenceChain {
                 RootName::Frame { frame, .. } => lineage.frame.clone_from(frame),
             }
         }
-        let objects: Vec<u64> =
-            objects.iter().filter_map(|&node| graph.address(&heap.capture, node)).collect();
+        let objects: Vec<u64> = objects.iter().filter_map(|&node| graph.address(node)).collect();
         let root = above.last().and_then(|&node| graph.root(node));
         lineage.path = links(heap, root, objects, disclosure);
         lineage
@@ -55,7 +54,7 @@ fn links(
     mut objects: Vec<u64>,
     disclosure: Disclosure,
 ) -> Vec<String> {
-    let reader = heap.reader();
+    let names = heap.names();
     let mut links = Vec::new();
     let mut is_module = false;
     match root.map(|root| (&root.kind, root.objects.first())) {
@@ -67,12 +66,12 @@ fn links(
             }
         }
         Some((RootKind::Frame { frame, .. }, _)) => {
-            let link = objects.first().and_then(|&first| reader.frame_link(*frame, first));
+            let link = objects.first().and_then(|&first| names.frame_link(*frame, first));
             links.extend(link);
         }
         _ => {}
     }
-    links.extend(reader.path(&objects).into_iter().map(|step| step.link));
+    links.extend(names.path(&objects).into_iter().map(|step| step.link));
     // Variables that functions share are in cells.
     if let [Link::Local(_), Link::Attribute(field), ..] = &*links
         && field == "cell_contents"

@@ -1,6 +1,7 @@
 //! The names of GC roots: `thread MainThread`, a frame of it, `module app.cache`.
 
 use crate::heap::analysis::Analysis;
+use crate::heap::capture::copy::Capture;
 use crate::heap::ids::RootId;
 use crate::heap::trace::roots::{Root, RootKind};
 use crate::python::code::CodeCache;
@@ -30,16 +31,22 @@ pub struct RootNames {
 }
 
 impl RootNames {
-    /// Finds the names of a heap's roots.
+    /// Names that a snapshot file has kept.
+    pub(crate) fn kept(names: Vec<RootName>) -> RootNames {
+        RootNames { names }
+    }
+
+    /// Finds the names of the roots of a heap that was captured.
     pub fn of(heap: &Analysis<'_>, python: &Python) -> RootNames {
-        let threads = python.thread_names(&heap.capture);
+        let Some(capture) = heap.capture() else { return RootNames { names: Vec::new() } };
+        let threads = python.thread_names(capture);
         let mut code = CodeCache::new();
         let mut frames = Vec::new();
         let mut names = Vec::with_capacity(heap.graph.roots().len());
         for root in heap.graph.roots() {
             names.push(match root.kind {
                 RootKind::Thread { state, pthread } => {
-                    frames = thread_frames(heap, python, state, &mut code);
+                    frames = thread_frames(capture, python, state, &mut code);
                     RootName::Words(match threads.get(&pthread) {
                         Some(name) => format!("thread {name}"),
                         None => format!("thread {pthread:#x}"),
@@ -72,15 +79,15 @@ impl RootNames {
 
 /// The frames of a thread, outermost first.
 fn thread_frames(
-    heap: &Analysis<'_>,
+    capture: &Capture<'_>,
     python: &Python,
     state: u64,
     code: &mut CodeCache,
 ) -> Vec<Option<Frame>> {
     let mut stack = RawStack::default();
     // What can be read of it can be named.
-    let _ = python.copy_stack(&heap.capture, state, &mut stack);
-    let resolve = |raw| code.resolve(&heap.capture, python, raw).ok().flatten();
+    let _ = python.copy_stack(capture, state, &mut stack);
+    let resolve = |raw| code.resolve(capture, python, raw).ok().flatten();
     stack.frames.iter().rev().map(resolve).collect()
 }
 

@@ -6,7 +6,7 @@ use crate::heap::analysis::Analysis;
 use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::obstacle::{Obstructed, Obstruction};
-use crate::python::objects::{Link, Role};
+use crate::python::objects::{EdgeNames, Link, Role};
 
 /// No more types than this are offered in place of one that is not there.
 const MOST_OFFERS: usize = 5;
@@ -142,7 +142,7 @@ impl Selector {
         match self {
             Selector::Type(name) => of_type(heap, name),
             Selector::Address(address) => {
-                let node = heap.graph.node(&heap.capture, *address);
+                let node = heap.graph.node(*address);
                 node.map(|node| vec![node]).ok_or(SelectorError::NoObject(*address))
             }
             Selector::Path { module, steps } => behind(heap, module, steps).map(|node| vec![node]),
@@ -211,15 +211,15 @@ fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId,
         })?;
         after.push_str(&shown);
     }
-    heap.graph.node(&heap.capture, object).ok_or(SelectorError::NoObject(object))
+    heap.graph.node(object).ok_or(SelectorError::NoObject(object))
 }
 
 /// What an object has behind a step.
 fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
-    let reader = heap.reader();
+    let names = heap.names();
     let mut roles = Vec::new();
-    reader.roles(object, &mut roles);
-    let says = |role: Role| reader.words(role).is_some_and(|link| link.to_string() == step);
+    names.roles(object, &mut roles);
+    let says = |role: Role| names.words(role).is_some_and(|link| link.to_string() == step);
     if let Some(&(found, _)) = roles.iter().find(|(_, role)| says(*role)) {
         return Some(found);
     }
@@ -230,9 +230,9 @@ fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
         roles.iter().filter(|(_, role)| is_dict(*role)).map(|(dict, _)| *dict).collect();
     dicts.into_iter().find_map(|dict| {
         roles.clear();
-        reader.roles(dict, &mut roles);
+        names.roles(dict, &mut roles);
         let key = |role| match role {
-            Role::Value(key) => reader.words(Role::Attribute(key)),
+            Role::Value(key) => names.words(Role::Attribute(key)),
             _ => None,
         };
         let is_meant =

@@ -8,6 +8,7 @@ use super::groups::{Group, Grouping, counted, groups};
 use super::largest::LargeObject;
 use crate::heap::analysis::Analysis;
 use crate::heap::capture::copy::Capture;
+use crate::heap::capture::options::CaptureFacts;
 use crate::heap::trace::type_counts::TypeCounts;
 
 /// A heap in figures.
@@ -55,7 +56,7 @@ impl Summary {
             inconsistencies: heap.graph.inconsistencies().count(),
             types: groups(heap, Grouping::Type),
             groups: (by != Grouping::Type).then(|| groups(heap, by)),
-            ..Summary::blank(&heap.capture, owner)
+            ..Summary::blank(heap.facts, owner)
         }
     }
 
@@ -70,13 +71,12 @@ impl Summary {
             inconsistencies: counts.inconsistencies.count(),
             types: counted(counts, Grouping::Type),
             groups: (by != Grouping::Type).then(|| counted(counts, by)),
-            ..Summary::blank(capture, owner)
+            ..Summary::blank(capture.facts, owner)
         }
     }
 
     /// What is known before any object is.
-    fn blank(capture: &Capture<'_>, owner: Owner) -> Summary {
-        let facts = capture.facts;
+    fn blank(facts: CaptureFacts, owner: Owner) -> Summary {
         Summary {
             pid: owner.pid,
             command: owner.command,

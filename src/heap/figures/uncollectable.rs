@@ -108,7 +108,9 @@ fn hidden(
     garbage: &FxHashSet<NodeId>,
     tracked: &FxHashSet<NodeId>,
 ) -> Vec<(NodeId, NodeId)> {
-    let (graph, capture, reader) = (&heap.graph, &heap.capture, heap.reader());
+    let graph = &heap.graph;
+    // What the collector is shown stands in the memory only.
+    let Some(reader) = heap.reader() else { return Vec::new() };
     let mut shown_to: FxHashMap<NodeId, u32> = FxHashMap::default();
     let mut hidden = Vec::new();
     let mut edges = Edges::new();
@@ -120,14 +122,10 @@ fn hidden(
             *shown_to.entry(next).or_default() += 1;
         };
         if tracked.contains(&node) {
-            let described = graph.address(capture, node).map(|it| reader.describe(it, &mut edges));
+            let described = graph.address(node).map(|it| reader.describe(it, &mut edges));
             match described {
                 Some(Ok(shape)) if !shape.conservative => {
-                    edges
-                        .shown
-                        .iter()
-                        .filter_map(|&it| graph.node(capture, it))
-                        .for_each(&mut show);
+                    edges.shown.iter().filter_map(|&it| graph.node(it)).for_each(&mut show);
                 }
                 _ => successors(heap, node).iter().copied().for_each(&mut show),
             }
@@ -135,7 +133,7 @@ fn hidden(
         let targets = successors(heap, node).iter().filter(|next| tracked.contains(next));
         hidden.extend(targets.filter(|next| !shown.contains(next)).map(|&next| (node, next)));
     }
-    let count = |node| capture.u32(graph.address(capture, node)?).ok();
+    let count = |node| reader.memory().u32(graph.address(node)?).ok();
     hidden
         .retain(|(_, to)| count(*to).is_some_and(|it| it > shown_to.get(to).copied().unwrap_or(0)));
     hidden

@@ -15,7 +15,7 @@ use std::mem;
 use super::csr::{Counts, Csr};
 use super::search::Search;
 use crate::heap::ids::NodeId;
-use crate::heap::support::huge_vec::{collected, room_for};
+use crate::heap::support::huge_vec::{collected, filled, room_for};
 
 /// The dominator tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,55 @@ impl Dominators {
         }
         immediate.extend(leaves.into_iter().map(node));
         Dominators { immediate, order }
+    }
+
+    /// Dominators that are known already: of each node, [`NodeId::NONE`] of what cannot be reached. Nodes
+    /// from the first leaf on dominate nothing. `None` if they do not form a tree below the root.
+    pub(crate) fn kept(immediate: Vec<NodeId>, first_leaf: NodeId) -> Option<Dominators> {
+        /// The depth is not known yet; there is none, as the node cannot be reached.
+        const UNKNOWN: u32 = 0;
+        const UNREACHABLE: u32 = u32::MAX;
+        let end = first_leaf.index().min(immediate.len());
+        let above = |node: usize| immediate.get(node).copied().unwrap_or(NodeId::NONE);
+        let mut depths = filled(UNKNOWN, end);
+        *depths.first_mut()? = 1;
+        let mut way = Vec::new();
+        for start in 0..end {
+            let mut node = start;
+            let mut depth = loop {
+                match depths.get(node).copied() {
+                    Some(UNKNOWN) if way.len() < end => way.push(node),
+                    Some(UNKNOWN) => return None,
+                    Some(depth) => break depth,
+                    // It would be dominated by a leaf.
+                    None => return None,
+                }
+                match above(node) {
+                    // What is dominated by what cannot be reached is not reached either.
+                    NodeId::NONE if way.len() > 1 => return None,
+                    NodeId::NONE => break UNREACHABLE,
+                    dominator => node = dominator.index(),
+                }
+            };
+            if depth == UNREACHABLE && way.last().is_some_and(|&last| above(last) != NodeId::NONE) {
+                return None;
+            }
+            while let Some(node) = way.pop() {
+                depth = depth.saturating_add(1);
+                *depths.get_mut(node)? = depth;
+            }
+        }
+        let is_reached = |node: NodeId| {
+            node == NodeId::NONE
+                || depths.get(node.index()).is_some_and(|&depth| depth != UNREACHABLE)
+        };
+        if !immediate.iter().skip(end).all(|&node| is_reached(node)) {
+            return None;
+        }
+        let mut order: Vec<NodeId> = (0..end as u32).map(NodeId).collect();
+        order.retain(|node| depths.get(node.index()).is_some_and(|&depth| depth != UNREACHABLE));
+        order.sort_by_key(|node| depths.get(node.index()).copied());
+        Some(Dominators { immediate, order })
     }
 
     /// The immediate dominator of a node; `None` for the root, and for what it does not lead to.

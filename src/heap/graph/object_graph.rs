@@ -5,14 +5,18 @@
 //! bits as well, and the few that do not fit a place of their own: ten million objects have to fit into
 //! half of what they take in the target.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::object_table::ObjectTable;
 use super::search::{Flow, Precedence};
-use crate::heap::capture::copy::Capture;
-use crate::heap::ids::{NodeId, RootId};
+use crate::heap::capture::copy::{Capture, Segments};
+use crate::heap::ids::{NodeId, RootId, Slot};
 use crate::heap::trace::discovery::Discovery;
 use crate::heap::trace::notes::{Inconsistencies, UNKNOWN};
 use crate::heap::trace::numbering::Numbering;
 use crate::heap::trace::roots::{Root, RootKind};
+use crate::heap::trace::trace_log::UnusualFacts;
 use crate::python::gc::Generation;
 use crate::python::objects::{TypeId, TypeInfo, TypeTable};
 
@@ -20,7 +24,9 @@ use crate::python::objects::{TypeId, TypeInfo, TypeTable};
 #[derive(Debug)]
 pub struct Graph {
     numbering: Numbering,
-    types: TypeTable,
+    /// Where the slots are in the target's memory.
+    segments: Arc<Segments>,
+    types: Types,
     roots: Vec<Root>,
     /// What the root of all and the roots lead to.
     root_edges: Vec<Vec<NodeId>>,
@@ -42,8 +48,17 @@ impl Graph {
         let objects = ObjectTable::of(&numbering, logs, threads);
         let fixed = fixed(capture, &numbering);
         let root_edges = vec![Vec::new(); 1 + roots.len()];
-        let mut graph =
-            Graph { numbering, types, roots, root_edges, objects, fixed, tracked, inconsistencies };
+        let mut graph = Graph {
+            numbering,
+            segments: capture.shared_segments(),
+            types: Types::Read(types),
+            roots,
+            root_edges,
+            objects,
+            fixed,
+            tracked,
+            inconsistencies,
+        };
         graph.connect_known_roots(capture);
         graph
     }
@@ -129,13 +144,14 @@ impl Graph {
     }
 
     /// The node of the object at this address.
-    pub fn node(&self, capture: &Capture<'_>, address: u64) -> Option<NodeId> {
-        self.numbering.number(capture.segments().slot(address)?)
+    #[inline]
+    pub fn node(&self, address: u64) -> Option<NodeId> {
+        self.numbering.number(self.segments.slot(address)?)
     }
 
     /// The address of an object.
-    pub fn address(&self, capture: &Capture<'_>, node: NodeId) -> Option<u64> {
-        capture.segments().address(self.numbering.slot(node)?)
+    pub fn address(&self, node: NodeId) -> Option<u64> {
+        self.segments.address(self.numbering.slot(node)?)
     }
 
     /// The number of an object's type; `None` for what is no object or could not be described.
@@ -150,7 +166,7 @@ impl Graph {
     }
 
     /// The types of all objects.
-    pub fn types(&self) -> &TypeTable {
+    pub fn types(&self) -> &Types {
         &self.types
     }
 
@@ -177,6 +193,23 @@ impl Graph {
     #[inline]
     pub fn size(&self, node: NodeId) -> u64 {
         self.objects.facts(node).size
+    }
+
+    /// The objects that come with the program's files, in order.
+    pub(crate) fn fixed(&self) -> &[NodeId] {
+        &self.fixed
+    }
+
+    /// Where the pages begin that have objects, in the order of the numbers of those.
+    pub(crate) fn pages(&self, page: u64) -> Vec<u64> {
+        let words = (page / Slot::BYTES) as u32;
+        let pages = self.numbering.blocks(words).map(|block| Slot(block.saturating_mul(words)));
+        pages.filter_map(|slot| self.segments.address(slot)).collect()
+    }
+
+    /// The places of a container's references among those of all; only in a graph made of parts.
+    pub(crate) fn edges_of_row(&self, row: usize) -> Range<usize> {
+        self.objects.edges_of_row(row)
     }
 
     /// Whether an object comes with the program's files.
@@ -222,6 +255,138 @@ impl Flow for Graph {
             Some(RootKind::Native | RootKind::Interned) => Precedence::Inferred,
             Some(RootKind::Garbage) => Precedence::Last,
             _ => Precedence::Known,
+        }
+    }
+}
+
+/// The types of all objects.
+#[derive(Debug)]
+pub enum Types {
+    /// As they were read, so that objects of them can be.
+    Read(Arc<TypeTable>),
+    /// As a snapshot file has them.
+    Kept(Vec<TypeInfo>),
+}
+
+impl Types {
+    /// The type with this number.
+    #[inline]
+    pub fn get(&self, id: TypeId) -> Option<&TypeInfo> {
+        match self {
+            Types::Read(table) => table.get(id),
+            Types::Kept(types) => types.get(id.0 as usize),
+        }
+    }
+
+    /// How many there are. Their numbers are those below.
+    pub fn count(&self) -> usize {
+        match self {
+            Types::Read(table) => table.count(),
+            Types::Kept(types) => types.len(),
+        }
+    }
+
+    /// All types, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &TypeInfo> {
+        (0..self.count() as u32).filter_map(|number| self.get(TypeId(number)))
+    }
+}
+
+/// The parts of a graph, to be put together by someone who knows it already.
+#[derive(Debug)]
+pub(crate) struct GraphParts {
+    numbering: Numbering,
+    segments: Arc<Segments>,
+    types: Vec<TypeInfo>,
+    roots: Vec<Root>,
+    objects: ObjectTable,
+    inconsistencies: Inconsistencies,
+    /// What the root of all and each root lead to.
+    pub root_edges: Vec<Vec<NodeId>>,
+    /// Objects that come with the program's files, in order.
+    pub fixed: Vec<NodeId>,
+    /// The objects in each of the collector's lists.
+    pub tracked: [Vec<NodeId>; Generation::ALL.len()],
+}
+
+impl GraphParts {
+    /// A graph without objects and references so far.
+    pub fn new(
+        numbering: Numbering,
+        segments: Segments,
+        types: Vec<TypeInfo>,
+        roots: Vec<Root>,
+        inconsistencies: Inconsistencies,
+    ) -> GraphParts {
+        GraphParts {
+            objects: ObjectTable::empty(numbering.first_container()),
+            root_edges: vec![Vec::new(); 1 + roots.len()],
+            numbering,
+            segments: Arc::new(segments),
+            types,
+            roots,
+            inconsistencies,
+            fixed: Vec::new(),
+            tracked: Default::default(),
+        }
+    }
+
+    /// One past the last node.
+    pub fn end(&self) -> NodeId {
+        self.numbering.end()
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> impl Iterator<Item = NodeId> + use<> {
+        self.numbering.first_container().up_to(self.numbering.end())
+    }
+
+    /// How many containers there are.
+    pub fn containers(&self) -> usize {
+        self.numbering.first_leaf().index() - self.numbering.first_container().index()
+    }
+
+    /// How many types there are.
+    pub fn type_count(&self) -> u32 {
+        self.types.len() as u32
+    }
+
+    /// Of each root the address of its frame, if it is one.
+    pub fn frames(&self) -> impl Iterator<Item = Option<u64>> {
+        self.roots.iter().map(|root| match root.kind {
+            RootKind::Frame { frame, .. } => Some(frame),
+            _ => None,
+        })
+    }
+
+    /// Says what the next object is.
+    pub fn add_object(&mut self, node: NodeId, type_id: Option<TypeId>, size: u64, external: u64) {
+        let type_id = type_id.unwrap_or(UNKNOWN);
+        self.objects.add(node, UnusualFacts { type_id, size, external });
+    }
+
+    /// Adds a reference to those of the next container.
+    pub fn add_edge(&mut self, target: NodeId) {
+        self.objects.add_edge(target);
+    }
+
+    /// The next container has no more references.
+    pub fn end_row(&mut self) {
+        self.objects.end_row();
+    }
+
+    /// The graph.
+    pub fn into_graph(self) -> Graph {
+        Graph {
+            numbering: self.numbering,
+            segments: self.segments,
+            types: Types::Kept(self.types),
+            roots: self.roots,
+            root_edges: self.root_edges,
+            objects: self.objects,
+            fixed: self.fixed,
+            tracked: self.tracked,
+            inconsistencies: self.inconsistencies,
         }
     }
 }

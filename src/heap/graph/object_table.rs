@@ -1,6 +1,7 @@
 //! From the notes of the tracing threads to arrays by object number.
 
 use std::mem;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -78,6 +79,39 @@ impl ObjectTable {
             all.unusual.extend(log.unusual.into_iter().filter_map(number));
         }
         all
+    }
+
+    /// No objects yet; the first will have this number.
+    pub fn empty(first: NodeId) -> ObjectTable {
+        ObjectTable { first, ..ObjectTable::default() }
+    }
+
+    /// Adds an object behind those that there are.
+    pub fn add(&mut self, object: NodeId, facts: UnusualFacts) {
+        match facts.usual() {
+            Some(usual) => self.facts.push(usual),
+            None => {
+                self.facts.push(Facts::UNUSUAL);
+                self.unusual.insert(object, facts);
+            }
+        }
+    }
+
+    /// Adds a reference of the container that has no end yet.
+    pub fn add_edge(&mut self, target: NodeId) {
+        self.targets.push(target);
+    }
+
+    /// Ends the references of a container; what follows is the next one's.
+    pub fn end_row(&mut self) {
+        let start = self.spans.last().map_or(0, |span| span.end);
+        self.spans.push(Span { start, end: self.targets.len() as u32 });
+    }
+
+    /// The places of a container's references among those of all.
+    pub fn edges_of_row(&self, row: usize) -> Range<usize> {
+        let Span { start, end } = self.spans.get(row).copied().unwrap_or_default();
+        start as usize..end as usize
     }
 
     /// The type and the sizes of an object; nothing for what is none.

@@ -17,7 +17,11 @@ const DICT: &str = "dict";
 
 /// Gives the objects that no known root leads to a root to belong to, and goes on with the search through
 /// the graph, which has come to the end of the known roots.
-pub(crate) fn connect_unreachable(graph: &mut Graph, search: &mut Search, capture: &Capture<'_>) {
+pub(crate) fn connect_unreachable(
+    graph: &mut Graph,
+    search: &mut Search,
+    reader: Reader<'_, Capture<'_>>,
+) {
     let roots = [RootKind::Interned, RootKind::Native, RootKind::Garbage];
     let [Some(interned), Some(native), Some(garbage)] = roots.map(|kind| graph.node_of_kind(&kind))
     else {
@@ -30,7 +34,7 @@ pub(crate) fn connect_unreachable(graph: &mut Graph, search: &mut Search, captur
     let counts = references_among(graph, &unreached);
     connect(graph, search, NodeId::ROOT, native);
     for (&node, &count) in unreached.iter().zip(&counts) {
-        if is_held(graph, capture, node, count) {
+        if is_held(graph, reader, node, count) {
             connect(graph, search, native, node);
         }
     }
@@ -43,7 +47,7 @@ pub(crate) fn connect_unreachable(graph: &mut Graph, search: &mut Search, captur
     // What is left are leaves that nothing refers to.
     for node in graph.first_leaf().up_to(graph.end()) {
         if !search.reaches(node) {
-            let is_interned = is_interned(graph, capture, node);
+            let is_interned = is_interned(graph, reader, node);
             connect(graph, search, if is_interned { interned } else { native }, node);
         }
     }
@@ -57,9 +61,8 @@ fn connect(graph: &mut Graph, search: &mut Search, from: NodeId, to: NodeId) {
 
 /// Whether an object is an interned string, or the table of all of them, which does not count as their
 /// holder and so refers to nothing.
-fn is_interned(graph: &Graph, capture: &Capture<'_>, node: NodeId) -> bool {
-    let Some(address) = graph.address(capture, node) else { return false };
-    let reader = Reader::new(capture, graph.types());
+fn is_interned(graph: &Graph, reader: Reader<'_, Capture<'_>>, node: NodeId) -> bool {
+    let Some(address) = graph.address(node) else { return false };
     match graph.type_info(node).is_some_and(|info| info.name == DICT) {
         true => reader.is_interned_strings(address),
         false => reader.is_interned(address).unwrap_or_default(),
@@ -83,9 +86,8 @@ fn references_among(graph: &Graph, nodes: &[NodeId]) -> Vec<u32> {
 }
 
 /// Whether an object's reference count tells of more references than there are.
-fn is_held(graph: &Graph, capture: &Capture<'_>, node: NodeId, references: u32) -> bool {
-    let reader = Reader::new(capture, graph.types());
-    let count = graph.address(capture, node).map(|object| reader.reference_count(object));
+fn is_held(graph: &Graph, reader: Reader<'_, Capture<'_>>, node: NodeId, references: u32) -> bool {
+    let count = graph.address(node).map(|object| reader.reference_count(object));
     match count {
         Some(Ok(ReferenceCount::Counted(count))) => count > references.into(),
         Some(Ok(ReferenceCount::Immortal)) => true,

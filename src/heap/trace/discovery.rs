@@ -1,5 +1,7 @@
 //! Finding and numbering all objects of a capture.
 
+use std::sync::Arc;
+
 use super::notes::Inconsistencies;
 use super::numbering::Numbering;
 use super::roots::Root;
@@ -17,7 +19,7 @@ pub struct Discovery {
     /// The objects; numbers before the first are for the root of all and the roots.
     pub numbering: Numbering,
     /// The types of all objects.
-    pub types: TypeTable,
+    pub types: Arc<TypeTable>,
     /// The roots.
     pub roots: Vec<Root>,
     /// The numbers of the objects that the collector tracks: those of each generation, youngest first.
@@ -44,6 +46,7 @@ impl Discovery {
         let numbering = marks.number(RootId(roots.len() as u32).node());
         let number = |slot| numbering.number(slot);
         let tracked = tracked.map(|slots| slots.into_iter().filter_map(number).collect());
+        let types = Arc::new(types);
         Ok(Discovery { numbering, types, roots, tracked, inconsistencies, logs: notes })
     }
 }

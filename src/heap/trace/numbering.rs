@@ -146,6 +146,13 @@ impl Numbering {
         (entry.objects & bit != 0).then_some(number)
     }
 
+    /// The blocks of so many slots, a multiple of 64, that have objects, by number.
+    pub fn blocks(&self, slots: u32) -> impl Iterator<Item = u32> {
+        let entries = self.entries.chunks((slots / ENTRY).max(1) as usize);
+        let has_objects = |block: &&[Entry]| block.iter().any(|entry| entry.objects != 0);
+        (0..).zip(entries).filter(move |(_, block)| has_objects(block)).map(|(number, _)| number)
+    }
+
     /// The numbers of the containers, and of the leaves, at these slots.
     pub fn between(&self, slots: Range<Slot>) -> [Range<NodeId>; 2] {
         let [start, end] = [slots.start, slots.end].map(|slot| self.before(slot));

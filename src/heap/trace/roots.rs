@@ -5,6 +5,8 @@
 //! reference count tells of more references than there are), and garbage, which nobody holds and no
 //! collection has found yet.
 
+use serde::{Deserialize, Serialize};
+
 use crate::heap::ids::RootId;
 use crate::memory::Memory;
 use crate::python::Python;
@@ -12,7 +14,7 @@ use crate::python::held::{Held, Module};
 use crate::python::objects::Reader;
 
 /// Why objects live.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RootKind {
     /// A thread: the exception it handles, its context. Its frames are roots of their own below it.
     Thread {

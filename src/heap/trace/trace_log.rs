@@ -107,7 +107,7 @@ impl UnusualFacts {
     pub const UNKNOWN: UnusualFacts = UnusualFacts { type_id: UNKNOWN, size: 0, external: 0 };
 
     /// The same in few bytes, if they fit.
-    fn usual(&self) -> Option<Facts> {
+    pub(crate) fn usual(&self) -> Option<Facts> {
         let type_id = u16::try_from(self.type_id.0).ok().filter(|&id| id != UNUSUAL)?;
         let size = u16::try_from(self.size).ok().filter(|_| self.external == 0)?;
         Some(Facts { type_id, size })

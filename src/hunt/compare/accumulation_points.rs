@@ -58,7 +58,7 @@ pub fn accumulation_points(
         .roots()
         .iter()
         .flat_map(|root| &root.objects)
-        .filter_map(|&object| heap.graph.node(&heap.capture, object))
+        .filter_map(|&object| heap.graph.node(object))
         .collect();
     let first = heap.graph.first_object();
     let mut found = Vec::new();

@@ -261,7 +261,7 @@ impl Column {
         column.kinds.reserve_exact(nodes.len());
         for node in nodes {
             // Every object has an address; the order of nodes is that of addresses.
-            column.addresses.push(graph.address(&heap.capture, node).unwrap_or_default());
+            column.addresses.push(graph.address(node).unwrap_or_default());
             column.kinds.push(graph.type_id(node).map_or(u32::MAX, |kind| kind.0));
         }
         column
@@ -278,7 +278,7 @@ impl Column {
 
 impl Totals {
     fn of(heap: &Analysis<'_>) -> Totals {
-        let facts = heap.capture.facts;
+        let facts = heap.facts;
         let mut totals = Totals {
             heap: heap.total(),
             rss: facts.rss,

@@ -91,9 +91,10 @@ impl Traits {
                 }
             }
         }
-        let keep_order =
-            graph.inconsistencies().open_lists == 0 && python.gc_lists_keep_order(&heap.capture);
-        let collections = keep_order.then(|| python.collections(&heap.capture).ok()).flatten();
+        let capture = heap.capture().filter(|capture| {
+            graph.inconsistencies().open_lists == 0 && python.gc_lists_keep_order(*capture)
+        });
+        let collections = capture.and_then(|capture| python.collections(capture).ok());
         let containers = graph.first_object().up_to(graph.first_leaf());
         let references = containers.map(|node| graph.successors(node).len() as u32).collect();
         Traits { places, references, values: values(heap), collections, ..Traits::default() }
@@ -106,12 +107,14 @@ impl Traits {
 
 /// The values of leaves.
 fn values(heap: &Analysis<'_>) -> Vec<u32> {
-    let (graph, memory) = (&heap.graph, &heap.capture);
+    let graph = &heap.graph;
     let forms: Vec<Option<ValueForm>> = graph.types().iter().map(ValueForm::of).collect();
-    let reader = heap.reader();
+    let Some(reader) = heap.reader() else {
+        return vec![0; graph.first_leaf().up_to(graph.end()).len()];
+    };
     let value = |leaf| {
         let form = forms.get(graph.type_id(leaf)?.0 as usize).copied().flatten()?;
-        let print = reader.fingerprint(graph.address(memory, leaf)?, form)?;
+        let print = reader.fingerprint(graph.address(leaf)?, form)?;
         Some(((print >> 32) as u32).max(1))
     };
     graph.first_leaf().up_to(graph.end()).map(|leaf| value(leaf).unwrap_or_default()).collect()
@@ -263,8 +266,8 @@ impl Clues<'_> {
 
     /// Whether no more than one container is likely to refer to an object.
     fn is_owned(&self, index: usize) -> bool {
-        let memory = &self.heap.capture;
-        let address = self.heap.graph.address(memory, self.node(index));
+        let Some(memory) = self.heap.capture() else { return false };
+        let address = self.heap.graph.address(self.node(index));
         address.and_then(|address| memory.u32(address).ok()).is_some_and(|count| count <= OWNED)
     }
 

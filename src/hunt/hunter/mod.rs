@@ -255,7 +255,7 @@ impl Hunter {
         };
         let snapshot = HeapColumns::of(&heap, &self.python, at, self.snapshots.last_mut());
         self.snapshots.push(snapshot);
-        if let Some(blocks) = self.count_native_blocks(&heap.capture) {
+        if let Some(blocks) = heap.capture().and_then(|capture| self.count_native_blocks(capture)) {
             self.native_blocks.push((at, blocks.bytes as f64));
             if let Some(mut following) = self.following.take() {
                 self.native_feeders = following.feeders(&blocks).iter().map(feeder).collect();

@@ -52,7 +52,7 @@ impl Trails {
         heap: &Analysis<'_>,
     ) {
         self.from = self.trails.len();
-        let word = |&object: &u64| growth_word(heap.reader(), object);
+        let word = |&object: &u64| growth_word(heap.reader()?, object);
         for suspect in suspects {
             if self.of(suspect.key).is_none() {
                 let words = suspect.watch.iter().filter_map(word).collect();

@@ -35,7 +35,7 @@ impl Filling {
 impl Comparison<'_> {
     /// The bound of a container that grows by so much a second, if it has one.
     pub fn filling(&self, node: NodeId, per_second: f64) -> Option<Filling> {
-        let reader = self.heap.reader();
+        let reader = self.heap.reader()?;
         let (address, _) = self.identity(node)?;
         let word = growth_word(reader, address)?;
         let size = reader.memory().u64(word.address).ok()? as f64;

@@ -31,7 +31,8 @@ impl Default for Collector {
 impl Collector {
     /// That of the main interpreter; the usual settings where they cannot be read.
     pub fn of(heap: &Analysis<'_>, python: &Python, growth: &Growth) -> Collector {
-        let states = python.collectors(heap.reader()).unwrap_or_default();
+        let states = heap.reader().map(|reader| python.collectors(reader));
+        let states = states.and_then(Result::ok).unwrap_or_default();
         let garbage = where_garbage_is(heap, growth);
         match states.first() {
             Some(state) => {

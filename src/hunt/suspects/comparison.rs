@@ -53,7 +53,7 @@ impl<'a> Comparison<'a> {
 
     /// The address of an object and of its type.
     pub fn identity(&self, node: NodeId) -> Option<(u64, u64)> {
-        let address = self.heap.graph.address(&self.heap.capture, node)?;
+        let address = self.heap.graph.address(node)?;
         Some((address, self.heap.graph.type_info(node)?.address))
     }
 

@@ -171,7 +171,7 @@ impl Comparison<'_> {
             .filter(|(_, root)| matches!(root.kind, RootKind::Module { .. }))
             .collect();
         // An old module that gets something new has a root as well.
-        let node_of = |&object: &u64| graph.node(&self.heap.capture, object);
+        let node_of = |&object: &u64| graph.node(object);
         let is_new = |node: &NodeId| self.growth.holder(*node).is_some();
         let module = |root: &Root| root.objects.first().and_then(node_of).filter(is_new);
         let modules: Vec<NodeId> = roots.values().filter_map(|root| module(root)).collect();
@@ -210,7 +210,7 @@ impl Comparison<'_> {
         earlier: &[HeapColumns],
         last: &HeapColumns,
     ) -> Option<Suspect> {
-        let node = self.heap.graph.node(&self.heap.capture, now.address)?;
+        let node = self.heap.graph.node(now.address)?;
         let mut series: Series = earlier
             .iter()
             .filter(|it| self.is_as_old_as(node, it))
@@ -247,7 +247,9 @@ impl Comparison<'_> {
             keeps_frames: false,
             filling: None,
         };
-        let started = threads::started(&self.heap.capture, self.python, &self.heap.graph);
+        let started = self.heap.capture();
+        let started =
+            started.and_then(|capture| threads::started(capture, self.python, &self.heap.graph));
         evidence.into_suspect(Key::Threads, rise, started.into_iter().collect(), self.collector)
     }
 

@@ -74,7 +74,7 @@ impl Comparison<'_> {
 
     /// What a weak reference refers to.
     fn referent(&self, node: NodeId) -> Option<NodeId> {
-        let address = self.heap.graph.address(&self.heap.capture, node)?;
-        self.heap.graph.node(&self.heap.capture, self.heap.reader().weakly_referred(address)?)
+        let address = self.heap.graph.address(node)?;
+        self.heap.graph.node(self.heap.reader()?.weakly_referred(address)?)
     }
 }

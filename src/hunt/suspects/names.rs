@@ -35,7 +35,7 @@ pub fn holder(
         path: parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(STEP),
         name,
         kind: object.unwrap_or_default(),
-        address: heap.graph.address(&heap.capture, last),
+        address: heap.graph.address(last),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::heap::figures::Uncollectable;
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::{Holder, LeakKind};
-use crate::python::objects::{Disclosure, Link, TypeId};
+use crate::python::objects::{Disclosure, EdgeNames, Link, TypeId};
 
 /// Between the parts of a path.
 const STEP: &str = " › ";
@@ -91,16 +91,15 @@ impl Comparison<'_> {
         nodes.push(closing.1);
         let name =
             |node| graph.type_info(node).map_or("(unreadable)", |info| &info.name).to_owned();
-        let addresses: Vec<u64> =
-            nodes.iter().filter_map(|&node| graph.address(&self.heap.capture, node)).collect();
+        let addresses: Vec<u64> = nodes.iter().filter_map(|&node| graph.address(node)).collect();
         let mut parts = vec![name(closing.1)];
-        for step in self.heap.reader().path(&addresses) {
+        for step in self.heap.names().path(&addresses) {
             let link = match Disclosure::default() {
                 Disclosure::Names => step.link.redacted(),
                 _ => step.link,
             };
             parts.push(Link::to_string(&link));
-            let node = graph.node(&self.heap.capture, step.object)?;
+            let node = graph.node(step.object)?;
             parts.push(name(node));
         }
         let culprit = name(closing.0);

@@ -16,11 +16,11 @@ use self::births::Births;
 use self::branches::{Branch, Branches, Part, TOP};
 use self::names::{CELL, Context, Naming, Place};
 use crate::heap::{
-    Analysis, Capture, DominatorTree, Flow, Graph, NodeId, RootId, RootKind, RootName, RootNames,
+    Analysis, DominatorTree, Flow, Graph, Names, NodeId, RootId, RootKind, RootName, RootNames,
     ShortestPaths, UNNAMED_FRAME,
 };
 use crate::profile::Profile;
-use crate::python::objects::{Disclosure, Reader, Role};
+use crate::python::objects::{Disclosure, EdgeNames, Role};
 use crate::python::tracemalloc::Traces;
 
 /// What is held from several places, without one of them alone keeping it alive.
@@ -70,7 +70,7 @@ struct Grower<'a> {
     names: &'a RootNames,
     tree: DominatorTree,
     paths: ShortestPaths,
-    reader: Reader<'a, Capture<'a>>,
+    edges: Names<'a>,
     branches: Branches,
     /// The branch of each root.
     roots: Vec<Branch>,
@@ -94,7 +94,7 @@ impl<'a> Grower<'a> {
             names,
             tree: DominatorTree::of(graph, &heap.dominators),
             paths: ShortestPaths::of(graph),
-            reader: heap.reader(),
+            edges: heap.names(),
             branches: Branches::default(),
             roots: vec![TOP; graph.roots().len()],
             stands_for: stands_for(heap),
@@ -155,7 +155,7 @@ impl<'a> Grower<'a> {
             self.find_roles(node, &mut found);
             let graph = &self.heap.graph;
             let numbered = found.drain(..).filter_map(|(object, role)| {
-                let child = graph.node(&self.heap.capture, object)?;
+                let child = graph.node(object)?;
                 (self.heap.dominators.immediate(child) == Some(node)).then_some((child, role))
             });
             roles.clear();
@@ -179,16 +179,15 @@ impl<'a> Grower<'a> {
     /// What a node refers to, with roles.
     fn find_roles(&self, node: NodeId, found: &mut Vec<(u64, Role)>) {
         let graph = &self.heap.graph;
-        let capture = &self.heap.capture;
         match graph.root(node) {
             Some(root) => {
                 if let RootKind::Frame { frame, .. } = root.kind {
-                    self.reader.frame_roles(frame, found);
+                    self.edges.frame_roles(frame, found);
                 }
             }
             None => {
-                if let Some(object) = graph.address(capture, node) {
-                    self.reader.roles(object, found);
+                if let Some(object) = graph.address(node) {
+                    self.edges.roles(object, found);
                 }
             }
         }
@@ -217,7 +216,7 @@ impl<'a> Grower<'a> {
         } else {
             self.shared(node, child, branch)
         };
-        let address = graph.address(&self.heap.capture, child);
+        let address = graph.address(child);
         let block = address.map(|address| address.wrapping_sub(graph.header(child)));
         let own = match (&mut self.births, block) {
             (Some(births), Some(block)) => self.branches.birth(branch, &births.place(block)),
@@ -244,9 +243,9 @@ impl<'a> Grower<'a> {
     ) -> (Branch, Context) {
         let graph = &self.heap.graph;
         let heavy = self.is_heavy(child);
-        let parent = graph.address(&self.heap.capture, node).unwrap_or_default();
+        let parent = graph.address(node).unwrap_or_default();
         let info = graph.type_info(child);
-        let place = self.naming.place(self.reader, context, parent, role, info, heavy);
+        let place = self.naming.place(self.edges, context, parent, role, info, heavy);
         match place {
             Place::Hidden(context) => (branch, context),
             Place::Named(name, context) => (self.branches.child(branch, &name), context),
@@ -305,7 +304,7 @@ fn stands_for(heap: &Analysis<'_>) -> FxHashMap<NodeId, (RootId, Context)> {
             _ => continue,
         };
         for &object in &root.objects {
-            if let Some(node) = heap.graph.node(&heap.capture, object) {
+            if let Some(node) = heap.graph.node(object) {
                 found.entry(node).or_insert((number, context));
             }
         }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::heap::{Analysis, Capture, NodeId, ReferenceChain, RootNames};
+use crate::heap::{Analysis, Names, NodeId, ReferenceChain, RootNames};
 use crate::python::Frame;
-use crate::python::objects::{Disclosure, Link, Reader, Role, TypeInfo};
+use crate::python::objects::{Disclosure, EdgeNames, Link, Role, TypeInfo};
 
 /// What an object that only the interpreter needs makes of those that it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,14 +83,14 @@ impl Naming {
     /// named like its siblings.
     pub fn place(
         &mut self,
-        reader: Reader<'_, Capture<'_>>,
+        edges: Names<'_>,
         context: Context,
         parent: u64,
         role: Role,
         info: Option<&TypeInfo>,
         heavy: bool,
     ) -> Place {
-        match self.held(reader, context, parent, role, info, heavy) {
+        match self.held(edges, context, parent, role, info, heavy) {
             Held::Hidden(context) => Place::Hidden(context),
             Held::Contents => Place::Named(self.type_name(info), Context::Plain),
             Held::Named(link) => self.together(link, info),
@@ -101,7 +101,7 @@ impl Naming {
     /// How an object is held, as [`place`](Self::place) has it.
     pub fn held(
         &mut self,
-        reader: Reader<'_, Capture<'_>>,
+        edges: Names<'_>,
         context: Context,
         parent: u64,
         role: Role,
@@ -122,12 +122,12 @@ impl Naming {
             (_, Role::Field("gi_frame" | "cr_frame" | "ag_frame")) => Held::Hidden(Context::Plain),
             (Context::Globals | Context::KeywordDefaults, Role::Value(_))
             | (Context::Closure(_) | Context::Defaults(_), Role::Index(_))
-            | (_, Role::Local(..)) => Held::Variable(self.link(reader, context, role), after),
-            (Context::Attributes, Role::Value(_)) => Held::Named(self.link(reader, context, role)),
+            | (_, Role::Local(..)) => Held::Variable(self.link(edges, context, role), after),
+            (Context::Attributes, Role::Value(_)) => Held::Named(self.link(edges, context, role)),
             (_, Role::Value(_)) if !heavy => Held::Named(ANY.into()),
             (_, Role::Index(_)) if !(heavy && self.indices) => Held::Named(ANY.into()),
             (_, Role::Unknown(_)) => Held::Named(ANY_FIELD.into()),
-            _ => Held::Named(self.link(reader, Context::Plain, role)),
+            _ => Held::Named(self.link(edges, Context::Plain, role)),
         }
     }
 
@@ -177,11 +177,11 @@ impl Naming {
     }
 
     /// The words for a role.
-    fn link(&mut self, reader: Reader<'_, Capture<'_>>, context: Context, role: Role) -> Arc<str> {
+    fn link(&mut self, edges: Names<'_>, context: Context, role: Role) -> Arc<str> {
         if let Some(known) = self.links.get(&(context, role)) {
             return Arc::clone(known);
         }
-        let name = |key| match reader.words(Role::Attribute(key)) {
+        let name = |key| match edges.words(Role::Attribute(key)) {
             Some(Link::Attribute(name)) => Some(name),
             _ => None,
         };
@@ -192,13 +192,13 @@ impl Naming {
                 name(key).map(|name| Link::Default(name).to_string())
             }
             (Context::Closure(function), Role::Index(index)) => {
-                reader.closure_variable(function, index).map(|link| link.to_string())
+                edges.closure_variable(function, index).map(|link| link.to_string())
             }
             (Context::Defaults(function), Role::Index(index)) => {
-                reader.default_argument(function, index).map(|link| link.to_string())
+                edges.default_argument(function, index).map(|link| link.to_string())
             }
             _ => {
-                let words = reader.disclosed(role, self.disclosure);
+                let words = edges.disclosed(role, self.disclosure);
                 words.map(|link| link.to_string())
             }
         };

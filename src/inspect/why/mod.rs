@@ -16,11 +16,11 @@ use self::path_tree::{Part, Places, TOP};
 use self::path_trie::Trails;
 use super::live::names::{CELL, Context, Held, Naming};
 use crate::heap::{
-    Amount, Analysis, Capture, Flow, NodeId, Precedence, Referrers, RootKind, RootName, RootNames,
+    Amount, Analysis, Flow, Names, NodeId, Precedence, Referrers, RootKind, RootName, RootNames,
     ShortestPaths, UNNAMED_FRAME, several,
 };
 use crate::python::Frame;
-use crate::python::objects::{Disclosure, Reader, Role};
+use crate::python::objects::{Disclosure, EdgeNames, Role};
 
 /// If there are many paths, what less than this part of them leads to is not named by its own key or index.
 const SMALLEST_SHARE: u64 = 20;
@@ -149,15 +149,15 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &O
     let example = largest.map(|node| shortest.between(NodeId::ROOT, node)).unwrap_or_default();
     let object = |&node: &NodeId| {
         let kind = heap.graph.type_info(node).map(|info| info.name.clone());
-        Some((heap.graph.address(&heap.capture, node)?, kind.unwrap_or_default()))
+        Some((heap.graph.address(node)?, kind.unwrap_or_default()))
     };
 
     let mut walker = Walker::new(heap, names, trails, options);
     walker.walk();
-    let Walker { trails, places, reader, .. } = walker;
+    let Walker { trails, places, edges, .. } = walker;
     let mut lines = places.into_lines(heap);
     for line in lines.iter_mut().filter(|line| line.ends > 0 && line.objects == 1) {
-        let value = |address| reader.value(address, options.disclosure);
+        let value = |address| edges.value(address, options.disclosure);
         line.value = line.address.and_then(value);
     }
     Why {
@@ -235,7 +235,7 @@ struct Stop {
 struct Walker<'a> {
     heap: &'a Analysis<'a>,
     names: &'a RootNames,
-    reader: Reader<'a, Capture<'a>>,
+    edges: Names<'a>,
     naming: Naming,
     disclosure: Disclosure,
     trails: Trails,
@@ -253,7 +253,7 @@ impl<'a> Walker<'a> {
         Walker {
             heap,
             names,
-            reader: heap.reader(),
+            edges: heap.names(),
             naming: Naming::new(true, options.disclosure),
             disclosure: options.disclosure,
             trails,
@@ -286,24 +286,23 @@ impl<'a> Walker<'a> {
         found: &mut Vec<(u64, Role)>,
     ) -> FxHashMap<u32, Role> {
         let graph = &self.heap.graph;
-        let capture = &self.heap.capture;
         let node = self.trails.node(step);
         found.clear();
         match graph.root(node) {
             Some(root) => {
                 if let RootKind::Frame { frame, .. } = root.kind {
-                    self.reader.frame_roles(frame, found);
+                    self.edges.frame_roles(frame, found);
                 }
             }
             None => {
-                if let Some(object) = graph.address(capture, node) {
-                    self.reader.roles(object, found);
+                if let Some(object) = graph.address(node) {
+                    self.edges.roles(object, found);
                 }
             }
         }
         let addresses: FxHashMap<u64, u32> = children
             .iter()
-            .filter_map(|&child| Some((graph.address(capture, self.trails.node(child))?, child)))
+            .filter_map(|&child| Some((graph.address(self.trails.node(child))?, child)))
             .collect();
         let mut roles: FxHashMap<u32, Role> = FxHashMap::default();
         for (object, role) in found.drain(..) {
@@ -338,9 +337,7 @@ impl<'a> Walker<'a> {
         let held = match graph.root(parent).map(|root| &root.kind) {
             // It is what the root is about, and not worth a line.
             Some(RootKind::Module { .. }) => Some(Held::Hidden(Context::Globals)),
-            Some(RootKind::Frame { frame, .. })
-                if graph.address(&heap.capture, node) == Some(*frame) =>
-            {
+            Some(RootKind::Frame { frame, .. }) if graph.address(node) == Some(*frame) => {
                 Some(Held::Hidden(Context::Plain))
             }
             // The module object itself, on the way to its globals.
@@ -348,10 +345,10 @@ impl<'a> Walker<'a> {
                 Some(Held::Hidden(Context::Globals))
             }
             _ => role.map(|role| {
-                let object = graph.address(&heap.capture, parent).unwrap_or_default();
+                let object = graph.address(parent).unwrap_or_default();
                 let (passing, all) = (self.trails.passing(step), self.trails.paths());
                 let heavy = all <= MANY || passing.saturating_mul(SMALLEST_SHARE) >= all;
-                self.naming.held(self.reader, before.context, object, role, info, heavy)
+                self.naming.held(self.edges, before.context, object, role, info, heavy)
             }),
         };
         let (link, context) = match held {
@@ -382,7 +379,7 @@ impl<'a> Walker<'a> {
 
     /// The words for a role, even if only the interpreter needs the object that has it.
     fn words(&self, role: Option<Role>) -> Option<Arc<str>> {
-        let words = self.reader.disclosed(role?, self.disclosure)?;
+        let words = self.edges.disclosed(role?, self.disclosure)?;
         Some(words.to_string().into())
     }
 }

@@ -192,7 +192,7 @@ impl Places {
             paths: place.ends,
             ends: place.ends,
             objects: entries.len() as u64,
-            address: largest.and_then(|entry| heap.graph.address(&heap.capture, entry.node)),
+            address: largest.and_then(|entry| heap.graph.address(entry.node)),
             value: None,
         })
     }

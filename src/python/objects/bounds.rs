@@ -3,6 +3,7 @@
 //! A deque and a `functools.lru_cache` have a field for it, which is exact. A program's own collection may
 //! have an attribute with a telling name: that is a guess.
 
+use super::edge_names::EdgeNames;
 use super::edges::Role;
 use super::links::Link;
 use super::reader::Reader;

@@ -1,7 +1,7 @@
 //! How much of a program's data is disclosed besides names.
 
 /// How much is told of keys and values.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disclosure {
     /// No key of a dict, and no value.
     Names,

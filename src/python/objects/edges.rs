@@ -6,6 +6,9 @@
 
 use rustc_hash::FxHashMap;
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 /// The objects that an object refers to, by their addresses, in no particular order. An address can
 /// appear more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,7 +64,27 @@ pub enum Role {
     Unknown(u64),
 }
 
+/// No more names of fields than this are known, and none is longer.
+const MOST_FIELDS: usize = 4096;
+const LONGEST_FIELD: usize = 128;
+
 impl Role {
+    /// The role of a field whose name was read out of a file; `None` if it cannot be one.
+    pub(crate) fn field(name: &str) -> Option<Role> {
+        /// Names are few, and live as long as the program.
+        static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = names.get(name) {
+            return Some(Role::Field(known));
+        }
+        if names.len() >= MOST_FIELDS || name.len() > LONGEST_FIELD {
+            return None;
+        }
+        let name: &'static str = Box::leak(name.into());
+        names.insert(name);
+        Some(Role::Field(name))
+    }
+
     /// Of several roles the first is taken, except that one with a name is better than a mere type or
     /// key.
     pub fn says_more_than(self, other: Role) -> bool {
@@ -162,7 +185,7 @@ impl SearchSeveral {
         SearchSeveral { found: wanted.iter().map(|&address| (address, None)).collect() }
     }
 
-    fn look_at(&mut self, child: u64, role: Role) {
+    pub fn look_at(&mut self, child: u64, role: Role) {
         if let Some(found) = self.found.get_mut(&child)
             && found.is_none_or(|found| role.says_more_than(found))
         {

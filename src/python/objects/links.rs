@@ -79,21 +79,38 @@ impl Link {
     /// Finds the words for a role.
     pub(super) fn of<M: Memory>(memory: &M, layout: &Layout, role: Role) -> Option<Link> {
         let text = |object| short_text(memory, layout, object);
-        Some(match role {
+        match role {
+            Role::Value(key) => key_link(memory, layout, key).ok(),
+            Role::Attribute(name) => Some(Link::Attribute(text(name)?)),
+            Role::Slot(name) => {
+                let name = memory.c_string(name, 4 * LONGEST_NAME).ok()?;
+                Some(Link::Attribute(String::from_utf8_lossy(&name).into_owned()))
+            }
+            Role::Local(code, number) => {
+                Some(Link::Local(text(local(memory, layout, code, number)?)?))
+            }
+            role => role.plain_words(),
+        }
+    }
+
+    /// A key that is this text.
+    pub(crate) fn text_key(text: &str) -> Link {
+        Link::Key(quoted(text))
+    }
+}
+
+impl Role {
+    /// The words for a role that needs no memory for them.
+    pub(crate) fn plain_words(self) -> Option<Link> {
+        Some(match self {
             Role::Field(name) => Link::Attribute(name.to_owned()),
             Role::Index(index) => Link::Index(index),
             Role::Element => Link::Element,
             Role::Key => Link::IsKey,
-            Role::Value(key) => key_link(memory, layout, key).ok()?,
-            Role::Attribute(name) => Link::Attribute(text(name)?),
-            Role::Slot(name) => {
-                let name = memory.c_string(name, 4 * LONGEST_NAME).ok()?;
-                Link::Attribute(String::from_utf8_lossy(&name).into_owned())
-            }
-            Role::Local(code, number) => Link::Local(text(local(memory, layout, code, number)?)?),
             Role::Stack => Link::Stack,
             Role::Type => Link::Type,
             Role::Unknown(offset) => Link::Offset(offset),
+            Role::Value(_) | Role::Attribute(_) | Role::Slot(_) | Role::Local(..) => return None,
         })
     }
 }

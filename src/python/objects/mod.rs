@@ -17,6 +17,7 @@ mod buffers;
 mod classes;
 mod context;
 mod disclosure;
+mod edge_names;
 mod edges;
 mod fingerprints;
 mod frames;
@@ -40,6 +41,7 @@ mod visit;
 
 pub use bounds::Bound;
 pub use disclosure::Disclosure;
+pub use edge_names::EdgeNames;
 pub use edges::{Edges, Role};
 pub use fingerprints::ValueForm;
 pub use growth::Growth;
@@ -48,7 +50,7 @@ pub use links::Link;
 pub use reader::{Reader, Shape};
 pub use reference_count::{BLOCK_HEADERS, ReferenceCount, can_be_unreferenced};
 pub use steps::Step;
-pub use type_info::{Finalizer, TypeId, TypeInfo};
+pub use type_info::{Finalizer, TypeFacts, TypeId, TypeInfo};
 pub use type_table::{TypeCache, TypeTable};
 pub use values::{
     LONGEST_BYTES, LONGEST_STRING, bytes, is_text, small_int, string, type_name, type_of,

@@ -3,6 +3,7 @@
 //! Numbers, text and bytes as Python writes them, cut to a length; the first few items of containers. Only
 //! two levels deep, so cycles do not matter.
 
+use super::edge_names::EdgeNames;
 use super::edges::Role;
 use super::links::quoted;
 use super::reader::Reader;
@@ -15,15 +16,10 @@ const LONGEST: usize = 80;
 /// So many items of a container.
 const MOST_ITEMS: usize = 5;
 /// How many levels of containers are shown.
-const LEVELS: u32 = 2;
+pub(super) const LEVELS: u32 = 2;
 
 impl<M: Memory> Reader<'_, M> {
-    /// An object's value, shortened; `None` if it is of a type that has none to show.
-    pub fn preview(&self, object: u64) -> Option<String> {
-        self.preview_to(object, LEVELS)
-    }
-
-    fn preview_to(&self, object: u64, levels: u32) -> Option<String> {
+    pub(super) fn preview_to(&self, object: u64, levels: u32) -> Option<String> {
         let (memory, layout) = (self.memory, self.layout());
         let name = type_name(memory, layout, type_of(memory, layout, object).ok()?).ok()?;
         let simple: Result<String, ReadError> = match &*name {

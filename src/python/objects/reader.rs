@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use super::disclosure::Disclosure;
-use super::edges::{Edges, Role, Search, SearchSeveral};
+use super::edges::Edges;
 use super::keys::KeyTable;
-use super::links::Link;
 use super::type_info::{TypeId, TypeInfo};
 use super::type_table::TypeTable;
 use super::values::type_of;
@@ -136,50 +134,6 @@ impl<'a, M: Memory> Reader<'a, M> {
         Ok(self.memory.u32(at(object, self.layout().unicode.state))? & INTERNED != 0)
     }
 
-    /// How one object refers to another, with as much of a key as may be told; `None` where it does not,
-    /// or cannot be read.
-    pub fn link(&self, parent: u64, child: u64, disclosure: Disclosure) -> Option<Link> {
-        self.disclosed(self.role(parent, child)?, disclosure)
-    }
-
-    /// [`Reader::link`] to each of several objects, in one walk over what the first refers to.
-    pub fn links(
-        &self,
-        parent: u64,
-        children: &[u64],
-        disclosure: Disclosure,
-    ) -> Vec<Option<Link>> {
-        let mut search = SearchSeveral::new(children);
-        if let Ok(info) = self.type_of(parent) {
-            // What was found before something unreadable counts.
-            let _ = Visit::of(self.memory, &self.types.context, info, parent, &mut search);
-        }
-        let role = |child| search.found.get(child).copied().flatten();
-        children.iter().map(|child| self.disclosed(role(child)?, disclosure)).collect()
-    }
-
-    /// Adds everything that an object refers to, with its role, to `found`. Of an object that cannot be
-    /// read to its end that is what could be.
-    pub fn roles(&self, object: u64, found: &mut Vec<(u64, Role)>) {
-        if let Ok(info) = self.type_of(object) {
-            let _ = Visit::of(self.memory, &self.types.context, info, object, found);
-        }
-    }
-
-    /// The words for a role.
-    pub fn words(&self, role: Role) -> Option<Link> {
-        Link::of(self.memory, self.layout(), role)
-    }
-
-    /// What one object is to another that refers to it.
-    pub(super) fn role(&self, parent: u64, child: u64) -> Option<Role> {
-        let info = self.type_of(parent).ok()?;
-        let mut search = Search::new(child);
-        // What was found before something unreadable counts.
-        let _ = Visit::of(self.memory, &self.types.context, info, parent, &mut search);
-        search.found
-    }
-
     /// The address of the type of an object, which may be none.
     #[inline]
     pub fn type_address(&self, object: u64) -> u64 {
@@ -198,25 +152,5 @@ impl<'a, M: Memory> Reader<'a, M> {
     /// Where the interpreter keeps what.
     pub(super) fn layout(&self) -> &'a Layout {
         &self.types.context.layout
-    }
-
-    /// The words for a role, with as much of a key as may be told.
-    pub fn disclosed(&self, role: Role, disclosure: Disclosure) -> Option<Link> {
-        let link = self.words(role)?;
-        Some(match (disclosure, role, link) {
-            (Disclosure::Names, _, link) => link.redacted(),
-            (Disclosure::Values, Role::Value(key), Link::KeyOf(kind)) => {
-                self.preview(key).map_or(Link::KeyOf(kind), Link::Key)
-            }
-            (_, _, link) => link,
-        })
-    }
-
-    /// An object's value, shortened, if values may be told and it has one.
-    pub fn value(&self, object: u64, disclosure: Disclosure) -> Option<String> {
-        match disclosure {
-            Disclosure::Values => self.preview(object),
-            Disclosure::Names | Disclosure::Keys => None,
-        }
     }
 }

@@ -1,8 +1,7 @@
 //! The frames of running threads, which are not objects themselves (from 3.11 on).
 
-use super::edges::{Edges, Role, Search, Sink};
+use super::edges::{Edges, Sink};
 use super::frames::frame_references;
-use super::links::Link;
 use super::reader::Reader;
 use super::view::View;
 use crate::memory::{Memory, ReadError};
@@ -20,21 +19,7 @@ impl<M: Memory> Reader<'_, M> {
         self.visit_frame(frame, edges)
     }
 
-    /// How a frame of a thread's stack refers to an object; `None` where it does not.
-    pub fn frame_link(&self, frame: u64, child: u64) -> Option<Link> {
-        let mut search = Search::new(child);
-        // What was found before something unreadable counts.
-        let _ = self.visit_frame(frame, &mut search);
-        self.words(search.found?)
-    }
-
-    /// Adds everything that a frame of a thread's stack refers to, with its role, to `found`.
-    pub fn frame_roles(&self, frame: u64, found: &mut Vec<(u64, Role)>) {
-        // What was found before something unreadable counts.
-        let _ = self.visit_frame(frame, found);
-    }
-
-    fn visit_frame<S: Sink>(&self, frame: u64, sink: &mut S) -> Result<(), ReadError> {
+    pub(super) fn visit_frame<S: Sink>(&self, frame: u64, sink: &mut S) -> Result<(), ReadError> {
         let Frames::Interpreter(layout) = &self.layout().frames else { return Ok(()) };
         let view = View::new(self.memory, frame, layout.size)?;
         frame_references(self.memory, &self.types.context, layout, &view, sink, true)

@@ -66,7 +66,8 @@ pub struct TypeInfo {
 }
 
 /// What a type does when its objects go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Finalizer {
     /// Nothing that a program says, or C code that knows what it does.
     Plain,
@@ -190,6 +191,92 @@ impl Ancestor {
     /// Whether all is known of what this type adds to its base.
     pub fn is_known(&self, layout: &Layout) -> bool {
         self.body().is_some() || records::find(layout.records, &self.name).is_some()
+    }
+}
+
+/// What a snapshot file has kept of a type.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct TypeFacts {
+    /// [`TypeInfo::address`].
+    pub address: u64,
+    /// [`TypeInfo::name`].
+    pub name: String,
+    /// [`TypeInfo::module`].
+    pub module: String,
+    /// [`TypeInfo::is_gc`].
+    pub is_gc: bool,
+    /// [`TypeInfo::made_in_python`].
+    pub made_in_python: bool,
+    /// [`TypeInfo::header`].
+    pub header: u64,
+    /// [`TypeInfo::basic_size`].
+    pub basic_size: u64,
+    /// [`TypeInfo::item_size`].
+    pub item_size: u64,
+    /// [`TypeInfo::finalizer`].
+    pub finalizer: Finalizer,
+    is_leaf: bool,
+    body: KeptBody,
+}
+
+/// Of how objects are read that much is asked when there is no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeptBody {
+    Plain,
+    Text,
+    Metatype,
+}
+
+impl TypeInfo {
+    /// What a file is to keep of it.
+    pub(crate) fn facts(&self) -> TypeFacts {
+        TypeFacts {
+            address: self.address,
+            name: self.name.clone(),
+            module: self.module.clone(),
+            is_gc: self.is_gc,
+            made_in_python: self.made_in_python,
+            header: self.header,
+            basic_size: self.basic_size,
+            item_size: self.item_size,
+            finalizer: self.finalizer,
+            is_leaf: self.is_leaf,
+            body: match self.body {
+                Body::Str => KeptBody::Text,
+                Body::Type => KeptBody::Metatype,
+                _ => KeptBody::Plain,
+            },
+        }
+    }
+
+    /// A type of which only this is known: none of its objects can be read.
+    pub(crate) fn kept(id: TypeId, facts: TypeFacts) -> TypeInfo {
+        TypeInfo {
+            id,
+            address: facts.address,
+            name: facts.name,
+            module: facts.module,
+            is_gc: facts.is_gc,
+            made_in_python: facts.made_in_python,
+            header: facts.header,
+            basic_size: facts.basic_size,
+            item_size: facts.item_size,
+            body: match facts.body {
+                KeptBody::Plain => Body::Plain,
+                KeptBody::Text => Body::Str,
+                KeptBody::Metatype => Body::Type,
+            },
+            fields: Vec::new(),
+            attributes: Place::Nowhere,
+            slots: Vec::new(),
+            finalizer: facts.finalizer,
+            own_type: OwnType::No,
+            unknown: None,
+            span: 0,
+            is_leaf: facts.is_leaf,
+            table: None,
+        }
     }
 }
 

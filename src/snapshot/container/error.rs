@@ -3,6 +3,7 @@
 use std::io;
 
 use super::layout::FORMAT_VERSION;
+use crate::obstacle::{Obstructed, Obstruction};
 
 /// Why a snapshot file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -58,5 +59,14 @@ impl FileError {
     /// A part is damaged.
     pub(super) fn damaged(part: impl Into<String>) -> FileError {
         FileError::Damaged { part: part.into() }
+    }
+}
+
+impl Obstructed for FileError {
+    fn obstacle(&self) -> Option<Obstruction> {
+        match self {
+            FileError::Io(error) => error.obstacle(),
+            _ => None,
+        }
     }
 }

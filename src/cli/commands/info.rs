@@ -1,0 +1,75 @@
+//! `leakspy info`: of which process and moment a snapshot file is.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use indicatif::{HumanBytes, HumanCount};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::args::flags::MemoryArg;
+use crate::cli::args::source::memory_for_files;
+use crate::cli::errors::{CommandError, Context};
+use crate::cli::terminal::print;
+use crate::python::objects::Disclosure;
+use crate::render::labels::printable;
+use crate::snapshot::container::Reader;
+use crate::snapshot::load;
+
+/// Print of which process and moment a snapshot file is, and what is in it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArg,
+}
+
+/// Prints it.
+pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    let cannot = || format!("cannot read {}", args.file.display());
+    let reader = Reader::open(&args.file, memory_for_files(args.memory)).with_context(cannot)?;
+    let facts = load::facts(&reader).with_context(cannot)?;
+    let count = |name| reader.columns().find(|column| column.0 == name).map_or(0, |it| it.1);
+    let time =
+        Timestamp::try_from(facts.time()).unwrap_or_default().to_zoned_datetime(TimeZone::system());
+    print(|out| {
+        writeln!(
+            out,
+            "Process {} on {}: {}",
+            facts.pid,
+            printable(&facts.host),
+            printable(&facts.command)
+        )?;
+        writeln!(
+            out,
+            "Python {}. {}, paused for {:.1} ms.",
+            printable(&facts.python),
+            time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+            1000.0 * facts.paused.as_secs_f64()
+        )?;
+        writeln!(
+            out,
+            "{} objects and {} references; the resident set was {}.",
+            HumanCount(count("object.type")),
+            HumanCount(count("edge.role")),
+            HumanBytes(facts.rss)
+        )?;
+        let told = match Disclosure::from(facts.disclosure) {
+            Disclosure::Names => "Keys of dicts and values are not in it.",
+            Disclosure::Keys => "Short keys of dicts are in it, values are not.",
+            Disclosure::Values => "Keys and values are in it, shortened.",
+        };
+        writeln!(out, "{told}")?;
+        writeln!(
+            out,
+            "Written by leakspy {}: {}.",
+            printable(&facts.leakspy),
+            HumanBytes(reader.len())
+        )?;
+        Ok(())
+    })
+}

@@ -1,0 +1,311 @@
+//! Reading a heap out of a file.
+//!
+//! Every number is checked before it is used: nodes are within bounds, lists are in order and as long as
+//! they must be, dominators form a tree. So the graph that comes out of any file is one that the analyses can walk.
+
+use std::path::Path;
+
+use super::columns;
+use super::container::{FileError, Reader, Values, with_difference};
+use super::facts::Facts;
+use super::names::load_names;
+use super::records::RootRecord;
+use super::runs::{PAGE, WORD};
+use crate::heap::capture::copy::{Segment, Segments};
+use crate::heap::graph::dominators::Dominators;
+use crate::heap::graph::object_graph::GraphParts;
+use crate::heap::graph::search::Flow;
+use crate::heap::ids::{NodeId, Slot};
+use crate::heap::names::kept::{KEY_ROWS, KeptNames, code};
+use crate::heap::trace::numbering::{Marks, Numbering};
+use crate::heap::{Analysis, Graph, Root, RootName, RootNames};
+use crate::python::collector::Collector;
+use crate::python::objects::{TypeFacts, TypeId, TypeInfo};
+
+/// The most bytes that one object or one buffer can have: more would not fit into an address space.
+const LARGEST: u64 = 1 << 47;
+/// The highest address of a process, and one more.
+const ADDRESSES: u64 = 1 << 57;
+
+/// A heap that was read out of a file.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The objects.
+    pub analysis: Analysis<'static>,
+    /// What the roots are called.
+    pub names: RootNames,
+    /// The state of the cycle collectors.
+    pub collectors: Vec<Collector>,
+    /// Of which process and moment it is.
+    pub facts: Facts,
+}
+
+/// Reads only what a file says about its heap as a whole, and which columns it has.
+///
+/// # Errors
+/// It is no snapshot, or damaged.
+pub fn facts(reader: &Reader) -> Result<Facts, FileError> {
+    json(reader, columns::FACTS)
+}
+
+impl Snapshot {
+    /// Reads a heap. It takes no more than so much memory, in bytes.
+    ///
+    /// # Errors
+    /// The file is no snapshot, is damaged, contradicts itself, or is too large.
+    pub fn open(path: &Path, allowed: u64) -> Result<Snapshot, FileError> {
+        let reader = Reader::open(path, allowed)?;
+        let facts = facts(&reader)?;
+        let collectors = json(&reader, columns::COLLECTORS)?;
+        let types: Vec<TypeFacts> = json(&reader, columns::TYPES)?;
+        let roots: Vec<RootRecord> = json(&reader, columns::ROOTS)?;
+        let (roots, names): (Vec<Root>, Vec<RootName>) =
+            roots.into_iter().map(RootRecord::into_root).unzip();
+        let (graph, kept) = load_graph(&reader, &facts, types, roots)?;
+        let dominators = load_dominators(&reader, &graph)?;
+        let analysis = Analysis::kept(graph, dominators, facts.capture(), kept);
+        Ok(Snapshot { analysis, names: RootNames::kept(names), collectors, facts })
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(
+    reader: &Reader,
+    column: &'static str,
+) -> Result<T, FileError> {
+    serde_json::from_slice(&reader.bytes(column)?)
+        .map_err(|_| FileError::contradiction(column, "is not what it should be"))
+}
+
+fn load_graph(
+    reader: &Reader,
+    facts: &Facts,
+    types: Vec<TypeFacts>,
+    roots: Vec<Root>,
+) -> Result<(Graph, KeptNames), FileError> {
+    let (segments, slots) = load_segments(reader)?;
+    let first = NodeId(u32::try_from(1 + roots.len()).unwrap_or(u32::MAX));
+    let numbering = load_numbering(reader, slots, first)?;
+    let end = numbering.end().0;
+    let types: Vec<TypeInfo> =
+        (0..).zip(types).map(|(id, record)| TypeInfo::kept(TypeId(id), record)).collect();
+    let mut parts = GraphParts::new(numbering, segments, types, roots, facts.inconsistencies());
+    load_objects(reader, &mut parts)?;
+    parts.fixed = load_nodes(reader, columns::FIXED_NODE, end)?;
+    for (column, nodes) in columns::TRACKED.into_iter().zip(&mut parts.tracked) {
+        *nodes = load_nodes(reader, column, end)?;
+    }
+    let mut counts = reader.numbers(columns::ROOT_COUNT)?;
+    let mut targets = reader.numbers(columns::ROOT_TARGET)?;
+    for edges in &mut parts.root_edges {
+        let count = within(counts.number()?, targets.left(), columns::ROOT_COUNT)?;
+        *edges = (0..count).map(|_| targets.below(end).map(NodeId)).collect::<Result<_, _>>()?;
+    }
+    let mut kept = load_names(reader, end)?;
+    kept.disclosure = facts.disclosure.into();
+    load_edges(reader, &mut parts, &mut kept)?;
+    load_frames(reader, &parts, &mut kept, end)?;
+    Ok((parts.into_graph(), kept))
+}
+
+/// A count of elements that there are.
+fn within(count: u64, left: u64, column: &'static str) -> Result<u64, FileError> {
+    match count <= left {
+        true => Ok(count),
+        false => Err(FileError::contradiction(column, "has a count that is too large")),
+    }
+}
+
+/// A column of nodes, in order.
+pub(super) fn load_nodes(
+    reader: &Reader,
+    column: &'static str,
+    end: u32,
+) -> Result<Vec<NodeId>, FileError> {
+    let mut values = reader.numbers(column)?;
+    let mut nodes: Vec<NodeId> = Vec::new();
+    while values.left() > 0 {
+        let node = NodeId(values.below(end)?);
+        if nodes.last().is_some_and(|&last| last >= node) {
+            return Err(FileError::contradiction(column, "is not in order"));
+        }
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
+
+/// The pages that have objects, and how many words they have.
+fn load_segments(reader: &Reader) -> Result<(Segments, u32), FileError> {
+    let column = columns::RUN_ADDRESS;
+    let wrong = |what| FileError::contradiction(column, what);
+    let mut addresses = reader.numbers(column)?;
+    let mut pages = reader.numbers(columns::RUN_PAGES)?;
+    let objects = reader.numbers(columns::CONTAINER_WORD)?.left()
+        + reader.numbers(columns::LEAF_WORD)?.left();
+    let mut segments = Vec::new();
+    let mut before: u64 = 0;
+    while addresses.left() > 0 {
+        let (start, pages) = (addresses.number()?, pages.number()?);
+        // Each page has an object, so that what is made of them is no larger than what the file has.
+        let rest = objects.saturating_sub(before);
+        if pages == 0 || pages > rest {
+            return Err(wrong("has more pages than there are objects"));
+        }
+        let range = start..start.saturating_add(pages * PAGE);
+        if !start.is_multiple_of(PAGE) || range.end > ADDRESSES {
+            return Err(wrong("has an address that cannot be"));
+        }
+        segments.push(Segment { range, offset: (before * PAGE) as usize });
+        before += pages;
+    }
+    let mut sorted: Vec<&Segment> = segments.iter().collect();
+    sorted.sort_unstable_by_key(|segment| segment.range.start);
+    let overlap = |pair: &[&Segment]| match pair {
+        [one, next] => one.range.end > next.range.start,
+        _ => false,
+    };
+    if sorted.windows(2).any(overlap) {
+        return Err(wrong("has pages twice"));
+    }
+    let slots = before * (PAGE / WORD);
+    let slots = u32::try_from(slots).map_err(|_| wrong("has too many pages"))?;
+    Ok((Segments::new(segments), slots))
+}
+
+/// The numbers of the objects, by their places.
+fn load_numbering(reader: &Reader, slots: u32, first: NodeId) -> Result<Numbering, FileError> {
+    let marks = Marks::new(slots as usize);
+    for (column, are_containers) in [(columns::CONTAINER_WORD, true), (columns::LEAF_WORD, false)] {
+        let mut words = reader.numbers(column)?;
+        let mut last = None;
+        while words.left() > 0 {
+            let word = words.below(slots)?;
+            if last.replace(word).is_some_and(|last| last >= word) || !marks.add(Slot(word)) {
+                return Err(FileError::contradiction(column, "is not in order"));
+            }
+            if are_containers {
+                marks.add_container(Slot(word));
+            }
+        }
+    }
+    let objects = reader.numbers(columns::OBJECT_TYPE)?.left();
+    if objects + u64::from(first.0) >= u64::from(u32::MAX - 1) {
+        return Err(FileError::contradiction(columns::OBJECT_TYPE, "has too many objects"));
+    }
+    Ok(marks.number(first))
+}
+
+/// The types and sizes of objects.
+fn load_objects(reader: &Reader, parts: &mut GraphParts) -> Result<(), FileError> {
+    let size = |column, size| match size <= LARGEST {
+        true => Ok(size),
+        false => Err(FileError::contradiction(column, "has a size that cannot be")),
+    };
+    let mut types = reader.numbers(columns::OBJECT_TYPE)?;
+    let mut sizes = reader.numbers(columns::OBJECT_SIZE)?;
+    let external = load_nodes(reader, columns::EXTERNAL_NODE, parts.end().0)?;
+    let mut bytes = reader.numbers(columns::EXTERNAL_BYTES)?;
+    let mut external = external.into_iter().peekable();
+    let known = parts.type_count();
+    for node in parts.objects() {
+        let own = size(columns::OBJECT_SIZE, sizes.number()?)?;
+        let elsewhere = match external.next_if_eq(&node) {
+            Some(_) => size(columns::EXTERNAL_BYTES, bytes.number()?)?,
+            None => 0,
+        };
+        let type_id = types.below(known + 1)?.checked_sub(1).map(TypeId);
+        parts.add_object(node, type_id, own, elsewhere);
+    }
+    end_of(&types, columns::OBJECT_TYPE)
+}
+
+/// A column has no more elements.
+fn end_of(values: &Values<'_>, column: &'static str) -> Result<(), FileError> {
+    match values.left() {
+        0 => Ok(()),
+        _ => Err(FileError::contradiction(column, "has too many elements")),
+    }
+}
+
+/// The references of containers, and their roles.
+fn load_edges(
+    reader: &Reader,
+    parts: &mut GraphParts,
+    kept: &mut KeptNames,
+) -> Result<(), FileError> {
+    let end = parts.end().0;
+    let mut counts = reader.numbers(columns::EDGE_COUNT)?;
+    let mut codes = reader.numbers(columns::EDGE_ROLE)?;
+    let mut targets = reader.numbers(columns::EDGE_TARGET)?;
+    let mut keys = reader.numbers(columns::EDGE_KEY)?;
+    let most = code::FIRST + kept.roles.len() as u32;
+    let mut last: Vec<u64> = vec![0; most as usize];
+    for row in 0..parts.containers() {
+        if row % KEY_ROWS == 0 {
+            kept.key_starts.push(kept.keys.len() as u32);
+        }
+        let count = within(counts.number()?, codes.left(), columns::EDGE_COUNT)?;
+        for _ in 0..count {
+            let code = codes.below(most)?;
+            let place = last.get_mut(code as usize);
+            let from = place.as_ref().map_or(0, |last| **last);
+            let target = with_difference(from, targets.number()?);
+            if target >= u64::from(end) {
+                let what = "leads to what is no object";
+                return Err(FileError::contradiction(columns::EDGE_TARGET, what));
+            }
+            if let Some(last) = place {
+                *last = target;
+            }
+            parts.add_edge(NodeId(target as u32));
+            kept.codes.push(code);
+            if code == code::VALUE {
+                let key = keys.below(end.saturating_add(1))?;
+                kept.keys.push(key.checked_sub(1).map_or(NodeId::NONE, NodeId));
+            }
+        }
+        parts.end_row();
+    }
+    end_of(&codes, columns::EDGE_ROLE)
+}
+
+/// What the frames of threads refer to.
+fn load_frames(
+    reader: &Reader,
+    parts: &GraphParts,
+    kept: &mut KeptNames,
+    end: u32,
+) -> Result<(), FileError> {
+    let mut counts = reader.numbers(columns::FRAME_COUNT)?;
+    let mut targets = reader.numbers(columns::FRAME_TARGET)?;
+    let mut codes = reader.numbers(columns::FRAME_ROLE)?;
+    let most = code::FIRST + kept.roles.len() as u32;
+    for frame in parts.frames() {
+        let count = within(counts.number()?, targets.left(), columns::FRAME_COUNT)?;
+        let mut held = Vec::new();
+        for _ in 0..count {
+            held.push((NodeId(targets.below(end)?), codes.below(most)?));
+        }
+        if let Some(frame) = frame {
+            kept.frames.insert(frame, held);
+        }
+    }
+    Ok(())
+}
+
+/// The dominators, which must form a tree.
+fn load_dominators(reader: &Reader, graph: &Graph) -> Result<Dominators, FileError> {
+    let column = columns::DOMINATOR;
+    let wrong = |what| FileError::contradiction(column, what);
+    let mut values = reader.numbers(column)?;
+    let end = graph.end();
+    if values.left() != u64::from(end.0) - 1 {
+        return Err(wrong("has not one element for each node"));
+    }
+    let first_leaf = graph.first_leaf();
+    let mut immediate = vec![NodeId::ROOT];
+    while values.left() > 0 {
+        let above = values.below(first_leaf.0.saturating_add(1))?;
+        immediate.push(above.checked_sub(1).map_or(NodeId::NONE, NodeId));
+    }
+    Dominators::kept(immediate, first_leaf).ok_or_else(|| wrong("is no tree"))
+}

@@ -1,0 +1,87 @@
+//! A snapshot file as a source: what one capture showed, whether the process is still there or not.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Heap, Identity, Source, SourceError};
+use crate::heap::{Composition, Grouping, Summary};
+use crate::python::Version;
+use crate::python::thread_dump;
+use crate::snapshot::container::Reader;
+use crate::snapshot::{Facts, FileError, Snapshot, load};
+
+/// A snapshot file.
+#[derive(Debug)]
+pub struct SnapshotFile {
+    path: PathBuf,
+    /// The memory that reading it may take, in bytes.
+    allowed: u64,
+    facts: Facts,
+    identity: Identity,
+}
+
+impl SnapshotFile {
+    /// Opens a snapshot file. What is read of it takes no more than so much memory, in bytes.
+    ///
+    /// # Errors
+    /// It is no snapshot, is damaged, or is too large.
+    pub fn open(path: &Path, allowed: u64) -> Result<SnapshotFile, SourceError> {
+        let error = |error| SourceError::File { path: path.to_owned(), error };
+        let reader = Reader::open(path, allowed).map_err(error)?;
+        let facts = load::facts(&reader).map_err(error)?;
+        let version = Version::from_text(&facts.python);
+        let identity = Identity {
+            pid: facts.pid,
+            started: facts.started,
+            command: facts.command.clone(),
+            executable: facts.executable.clone(),
+            version: version.unwrap_or(Version { major: 3, minor: 0, micro: 0 }),
+        };
+        Ok(SnapshotFile { path: path.to_owned(), allowed, facts, identity })
+    }
+
+    fn load(&self) -> Result<Snapshot, SourceError> {
+        Snapshot::open(&self.path, self.allowed).map_err(|error| self.error(error))
+    }
+
+    fn error(&self, error: FileError) -> SourceError {
+        SourceError::File { path: self.path.clone(), error }
+    }
+
+    fn not_kept(&self, what: &'static str) -> SourceError {
+        SourceError::NotKept { path: self.path.clone(), what }
+    }
+}
+
+impl Source for SnapshotFile {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn heap(&self) -> Result<Heap<'_>, SourceError> {
+        Ok(Heap::kept(self.load()?))
+    }
+
+    fn summary(&self, by: Grouping) -> Result<Summary, SourceError> {
+        let heap = self.load()?;
+        let mut summary = Summary::of(&heap.analysis, self.identity.owner(), by);
+        summary.time = self.facts.time();
+        // The same as of a process whose objects are only counted.
+        for group in summary.types.iter_mut().chain(summary.groups.iter_mut().flatten()) {
+            (group.tracked, group.retained) = (None, None);
+        }
+        Ok(summary)
+    }
+
+    fn composition(&self) -> Result<Composition, SourceError> {
+        Err(self.not_kept("what the resident set is made of"))
+    }
+
+    fn threads(&self) -> Result<thread_dump::ThreadDump, SourceError> {
+        Err(self.not_kept("the stacks of threads"))
+    }
+
+    fn monotonic_clock(&self) -> Option<Duration> {
+        self.facts.clock
+    }
+}
