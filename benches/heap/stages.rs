@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use leakspy::heap::figures::groups;
@@ -124,20 +125,20 @@ fn one(process: &Process, python: &Python, threads: usize) -> Result<Run, Box<dy
     run.capture = laps.lap();
     let discovery = Discovery::of(&capture, python, threads, true)?;
     run.discovery = laps.lap();
+    let types = Arc::clone(&discovery.types);
     let (graph, search) = Graph::of(&capture, discovery, threads);
     run.graph = laps.lap();
     let dominators = Dominators::of(search);
     run.dominators = laps.lap();
     let retained = Retained::of(&graph, &dominators);
     run.retained = laps.lap();
-    let heap = Analysis { capture, graph, dominators, retained };
+    let heap = Analysis::captured(capture, types, graph, dominators, retained);
     let table = groups(&heap, Grouping::Type);
     run.table = laps.lap();
     run.peak = memory("VmHWM:")?.saturating_sub(before);
     let whole = heap.total();
     assert_eq!(table.iter().map(|group| group.count).sum::<u64>(), u64::from(whole.objects));
-    let capture = heap.capture;
-    drop((heap.graph, heap.dominators, heap.retained));
+    let capture = heap.into_capture().expect("it was captured");
     laps.lap();
     let tally = TypeCounts::of(&capture, python, threads, true)?;
     run.tally = laps.lap();

@@ -82,10 +82,28 @@ impl<'a> Analysis<'a> {
             let dominators = Dominators::of(search);
             let retained = Retained::of(&graph, &dominators);
             check_alive(process, graph.inconsistencies())?;
-            let facts = capture.facts;
-            let origin = Origin::Captured(capture, types);
-            Ok(Analysis { origin, facts, graph, dominators, retained })
+            Ok(Analysis::captured(capture, types, graph, dominators, retained))
         })
+    }
+
+    /// A heap of which everything has been computed step by step, from one capture.
+    pub fn captured(
+        capture: Capture<'a>,
+        types: Arc<TypeTable>,
+        graph: Graph,
+        dominators: Dominators,
+        retained: Retained,
+    ) -> Analysis<'a> {
+        let facts = capture.facts;
+        Analysis { origin: Origin::Captured(capture, types), facts, graph, dominators, retained }
+    }
+
+    /// Gives the memory back, and drops the rest; `None` of a heap out of a file.
+    pub fn into_capture(self) -> Option<Capture<'a>> {
+        match self.origin {
+            Origin::Captured(capture, _) => Some(capture),
+            Origin::Kept(_) => None,
+        }
     }
 
     /// A heap that a snapshot file has kept.

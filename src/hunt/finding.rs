@@ -16,9 +16,6 @@ pub enum LeakKind {
     Chain,
     /// Nobody holds them, and no collection frees them.
     Garbage,
-    /// Nobody holds them, and no collection can free them: an object of their cycle does not show the collector
-    /// what it refers to.
-    Uncollectable,
     /// More references are counted than there are.
     Refcount,
     /// Coroutines, generators or tasks that wait for ever.

@@ -10,7 +10,6 @@
 
 use super::layout::GcPlace;
 use super::links::RingGuard;
-use super::version::Version;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 use crate::obstacle::{Obstructed, Obstruction};
@@ -90,16 +89,6 @@ impl Python {
         };
         let lists = states.into_iter().flat_map(of_state);
         Ok(lists.map(|(generation, head)| GcList { generation, head }).collect())
-    }
-
-    /// Whether a list of the collector keeps its order as long as it is not collected: what it gets new stands
-    /// at its end. Not where there are lists of several interpreters, which are told apart by nobody, and not
-    /// in 3.14.0 to 3.14.4, which move objects between the two old lists.
-    pub fn gc_lists_keep_order<M: Memory>(&self, memory: &M) -> bool {
-        let incremental = (3, 14, 0)..=(3, 14, 4);
-        let Version { major, minor, micro } = self.version;
-        let is_one = self.gc_states(memory).is_ok_and(|states| states.len() == 1);
-        is_one && !incremental.contains(&(major, minor, micro))
     }
 
     /// Whether the collector's lists must not be looked at now: a collection is running, or an object

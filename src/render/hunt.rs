@@ -139,9 +139,6 @@ fn headline(finding: &Finding) -> String {
         LeakKind::Spread => format!("{grown} objects pile up below {name}"),
         LeakKind::Chain => format!("a chain of {grown} objects grows from {name}"),
         LeakKind::Garbage => format!("{grown} objects in cycles are never collected"),
-        LeakKind::Uncollectable => {
-            format!("{grown} objects pile up in cycles that no collection can free")
-        }
         LeakKind::Refcount => format!("{grown} objects are kept alive by native code"),
         LeakKind::Threads => format!("threads running {name} pile up"),
         LeakKind::Native => "native memory grows".into(),

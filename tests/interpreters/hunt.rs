@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// Ways to leak that can go on side by side without one hiding another.
-const TOGETHER: [(&str, &str); 13] = [
+const TOGETHER: [(&str, &str); 10] = [
     (SIMPLE, "dict,set,deque,bytearray,ordered,array,attribute,list"),
     (SIMPLE, "spread,chain,lru_cache,traceback,tasks,generators"),
     (SIMPLE, "loggers,mock,far_bound,result"),
@@ -27,22 +27,17 @@ const TOGETHER: [(&str, &str); 13] = [
     (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,buffer,atexit"),
     (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
     (OF_LIBRARY, "asyncio,sleeping,modules,weak_values,finalize,frozen"),
-    (AMONG_GARBAGE, "recycled_list,recycled_dict,pending,zones"),
-    (AMONG_GARBAGE, "recycled_deque,log,times,weak_methods,deep_entries"),
-    (AMONG_GARBAGE, "names"),
 ];
 /// The fixtures that know how to leak.
 const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
-const AMONG_GARBAGE: &str = "leaks_among_garbage";
 /// What must be said of some of them.
-const HINTS: [(&str, &str); 14] = [
+const HINTS: [(&str, &str); 13] = [
     ("dict", "a dict at module level; nothing limits it"),
     ("far_bound", "with a high limit (maxlen = 100000000)"),
     ("result", "a list; nothing limits it"),
     ("garbage", "the garbage collector is off"),
     ("frozen", "they were frozen (gc.freeze())"),
-    ("zones", "a datetime.datetime in the cycle does not show the garbage collector"),
     ("starved", "collections are too rare"),
     ("lru_cache", "functools.lru_cache keeps every argument"),
     ("traceback", "stored exceptions keep their tracebacks"),
@@ -53,21 +48,18 @@ const HINTS: [(&str, &str); 14] = [
     ("local", "local to a function that never returns"),
 ];
 /// What a person might take for a leak.
-const NO_LEAKS: [(&str, &str); 14] = [
-    (SIMPLE, "bounded"),
-    (SIMPLE, "lru_bound"),
-    (SIMPLE, "large_cache"),
-    (SIMPLE, "linked"),
-    (SIMPLE, "sessions"),
-    (SIMPLE, "drained"),
-    (SIMPLE, "warm_up"),
-    (SIMPLE, "filling"),
-    (SIMPLE, "one_load"),
-    (SIMPLE, "churn"),
-    (SIMPLE, "batches"),
-    (AMONG_GARBAGE, "recycled_ring"),
-    (AMONG_GARBAGE, "answered"),
-    (AMONG_GARBAGE, "closed_zones"),
+const NO_LEAKS: [&str; 11] = [
+    "bounded",
+    "lru_bound",
+    "large_cache",
+    "linked",
+    "sessions",
+    "drained",
+    "warm_up",
+    "filling",
+    "one_load",
+    "churn",
+    "batches",
 ];
 
 /// What fills collections that say themselves how much they hold.
@@ -99,11 +91,11 @@ fn usual() -> Vec<Trial> {
         let name = format!("hunt_{}", ways.split(',').next().unwrap_or_default());
         trials.extend(cases(&name, move |it| all_are_found(it, fixture, ways)));
     }
-    trials.extend(cases("hunt_no_leak_full_soon", |it| nothing_is_found(it, SIMPLE, FULL_SOON)));
+    trials.extend(cases("hunt_no_leak_full_soon", |it| nothing_is_found(it, FULL_SOON)));
     let some = interpreters().last().expect("an interpreter");
-    for (fixture, way) in NO_LEAKS {
+    for way in NO_LEAKS {
         let name = format!("hunt_no_leak_{way}::{}", some.name);
-        trials.push(Trial::test(name, move || nothing_is_found(some, fixture, way)));
+        trials.push(Trial::test(name, move || nothing_is_found(some, way)));
     }
     let others: [(&str, Test); 5] = [
         ("hunt_native_ptrace", native_memory_is_told_apart),
@@ -199,12 +191,8 @@ fn all_are_found(
     Ok(())
 }
 
-fn nothing_is_found(
-    interpreter: &'static Interpreter,
-    fixture: &str,
-    ways: &str,
-) -> Result<(), Failed> {
-    let mut target = Target::start(interpreter, fixture, &[ways]);
+fn nothing_is_found(interpreter: &'static Interpreter, ways: &str) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "leaks", &[ways]);
     let document = verdict(target.pid(), "8")?;
     assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
     target.assert_healthy();

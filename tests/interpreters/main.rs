@@ -28,7 +28,6 @@ mod fixtures;
 mod heap;
 mod heap_command;
 mod hunt;
-mod identity;
 mod live;
 mod mem;
 mod objects;
@@ -57,7 +56,7 @@ struct Group {
 }
 
 /// In the order in which they run: the ground first, then layer by layer.
-const GROUPS: [Group; 26] = [
+const GROUPS: [Group; 25] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -79,7 +78,6 @@ const GROUPS: [Group; 26] = [
     group("record", record::trials).at_a_time(2),
     group("accuracy", accuracy::trials).at_a_time(2),
     group("feeders", feeders::trials).at_a_time(2),
-    group("identity", identity::trials),
     // Most of a hunt is waiting.
     group("hunt", hunt::trials).at_a_time(6),
     group("services", services::trials),

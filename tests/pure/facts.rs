@@ -46,6 +46,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("heap/capture/plan.rs", "const RESERVED", "mebibytes"),
     ("heap/figures/selector.rs", "from_str_radix", "a base"),
     ("heap/graph/shortest_paths.rs", "const FAR", "how far ahead memory is fetched"),
+    ("heap/names/kept.rs", "const KEY_ROWS", "how many rows share a start"),
     ("heap/rss/owners.rs", "const LOOK", "how much of an object is looked at"),
     ("heap/rss/owners.rs", "const LEADS_ON", "how large a buffer is that is looked into"),
     ("heap/rss/owners.rs", "pointer.is_multiple_of(16)", "what malloc aligns to"),

@@ -100,11 +100,10 @@ pub fn accumulation_points(
     found
 }
 
-/// Whether what is new hangs from each other rather than from the holder. Many deep items are no chain: that goes
-/// on where it ended, and its first link hardly ever gets another to hold.
+/// Whether what is new hangs from each other rather than from the holder.
 fn is_chain(accumulated: &Accumulation) -> bool {
     let items: u32 = accumulated.items.values().map(|items| items.count).sum();
-    items < MANY as u32 && items.saturating_mul(CHAIN / 2) <= accumulated.proven()
+    items.saturating_mul(CHAIN / 2) <= accumulated.proven()
 }
 
 /// Whether objects are many, of one type, and none has most of what all have grown by.

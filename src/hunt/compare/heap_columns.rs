@@ -1,13 +1,9 @@
 //! What is kept of a heap to be compared with later ones: which objects there were, and how much each
 //! held. A few bytes per object, so that several heaps can be kept beside each other.
 
-use std::mem;
 use std::time::Duration;
 
-use super::identity::{self, Earlier, NONE, Traits};
-use crate::heap::figures::Uncollectable;
 use crate::heap::{Amount, Analysis, Flow, NodeId, RootKind};
-use crate::python::Python;
 use crate::python::objects::TypeInfo;
 
 /// Types whose objects refer to nothing but perhaps their type, and change their size: all else that has no
@@ -29,12 +25,6 @@ pub struct HeapColumns {
     held: Vec<Held>,
     /// Objects that refer to nothing and may grow.
     resizable: Vec<Resizable>,
-    /// Which of the snapshots it is.
-    number: u8,
-    /// Since which snapshot each object has existed, containers first.
-    births: Vec<u8>,
-    /// What tells its objects from those of the next snapshot, until that is made.
-    traits: Traits,
 }
 
 /// Sums over a heap.
@@ -46,8 +36,6 @@ pub struct Totals {
     pub native: Amount,
     /// What nobody holds.
     pub garbage: Amount,
-    /// What of that no collection can free.
-    pub uncollectable: Amount,
     /// Threads that run Python.
     pub threads: u32,
     /// The resident set, in bytes.
@@ -81,16 +69,6 @@ pub struct Resizable {
 /// What an object holds that refers to nothing: itself, whose size is not kept.
 const NOTHING_HELD: Held = Held { references: 0, objects: 1, bytes: 0 };
 
-/// An object.
-struct Known {
-    address: u64,
-    /// The number of its type.
-    kind: u32,
-    /// Its place among all, containers first.
-    index: u32,
-    held: Held,
-}
-
 /// Objects in the order of their addresses.
 #[derive(Debug, Default)]
 struct Column {
@@ -99,13 +77,8 @@ struct Column {
 }
 
 impl HeapColumns {
-    /// What is to be kept of a heap that was captured at this time after the hunt began, and after another.
-    pub fn of(
-        heap: &Analysis<'_>,
-        python: &Python,
-        at: Duration,
-        before: Option<&mut HeapColumns>,
-    ) -> HeapColumns {
+    /// What is to be kept of a heap that was captured at this time after the hunt began.
+    pub fn of(heap: &Analysis<'_>, at: Duration) -> HeapColumns {
         let graph = &heap.graph;
         let kinds: Vec<u64> = graph.types().iter().map(|info| info.address).collect();
         let first = graph.first_object();
@@ -127,7 +100,7 @@ impl HeapColumns {
             let Amount { bytes, objects } = heap.amount(node);
             Held { references: graph.successors(node).len() as u32, objects, bytes }
         });
-        let mut snapshot = HeapColumns {
+        HeapColumns {
             at,
             totals: Totals::of(heap),
             held: held.collect(),
@@ -135,28 +108,7 @@ impl HeapColumns {
             containers,
             leaves,
             kinds,
-            number: 0,
-            births: Vec::new(),
-            traits: Traits::default(),
-        };
-        let count = graph.objects().len();
-        let (births, traits) = match before {
-            None => {
-                let none = Earlier { number: 0, births: &[], traits: &Traits::default() };
-                identity::births(heap, python, &none, 0, &vec![NONE; count])
-            }
-            Some(before) => {
-                snapshot.number = before.number.saturating_add(1);
-                let matches = snapshot.matches(before);
-                let traits = mem::take(&mut before.traits);
-                let earlier =
-                    Earlier { number: before.number, births: &before.births, traits: &traits };
-                identity::births(heap, python, &earlier, snapshot.number, &matches)
-            }
-        };
-        snapshot.births = births;
-        snapshot.traits = traits;
-        snapshot
+        }
     }
 
     /// How much the object at this address holds, if there is one of this type.
@@ -177,31 +129,30 @@ impl HeapColumns {
     ) -> impl Iterator<Item = (usize, u32)> + 'a {
         let mut rest = before.objects().peekable();
         (0..).zip(self.containers.iter().zip(&self.held)).filter_map(move |(index, now)| {
-            let ((address, _), held) = now;
-            while rest.next_if(|other| other.address < address).is_some() {}
-            let other = rest.peek().filter(|other| other.address == address)?;
-            let was_there = self.births.get(index).is_some_and(|&birth| birth <= before.number);
-            let more = held.references.saturating_sub(other.held.references);
-            (was_there && more > 0).then_some((index, more))
+            let ((address, kind), held) = now;
+            while rest.next_if(|(other, ..)| *other < address).is_some() {}
+            let &(other, other_kind, other_held) = rest.peek()?;
+            let kind = self.kinds.get(kind as usize);
+            let is_same =
+                other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
+            let more = held.references.saturating_sub(other_held.references);
+            (is_same && more > 0).then_some((index, more))
         })
     }
 
-    /// All objects in the order of their addresses.
-    fn objects(&self) -> impl Iterator<Item = Known> + '_ {
-        let mut containers = (0..).zip(self.containers.iter().zip(&self.held)).peekable();
-        let first_leaf = self.containers.addresses.len() as u32;
-        let mut leaves = (first_leaf..).zip(self.leaves.iter()).peekable();
+    /// All objects in the order of their addresses: address, number of the type, what it holds.
+    fn objects(&self) -> impl Iterator<Item = (u64, u32, Held)> + '_ {
+        let mut containers = self.containers.iter().zip(&self.held).peekable();
+        let mut leaves = self.leaves.iter().peekable();
         std::iter::from_fn(move || {
             let is_leaf = match (containers.peek(), leaves.peek()) {
-                (Some((_, ((container, _), _))), Some((_, (leaf, _)))) => leaf < container,
+                (Some(((container, _), _)), Some((leaf, _))) => leaf < container,
                 (container, _) => container.is_none(),
             };
             if is_leaf {
-                let (index, (address, kind)) = leaves.next()?;
-                return Some(Known { address, kind, index, held: NOTHING_HELD });
+                return leaves.next().map(|(address, kind)| (address, kind, NOTHING_HELD));
             }
-            let (index, ((address, kind), held)) = containers.next()?;
-            Some(Known { address, kind, index, held: *held })
+            containers.next().map(|((address, kind), held)| (address, kind, *held))
         })
     }
 
@@ -216,36 +167,35 @@ impl HeapColumns {
         self.resizable.get(index).copied().filter(|it| it.kind == kind)
     }
 
-    /// Since which snapshot each object has existed, by its number, containers first: for those that are new its
-    /// own number.
-    pub fn births(&self) -> &[u8] {
-        &self.births
+    /// For each object of a later heap, containers first: since which of the snapshots it has been there
+    /// all the time, by number. The last of them is that of the heap itself.
+    pub fn births(snapshots: &[HeapColumns]) -> Vec<u8> {
+        let Some((last, earlier)) = snapshots.split_last() else { return Vec::new() };
+        let count = last.containers.addresses.len() + last.leaves.addresses.len();
+        let mut births = vec![earlier.len() as u8; count];
+        let (containers, leaves) = births.split_at_mut(last.containers.addresses.len());
+        for (number, before) in earlier.iter().enumerate().rev() {
+            last.mark(&last.containers, before, containers, number as u8);
+            last.mark(&last.leaves, before, leaves, number as u8);
+        }
+        births
     }
 
-    /// Which of the snapshots it is.
-    pub fn number(&self) -> u8 {
-        self.number
-    }
-
-    /// The objects of an earlier snapshot that lay where those of this one lie and were of their types: their
-    /// indices, containers first, or [`NONE`].
-    fn matches(&self, before: &HeapColumns) -> Vec<u32> {
-        let mut matches = self.matches_in(&self.containers, before);
-        matches.extend(self.matches_in(&self.leaves, before));
-        matches
-    }
-
-    fn matches_in(&self, own: &Column, before: &HeapColumns) -> Vec<u32> {
+    /// Says of the objects of a column which have been there since the snapshot numbered `number`, if they
+    /// have been since the one that follows it.
+    fn mark(&self, own: &Column, before: &HeapColumns, births: &mut [u8], number: u8) {
         // What was empty then may be full now, and the other way round.
         let mut rest = before.objects().peekable();
-        let find = |(address, kind): (u64, u32)| {
-            while rest.next_if(|other| other.address < address).is_some() {}
-            let other = rest.peek().filter(|other| other.address == address);
+        for ((address, kind), birth) in own.iter().zip(births) {
+            while rest.next_if(|other| other.0 < address).is_some() {}
+            let Some(&(other, other_kind, _)) = rest.peek() else { return };
             let kind = self.kinds.get(kind as usize);
-            let same = other.filter(|_| kind.is_some());
-            same.filter(|it| before.kinds.get(it.kind as usize) == kind).map_or(NONE, |it| it.index)
-        };
-        own.iter().map(find).collect()
+            let is_same =
+                other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
+            if is_same && *birth == number + 1 {
+                *birth = number;
+            }
+        }
     }
 
     fn kind_at(&self, column: &Column, index: usize) -> Option<u64> {
@@ -283,7 +233,6 @@ impl Totals {
             heap: heap.total(),
             rss: facts.rss,
             paused: facts.paused,
-            uncollectable: Uncollectable::of(heap).amount(heap),
             ..Totals::default()
         };
         for (node, root) in heap.graph.root_nodes() {
@@ -331,9 +280,6 @@ mod tests {
             },
             held: of(false).map(held).collect(),
             resizable: Vec::new(),
-            number: 0,
-            births: vec![0; lists.len() + texts.len()],
-            traits: Traits::default(),
         }
     }
 
@@ -344,16 +290,15 @@ mod tests {
             snapshot(&[(0x10, 3), (0x30, 0), (0x60, 0)], &[0x40, 0x50]),
             snapshot(&[(0x10, 5), (0x30, 4), (0x60, 1)], &[0x40, 0x50]),
         ];
-        let [first, second, last] = &snapshots;
         // 0x10, 0x30, 0x60; 0x40, 0x50, which is a text since the second look.
-        assert_eq!(second.matches(first), [0, 1, NONE, 2, NONE]);
-        assert_eq!(last.matches(second), [0, 1, 2, 3, 4]);
+        assert_eq!(HeapColumns::births(&snapshots), [0, 0, 1, 0, 1]);
         let references =
             |at: u64| snapshots.each_ref().map(|it| Some(it.held(at, LIST)?.references));
         assert_eq!(references(0x10), [Some(0), Some(3), Some(5)]);
         assert_eq!(references(0x30), [Some(2), Some(0), Some(4)]);
         assert_eq!(references(0x60), [None, Some(0), Some(1)]);
         assert_eq!(references(0x50), [Some(1), None, None]);
+        let [first, second, last] = &snapshots;
         assert_eq!(last.grown_since(first).collect::<Vec<_>>(), [(0, 5), (1, 2)]);
         assert_eq!(last.grown_since(second).collect::<Vec<_>>(), [(0, 2), (1, 4), (2, 1)]);
     }

@@ -11,11 +11,6 @@ use crate::process::ProcessError;
 
 /// What of the growth of the resident set strings and numbers must be that only native code holds.
 const CREDIBLE_SHARE: f64 = 0.2;
-/// So many bytes of them there must be.
-const CREDIBLE_BYTES: f64 = 32_768.0;
-/// What a thread that does not end may take of the C library's memory, and of the resident set with its stack.
-const BLOCKS_OF_A_THREAD: f64 = 16_384.0;
-const RESIDENT_OF_A_THREAD: f64 = 262_144.0;
 
 impl Hunter {
     /// What it came to; an error if it was too short to tell.
@@ -32,14 +27,14 @@ impl Hunter {
         let seconds_of = |pause: Duration| pause.as_secs_f64();
         let mut findings: Vec<Finding> =
             self.suspects.iter().filter_map(|it| self.told(it)).collect();
-        let threads = self.suspects.iter().find(|it| it.key == Key::Threads && it.is_steady);
-        let threads_per_s = threads.map_or(0.0, |it| it.finding.objects_per_s);
-        let explained = threads_per_s * self.bytes_of_a_thread();
-        let native = self.outside().leak().filter(|native| native.bytes_per_s > explained);
-        let feeders = self.native_feeders.clone();
-        findings.extend(native.map(|finding| Finding { feeders, ..finding }));
+        let has_threads = self.suspects.iter().any(|it| it.key == Key::Threads && it.is_steady);
+        if !has_threads {
+            let native = self.outside().leak();
+            let feeders = self.native_feeders.clone();
+            findings.extend(native.map(|finding| Finding { feeders, ..finding }));
+        }
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
-        findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
+        findings.retain(|finding| is_credible(finding, rss_bytes_per_s));
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
         findings.truncate(MOST);
         Ok(Verdict {
@@ -63,14 +58,6 @@ impl Hunter {
             rss_bytes_per_s,
             findings,
         })
-    }
-
-    /// What of growth outside the heap a thread explains, in bytes.
-    fn bytes_of_a_thread(&self) -> f64 {
-        match self.native_blocks.is_empty() {
-            true => RESIDENT_OF_A_THREAD,
-            false => BLOCKS_OF_A_THREAD,
-        }
     }
 
     fn too_short(&self) -> HuntError {
@@ -98,12 +85,9 @@ impl Hunter {
 
 /// Whether a finding can be believed. References inside objects of unknown types are guessed from their
 /// words, and those behind pointers of their own are not seen: so a few strings or numbers that only native
-/// code seems to hold are no proof that it leaks, unless they are a good part of what grows, and that
-/// by more than chance.
-fn is_credible(finding: &Finding, rss_bytes_per_s: f64, seconds: f64) -> bool {
+/// code seems to hold are no proof that it leaks, unless they are a good part of what grows.
+fn is_credible(finding: &Finding, rss_bytes_per_s: f64) -> bool {
     let is_builtin = !finding.grown.contains('.');
-    let is_much = finding.bytes_per_s * seconds >= CREDIBLE_BYTES;
-    let is_seen = rss_bytes_per_s >= CREDIBLE_SHARE * finding.bytes_per_s;
-    let is_a_good_part = finding.bytes_per_s >= CREDIBLE_SHARE * rss_bytes_per_s;
-    finding.kind != LeakKind::Refcount || !is_builtin || is_much && is_seen && is_a_good_part
+    let share = finding.bytes_per_s / rss_bytes_per_s.max(1.0);
+    finding.kind != LeakKind::Refcount || !is_builtin || share >= CREDIBLE_SHARE
 }

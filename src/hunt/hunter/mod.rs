@@ -253,8 +253,7 @@ impl Hunter {
             Err(_) if !self.process.is_alive() => return self.end(),
             Err(error) => return Err(error.into()),
         };
-        let snapshot = HeapColumns::of(&heap, &self.python, at, self.snapshots.last_mut());
-        self.snapshots.push(snapshot);
+        self.snapshots.push(HeapColumns::of(&heap, at));
         if let Some(blocks) = heap.capture().and_then(|capture| self.count_native_blocks(capture)) {
             self.native_blocks.push((at, blocks.bytes as f64));
             if let Some(mut following) = self.following.take() {

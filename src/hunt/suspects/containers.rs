@@ -62,13 +62,7 @@ impl Comparison<'_> {
                 continue;
             }
             match self.shared_with(node, holders) {
-                // What grows steadily is not explained by what does not.
-                Shared::With(index, kind)
-                    if rise.is_steady && found.get(index).is_none_or(|it| !it.is_steady) =>
-                {
-                    found.extend(self.container(node, kind, rise));
-                }
-                Shared::With(index, _) => {
+                Shared::With(index) => {
                     let path = self.holder(node).path;
                     if let Some(suspect) = found.get_mut(index) {
                         suspect.finding.also.push(path);
@@ -93,7 +87,10 @@ impl Comparison<'_> {
 
     /// Whether an object has let something go: more of what it refers to is new than it has gained.
     pub fn has_lost_some(&self, node: NodeId) -> bool {
-        let references = |snapshot: &HeapColumns| Some(self.held(node, snapshot)?.references);
+        let references = |snapshot: &HeapColumns| {
+            let (address, kind) = self.identity(node)?;
+            Some(snapshot.held(address, kind)?.references)
+        };
         let ends = self.snapshots.first().zip(self.snapshots.last());
         let ends = ends.and_then(|(first, last)| Some((references(first)?, references(last)?)));
         let is_new = |next: &&NodeId| self.growth.holder(**next).is_some();
@@ -103,7 +100,9 @@ impl Comparison<'_> {
 
     /// Whether what an object retains does not grow, though some of what hangs from it rises so.
     pub fn keeps_its_size(&self, node: NodeId, rise: Rise) -> bool {
-        let held = |snapshot: &HeapColumns| Some((snapshot.at, self.held(node, snapshot)?.objects));
+        let Some((address, kind)) = self.identity(node) else { return false };
+        let held =
+            |snapshot: &HeapColumns| Some((snapshot.at, snapshot.held(address, kind)?.objects));
         let held: Series =
             self.snapshots.iter().filter_map(held).map(|(at, it)| (at, f64::from(it))).collect();
         // What others hold as well is not retained, and not known as a whole.
@@ -122,10 +121,7 @@ impl Comparison<'_> {
         for &next in references.iter().rev().take(NEWEST) {
             match self.growth.holder(next) {
                 Some(other) => match holders.get(&other) {
-                    Some(&index) => match graph.type_id(next) {
-                        Some(kind) => return Shared::With(index, kind),
-                        None => return Shared::Unknown,
-                    },
+                    Some(&index) => return Shared::With(index),
                     None => return Shared::Unknown,
                 },
                 None => {
@@ -141,9 +137,9 @@ impl Comparison<'_> {
 
     /// A container with ever more references to what has always been there.
     fn container(&self, node: NodeId, grown: TypeId, rise: Rise) -> Option<Suspect> {
-        let (address, _) = self.identity(node)?;
+        let (address, kind) = self.identity(node)?;
         let first = self.snapshots.first()?;
-        let bytes = self.heap.amount(node).bytes.checked_sub(self.held(node, first)?.bytes)?;
+        let bytes = self.heap.amount(node).bytes.checked_sub(first.held(address, kind)?.bytes)?;
         let seconds = self.snapshots.last()?.at.saturating_sub(first.at).as_secs_f64();
         let holder = self.holder(node);
         if holder.path.is_empty() {
@@ -210,14 +206,13 @@ impl Comparison<'_> {
         earlier: &[HeapColumns],
         last: &HeapColumns,
     ) -> Option<Suspect> {
-        let node = self.heap.graph.node(now.address)?;
         let mut series: Series = earlier
             .iter()
-            .filter(|it| self.is_as_old_as(node, it))
             .filter_map(|it| Some((it.at, it.resizable_at(now.address, now.kind)?.bytes as f64)))
             .collect();
         series.push((last.at, now.bytes as f64));
         let rise = Rise::of(&series, LEAST_BYTES).filter(|_| series.len() > 2)?;
+        let node = self.heap.graph.node(now.address)?;
         let evidence = Evidence {
             kind: LeakKind::Container,
             grown: self.heap.graph.type_info(node)?.name.clone(),
@@ -267,8 +262,8 @@ impl Comparison<'_> {
 
 /// What a container grows with.
 enum Shared {
-    /// With what this suspect holds, of this type.
-    With(usize, TypeId),
+    /// With what this suspect holds.
+    With(usize),
     /// With what is new and hangs from somewhere else.
     Unknown,
     /// With what has always been there, mostly of this type.

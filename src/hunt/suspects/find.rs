@@ -4,11 +4,11 @@
 //! [accumulation points](crate::hunt::compare::accumulation_points), which are [assessed](super::scoring).
 //! Beside those there is what grows [without new objects](super::containers).
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::comparison::Comparison;
 use super::leak_kinds::is_weak;
-use super::suspect::{Key, Suspect};
+use super::suspect::Suspect;
 use crate::heap::{Analysis, NodeId};
 use crate::hunt::compare::accumulation_points::accumulation_points;
 use crate::hunt::compare::heap_columns::HeapColumns;
@@ -23,10 +23,9 @@ pub fn suspects(heap: &Analysis<'_>, python: &Python, snapshots: &[HeapColumns])
 impl Comparison<'_> {
     fn suspects(&self) -> Vec<Suspect> {
         let mut found = Vec::new();
-        let threads = self.threads().filter(|threads| threads.is_steady);
+        let threads = self.threads();
         let points = accumulation_points(self.heap, &self.paths, &self.growth);
         let mut holders: FxHashMap<NodeId, usize> = FxHashMap::default();
-        let mut weak: FxHashMap<Key, &[NodeId]> = FxHashMap::default();
         for point in &points {
             if threads.is_some() && self.is_of_threads(point.node) {
                 continue;
@@ -35,46 +34,19 @@ impl Comparison<'_> {
                 for &holder in point.holders.iter().chain([&point.node]) {
                     holders.insert(holder, found.len());
                 }
-                if is_weak(&suspect.finding.grown) {
-                    weak.insert(suspect.key, &point.accumulated.examples);
-                }
                 found.push(suspect);
             }
         }
         self.containers(&mut found, &holders, threads.is_some());
-        // What is seen of a leak through weak references, which do not hold it.
-        let leaks = |node: NodeId| {
-            let suspect = self.growth.holder(node).and_then(|it| found.get(*holders.get(&it)?));
-            suspect.is_some_and(|it| it.is_steady && !is_weak(&it.finding.grown))
-        };
-        let only_see_leaks = |suspect: &Suspect| {
-            let some = weak.get(&suspect.key).copied().unwrap_or_default();
-            let seen = some.iter().filter(|&&node| self.referent(node).is_some_and(leaks));
-            2 * seen.count() > some.len()
-        };
-        let echoes: FxHashSet<Key> =
-            found.iter().filter(|it| only_see_leaks(it)).map(|it| it.key).collect();
-        found.retain(|suspect| !echoes.contains(&suspect.key));
         found.extend(self.resizable());
         found.extend(threads);
-        if let Some(suspect) = self.uncollectable() {
-            let of_garbage = self.snapshots.last().map(|it| it.totals);
-            if of_garbage.is_some_and(|it| 2 * it.uncollectable.objects >= it.garbage.objects) {
-                found.retain(|other| other.key != Key::Garbage);
-            }
-            found.push(suspect);
+        let weak = |suspect: &Suspect| is_weak(&suspect.finding.grown);
+        if found.iter().any(|suspect| !weak(suspect)) {
+            // References to what leaks, which do not hold it.
+            found.retain(|suspect| !weak(suspect));
         }
-        // What is told comes before what may only be watched, however much that is.
-        found.sort_by(|a, b| {
-            let bytes = |suspect: &Suspect| suspect.finding.bytes_per_s;
-            b.is_steady.cmp(&a.is_steady).then(bytes(b).total_cmp(&bytes(a)))
-        });
+        let bytes = |suspect: &Suspect| suspect.finding.bytes_per_s;
+        found.sort_by(|a, b| bytes(b).total_cmp(&bytes(a)));
         found
-    }
-
-    /// What a weak reference refers to.
-    fn referent(&self, node: NodeId) -> Option<NodeId> {
-        let address = self.heap.graph.address(node)?;
-        self.heap.graph.node(self.heap.reader()?.weakly_referred(address)?)
     }
 }

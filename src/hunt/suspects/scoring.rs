@@ -122,9 +122,11 @@ impl Comparison<'_> {
             }
             return series;
         }
+        let holders: Vec<(u64, u64)> =
+            point.holders.iter().filter_map(|&node| self.identity(node)).collect();
         let mut series: Series = Vec::new();
         for snapshot in self.snapshots {
-            let held = point.holders.iter().filter_map(|&node| self.held(node, snapshot));
+            let held = holders.iter().filter_map(|&(address, kind)| snapshot.held(address, kind));
             let mut known = false;
             let sum: f64 = held.inspect(|_| known = true).map(|it| f64::from(it.references)).sum();
             // It may have come into being meanwhile.
@@ -200,7 +202,7 @@ impl Comparison<'_> {
             LeakKind::Chain | LeakKind::Garbage | LeakKind::Refcount => {
                 of_type().into_iter().collect()
             }
-            LeakKind::Threads | LeakKind::Native | LeakKind::Uncollectable => Vec::new(),
+            LeakKind::Threads | LeakKind::Native => Vec::new(),
         }
     }
 

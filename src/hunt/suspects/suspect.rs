@@ -14,8 +14,6 @@ pub enum Key {
     Object(u64),
     /// What nobody holds.
     Garbage,
-    /// What no collection can free.
-    Uncollectable,
     /// What native code holds.
     Native,
     /// Threads.

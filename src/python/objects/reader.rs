@@ -114,13 +114,6 @@ impl<'a, M: Memory> Reader<'a, M> {
         })
     }
 
-    /// The address of what a weak reference refers to and does not hold; `None`'s where that has gone.
-    pub fn weakly_referred(&self, weak: u64) -> Option<u64> {
-        /// `wr_object`, the first field of `PyWeakReference` (Include/weakrefobject.h).
-        const OBJECT: usize = 16;
-        self.memory.u64(at(weak, OBJECT)).ok()
-    }
-
     /// Whether an object is a string that the interpreter keeps in its table of interned ones.
     ///
     /// # Errors
