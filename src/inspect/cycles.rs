@@ -1,4 +1,4 @@
-//! The cycles of a heap: which are garbage, which live by one thread only, and of what they are made.
+//! The cycles of a heap: which are garbage, which have a single entry from outside, and what they consist of.
 //!
 //! A cycle here is a strongly connected component: objects that all reach each other. Those with the same
 //! types, in the same numbers, are one [`Pattern`]: ten thousand pairs of a node and its parent are one line.

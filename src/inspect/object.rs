@@ -1,4 +1,4 @@
-//! One object: what it is, who refers to it, what it refers to, and whether its reference count is explained.
+//! One object: its type and sizes, its referrers and referents, and whether its reference count is explained.
 
 use crate::heap::{Amount, Analysis, Flow, Names, NodeId, Referrers, RootKind, RootNames};
 use crate::python::gc::Generation;

@@ -1,4 +1,4 @@
-//! Immediate dominators: for each node the one nearest to it without which it could not be reached.
+//! Immediate dominators: for each node the nearest node without which it could not be reached.
 //!
 //! The algorithm is Semi-NCA (Georgiadis and Tarjan): semidominators by depth-first search and path
 //! compression as Lengauer and Tarjan have it, then each immediate dominator as the nearest common
@@ -6,9 +6,10 @@
 //! pointers* keep it logarithmic where a naive walk is quadratic, as below a linked list of a million
 //! nodes. Nothing recurses.
 //!
-//! Most nodes of a heap are leaves: they refer to nothing, so that nobody is dominated by them. They
-//! take no part in it. Their dominator is the nearest common ancestor of those that refer to
-//! them.
+//! Most nodes of a heap are leaves: they refer to nothing, so they dominate nothing and take no part in the
+//! algorithm. The dominator of a leaf is the nearest common ancestor of its referrers.
+//!
+//! Over 400 lines with its tests: one algorithm, and the brute force that it is held against.
 
 use std::mem;
 

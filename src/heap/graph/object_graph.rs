@@ -1,9 +1,11 @@
 //! The object graph: every object with its type, its size and what it refers to.
 //!
-//! Nodes have 32-bit numbers. Node 0 is the root of all, then come the [roots](crate::heap::trace::roots), then the
-//! containers, then the leaves, which refer to nothing (see [`numbering`](crate::heap::trace::numbering)). Sizes have 32
-//! bits as well, and the few that do not fit a place of their own: ten million objects have to fit into
-//! half of what they take in the target.
+//! Nodes have 32-bit numbers. Node 0 is the root of all, then come the [roots](crate::heap::trace::roots),
+//! then the containers, then the leaves, which refer to nothing (see
+//! [`numbering`](crate::heap::trace::numbering)). Sizes have 32 bits as well, with the few larger ones kept
+//! apart: ten million objects have to fit into half of the memory they take in the target.
+//!
+//! Over 400 lines, because building a graph from its parts and from a snapshot share every invariant.
 
 use std::ops::Range;
 use std::sync::Arc;

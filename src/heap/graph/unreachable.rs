@@ -1,9 +1,9 @@
-//! Objects that no known root leads to.
+//! Objects that no known root reaches.
 //!
-//! If more references are counted on such an object than there are, native code holds it: a local
-//! variable of a C function, a static variable of an extension module. (An object that a known root
-//! leads to may be held by native code as well; this is not asked, since a count too high by one
-//! would take the object from its holder.) What is then left is garbage.
+//! If the reference count of such an object exceeds the references found, native code holds it: a local
+//! variable of a C function, a static variable of an extension module. (Native code may also hold an object
+//! that a known root reaches. That is not examined, since a count too high by one would detach the object
+//! from its holder.) The rest is garbage.
 
 use super::object_graph::Graph;
 use super::search::{Flow, Search};

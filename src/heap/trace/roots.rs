@@ -1,9 +1,8 @@
-//! Why objects live without another object that refers to them.
+//! GC roots: why objects are alive without another object that refers to them.
 //!
-//! Some roots are known by what they are: frames of threads, modules, the interpreter's own fields, objects
-//! inside the program's files. Others show only when the graph is known: what native code holds (its
-//! reference count tells of more references than there are), and garbage, which nobody holds and no
-//! collection has found yet.
+//! Some roots are known beforehand: frames of threads, modules, the interpreter's own fields, static objects
+//! in the program's files. Others show only in the graph: objects held by native code (their reference count
+//! exceeds the references found), and garbage, which is unreachable and not collected yet.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! What is kept of a heap to be compared with later ones: which objects there were, and how much each
-//! held. A few bytes per object, so that several heaps can be kept beside each other.
+//! What is kept of a heap for comparison with later ones: its objects, and the size of each. A few bytes per
+//! object, so several heaps fit side by side.
 
 use std::time::Duration;
 

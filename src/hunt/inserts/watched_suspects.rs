@@ -1,8 +1,8 @@
 //! The suspects that are watched: their growth words, how large what holds them was all the time, and who
 //! was seen to feed them.
 //!
-//! Suspects are watched together, from the look at which they became suspect until the stacks repeat. Those
-//! that only the last look shows are watched after it.
+//! Suspects are watched together, from the capture at which they became suspect until the stacks repeat.
+//! Those that only the last capture shows are watched after it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Whether what grows has a bound, and how soon that is reached: a collection that is still being filled
-//! grows like one that leaks.
+//! Whether what grows has a limit, and how soon that is reached: a collection that is filling grows like one
+//! that leaks.
 
 use super::comparison::Comparison;
 use crate::heap::NodeId;

@@ -1,4 +1,4 @@
-//! The cycle collector: whether it will ever free what is garbage.
+//! The garbage collector: whether it will ever free the garbage found.
 
 use crate::heap::{Analysis, NodeId};
 use crate::hunt::compare::growth::Growth;

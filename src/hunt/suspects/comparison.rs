@@ -1,4 +1,4 @@
-//! What suspects are found by: the last heap, what was kept of the earlier ones, and what has grown between.
+//! The input for finding suspects: the last heap, the columns of the earlier ones, and the growth in between.
 
 use super::collector::Collector;
 use super::names;

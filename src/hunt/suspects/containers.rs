@@ -1,5 +1,5 @@
-//! What grows without new objects that hang from it: containers with more references to what hangs from
-//! others or has always been there, objects that become larger themselves, and threads.
+//! Growth without new objects attached: containers with more references to objects that others hold or that
+//! are old, objects that grow larger themselves, and threads.
 
 use rustc_hash::FxHashMap;
 

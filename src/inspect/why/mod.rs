@@ -1,9 +1,9 @@
-//! Why objects live: their paths from the roots, merged where they read alike.
+//! Why objects are alive: their reference chains from GC roots, merged where they read alike.
 //!
-//! Each object that was asked for is at the end of a shortest path, or of several. Paths that share their
-//! beginning share it here too ([`path_trie`]). What is walked along them gets a [place](path_tree) by how it is
-//! held and by its type: equal names under one place are one place, so that the paths of a hundred thousand
-//! objects are some lines. What only the interpreter needs is left out unless it was asked for.
+//! Each selected object is at the end of one or several shortest paths. Paths share their common beginnings
+//! ([`path_trie`]). Each step along them gets a [node](path_tree) by role and type: siblings with equal names
+//! are one node, so the paths of a hundred thousand objects are a few lines. What only the interpreter needs
+//! is left out unless it was selected.
 
 mod path_tree;
 mod path_trie;

@@ -36,7 +36,7 @@ impl Edges {
     }
 }
 
-/// What an object is to the one that refers to it. [`Reader::words`](super::Reader::words) has words
+/// What an object is to the one that refers to it. [`EdgeNames::words`](super::EdgeNames::words) has words
 /// for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {

@@ -2,6 +2,8 @@
 //!
 //! Relies on the [ancestry](super::ancestry) of the type, and on the records of the
 //! [layout](crate::python::layout).
+//!
+//! Over 400 lines, because everything about a type is decided here, and only here.
 
 use super::ancestry::{
     Ancestor, Slot, TypeName, Unknown, bases, hidden_items, qualified_name, read_slots,

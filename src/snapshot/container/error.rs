@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::layout::FORMAT_VERSION;
 use crate::obstacle::{Obstructed, Obstruction};
 
 /// Why a snapshot file cannot be read or written.
@@ -18,7 +17,7 @@ pub enum FileError {
     #[error("the file is incomplete: its end is missing")]
     Incomplete,
     /// A later leakspy wrote it, in a format that this one does not know.
-    #[error("its format has version {version}, and this leakspy reads up to {FORMAT_VERSION}")]
+    #[error("a newer leakspy wrote it: its format has version {version}")]
     Newer {
         /// The version of its format.
         version: u32,
