@@ -135,10 +135,11 @@ pub fn take_end(tid: i32) -> bool {
         && report_of(tid, take).is_some()
 }
 
-/// Whether a process was started by us.
-fn is_our_child(pid: i32) -> bool {
-    let process = procfs::process::Process::new(pid).and_then(|process| process.stat());
-    process.is_ok_and(|stat| stat.ppid == std::process::id() as i32)
+/// Whether this is a process, not merely a thread of one, that was started by us: nobody but its tracer is told
+/// of the end of a thread.
+fn is_our_child(tid: i32) -> bool {
+    let process = procfs::process::Process::new(tid).and_then(|process| process.status());
+    process.is_ok_and(|status| status.tgid == tid && status.ppid == std::process::id() as i32)
 }
 
 /// The `si_code` of what there is to report of a traced thread, as `waitid` tells it.

@@ -43,7 +43,10 @@ mod traced;
 mod watch;
 mod why;
 
-use std::process::ExitCode;
+use std::process::{ExitCode, exit};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -54,6 +57,9 @@ struct Group {
     /// How many at a time, unless `--test-threads` says otherwise; by default as many as there are processors.
     at_a_time: Option<usize>,
 }
+
+/// The longest, `hunt`, takes some six minutes on two processors.
+const MOST_FOR_A_GROUP: Duration = Duration::from_secs(25 * 60);
 
 /// In the order in which they run: the ground first, then layer by layer.
 const GROUPS: [Group; 25] = [
@@ -121,6 +127,21 @@ impl Group {
             return false;
         }
         let test_threads = arguments.test_threads.or(self.at_a_time);
+        let _watchdog = self.watchdog();
         libtest_mimic::run(&Arguments { test_threads, ..arguments.clone() }, trials).has_failed()
+    }
+
+    /// Ends this program if the group takes several times as long as it should, until what is returned is
+    /// dropped: a trial that hangs, as leakspy must not, is a failure that is seen soon.
+    fn watchdog(&self) -> Sender<()> {
+        let (done, is_done) = channel();
+        let name = self.name;
+        thread::spawn(move || {
+            if is_done.recv_timeout(MOST_FOR_A_GROUP) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("[{name}] hangs: the trials that it has not told of have not ended");
+                exit(101);
+            }
+        });
+        done
     }
 }

@@ -1,12 +1,12 @@
 //! The `python` layer on real interpreters, at work: the allocators it finds, and snapshots of threads
 //! that never stand still.
 
-use leakspy::process::Process;
+use leakspy::process::{Pause, Process};
 use leakspy::python::thread_dump::DumpedThread;
 use leakspy::python::{CodeCache, Frame, Python, RawStack, allocators};
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{Interpreter, Target, cases};
+use crate::support::{Interpreter, Target, cases, wait_until};
 
 const SNAPSHOTS: usize = 300;
 
@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(cases("allocators", are_those_of_pymalloc));
     trials.extend(cases("snapshots_of_work", are_possible_stacks));
     trials.extend(cases("snapshots_of_change", outlive_threads_and_children));
+    trials.extend(cases("end_in_a_pause", is_taken_note_of));
     trials.extend(cases("stack_of_500", costs_few_reads));
     trials
 }
@@ -125,6 +126,24 @@ fn outlive_threads_and_children(interpreter: &'static Interpreter) -> Result<(),
     target.ask("threads off");
     // Code objects live on, so that what was copied in a pause can be resolved after it.
     assert_eq!(whole, SNAPSHOTS);
+    target.assert_healthy();
+    Ok(())
+}
+
+/// A thread that ends while it is held does not keep its process from going on.
+fn is_taken_note_of(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "family", &[]);
+    let process = Process::open(target.pid())?;
+    let thread = target.health().threads.last().expect("it has several threads").tid;
+    assert_ne!(thread, target.pid());
+    let pause = Pause::new(&process, &[thread])?;
+    // A program that replaces itself ends its other threads first, and waits until they have ended.
+    target.tell("exec");
+    wait_until("the thread has ended", || {
+        target.health().threads.iter().any(|it| it.tid == thread && it.state == 'Z')
+    });
+    pause.resume();
+    assert_eq!(target.line(), "READY");
     target.assert_healthy();
     Ok(())
 }

@@ -103,31 +103,29 @@ fn figures_are_the_kernels_and_the_interpreters(
     let pid = target.pid();
     kill(Pid::from_raw(pid), Signal::SIGSTOP)?;
     wait_until("it is stopped", || target.health().is_stopped());
-    // Shares change with other processes that map the same files, and so do not hold still.
     let private = ["Private_Clean", "Private_Dirty", "Private_Hugetlb"];
     let shares = || [&["Pss"][..], &private].map(|names| proc_bytes(pid, "smaps_rollup", names));
+    let file = tempfile::NamedTempFile::new()?;
+    let of_shares = || {
+        let rows = rows(&fs::read_to_string(file.path()).expect("the file is there"));
+        rows.into_iter().filter(|row| !row["pss_bytes"].is_empty()).collect::<Vec<Row>>()
+    };
     let mut tries = 0;
+    // Shares change with other processes that map the same files. leakspy is one, as C libraries go, so that
+    // the witness asks while it runs; and where another one has come or gone, asks again.
     let (rows, found) = loop {
+        let leakspy = begin(pid, file.path(), &["-i", "0.1", "--shares", "0.01"]);
+        wait_until("shares are read", || !of_shares().is_empty());
         let before = shares();
-        let pid = pid.to_string();
-        let output = leakspy([
-            "timeline", "-p", &pid, "-o", "-", "-d", "1", "-i", "0.1", "--shares", "0.01",
-        ]);
-        assert!(output.status.success(), "{output:?}");
-        let rows = rows(&String::from_utf8(output.stdout)?);
-        let after = shares();
-        // As long as leakspy runs, its own C library shares pages with the target's.
-        let least = before[0].min(after[0]) - 64 * 1024;
-        let agrees = |row: &Row| {
-            !row["pss_bytes"].is_empty()
-                && number(row, "uss_bytes") == before[1]
-                && (least..=before[0].max(after[0])).contains(&number(row, "pss_bytes"))
-        };
-        if before[1] == after[1] && rows.iter().any(agrees) {
-            break (rows, before);
+        let (seen, after) = (of_shares().len(), shares());
+        wait_until("shares are read again", || of_shares().len() > seen);
+        end(leakspy);
+        let agrees = |row: &Row| ["pss_bytes", "uss_bytes"].map(|name| number(row, name)) == before;
+        if before == after && of_shares().iter().any(agrees) {
+            break (rows(&fs::read_to_string(file.path())?), before);
         }
         tries += 1;
-        assert!(tries < 20, "{before:?} in none of {rows:?}");
+        assert!(tries < 20, "{before:?} in none of {:?}", of_shares());
     };
     let statm = fs::read_to_string(format!("/proc/{pid}/statm"))?;
     let resident: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("statm")?;
