@@ -1,4 +1,4 @@
-//! How much a guardian's work may cost its target: stops, and the time that threads stand still for them.
+//! How much a guardian's work may cost its target: the number of stops, and how long they hold threads.
 //!
 //! The target earns a budget as time passes, and every stop spends some of it. Savings are limited; a debt is
 //! paid off by leaving the target alone.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::Pauses;
 
-/// How much can be saved up: the earnings of this many seconds.
+/// How much budget can be saved up: what this many seconds earn.
 pub const SAVINGS: f64 = 2.0;
 
 /// How much a guardian's work may cost its target.
@@ -17,12 +17,12 @@ pub const SAVINGS: f64 = 2.0;
 pub struct Limits {
     /// Stops of a thread per second, in the long run.
     pub stops_per_s: f64,
-    /// The share of the time that threads may stand still, in the long run: 0.01 is a hundredth.
+    /// The share of the time that threads may be stopped, in the long run: 0.01 is one per cent.
     pub standstill: f64,
 }
 
 impl Default for Limits {
-    /// A thousand stops a second, in a hundredth of the time.
+    /// A thousand stops a second, and one per cent of the time.
     fn default() -> Limits {
         Limits { stops_per_s: 1000.0, standstill: 0.01 }
     }
@@ -33,7 +33,7 @@ impl Default for Limits {
 pub struct Toll {
     /// Stops of a thread.
     pub stops: u64,
-    /// The duration of all stops together, in nanoseconds.
+    /// The total duration of all stops, in nanoseconds.
     pub still: u64,
     /// The longest stop, in nanoseconds.
     pub longest: u64,
@@ -47,7 +47,7 @@ impl Toll {
         self.longest = self.longest.max(other.longest);
     }
 
-    /// The same as durations.
+    /// The same, as durations.
     pub fn pauses(self) -> Pauses {
         Pauses {
             mean: Duration::from_nanos(self.still.checked_div(self.stops).unwrap_or_default()),
@@ -61,7 +61,7 @@ impl Toll {
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     limits: Limits,
-    /// Stops, and seconds of standstill, that may be spent; negative while in debt.
+    /// Stops, and seconds of stopped time, that may be spent; negative while in debt.
     stops: f64,
     still: f64,
     toll: Toll,
@@ -78,7 +78,7 @@ impl Budget {
         }
     }
 
-    /// Spends this many stops, which lasted this long together.
+    /// Spends this many stops with this total duration.
     pub fn spend(&mut self, stops: u64, still: Duration) {
         self.stops -= stops as f64;
         self.still -= still.as_secs_f64();
@@ -86,7 +86,7 @@ impl Budget {
         self.toll.add(Toll { stops, still, longest: still / stops.max(1) });
     }
 
-    /// Earns what is due for this time.
+    /// Earns the budget of this much time.
     pub fn earn(&mut self, time: Duration) {
         let seconds = time.as_secs_f64();
         let Limits { stops_per_s, standstill } = self.limits;
@@ -94,12 +94,12 @@ impl Budget {
         self.still = (self.still + standstill * seconds).min(standstill * SAVINGS);
     }
 
-    /// How long threads may stand still now.
+    /// How long threads may be stopped now.
     pub fn still(&self) -> Duration {
         Duration::try_from_secs_f64(self.still).unwrap_or_default()
     }
 
-    /// How long to leave the target alone now, on average.
+    /// How long to leave the target alone now, on average, to pay off the debt.
     pub fn debt(&self) -> Duration {
         let stops = -self.stops / self.limits.stops_per_s;
         let still = -self.still / self.limits.standstill;

@@ -1,4 +1,4 @@
-//! leakspy's side: starts a guardian, sends it the request, takes in its reports, and asks it to end.
+//! leakspy's side: starts a guardian, sends it the request, receives its reports, and asks it to end.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
@@ -19,7 +19,7 @@ pub enum GuardianError {
     /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// The guardian process could not be started, or not be sent the request.
+    /// The guardian process could not be started, or the request could not be sent.
     #[error("cannot start the guardian process: {0}")]
     Start(#[source] io::Error),
     /// A thread may not be traced.
@@ -73,7 +73,7 @@ impl Guardian {
     /// `sender`; pass each of them to [`Guardian::take`].
     ///
     /// # Errors
-    /// If the program cannot be started or does not take the request. All other errors are reported.
+    /// If the program cannot be started or does not accept the request. All other errors are reported.
     pub fn start<W: Work>(
         program: &Program,
         request: &Request<W>,
@@ -99,10 +99,11 @@ impl Guardian {
         })
     }
 
-    /// Takes in a report, and returns what it says has been seen.
+    /// Processes a report, and returns what the guardian has seen, if it says so.
     ///
     /// # Errors
-    /// If the report is that the work failed, or cannot be done. A normal [end](Guardian::end) is no error.
+    /// If the report says that the work failed or cannot be done. A normal [end](Guardian::end) is not an
+    /// error.
     pub fn take<T>(&mut self, report: Report<T>) -> Result<Option<T>, GuardianError> {
         match report {
             Report::Started { way } => self.way = Some(way),
@@ -124,7 +125,7 @@ impl Guardian {
         Ok(None)
     }
 
-    /// Waits until something has been seen, for `timeout` at most. `receiver` must have the reports of this
+    /// Waits at most `timeout` for the guardian to see something. `receiver` must receive the reports of this
     /// guardian only. `None`: nothing was seen in time, or the guardian has ended.
     ///
     /// # Errors
@@ -137,7 +138,7 @@ impl Guardian {
         let until = Instant::now() + timeout;
         while !self.has_ended() {
             let left = until.saturating_duration_since(Instant::now());
-            // A guardian that is gone has reported its end before.
+            // A guardian always reports its end before its channel closes.
             let Ok((_, report)) = receiver.recv_timeout(left) else { break };
             if let Some(seen) = self.take(report)? {
                 return Ok(Some(seen));
@@ -161,12 +162,12 @@ impl Guardian {
         self.end.is_some()
     }
 
-    /// Asks the guardian to release its target. Keep taking in its reports until it has ended.
+    /// Asks the guardian to release its target. Keep processing its reports until it has ended.
     pub fn stop(&mut self) {
         self.control = None;
     }
 
-    /// What the work has cost the target so far, if it is work that keeps within
+    /// What the work has cost the target so far, if it is work that is subject to
     /// [`Limits`](super::budget::Limits).
     pub fn toll(&self) -> Toll {
         self.toll

@@ -1,8 +1,8 @@
 //! The start of a process that may be a guardian: recognizes its command line, reads the request, and serves
 //! it.
 //!
-//! Any program can be a guardian, so its command line must not look like one of the program's own: it is an
-//! argument with leakspy's name, and not a subcommand.
+//! Any program can be a guardian, so the guardian's command line must not look like one of the program's own:
+//! it starts with an argument that has leakspy's name in it, not with a subcommand.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
@@ -15,7 +15,7 @@ use super::report::{End, Report, VERSION, Work};
 use super::server::{Duty, serve};
 use super::spawn::{ARGUMENT, become_guardian};
 
-/// A duty that this program can do as guardian.
+/// A duty that this program can perform as a guardian.
 pub(crate) struct Offer {
     name: &'static str,
     answer: fn(&str, BorrowedFd<'_>, &mut Outbox) -> io::Result<()>,
@@ -46,11 +46,11 @@ fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<OsString> {
     (first == ARGUMENT && arguments.next().is_none()).then_some(work)
 }
 
-/// Reads the request from standard input, and serves it until that is closed. Without a request there is
-/// nothing to do: leakspy is gone.
+/// Reads the request from standard input, and serves it until standard input is closed. If there is no
+/// request, leakspy is gone and there is nothing to do.
 fn work_on(offer: Option<&Offer>) -> io::Result<()> {
     let mut request = String::new();
-    // Nothing follows the request, so what the reader has buffered is not missed.
+    // Nothing follows the request, so the reader's buffer can be dropped.
     BufReader::new(io::stdin()).read_line(&mut request)?;
     if request.is_empty() {
         return Ok(());

@@ -1,7 +1,8 @@
 //! The guardian's end of the pipe to leakspy, which may read slowly or be stopped (Ctrl-Z).
 //!
-//! A tracer must always be ready for its target's signals and stops, so nothing here waits for the reader while
-//! threads are traced: what the pipe does not take is kept, and the guardian rests when that is too much.
+//! A tracer must always be ready for its target's signals and stops, so nothing here waits for the reader
+//! while threads are traced: what the pipe does not accept is kept, and the guardian rests when too much has
+//! piled up.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,10 +12,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
-/// How much may be kept, in bytes: some dozen reports.
+/// How much may be kept, in bytes: a few dozen reports.
 const MUCH: usize = 1 << 20;
 
-/// The sending end of a pipe, and what it has not taken yet.
+/// The sending end of a pipe, and what it has not accepted yet.
 #[derive(Debug)]
 pub struct Outbox {
     pipe: File,
@@ -22,20 +23,20 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Nothing is sent yet. Writes to the pipe no longer wait, also those of others who share it.
+    /// Makes the pipe non-blocking, also for everyone else who shares it. Sends nothing yet.
     pub fn new(pipe: OwnedFd) -> io::Result<Outbox> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Outbox { pipe: pipe.into(), kept: Vec::new() })
     }
 
-    /// Sends a message, now or later. An error means that nobody listens any more.
+    /// Sends a message, now or later. An error means that there is no reader any more.
     pub fn post(&mut self, message: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.kept, message)?;
         self.kept.push(b'\n');
         self.send()
     }
 
-    /// Sends what the pipe takes without waiting.
+    /// Sends as much as the pipe accepts without waiting.
     pub fn send(&mut self) -> io::Result<()> {
         let mut sent = 0;
         let result = loop {
@@ -51,12 +52,12 @@ impl Outbox {
         result
     }
 
-    /// Whether so much is kept that nothing should be added.
+    /// Whether so much is kept that no more should be added.
     pub fn is_full(&self) -> bool {
         self.kept.len() > MUCH
     }
 
-    /// Sends everything, and waits for as long as that takes.
+    /// Sends everything, however long that takes.
     pub fn send_all(&mut self) -> io::Result<()> {
         self.send()?;
         while !self.kept.is_empty() {

@@ -1,8 +1,8 @@
 //! The protocol between leakspy and a guardian: one line of JSON per message.
 //!
 //! leakspy sends one [`Request`]; the guardian answers with [`Report`]s until it has released its target.
-//! Both are the same for every kind of [`Work`]. Each kind adds what it asks for and what it sees, which is
-//! raw: addresses, not names.
+//! Both are the same for every kind of [`Work`]. Each kind adds its arguments and what it sees, in raw form:
+//! addresses, not names.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,27 +15,27 @@ use crate::process::breakpoint::Way;
 /// The version of leakspy. The protocol may differ between two versions, so both sides must have the same.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// One kind of work for a guardian, with the arguments that it takes.
+/// One kind of work for a guardian, with its arguments.
 pub trait Work: Serialize + DeserializeOwned {
     /// Its name on the guardian's command line.
     const NAME: &'static str;
-    /// What the guardian reports of the target.
+    /// What the guardian reports about the target.
     type Seen: Serialize + DeserializeOwned + Send + 'static;
 }
 
 /// What a guardian is to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request<W> {
-    /// The [version](VERSION) of the side that asks.
+    /// The [version](VERSION) of the requesting side.
     pub version: String,
     /// The process to trace.
     pub pid: i32,
-    /// When that process started, in clock ticks since boot: another process with its PID must not be
-    /// touched.
+    /// When that process started, in clock ticks since boot: another process that has got the same PID must
+    /// not be touched.
     pub started: u64,
     /// How to set breakpoints; `None`: the first way that works.
     pub way: Option<Way>,
-    /// How much the target can bear.
+    /// How much the work may cost the target.
     pub limits: Limits,
     /// What to do.
     pub work: W,
@@ -55,7 +55,7 @@ impl<W: Work> Request<W> {
 pub enum Report<T> {
     /// It has attached, and its work begins.
     Started {
-        /// The way in which breakpoints are set.
+        /// How breakpoints are set.
         way: Way,
     },
     /// It has seen something.
@@ -80,7 +80,7 @@ pub enum End {
         /// The thread.
         tid: i32,
     },
-    /// There are no hardware breakpoints to be had.
+    /// Hardware breakpoints are not available.
     NoBreakpoints {
         /// What the kernel said.
         why: String,
@@ -93,7 +93,7 @@ pub enum End {
 }
 
 impl End {
-    /// An error that has no variant of its own.
+    /// An error without a variant of its own.
     pub fn failed(error: impl std::fmt::Display) -> End {
         End::Failed { why: error.to_string() }
     }

@@ -1,7 +1,7 @@
 //! The guardian's side: traces the target's Python threads, does one [`Duty`], and releases them.
 //!
-//! Work ends when leakspy asks for it, when leakspy is gone, or when the target is. Whatever ends it, every
-//! thread is disarmed and released before the guardian exits.
+//! The work ends when leakspy asks for it, or when leakspy or the target is gone. In every case, all threads
+//! are disarmed and released before the guardian exits.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -19,9 +19,9 @@ use crate::process::tracees::Event;
 pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// How often to try again while the outbox is full.
 const WHILE_FULL: Duration = Duration::from_millis(10);
-/// How long the target's list of threads may be unreadable.
+/// How long the target's thread list may be unreadable.
 const UNREADABLE: Duration = Duration::from_secs(1);
-/// How long a thread stands still before we wake up and after we resume it: a first guess.
+/// How long a thread is stopped before we wake up and after we resume it: a first estimate.
 const WAKING: Duration = Duration::from_micros(20);
 
 /// How a guardian does one kind of work.
@@ -29,16 +29,16 @@ pub(crate) trait Duty: Sized {
     /// The work that it does.
     type Work: Work<Seen: Default + PartialEq>;
 
-    /// Prepares, before any thread is traced, and says where the first breakpoints will be set.
+    /// Prepares the work before any thread is traced, and returns where the first breakpoints will be set.
     fn prepare(work: Self::Work, target: &mut TracedPython) -> Result<(Self, Vec<Spot>), End>;
 
-    /// Called when breakpoints can be set, in this way, and before the start is reported.
+    /// Called once breakpoints can be set, in this way, but before the start is reported.
     fn set_out(&mut self, way: Way) -> Result<(), End> {
         let _ = way;
         Ok(())
     }
 
-    /// Does the work until leakspy asks for the end.
+    /// Does the work until leakspy asks it to end.
     fn run(&mut self, guard: &mut Guard<'_, SeenBy<Self>>) -> Result<End, Trouble>;
 }
 
@@ -47,27 +47,27 @@ pub(crate) type SeenBy<D> = <<D as Duty>::Work as Work>::Seen;
 
 /// What every duty works with: the traced target, its breakpoints, and the pipes to leakspy.
 pub(crate) struct Guard<'a, S> {
-    /// The target, and the threads of it that are traced.
+    /// The target and its traced threads.
     pub target: TracedPython,
-    /// The breakpoints in them.
+    /// The breakpoints in these threads.
     pub breakpoints: Breakpoints,
-    /// What the work may still cost the target, for work that keeps within [limits](super::budget::Limits).
+    /// What the work may still cost the target, if it is subject to [limits](super::budget::Limits).
     pub budget: Budget,
-    /// What has been seen and not been reported yet.
+    /// What has been seen but not reported yet.
     pub news: S,
-    /// How long a thread stands still at a stop besides the time that we take.
+    /// How long a stop lasts beyond the time that we hold the thread.
     pub waking: Duration,
     control: BorrowedFd<'a>,
     reports: &'a mut Outbox,
     checked: Instant,
-    /// Since when the target's list of threads has been unreadable.
+    /// Since when the target's thread list has been unreadable.
     unreadable: Option<Instant>,
 }
 
 /// Serves one request: works until `control` is closed or readable, and reports to `reports`.
 ///
 /// # Errors
-/// If the reports have no reader any more. The target has been released then, too.
+/// If the reports have no reader any more. The target has been released in this case, too.
 pub(crate) fn serve<D: Duty>(
     request: Request<D::Work>,
     control: BorrowedFd<'_>,
@@ -125,18 +125,20 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         self.reports.post(report).map_err(Trouble::ReaderGone)
     }
 
-    /// Sleeps until something happens in the target, for this long at most. True: leakspy asks for the end.
+    /// Sleeps until something happens in the target, but no longer than this. True: leakspy asks the work to
+    /// end.
     pub fn wait(&self, within: Duration) -> io::Result<bool> {
         self.target.wait(self.control, within)
     }
 
     /// Leaves the target alone for this long (`None`: for ever), while nothing is armed. True: leakspy asks
-    /// for the end.
+    /// the work to end.
     pub fn rest(&mut self, duration: Option<Duration>) -> Result<bool, Trouble> {
         self.rest_while(duration, &mut |_| CHECK_EVERY)
     }
 
-    /// The same, but calls `meanwhile` now and then, which returns how long it need not be called again.
+    /// Like [`rest`](Self::rest), but calls `meanwhile` now and then, which returns how long to wait before
+    /// the next call.
     pub fn rest_while(
         &mut self,
         duration: Option<Duration>,
@@ -160,7 +162,7 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         }
     }
 
-    /// Rests while the outbox is full. True: leakspy asks for the end.
+    /// Rests while the outbox is full. True: leakspy asks the work to end.
     pub fn make_room(
         &mut self,
         meanwhile: &mut dyn FnMut(&mut Self) -> Duration,
@@ -174,7 +176,7 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         Ok(false)
     }
 
-    /// Reports the news and what it has cost.
+    /// Reports the news and their cost.
     pub fn send(&mut self) -> Result<(), Trouble> {
         let toll = self.budget.take_toll();
         if toll != Toll::default() {
@@ -187,7 +189,7 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         Ok(())
     }
 
-    /// Does a [check](Guard::check) if the last one is long ago. True: it was done.
+    /// Does a [check](Guard::check) if one is due. True: it was done.
     pub fn check_sometimes(&mut self) -> Result<bool, Trouble> {
         if self.checked.elapsed() < CHECK_EVERY {
             return Ok(false);
@@ -196,8 +198,8 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         Ok(true)
     }
 
-    /// Sends the news, checks that the target still runs the same program, and takes up its new Python
-    /// threads. False: they cannot be read now, as happens while it ends or replaces its program.
+    /// Sends the news, checks that the target still runs the same program, and traces its new Python threads.
+    /// False: the threads cannot be read now, which happens while the target ends or replaces its program.
     pub fn check(&mut self) -> Result<bool, Trouble> {
         self.checked = Instant::now();
         self.send()?;
@@ -213,7 +215,8 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         Ok(false)
     }
 
-    /// Handles an event while nothing is armed. A hit was on its way when its thread was disarmed.
+    /// Handles an event while nothing is armed. A hit is a late one: it was under way when its thread was
+    /// disarmed.
     pub fn take(&mut self, event: Event) -> Result<(), Trouble> {
         match event {
             Event::Hit { tid } | Event::Began { tid } => Ok(self.target.tracees.resume(tid)?),
@@ -226,10 +229,10 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         }
     }
 
-    /// Handles an event other than a hit while threads are armed: new threads are armed too.
+    /// Handles an event other than a hit while threads are armed: a new thread is armed too.
     pub fn take_while_armed(&mut self, event: Event) -> Result<(), Trouble> {
         if let Event::Began { tid } = event {
-            // It is stopped already, so this costs no stop of its own.
+            // The thread is already stopped, so this costs no extra stop.
             let armed = self.breakpoints.arm(&mut self.target.tracees, tid, &mut || 0);
             self.target.tracees.resume(tid)?;
             armed?;
@@ -238,7 +241,7 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         self.take(event)
     }
 
-    /// Arms the threads that are not armed yet. Where hits can be skipped, each skips this many first.
+    /// Arms the threads that are not armed yet. Where hits can be skipped, each thread skips this many first.
     pub fn arm(&mut self, to_pass: u64) -> Result<(), Trouble> {
         for tid in self.target.tracees.threads() {
             self.breakpoints.arm(&mut self.target.tracees, tid, &mut || to_pass)?;
@@ -255,7 +258,7 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
     }
 
     /// Whether no thread is armed any more; if one is, waits a moment for it to wake up. Handle all events
-    /// before.
+    /// first.
     pub fn is_disarmed(&self) -> Result<bool, Trouble> {
         if !self.breakpoints.is_armed() {
             return Ok(true);
@@ -272,7 +275,7 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         Ok(())
     }
 
-    /// Spends what the halts cost that arming or disarming took.
+    /// Charges the budget for the halts that arming or disarming took.
     fn pay_for_halts(&mut self) {
         let halts = self.breakpoints.take_halts();
         if halts.number > 0 {

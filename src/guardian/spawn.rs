@@ -1,10 +1,10 @@
 //! How a guardian process is started, and what it does first to survive leakspy.
 //!
 //! A tracer that is killed while a breakpoint is armed can take its target with it: the next hit is a SIGTRAP
-//! that nothing catches. leakspy may be killed at any moment, by Ctrl-C, by a service manager, by the kernel when
-//! memory runs out. So all arming is done by another process, in a session of its own, which ignores the signals
-//! that end programs and is the last that the kernel would choose to kill. The end of leakspy, however it
-//! comes, breaks a pipe; the guardian then disarms, detaches and exits.
+//! that nothing catches. leakspy may be killed at any moment: by Ctrl-C, by a service manager, by the kernel
+//! when memory runs out. So all arming is done by another process, in a session of its own, which ignores the
+//! signals that end programs and is the last one that the kernel would kill when memory runs out. When
+//! leakspy ends, for whatever reason, a pipe breaks; the guardian then disarms, detaches and exits.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 /// The argument that makes a program a guardian; the name of the work follows it.
 pub(super) const ARGUMENT: &str = "--leakspy-guardian";
 
-/// The program to start as guardian: one whose `main` begins with
+/// The program to start as a guardian. Its `main` must begin with
 /// [`serve_if_guardian`](crate::serve_if_guardian), as that of the `leakspy` command does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program(PathBuf);
@@ -28,8 +28,8 @@ impl Program {
         Program(path.into())
     }
 
-    /// The running program. Only `serve_if_guardian` may call this: any other program would run a second
-    /// time instead of being a guardian.
+    /// The running program. Only `serve_if_guardian` may call this: any other program would run a second time
+    /// instead of becoming a guardian.
     pub(crate) fn this_one() -> Program {
         Program("/proc/self/exe".into())
     }
@@ -61,17 +61,17 @@ pub(super) fn become_guardian() {
         // SAFETY: ignoring a signal installs no handler. It cannot fail for these.
         let _ = unsafe { signal(number, SigHandler::SigIgn) };
     }
-    // It fails only for the leader of a process group, which a new child is not.
+    // This fails only for the leader of a process group, which a new child is not.
     let _ = nix::unistd::setsid();
-    // A value below the inherited one needs privilege; without it the guardian is like any other process.
+    // Going below the inherited value needs privilege; without it the guardian is like any other process.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
-    // Windows are shorter than the kernel's usual slack of 50 µs for timers.
-    // SAFETY: prctl with integer arguments.
+    // Windows are shorter than the kernel's default timer slack of 50 µs. SAFETY: prctl with integer
+    // arguments.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1u64) };
 }
 
 /// Gives the calling process, a guardian, priority over others: while it waits for a processor, a thread of
-/// the target may stand still. Needs privilege; without it nothing changes.
+/// the target may be stopped. Needs privilege; without it nothing changes.
 pub(crate) fn go_first() {
     const PRIORITY: libc::c_int = -15;
     // SAFETY: a system call with integer arguments.

@@ -1,7 +1,7 @@
-//! A Python whose threads are traced: new ones are taken up as they start, and all are released at the end.
+//! A Python whose threads are traced: new threads are added as they start, and all are released at the end.
 //!
-//! The [`server`](super::server) relies on this file for what must be right about threads whatever its duty:
-//! which of them are Python's, that the program is still the same, and that none is armed when it is released.
+//! The [`server`](super::server) relies on this file for what every duty needs to know about threads: which
+//! of them are Python's, that the program is still the same, and that no thread is armed when it is released.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,10 +17,10 @@ use crate::process::tracees::Tracees;
 use crate::process::{AddressSpace, Process, ThreadIds};
 use crate::python::{Python, RawStack, ThreadState};
 
-/// How often threads are looked for that have blocked the signal of a hit: what they do until then is
-/// not seen.
+/// How often to look for threads that block the signal of a hit. Until they are found, what they do is not
+/// seen.
 const UNBLOCK_EVERY: Duration = Duration::from_secs(1);
-/// How often the list of threads is read at once if it leads to nowhere.
+/// How many times in a row the thread list is read if it leads nowhere.
 const TRIES: usize = 20;
 
 /// Why a Python cannot be traced, or not any longer.
@@ -47,7 +47,7 @@ pub enum TraceError {
 }
 
 impl TraceError {
-    /// Of an error that has no case of its own.
+    /// An error without a variant of its own.
     pub fn failed(error: impl std::fmt::Display) -> TraceError {
         TraceError::Failed { why: error.to_string() }
     }
@@ -59,7 +59,7 @@ impl From<io::Error> for TraceError {
     }
 }
 
-/// A Python in a process, and those of its threads that are traced.
+/// A Python in a process, and its traced threads.
 pub struct TracedPython {
     /// The process.
     pub process: Process,
@@ -75,8 +75,8 @@ pub struct TracedPython {
 }
 
 impl TracedPython {
-    /// The Python in the process that has this PID and was started then, in clock ticks since boot. No
-    /// thread is traced yet.
+    /// Opens the Python in the process with this PID and start time, in clock ticks since boot. No thread is
+    /// traced yet.
     pub fn open(pid: i32, started: u64) -> Result<TracedPython, TraceError> {
         let attached = TracedPython::attach(pid, started);
         match attached {
@@ -103,8 +103,8 @@ impl TracedPython {
         })
     }
 
-    /// Traces the Python threads that are not traced yet, and lets hits stop them all. Gives the oldest
-    /// of them, which is likely to live on.
+    /// Traces the Python threads that are not traced yet, and makes sure that hits stop all of them. Returns
+    /// the oldest thread, which is likely to live on.
     pub fn begin(&mut self) -> Result<i32, TraceError> {
         self.take_up_threads()?;
         self.tracees.unblock_traps(&self.process)?;
@@ -118,17 +118,18 @@ impl TracedPython {
         self.states.get(&tid)
     }
 
-    /// Copies the stack of a thread that stands still and was about to change a Python object.
+    /// Copies the stack of a stopped thread that was about to change a Python object.
     ///
-    /// It holds the GIL then, and what holds the GIL is its state. Only where interpreters have GILs of
-    /// their own its state must be looked for: it may have been made since the threads were taken up.
+    /// Such a thread holds the GIL, so its state is the one that holds the GIL. Only where several
+    /// interpreters have GILs of their own must its state be looked up; it may be newer than our list of
+    /// threads.
     pub fn copy_stack(&mut self, tid: i32, stack: &mut RawStack) -> Result<(), ReadError> {
         let holders = self.python.gil_holders(&self.process)?;
         let state = match *holders {
             [holder] => holder,
             _ => {
                 if !self.states.contains_key(&tid) {
-                    // What is wrong will be found out by those who check the threads.
+                    // An error here comes up again when the threads are checked.
                     let _ = self.take_up_threads();
                 }
                 let state = self.states.get(&tid).filter(|state| holders.contains(&state.address));
@@ -138,11 +139,11 @@ impl TracedPython {
         self.python.copy_stack(&self.process, state, stack)
     }
 
-    /// Copies the stack of a thread that stands still, whether or not it holds the GIL: what it is made
-    /// of, nobody else changes.
+    /// Copies the stack of a stopped thread, whether or not it holds the GIL: no other thread changes its
+    /// frames.
     pub fn copy_own_stack(&mut self, tid: i32, stack: &mut RawStack) -> Result<(), ReadError> {
         if !self.states.contains_key(&tid) {
-            // What is wrong will be found out by those who check the threads.
+            // An error here comes up again when the threads are checked.
             let _ = self.take_up_threads();
         }
         let state = self.states.get(&tid).ok_or(ReadError::Unmapped { address: 0, length: 0 })?;
@@ -154,8 +155,8 @@ impl TracedPython {
         self.states.remove(&tid);
     }
 
-    /// Whether the target still runs the program that it ran in the beginning. A thread that is not
-    /// traced can replace it, and nothing else tells us.
+    /// Checks that the target still runs its original program. A thread that is not traced can replace the
+    /// program, and nothing else tells us.
     pub fn check_program(&self) -> Result<(), TraceError> {
         match self.program.is_gone() {
             false => Ok(()),
@@ -164,8 +165,8 @@ impl TracedPython {
         }
     }
 
-    /// Takes up the Python threads that are there now. While the target ends or replaces its program
-    /// there are moments at which little can be read.
+    /// Brings the list of Python threads up to date. This may fail for a moment while the target ends or
+    /// replaces its program.
     pub fn check_threads(&mut self) -> Result<(), TraceError> {
         if self.traps_unblocked.elapsed() > UNBLOCK_EVERY {
             self.traps_unblocked = Instant::now();
@@ -177,8 +178,8 @@ impl TracedPython {
         self.take_up_threads()
     }
 
-    /// Sleeps until something happens in the target, until so much time has passed, or until there is
-    /// word from whom we work for: then it is true.
+    /// Sleeps until something happens in the target, `within` has passed, or `control` is readable or closed.
+    /// True in the last case.
     pub fn wait(&self, control: BorrowedFd<'_>, within: Duration) -> io::Result<bool> {
         let mut news = [
             PollFd::new(control, PollFlags::POLLIN),
@@ -191,7 +192,8 @@ impl TracedPython {
         }
     }
 
-    /// Disarms all and lets all go, whatever it takes: what stays armed dies of its next hit.
+    /// Disarms and releases all threads, however long it takes: a thread left armed is killed by its next
+    /// hit.
     pub fn let_go(&mut self, breakpoints: &mut Breakpoints) {
         loop {
             let disarmed = breakpoints.disarm(&mut self.tracees);
@@ -206,8 +208,8 @@ impl TracedPython {
         self.tracees.release();
     }
 
-    /// The threads, which nobody holds still. While they come and go their list can lead to nowhere,
-    /// and is read again.
+    /// The threads, read while they run. While threads come and go, their list can lead nowhere; then it is
+    /// read again.
     fn thread_states(&self) -> Result<Vec<ThreadState>, ReadError> {
         let mut tries = 1;
         loop {
@@ -218,7 +220,7 @@ impl TracedPython {
         }
     }
 
-    /// Traces the Python threads that are not traced yet, and notes which is which.
+    /// Traces the Python threads that are not traced yet, and notes the state of each.
     fn take_up_threads(&mut self) -> Result<(), TraceError> {
         let states = self.thread_states().map_err(TraceError::failed)?;
         let ids = ThreadIds::read(&self.process).map_err(|_| TraceError::Ended)?;
@@ -230,11 +232,12 @@ impl TracedPython {
                     Ok(true) => {}
                     Ok(false) => continue,
                     Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                        // A thread that has just begun may be traced by us and yet has to say so.
+                        // A thread that has just begun may already be traced by us, but its first stop is not
+                        // reported yet.
                         if self.process.tracer_of(tid) == Some(std::process::id() as i32) {
                             continue;
                         }
-                        // A thread that is just ending is refused too.
+                        // The kernel also refuses a thread that is just ending.
                         let state = self.process.thread_state(tid);
                         if state.is_none_or(|state| matches!(state, 'Z' | 'X')) {
                             continue;
@@ -251,7 +254,7 @@ impl TracedPython {
     }
 }
 
-/// Whether a process has ended, or is just ending: then it does not matter what could not be read.
+/// Whether a process has ended or is just ending, in which case a failed read does not matter.
 pub fn has_ended(pid: i32, started: u64) -> bool {
     let Ok(process) = Process::open(pid) else { return true };
     let has_memory = process.address_space().is_ok_and(|memory| !memory.is_gone());

@@ -1,11 +1,11 @@
-//! Why a guardian's work cannot go on, and what it reports as its end.
+//! Why a guardian's work cannot continue, and what it reports as its end.
 
 use std::io;
 
 use super::report::End;
 use super::traced_threads::{TraceError, has_ended};
 
-/// Why the work cannot go on.
+/// Why the work cannot continue.
 #[derive(Debug)]
 pub enum Trouble {
     /// The pipe for the reports is broken: leakspy is gone.
@@ -26,11 +26,11 @@ impl From<TraceError> for Trouble {
     }
 }
 
-/// What to report as the end of work on the process with this PID and start time, in clock ticks since boot.
-/// A failure to read a process that is ending is not reported as one.
+/// What to report as the end of the work on the process with this PID and start time, in clock ticks since
+/// boot. A failure to read a process that is ending is not reported as a failure.
 ///
 /// # Errors
-/// If there is no reader any more to report to.
+/// If the reports have no reader any more.
 pub fn last_word(end: Result<End, Trouble>, pid: i32, started: u64) -> io::Result<End> {
     match end {
         Ok(end) => Ok(end),

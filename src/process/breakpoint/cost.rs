@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::perf::Counter;
 use super::{Kind, Spot};
 
-/// Hits in one measurement: few enough that hardly one is interrupted.
+/// Hits in one measurement: few enough that a measurement is hardly ever interrupted.
 const ROUNDS: u32 = 16;
 
 /// A breakpoint of our own to measure with. It belongs to the thread that made it.
@@ -25,7 +25,7 @@ impl Probe {
         Counter::open(spot, 0).map(Probe)
     }
 
-    /// The mean time of a counted hit in the calling thread, just now. Take the median of several.
+    /// The mean time of a counted hit in the calling thread, measured now. Take the median of several.
     pub fn measure(&self) -> io::Result<Duration> {
         let Probe(counter) = self;
         let before = counter.hits()?;
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_counted_hit_costs_between_a_tenth_of_a_microsecond_and_a_millisecond() {
-        // Where perf events are refused there is nothing to measure.
+        // Where perf events are not permitted there is nothing to measure.
         if let Ok(cost) = Probe::new().and_then(|probe| probe.measure()) {
             assert!(
                 cost > Duration::from_nanos(100) && cost < Duration::from_millis(1),

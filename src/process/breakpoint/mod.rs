@@ -1,15 +1,15 @@
-//! Hardware breakpoints: being told of the moment at which an instruction is reached or a word is
-//! written, without a byte of the target changed.
+//! Hardware breakpoints: they report when an instruction is reached or a word is written, without changing a
+//! byte of the target.
 //!
-//! The processor has a few debug registers for each thread (four on x86-64). There are two ways to
-//! them behind one interface:
+//! The processor has a few debug registers for each thread (four on x86-64). There are two ways to set them,
+//! behind one interface:
 //! - [`perf`]: a perf event of type `PERF_TYPE_BREAKPOINT`. It is armed without stopping the thread,
 //!   lets a number of hits pass inside the kernel, and is gone with its descriptor.
-//! - [`registers`]: ptrace writes the debug registers of a stopped thread. For where
-//!   `perf_event_open` is not allowed, as in most containers. Every hit stops the thread.
+//! - [`registers`]: ptrace writes the debug registers of a stopped thread. Used where `perf_event_open` is
+//!   not allowed, as in most containers. Every hit stops the thread.
 //!
-//! Either way a hit is a SIGTRAP that the tracer sees, so whoever arms must trace the thread
-//! ([`Tracees`]), and must disarm before it lets go.
+//! Either way a hit is a SIGTRAP that the tracer sees, so the process that arms must trace the thread
+//! ([`Tracees`]), and must disarm it before releasing it.
 
 pub mod cost;
 pub mod perf;
@@ -23,10 +23,10 @@ use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use perf::PerfBreakpoints;
 use registers::RegisterBreakpoints;
 
-/// How many breakpoints a thread can have at a time on every processor that is supported.
+/// How many breakpoints a thread can have at a time on every supported processor.
 pub const MOST_SPOTS: usize = 4;
 
-/// What is waited for.
+/// What triggers a breakpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The instruction at the address is about to be executed.
@@ -36,20 +36,20 @@ pub enum Kind {
         /// Bytes watched.
         length: u8,
     },
-    /// Some of the `length` bytes at the address (1, 2, 4 or 8, aligned) were read or written. On
-    /// x86-64 the thread stands behind the instruction that did it.
+    /// Some of the `length` bytes at the address (1, 2, 4 or 8, aligned) were read or written. On x86-64 the
+    /// thread stops after the instruction that did it.
     Access {
         /// Bytes watched.
         length: u8,
     },
 }
 
-/// Where, and what for.
+/// An address, and what triggers a breakpoint there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spot {
     /// The address in the target.
     pub address: u64,
-    /// What is waited for there.
+    /// What triggers the breakpoint.
     pub kind: Kind,
 }
 
@@ -63,10 +63,10 @@ pub enum Way {
     Ptrace,
 }
 
-/// Why no breakpoint can be had.
+/// Why breakpoints are not available.
 #[derive(Debug, thiserror::Error)]
 pub enum BreakpointError {
-    /// perf events were asked for and refused.
+    /// perf events were requested and refused.
     #[error("the kernel refuses perf breakpoints: {0}")]
     Perf(#[source] io::Error),
     /// Neither way works here.
@@ -77,7 +77,7 @@ pub enum BreakpointError {
         /// What it said to ptrace.
         ptrace: io::Error,
     },
-    /// ptrace's way was asked for and does not work.
+    /// ptrace was requested and does not work.
     #[error("the kernel refuses to set debug registers: {0}")]
     Registers(#[source] io::Error),
 }
@@ -94,24 +94,24 @@ impl Obstructed for BreakpointError {
     }
 }
 
-/// A while from one moment to another, in nanoseconds of `CLOCK_MONOTONIC`.
+/// A period of time, in nanoseconds of `CLOCK_MONOTONIC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// When it began.
     pub from: u64,
-    /// When it ended; `u64::MAX` if it has not.
+    /// When it ended; `u64::MAX` if it has not ended.
     pub to: u64,
 }
 
-/// When threads could have run and did not, as the kernel saw it.
+/// When threads could have run but did not, as recorded by the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interruptions {
-    /// From each hit that stopped a thread to when that thread ran again.
+    /// From each hit that stopped a thread until the thread ran again.
     pub stops: Vec<Span>,
-    /// While other programs had the processor of a thread that was ready to run.
+    /// When a thread was ready to run but its processor was taken by others.
     pub preemptions: Vec<Span>,
-    /// Threads that had no processor when they were armed, and when they had one again. Whether they
-    /// were asleep till then or ready to run is not known.
+    /// Threads that were not on a processor when they were armed, and when they next ran. It is not known
+    /// whether they were asleep or ready to run before.
     pub returns: Vec<(i32, u64)>,
 }
 
@@ -120,7 +120,7 @@ pub struct Interruptions {
 pub struct Halts {
     /// How often.
     pub number: u32,
-    /// From when we knew that they had stopped to when they were let go, all together.
+    /// The total time from when we knew that they had stopped until they were resumed.
     pub held: Duration,
 }
 
@@ -141,8 +141,8 @@ pub enum Breakpoints {
 }
 
 impl Breakpoints {
-    /// Prepares breakpoints at `spots`, in the way asked for or (`None`) in the first that works for
-    /// the traced thread `tid`; it is tried there.
+    /// Prepares breakpoints at `spots`, in the requested way or (`None`) in the first that works. Each way is
+    /// tried on the traced thread `tid`.
     pub fn prepare(
         way: Option<Way>,
         spots: &[Spot],
@@ -164,7 +164,7 @@ impl Breakpoints {
         }
     }
 
-    /// The way in which they are set.
+    /// How they are set.
     pub fn way(&self) -> Way {
         match self {
             Breakpoints::Perf(_) => Way::Perf,
@@ -172,7 +172,7 @@ impl Breakpoints {
         }
     }
 
-    /// From now on waits at `spots`, which must not be more than those prepared. Only while nothing is
+    /// Moves the breakpoints to `spots`, which must not be more than those prepared. Only while nothing is
     /// armed.
     pub fn aim(&mut self, spots: &[Spot]) {
         match self {
@@ -189,9 +189,9 @@ impl Breakpoints {
         }
     }
 
-    /// Arms one thread. `skip` draws how many hits to let pass before each that stops the thread;
-    /// where the kernel cannot count, every hit stops it. `Ok(false)`: the thread could not be armed
-    /// now, because it has ended, sleeps in the kernel or is stopped by somebody else.
+    /// Arms one thread. `skip` returns how many hits to let pass before each one that stops the thread; where
+    /// the kernel cannot count, every hit stops it. `Ok(false)`: the thread could not be armed now, because
+    /// it has ended, sleeps in the kernel, or was stopped by another process.
     pub fn arm(
         &mut self,
         tracees: &mut Tracees,
@@ -204,8 +204,8 @@ impl Breakpoints {
         }
     }
 
-    /// Lets an armed thread wait at other spots, until all are disarmed. They must not be more than those
-    /// prepared.
+    /// Moves the breakpoints of an armed thread to other spots, until all threads are disarmed. There must
+    /// not be more spots than were prepared.
     pub fn redirect(&mut self, tracees: &mut Tracees, tid: i32, spots: &[Spot]) -> io::Result<()> {
         match self {
             Breakpoints::Perf(perf) => perf.redirect(tid, spots),
@@ -213,7 +213,7 @@ impl Breakpoints {
         }
     }
 
-    /// Disarms every thread. A hit on its way is still reported by [`Tracees::next_event`].
+    /// Disarms every thread. A hit that is already under way is still reported by [`Tracees::next_event`].
     pub fn disarm(&mut self, tracees: &mut Tracees) -> io::Result<()> {
         match self {
             Breakpoints::Perf(perf) => perf.disarm(),
@@ -221,7 +221,7 @@ impl Breakpoints {
         }
     }
 
-    /// Whether some thread could not be disarmed, and must be tried again.
+    /// Whether some thread could not be disarmed; then disarm again.
     pub fn is_armed(&self) -> bool {
         match self {
             Breakpoints::Perf(_) => false,
@@ -229,12 +229,12 @@ impl Breakpoints {
         }
     }
 
-    /// Whether hits can pass without a stop.
+    /// Whether hits can pass without stopping the thread.
     pub fn can_skip(&self) -> bool {
         matches!(self, Breakpoints::Perf(_))
     }
 
-    /// How many hits to let pass in a thread that stands still at a hit of the spot numbered `spot`.
+    /// Sets how many hits to let pass in a thread that is stopped at a hit of the spot numbered `spot`.
     pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
         match self {
             Breakpoints::Perf(perf) => perf.skip(tid, spot, hits),
@@ -250,8 +250,8 @@ impl Breakpoints {
         }
     }
 
-    /// All hits of all threads since they were armed for the first time, the passed ones included;
-    /// `None` where the kernel does not count.
+    /// All hits of all threads since they were first armed, including those that were let pass; `None` where
+    /// the kernel does not count.
     pub fn hits(&self) -> Option<u64> {
         match self {
             Breakpoints::Perf(perf) => Some(perf.hits()),
@@ -259,7 +259,7 @@ impl Breakpoints {
         }
     }
 
-    /// How threads were held since the last call, to be armed or disarmed.
+    /// How threads were halted since the last call, to be armed or disarmed.
     pub fn take_halts(&mut self) -> Halts {
         match self {
             Breakpoints::Perf(_) => Halts::default(),
@@ -267,7 +267,7 @@ impl Breakpoints {
         }
     }
 
-    /// What interrupted armed threads since the last call; `None` where the kernel does not tell.
+    /// What interrupted armed threads since the last call; `None` where the kernel does not record it.
     pub fn interruptions(&mut self) -> Option<Interruptions> {
         match self {
             Breakpoints::Perf(perf) => perf.interruptions(),

@@ -1,16 +1,16 @@
 //! Breakpoints by perf events, which the kernel counts, times and removes by itself.
 //!
 //! Relies on `PERF_TYPE_BREAKPOINT` with `sigtrap` and `remove_on_exec` (Linux 5.13). An event is opened for
-//! one thread; a thread started by an observed one has none until it is armed. An event lets `sample_period -
-//! 1` hits pass, then sends the thread a SIGTRAP, synchronously: the tracer finds the thread at that very
-//! instruction. Closing the descriptor removes the event, also when leakspy dies.
+//! one thread; a thread started by an observed one has no event until it is armed. An event lets
+//! `sample_period - 1` hits pass, then sends the thread a SIGTRAP, synchronously: the tracer finds the thread
+//! at exactly that instruction. Closing the descriptor removes the event, also when leakspy dies.
 //!
-//! Where its memory may be locked, a ring buffer per thread records when the kernel saw a hit and when the
-//! thread ran again. Only that tells how long a stop lasted for the target: our own clock is off by the time
-//! that waking up takes.
+//! Where we may lock memory for it, a ring buffer per thread records when the kernel saw a hit and when the
+//! thread ran again. Only these records tell how long a stop lasted for the target: our own clock is off by
+//! the time it takes to wake up.
 //!
-//! Over 400 lines, because events, their ring buffers and their arming are one kernel interface, and half of
-//! its rules concern the other half.
+//! Over 400 lines, because events, their ring buffers and their arming are one kernel interface, and its
+//! rules depend on each other.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -24,10 +24,10 @@ use rustc_hash::FxHashMap;
 use super::{Interruptions, Kind, Span, Spot};
 use crate::memory::{u32_at, u64_at};
 
-/// Data pages of a ring: a power of two. 16 KiB hold some 500 records.
+/// Data pages of a ring: a power of two. 16 KiB hold about 500 records.
 const RING_PAGES: usize = 4;
 
-/// One event that only counts.
+/// An event that only counts.
 #[derive(Debug)]
 pub struct Counter(OwnedFd);
 
@@ -37,7 +37,7 @@ impl Counter {
         open(attributes(spot), tid).map(Counter)
     }
 
-    /// Begins to count.
+    /// Starts counting.
     pub fn enable(&self) -> io::Result<()> {
         enable(&self.0)
     }
@@ -57,10 +57,10 @@ impl Counter {
 #[derive(Debug)]
 pub struct PerfBreakpoints {
     spots: Vec<Spot>,
-    /// The spots that each thread has events for: as many as are waited for, or more.
+    /// The spots that each thread has events for: as many as are in use, or more.
     prepared: Vec<Spot>,
     threads: FxHashMap<i32, ThreadEvents>,
-    /// Hits of threads that have ended since.
+    /// Hits of threads that have ended.
     hits_before: u64,
 }
 
@@ -76,12 +76,12 @@ struct ThreadEvents {
 #[derive(Debug)]
 struct Event {
     descriptor: OwnedFd,
-    /// As the kernel knows it.
+    /// The event as the kernel describes it.
     attributes: kernel::perf_event_attr,
 }
 
 impl PerfBreakpoints {
-    /// Asks the kernel for such an event on thread `tid`, and gives it back.
+    /// Opens such an event on thread `tid`, and closes it again, to see whether the kernel allows it.
     pub fn prepare(spots: &[Spot], tid: i32) -> io::Result<PerfBreakpoints> {
         for (number, &spot) in spots.iter().enumerate() {
             drop(Event::open(number, spot, tid)?);
@@ -100,7 +100,7 @@ impl PerfBreakpoints {
         self.spots.extend_from_slice(spots);
     }
 
-    /// Arms a thread; it is not stopped for it. `Ok(false)`: it has ended.
+    /// Arms a thread without stopping it. `Ok(false)`: it has ended.
     pub fn arm(&mut self, tid: i32, skip: &mut dyn FnMut() -> u64) -> io::Result<bool> {
         if !self.threads.contains_key(&tid) {
             match ThreadEvents::open(&self.prepared, tid) {
@@ -122,7 +122,7 @@ impl PerfBreakpoints {
         Ok(true)
     }
 
-    /// Lets an armed thread wait at other spots.
+    /// Moves the events of an armed thread to other spots.
     pub fn redirect(&mut self, tid: i32, spots: &[Spot]) -> io::Result<()> {
         let thread = self.threads.get_mut(&tid).filter(|thread| thread.armed);
         let Some(thread) = thread else { return Ok(()) };
@@ -144,12 +144,12 @@ impl PerfBreakpoints {
         Ok(())
     }
 
-    /// Lets `hits` hits of a spot pass in a thread that stands still, before the one that stops it.
+    /// Lets `hits` hits of a spot pass in a stopped thread before the next one stops it.
     pub fn skip(&mut self, tid: i32, spot: usize, hits: u64) -> io::Result<()> {
         let thread = self.threads.get_mut(&tid);
         match thread.and_then(|thread| thread.events.get_mut(spot)) {
-            // The kernel counts down a new period only when the thread is scheduled in again, which
-            // a thread in a ptrace stop is yet to be.
+            // A new period takes effect when the thread is scheduled in again, and that is still to come for
+            // a thread in a ptrace stop.
             Some(event) => event.set_period(hits.saturating_add(1)),
             None => Ok(()),
         }
@@ -162,12 +162,12 @@ impl PerfBreakpoints {
         }
     }
 
-    /// All hits so far, the passed ones included.
+    /// All hits so far, including those that were let pass.
     pub fn hits(&self) -> u64 {
         self.hits_before + self.threads.values().map(ThreadEvents::hits).sum::<u64>()
     }
 
-    /// What interrupted the threads since the last call; `None` where one has no ring to tell it.
+    /// What interrupted the threads since the last call; `None` if one of them has no ring.
     pub fn interruptions(&mut self) -> Option<Interruptions> {
         let mut all = Interruptions::default();
         for (&tid, thread) in &mut self.threads {
@@ -194,7 +194,7 @@ impl ThreadEvents {
     }
 
     fn hits(&self) -> u64 {
-        // A descriptor of ours that cannot be read is one whose thread never began to count.
+        // If a descriptor of ours cannot be read, its event never started counting.
         self.events.iter().map(|event| count(&event.descriptor).unwrap_or(0)).sum()
     }
 }
@@ -205,13 +205,13 @@ impl Event {
         Ok(Event { descriptor: open(attributes, tid)?, attributes })
     }
 
-    /// Moves the event, which does not count now, to another spot.
+    /// Moves the event, which must be disabled, to another spot.
     fn aim(&mut self, spot: Spot) -> io::Result<()> {
         let mut attributes = self.attributes;
         set_spot(&mut attributes, spot);
         if place(&attributes) != place(&self.attributes) {
-            // The kernel refuses a change of anything but the spot, the period included.
-            // SAFETY: an ioctl of a perf descriptor that we own; `attributes` outlives the call.
+            // The kernel accepts a change of the spot only; not even the period may change. SAFETY: an ioctl
+            // of a perf descriptor that we own; `attributes` outlives the call.
             checked(unsafe {
                 ioctls::MODIFY_ATTRIBUTES(self.descriptor.as_raw_fd(), &mut attributes)
             })?;
@@ -221,7 +221,7 @@ impl Event {
     }
 
     fn set_period(&mut self, period: u64) -> io::Result<()> {
-        // The kernel wants the address of the number, though the wrapper calls for the number.
+        // The kernel expects the address of the number, although the wrapper's parameter is the number.
         // SAFETY: an ioctl of a perf descriptor that we own; `period` outlives the call.
         checked(unsafe { ioctls::PERIOD(self.descriptor.as_raw_fd(), &raw const period as u64) })?;
         self.attributes.__bindgen_anon_1.sample_period = period;
@@ -234,7 +234,7 @@ pub fn spot_of(tid: i32) -> io::Result<usize> {
     Ok(crate::process::ptrace::perf_data(tid)? as usize)
 }
 
-/// A counting event in user mode, disabled, that goes away at `execve`.
+/// A disabled event that counts in user mode and is removed at `execve`.
 fn attributes(spot: Spot) -> kernel::perf_event_attr {
     let mut attributes = kernel::perf_event_attr {
         type_: kernel::PERF_TYPE_BREAKPOINT,
@@ -250,7 +250,7 @@ fn attributes(spot: Spot) -> kernel::perf_event_attr {
 
 fn set_spot(attributes: &mut kernel::perf_event_attr, spot: Spot) {
     let (kind, length) = match spot.kind {
-        // The kernel wants the size of a long for an instruction on x86-64, 4 on aarch64.
+        // The kernel requires the size of a long for an instruction on x86-64, 4 on aarch64.
         Kind::Execute if cfg!(target_arch = "aarch64") => (kernel::HW_BREAKPOINT_X, 4),
         Kind::Execute => (kernel::HW_BREAKPOINT_X, 8),
         Kind::Write { length } => (kernel::HW_BREAKPOINT_W, length),
@@ -261,7 +261,7 @@ fn set_spot(attributes: &mut kernel::perf_event_attr, spot: Spot) {
     attributes.__bindgen_anon_4.bp_len = u64::from(length);
 }
 
-/// The spot of an event, comparable.
+/// The spot of an event, in comparable form.
 fn place(attributes: &kernel::perf_event_attr) -> (u32, u64, u64) {
     // SAFETY: for a breakpoint event these are the variants in use, and all are integers.
     let (address, length) =
@@ -269,14 +269,14 @@ fn place(attributes: &kernel::perf_event_attr) -> (u32, u64, u64) {
     (attributes.bp_type, address, length)
 }
 
-/// An event whose hits are SIGTRAPs, from the first on or as [`Event::set_period`] says, and that notes
+/// An event whose hits raise SIGTRAP, from the first on or as [`Event::set_period`] says, and that records
 /// hits and switches in a ring.
 fn stopping(number: usize, spot: Spot) -> kernel::perf_event_attr {
     let mut attributes = attributes(spot);
     attributes.__bindgen_anon_1.sample_period = 1;
     attributes.sample_type = u64::from(kernel::PERF_SAMPLE_TID | kernel::PERF_SAMPLE_TIME);
     attributes.set_sigtrap(1);
-    // The signal says which event it is from.
+    // The signal carries the number of its event.
     attributes.sig_data = number as u64;
     attributes.set_remove_on_exec(1);
     attributes.set_context_switch(1);
@@ -293,7 +293,7 @@ fn open(mut attributes: kernel::perf_event_attr, tid: i32) -> io::Result<OwnedFd
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    // SAFETY: the kernel has just given us this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
@@ -350,8 +350,8 @@ impl Ring {
         }
     }
 
-    /// Takes what the ring of a thread holds, and pairs each hit, and each preemption, with the
-    /// thread's next return to a processor.
+    /// Reads the ring of a thread, and pairs each hit and each preemption with the thread's next return to a
+    /// processor.
     fn interruptions(&mut self, tid: i32, all: &mut Interruptions) {
         let bytes = self.take();
         let (mut hit, mut preempted) = (None, None);
@@ -362,12 +362,12 @@ impl Ring {
         let mut at = 0;
         while let (Some(kind), Some(head)) = (u32_at(&bytes, at), u32_at(&bytes, at + 4)) {
             let (misc, size) = (head & 0xffff, (head >> 16) as usize);
-            // Either record is a header of 8 bytes, pid and tid, and the time.
+            // Both kinds of record are a header of 8 bytes, pid and tid, and the time.
             let Some(time) = u64_at(&bytes, at + 16).filter(|_| size >= 24) else { return };
             match kind {
                 kernel::PERF_RECORD_SAMPLE => hit = hit.or(Some(time)),
                 kernel::PERF_RECORD_SWITCH if misc & kernel::PERF_RECORD_MISC_SWITCH_OUT == 0 => {
-                    // Nothing is noted while the thread is not armed.
+                    // Nothing is recorded while the thread is not armed.
                     if at == 0 {
                         all.returns.push((tid, time));
                     }
@@ -402,7 +402,7 @@ impl Ring {
         let data = self.start.as_ptr().cast::<u8>();
         let bytes = (begin..end)
             .map(|position| {
-                // SAFETY: within the data pages; the kernel writes these bytes no more until
+                // SAFETY: within the data pages; the kernel does not write these bytes again until
                 // `data_tail` passes them.
                 unsafe { data.add(self.page + (position % size) as usize).read_volatile() }
             })

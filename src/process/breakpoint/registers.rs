@@ -1,9 +1,9 @@
 //! Breakpoints by ptrace: the debug registers of stopped threads, one thread at a time.
 //!
 //! Relies on `PTRACE_POKEUSER` into `struct user`'s `u_debugreg` (x86-64) or the register sets
-//! `NT_ARM_HW_BREAK` and `NT_ARM_HW_WATCH` (aarch64; compiled for, not run). The kernel hands
-//! none of these registers to threads or processes that an armed thread begins, and clears them at
-//! `execve`. An armed thread that loses its tracer is killed by its next hit, so windows are short.
+//! `NT_ARM_HW_BREAK` and `NT_ARM_HW_WATCH` (aarch64; compiled for, not run). Threads and processes started by
+//! an armed thread do not inherit these registers, and the kernel clears them at `execve`. An armed thread
+//! that loses its tracer is killed by its next hit, so windows are short.
 
 use std::io;
 use std::time::Instant;
@@ -46,8 +46,8 @@ impl RegisterBreakpoints {
         self.spots.extend_from_slice(spots);
     }
 
-    /// Sets the registers of one thread, which is stopped for it. `Ok(false)`: it did not stop, or
-    /// somebody else has stopped it (SIGSTOP, Ctrl-Z), and it is left alone.
+    /// Sets the registers of one thread, stopping it to do so. `Ok(false)`: it did not stop, or another
+    /// process has stopped it (SIGSTOP, Ctrl-Z), and it is left alone.
     pub fn arm(&mut self, tracees: &mut Tracees, tid: i32) -> io::Result<bool> {
         if self.armed.contains(&tid) {
             return Ok(true);
@@ -61,7 +61,7 @@ impl RegisterBreakpoints {
             Ok(()) => {
                 self.armed.insert(tid);
             }
-            // Half set is armed too: clear what there is before the thread goes on.
+            // A partly armed thread is armed too: clear all registers before it runs again.
             Err(_) => drop(machine::clear(tid, self.spots.len())),
         }
         tracees.resume(tid)?;
@@ -69,7 +69,7 @@ impl RegisterBreakpoints {
         set.map(|()| true)
     }
 
-    /// Lets an armed thread wait at other spots; it is stopped for it if it runs.
+    /// Moves the breakpoints of an armed thread to other spots, stopping it first if it runs.
     pub fn redirect(&mut self, tracees: &mut Tracees, tid: i32, spots: &[Spot]) -> io::Result<()> {
         let runs = !tracees.is_stopped(tid);
         if !self.armed.contains(&tid) || !tracees.halt(tid)? {
@@ -85,8 +85,8 @@ impl RegisterBreakpoints {
         Ok(())
     }
 
-    /// Clears the registers of all threads. A thread that does not stop stays armed, and is cleared
-    /// at a later call: [`RegisterBreakpoints::is_armed`] says whether one is left.
+    /// Clears the registers of all threads. A thread that does not stop stays armed, and is cleared by a
+    /// later call: [`RegisterBreakpoints::is_armed`] says whether any is left.
     pub fn disarm(&mut self, tracees: &mut Tracees) -> io::Result<()> {
         let spots = self.spots.len();
         let mut left = FxHashSet::default();
@@ -106,7 +106,7 @@ impl RegisterBreakpoints {
         Ok(())
     }
 
-    /// How threads were held since the last call.
+    /// How threads were halted since the last call.
     pub fn take_halts(&mut self) -> Halts {
         std::mem::take(&mut self.halts)
     }
@@ -140,7 +140,7 @@ mod machine {
     const STATUS: usize = 6;
     const CONTROL: usize = 7;
 
-    /// The control word that turns on the first registers for these spots, in this task only.
+    /// The control word that enables the first registers for these spots, in this task only.
     pub fn control(spots: &[Spot]) -> u64 {
         let one = |(number, spot): (usize, &Spot)| {
             let (condition, length) = match spot.kind {
@@ -234,7 +234,7 @@ mod machine {
         (address & !7, ENABLED | USER_MODE | on | (bytes & 0xff) << 5)
     }
 
-    /// The kernel tells only the address, which is the thread's own at a breakpoint.
+    /// The kernel reports only the address, which at a breakpoint is where the thread is.
     pub fn spot_of(_tid: i32) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -268,7 +268,8 @@ mod machine {
         let none = vec![(0, 0); spots];
         let breaks = write(tid, NT_ARM_HW_BREAK, &none);
         let watches = write(tid, NT_ARM_HW_WATCH, &none);
-        // A processor with fewer slots of one kind than spots of both was never armed beyond them.
+        // If the processor has fewer slots of one kind than there are spots, no slots beyond them were ever
+        // armed.
         breaks.or(watches)
     }
 }
