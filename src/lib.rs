@@ -1,7 +1,7 @@
-//! Where the memory of a running Python process is, and what makes it grow, read from outside.
+//! Finds where the memory of a running Python process is, and what makes it grow, from outside the process.
 //!
-//! leakspy is a command-line tool; this library is what it is made of. [`attach`] opens a process by PID, and
-//! a [`LiveProcess`] answers, each answer from a short pause of its own:
+//! leakspy is a command-line tool; this library is its implementation. [`attach`] opens a process by PID, and
+//! a [`LiveProcess`] answers questions, pausing the process briefly for each answer:
 //!
 //! | | |
 //! |---|---|
@@ -24,15 +24,15 @@
 //! # Ok::<(), leakspy::SourceError>(())
 //! ```
 //!
-//! `examples/` has three small programs: `threads`, `heap` and `hunt`. Only what is listed on this page is an
-//! interface; the modules behind it serve the command line and change without notice. ARCHITECTURE.md is
-//! their map.
+//! `examples/` has three small programs: `threads`, `heap` and `hunt`. Only the items on this page are a
+//! stable interface; the modules behind them serve the command line and change without notice.
+//! ARCHITECTURE.md is their map.
 //!
 //! # The guardian
 //!
 //! Sampling allocations, watching inserts and following malloc need a [guardian]: a process that traces the
-//! target and releases it even if the process that asked for it is killed. A library has no executable to start
-//! for that, and must not start the program of its user a second time unasked. So `Options` name the
+//! target and releases it even if the process that asked for it is killed. A library has no executable of its
+//! own to start, and must not start its user's program a second time unasked. So `Options` name the
 //! [`guardian::Program`], and there are two ways to get one:
 //!
 //! - Call [`serve_if_guardian`] first in `main`: then the program is its own guardian. Nothing else has to be
@@ -111,8 +111,9 @@ pub fn hunt(
     hunter.verdict()
 }
 
-/// Call this first in `main`, before there is a second thread. If this process was started as a [guardian], it
-/// does that work and exits. Otherwise this returns the running program as the one to start as guardian.
+/// Call this first in `main`, before there is a second thread. If this process was started as a [guardian],
+/// this call does the guardian's work and exits. Otherwise it returns the running program, as the one to
+/// start as guardian.
 ///
 /// ```no_run
 /// use std::time::Duration;

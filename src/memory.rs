@@ -2,17 +2,17 @@
 //!
 //! They never know whether the bytes come from a live process, from a capture taken in a pause, or from a
 //! test's random data. Everything read is hostile until checked: a length or a pointer from the target may be
-//! anything, so every helper here takes its bound from the caller.
+//! anything, so every helper here takes a bound from the caller.
 
 mod cached;
 
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 pub use cached::Cached;
 
-/// Bytes of a page. (All of x86-64; on aarch64 kernels with larger pages this has to be asked.)
+/// Bytes of a page. (True of all x86-64; aarch64 kernels with larger pages would need a query.)
 pub const PAGE: u64 = 4096;
 
-/// Why bytes could not be had.
+/// Why bytes could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// No such memory in the target (any more).
@@ -50,7 +50,7 @@ impl Obstructed for ReadError {
 }
 
 impl ReadError {
-    /// Whether it can come of something that changed while it was read, and is gone the next time.
+    /// Whether the error may come from a change during the read, so that another try may succeed.
     pub fn may_pass(self) -> bool {
         matches!(self, ReadError::Unmapped { .. } | ReadError::Implausible { .. })
     }
@@ -61,14 +61,14 @@ pub trait Memory {
     /// Fills `buffer` with the bytes at `address`, all of them or an error.
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
 
-    /// A piece of memory without copying it, where this memory can lend it.
+    /// Borrows a piece of memory without copying it, where this memory can lend it.
     fn lend(&self, address: u64, length: usize) -> Option<&[u8]> {
         let _ = (address, length);
         None
     }
 
-    /// Says that some bytes will soon be read: memory that can lend them may have the first and the last
-    /// fetched into the caches meanwhile.
+    /// Announces that some bytes will soon be read: memory that can lend them may prefetch the first and the
+    /// last into the CPU caches.
     fn prefetch(&self, address: u64, length: usize) {
         let _ = (address, length);
     }
@@ -118,7 +118,7 @@ pub trait Memory {
         Ok(u64::from_le_bytes(self.array(address)?))
     }
 
-    /// `length` bytes at `address`, refused where `length` is more than `most`.
+    /// `length` bytes at `address`; an error if `length` is more than `most`.
     fn bytes(&self, address: u64, length: u64, most: usize) -> Result<Vec<u8>, ReadError>
     where
         Self: Sized,

@@ -1,11 +1,11 @@
-//! What keeps leakspy from its work, as far as a person can do something about it.
+//! What keeps leakspy from its work, where a person can do something about it.
 //!
 //! Every error that a command can meet implements [`Obstructed`], beside its own definition and with a
-//! `match` over all its variants. So the compiler asks for an answer when an error is added, and again when
-//! a variant is: `cli::errors::CommandError` is made of nothing else. The words for a person, which depend
-//! on the machine, are `cli::errors::advice`.
+//! `match` over all its variants. So the compiler demands an answer when an error or a variant is added:
+//! `cli::errors::CommandError` is made of nothing else. The words for a person, which depend on the machine,
+//! are in `cli::errors::advice`.
 //!
-//! This module knows nothing of the others: an obstacle is numbers and words.
+//! This module does not depend on the others: an obstacle is numbers and words.
 
 use std::error::Error;
 use std::io;
@@ -26,31 +26,31 @@ pub enum Obstacle {
     NotPython,
     /// Its CPython is older than any that leakspy knows.
     TooOld {
-        /// As it calls itself.
+        /// The version that it reports.
         version: String,
     },
     /// Its CPython is newer than any that leakspy knows.
     TooNew {
-        /// As it calls itself.
+        /// The version that it reports.
         version: String,
     },
-    /// Its CPython is only starting, or already ending.
+    /// Its CPython is still starting, or already ending.
     NotRunning,
     /// Another process traces it.
     Traced {
-        /// The number of the thread that traces.
+        /// The ID of the tracing thread.
         tracer: i32,
     },
     /// The kernel refused to let us read its memory or trace it.
     Denied,
     /// Its heap needs more memory to analyse than may be used.
     TooLarge {
-        /// Bytes that it takes.
+        /// Bytes needed.
         needed: u64,
-        /// Bytes that may be used.
+        /// Bytes allowed.
         allowed: u64,
     },
-    /// The processor's breakpoint registers cannot be had.
+    /// Hardware breakpoints are not available.
     NoBreakpoints {
         /// What the kernel said.
         reason: String,
@@ -60,17 +60,17 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// This obstacle, met with a process whose PID the error knows.
+    /// This obstacle, in a process whose PID the error knows.
     pub fn of(self, pid: i32) -> Option<Obstruction> {
         Some(Obstruction { obstacle: self, pid: Some(pid) })
     }
 
-    /// This obstacle, met with the process that was asked for, whichever that was.
+    /// This obstacle, in the process that the command was about.
     pub fn of_target(self) -> Option<Obstruction> {
         Some(Obstruction { obstacle: self, pid: None })
     }
 
-    /// The process, or a thread of it, that is named beside the target.
+    /// The other process or thread that the obstacle names.
     pub fn other(&self) -> Option<i32> {
         match *self {
             Obstacle::Zombie { parent } => Some(parent),
@@ -80,17 +80,17 @@ impl Obstacle {
     }
 }
 
-/// An obstacle, and the process that it was met with.
+/// An obstacle, and the process that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstruction {
-    /// What is in the way.
+    /// The obstacle.
     pub obstacle: Obstacle,
-    /// The process, where the error tells; otherwise it is the one that was asked for.
+    /// The process, if the error knows it; otherwise the one that the command was about.
     pub pid: Option<i32>,
 }
 
 impl Obstruction {
-    /// The same obstacle, met with this process.
+    /// The same obstacle, in this process.
     pub fn with_pid(self, pid: i32) -> Obstruction {
         Obstruction { pid: Some(pid), ..self }
     }
@@ -98,19 +98,19 @@ impl Obstruction {
 
 /// An error that says which obstacle is behind it.
 ///
-/// There is no default: who adds an error decides, even if the answer is `None`. Implementations match
-/// every variant by name, without `_`, so that a new variant is decided on too.
+/// There is no default: every new error needs a decision, even if the answer is `None`. Implementations match
+/// every variant by name, without `_`, so that every new variant needs one too.
 pub trait Obstructed: Error + Send + Sync + 'static {
-    /// The obstacle behind this error; `None` if its own words say all there is to say.
+    /// The obstacle behind this error; `None` if the error's own text says everything.
     fn obstacle(&self) -> Option<Obstruction>;
 }
 
-/// Whether all that is wrong with a process is that it is not a Python.
+/// Whether the only problem with a process is that it is not a Python.
 pub fn is_not_python(error: &impl Obstructed) -> bool {
     error.obstacle().is_some_and(|met| met.obstacle == Obstacle::NotPython)
 }
 
-/// Files and pipes of our own: whose they are is not known, and so nothing is said about a target.
+/// Errors of our own files and pipes: they say nothing about a target.
 impl Obstructed for io::Error {
     fn obstacle(&self) -> Option<Obstruction> {
         None

@@ -1,8 +1,8 @@
-//! A cache of whole pages, each read once: for many small reads close together.
+//! A cache of whole pages, each read once, for many small reads close together.
 //!
 //! A read of a live process costs a system call, about as much as copying a page. Names, code objects and
-//! line tables lie close together, so most of them are on a page already read. A page is never read again:
-//! use this for one look at the target, not for watching it.
+//! line tables lie close together, so most of them are on a page already read. A page is never read again, so
+//! use this to read the target once, not to watch it.
 
 use std::cell::RefCell;
 
@@ -10,10 +10,10 @@ use rustc_hash::FxHashMap;
 
 use super::{Memory, PAGE, ReadError};
 
-/// With more pages than this the cache begins anew.
+/// Beyond this many pages the cache is cleared.
 const MOST_PAGES: usize = 16_384;
 
-/// Another memory, with the pages that have been read of it.
+/// Another memory, and its pages that have been read.
 #[derive(Debug)]
 pub struct Cached<M> {
     memory: M,
@@ -21,7 +21,7 @@ pub struct Cached<M> {
 }
 
 impl<M: Memory> Cached<M> {
-    /// Nothing is read yet.
+    /// An empty cache.
     pub fn new(memory: M) -> Cached<M> {
         Cached { memory, pages: RefCell::default() }
     }

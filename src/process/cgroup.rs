@@ -1,22 +1,22 @@
 //! The memory of a process's control group, and its limit.
 //!
-//! In both versions of control groups a limit holds for a group and all groups below it, so the tightest
-//! limit counts, from the process's own group up to the root.
+//! In both versions of control groups a limit applies to a group and all groups below it, so what counts is
+//! the limit that is nearest to being reached, from the process's own group up to the root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where control groups are mounted.
 const MOUNT: &str = "/sys/fs/cgroup";
-/// Limits above this are none, in bytes.
+/// A limit above this is no limit, in bytes.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// What a control group has in memory.
+/// The memory of a control group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupMemory {
-    /// What all its processes have, page cache included, in bytes.
+    /// The memory in use by all its processes, page cache included, in bytes.
     pub used: u64,
-    /// What they may have, in bytes.
+    /// The memory that they may use, in bytes.
     pub limit: u64,
 }
 
@@ -27,7 +27,7 @@ impl GroupMemory {
     }
 }
 
-/// The memory of the group of a process that is nearest to its limit; `None` where there is no limit.
+/// The memory of that group of a process which is nearest to its limit; `None` where there is no limit.
 pub fn group_memory(pid: i32) -> Option<GroupMemory> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     groups.lines().filter_map(of_line).max_by(|a, b| a.part().total_cmp(&b.part()))
@@ -54,7 +54,7 @@ fn of_line(line: &str) -> Option<GroupMemory> {
     groups.filter_map(memory).max_by(|a, b| a.part().total_cmp(&b.part()))
 }
 
-/// The number in a file; a limit that is none is the word `max`.
+/// The number in a file; `max` stands for no limit.
 fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn lines_of_other_controllers_and_broken_ones_say_nothing() {
         for line in ["8:pids:/", "nonsense", "", "0::", "4:memory:/no/such/group/anywhere"] {
-            // A group that is not there has those above it, which may have a limit.
+            // If a group does not exist, a group above it may still have a limit.
             assert!(of_line(line).is_none_or(|memory| memory.limit < NO_LIMIT), "{line}");
         }
         assert_eq!(of_line("8:pids:/"), None);

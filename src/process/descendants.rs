@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 
 use super::handle::Process;
 
-/// The PIDs of all descendants of `pid`, parents before their children. Processes that end meanwhile
-/// are left out, and so are those whose parent has ended: the system gives them another.
+/// The PIDs of all descendants of `pid`, parents before their children. Processes that end meanwhile are left
+/// out, and so are those whose parent has ended: the kernel gives them another parent.
 pub fn descendants(pid: i32) -> Vec<i32> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for process in procfs::process::all_processes().into_iter().flatten().flatten() {
@@ -26,9 +26,9 @@ pub fn descendants(pid: i32) -> Vec<i32> {
 }
 
 impl Process {
-    /// The PIDs of its children, whichever of its threads started them. Much cheaper than
-    /// [`descendants`]: only the process itself is asked. Who has ended has none: they are another's
-    /// now. `None` where the kernel does not tell (`CONFIG_PROC_CHILDREN`).
+    /// The PIDs of its children, whichever of its threads started them. Much cheaper than [`descendants`]:
+    /// only files of the process itself are read. A process that has ended has none, because its children
+    /// have a new parent. `None` where the kernel does not list them (`CONFIG_PROC_CHILDREN`).
     pub fn children(&self) -> Option<Vec<i32>> {
         let of_main = self.text(&format!("task/{}/children", self.pid()));
         let of_main = match of_main {
@@ -41,7 +41,7 @@ impl Process {
             return Some(found);
         }
         for tid in self.threads().unwrap_or_default() {
-            // A thread may have ended, and its children are another's now.
+            // A thread may have ended, and then its children have a new parent.
             if tid != self.pid()
                 && let Ok(text) = self.text(&format!("task/{tid}/children"))
             {
@@ -51,8 +51,8 @@ impl Process {
         Some(found)
     }
 
-    /// Whether it certainly has one thread only. The kernel counts threads among the links of their
-    /// folder, beside the two that every folder has: to ask for these is cheaper than to list it.
+    /// Whether it certainly has only one thread. The `task` directory has one link per thread besides the two
+    /// of every directory, and reading the link count is cheaper than listing the directory.
     fn has_one_thread(&self) -> bool {
         let folder = self.proc.open_relative("task");
         folder.is_ok_and(|folder| folder.metadata().is_ok_and(|facts| facts.nlink() == 3))
@@ -65,8 +65,8 @@ fn numbers(text: &[u8]) -> Vec<i32> {
     words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
 }
 
-/// The process whose command line contains a text. Of several, one whose parent has it not, and the
-/// oldest of those. Neither we nor those that started us are meant.
+/// The process whose command line contains this text. Of several, the oldest whose parent is not one of them.
+/// leakspy itself and its ancestors do not count.
 pub fn by_command(text: &str) -> Option<i32> {
     let mut parents = HashMap::new();
     let mut found = Vec::new();

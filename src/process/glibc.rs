@@ -1,7 +1,7 @@
-//! What glibc keeps beside the memory that it gives: the header of a block of malloc, and the descriptor of a
-//! thread. The lists of malloc, which only the heap needs, are in [`heap::rss::malloc`](crate::heap::rss::malloc).
+//! glibc's own data in the target: the header of a malloc block, and the descriptor of a thread. The lists of
+//! malloc, which only the heap needs, are in [`heap::rss::malloc`](crate::heap::rss::malloc).
 //!
-//! All is of glibc 2.26 and later on 64-bit machines (`malloc/malloc.c`, `nptl/descr.h`).
+//! Everything here holds for glibc 2.26 and later on 64-bit machines (`malloc/malloc.c`, `nptl/descr.h`).
 
 use crate::memory::{Memory, PAGE, u64_at};
 
@@ -9,30 +9,31 @@ use crate::memory::{Memory, PAGE, u64_at};
 pub const HEADER: u64 = 16;
 /// The smallest chunk, in bytes.
 pub const LEAST: u64 = 32;
-/// What sizes of chunks are multiples of, in bytes.
+/// Chunk sizes are multiples of this, in bytes.
 pub const ALIGNMENT: u64 = 16;
-/// A flag in a size: the chunk before is in use.
+/// A flag in the size: the previous chunk is in use.
 pub const PREVIOUS_IN_USE: u64 = 1;
-/// A flag in a size: the chunk has a mapping of its own.
+/// A flag in the size: the chunk has a mapping of its own.
 pub const IS_MMAPPED: u64 = 2;
-/// All flags in a size.
+/// All flags in the size.
 pub const FLAGS: u64 = 7;
-/// The largest chunks that are kept in lists of their size, in bytes (`tcache`).
+/// The largest chunks that are kept in per-size lists, in bytes (`tcache`).
 const LARGEST_IN_LISTS: u64 = 1040;
-/// A chunk can be so much larger than what was asked for: its header, and a rest too small for another.
+/// A chunk can be this much larger than the request, in bytes: its header, and a remainder too small for
+/// another chunk.
 const MOST_ADDED: u64 = 64;
 
-/// A thread's descriptor (`struct pthread`) takes so many bytes at most.
+/// The most bytes that a thread's descriptor (`struct pthread`) takes.
 pub const DESCRIPTOR: u64 = 4096;
-/// What descriptors are aligned to, in bytes.
+/// The alignment of descriptors, in bytes.
 const DESCRIPTOR_ALIGNMENT: usize = 64;
-/// The words of a descriptor that have its own address: `tcb` and `self` of `tcbhead_t`, on x86-64.
+/// The words of a descriptor that hold its own address: `tcb` and `self` of `tcbhead_t`, on x86-64.
 const DESCRIPTOR_TCB: usize = 0;
 const DESCRIPTOR_SELF: usize = 0x10;
 /// `pthread.tid` on x86-64: the kernel's thread id (glibc 2.36 and 2.43).
 #[cfg(target_arch = "x86_64")]
 const DESCRIPTOR_TID: u64 = 0x2d0;
-/// No more than this is searched for a descriptor, in bytes.
+/// The most memory that is searched for a descriptor, in bytes.
 const MOST_SEARCHED: u64 = 64 << 20;
 
 /// The size in a chunk's header, with its flags.
@@ -40,28 +41,29 @@ pub fn size_at(memory: &impl Memory, chunk: u64) -> Option<u64> {
     memory.u64(chunk.wrapping_add(8)).ok()
 }
 
-/// The size of the mapping that begins with this header, if a chunk with a mapping of its own does.
+/// The size of the mapping that begins with this header, if it is the header of a chunk with a mapping of its
+/// own.
 pub fn mapped_size(header: &[u8]) -> Option<u64> {
     let (before, size) = (u64_at(header, 0)?, u64_at(header, 8)?);
-    // From glibc 2.43 on the size is that of the mapping without the header.
+    // From glibc 2.43 on the size does not include the header.
     let bytes = (size & !FLAGS).checked_next_multiple_of(PAGE)?;
     let is_size = [0, HEADER].contains(&(bytes - (size & !FLAGS)));
     let is_one = before == 0 && size & FLAGS == IS_MMAPPED && bytes >= PAGE && is_size;
     is_one.then_some(bytes)
 }
 
-/// Whether a request for so many bytes can have been given a chunk of this size. Large ones are rounded up
-/// to whole pages.
+/// Whether a request for this many bytes can have been served with a chunk of this size. Large chunks are
+/// rounded up to whole pages.
 pub fn can_be_given(requested: u64, chunk: u64) -> bool {
     let in_pages = requested.saturating_add(PAGE - 1) / PAGE * PAGE;
     let most = requested.saturating_add(MOST_ADDED).max(in_pages.saturating_add(PAGE));
     (requested..=most).contains(&chunk)
 }
 
-/// The words of which `free` writes at least one: the size of the block's chunk, which becomes another when
-/// that is merged with what follows; the flag of what follows, which says that it is free; and of
-/// small blocks the two words that link them in lists. Only if it is merged with what is before it *and*
-/// behind, none is.
+/// The words of which `free` writes at least one: the chunk's size, which changes when the chunk is merged
+/// with the next; the flag in the next chunk that says that this one is free; and in small blocks the two
+/// words that link them into lists. It writes none of them only if the chunk is merged with both the previous
+/// *and* the next one.
 pub fn words_written_by_free(block: u64, chunk: u64) -> Vec<u64> {
     let behind = block.wrapping_add(chunk).wrapping_sub(8);
     let mut words = vec![block.wrapping_sub(8), behind];
@@ -71,7 +73,7 @@ pub fn words_written_by_free(block: u64, chunk: u64) -> Vec<u64> {
     words
 }
 
-/// The kernel's id of the thread whose descriptor is at this address (its `pthread_t`), if one is.
+/// The kernel's id of the thread whose descriptor is at this address (its `pthread_t`), if there is one.
 #[cfg(target_arch = "x86_64")]
 pub fn thread_id(memory: &impl Memory, descriptor: u64) -> Option<u64> {
     let own = memory.u64(descriptor.wrapping_add(DESCRIPTOR_SELF as u64)).ok()?;
@@ -81,14 +83,14 @@ pub fn thread_id(memory: &impl Memory, descriptor: u64) -> Option<u64> {
     memory.u32(descriptor.wrapping_add(DESCRIPTOR_TID)).ok().map(u64::from)
 }
 
-/// Where glibc keeps the thread id on other architectures is not known here.
+/// It is not known here where glibc keeps the thread id on other architectures.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn thread_id(_memory: &impl Memory, _descriptor: u64) -> Option<u64> {
     None
 }
 
 /// The address of the descriptor above this stack pointer and below `end`, where memory can lend it: on
-/// x86-64 two of its first words have its own address.
+/// x86-64 two of its first words hold its own address.
 pub fn descriptor_above(memory: &impl Memory, pointer: u64, end: u64) -> Option<u64> {
     let first = pointer.checked_next_multiple_of(DESCRIPTOR_ALIGNMENT as u64)?;
     let places = first..end.min(first.saturating_add(MOST_SEARCHED));

@@ -16,7 +16,7 @@ use super::maps::Mapping;
 use crate::memory::{Memory, PAGE, ReadError};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
-/// Why a process cannot be observed. Each says what is so; advice is added where a person reads it.
+/// Why a process cannot be observed. Each states the fact; advice is added where it is shown to a person.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// Nothing has this PID.
@@ -33,7 +33,7 @@ pub enum ProcessError {
         /// Its parent.
         parent: i32,
     },
-    /// It ended while it was observed, or the PID is another process's by now.
+    /// It ended while it was observed, or its PID now belongs to another process.
     #[error("process {pid} ended while it was observed")]
     Ended {
         /// The PID observed.
@@ -72,12 +72,12 @@ pub struct Process {
     handle: Reader,
 }
 
-/// Memory to be read, and the place for it.
+/// A piece of memory to read, and the buffer for it.
 #[derive(Debug)]
 pub struct Piece<'a> {
     /// Where it begins in the target.
     pub address: u64,
-    /// As long as the memory to be read.
+    /// Where the bytes go; its length is the number of bytes to read.
     pub buffer: &'a mut [u8],
 }
 
@@ -117,14 +117,14 @@ impl Process {
         self.started
     }
 
-    /// Whether the process that was opened is still there: a PID is soon used again.
+    /// Whether the process that was opened is still there: PIDs are reused.
     pub fn is_alive(&self) -> bool {
         self.proc
             .stat()
             .is_ok_and(|stat| stat.starttime == self.started && !matches!(stat.state, 'Z' | 'X'))
     }
 
-    /// Its command line, in one line; the kernel's name in brackets where it has none.
+    /// Its command line, as one line; the kernel's name for it in brackets if it has none.
     pub fn command(&self) -> Result<String, ProcessError> {
         let words = self.proc.cmdline().map_err(|e| cannot_look(self.pid, e))?;
         if !words.is_empty() {
@@ -152,7 +152,7 @@ impl Process {
         Some(task.stat().ok()?.state)
     }
 
-    /// The stack pointer of one of its threads, if that waits in the kernel.
+    /// The stack pointer of one of its threads, if the thread waits in the kernel.
     pub fn stack_pointer(&self, tid: i32) -> Option<u64> {
         match self.proc.task_from_tid(tid).ok()?.syscall().ok()? {
             Syscall::Blocked { stack_pointer, .. } => Some(stack_pointer),
@@ -165,7 +165,7 @@ impl Process {
         self.proc.status().ok().map(|status| status.tracerpid).filter(|&pid| pid != 0)
     }
 
-    /// The PID of the tracer of one of its threads, if that has one.
+    /// The PID of the tracer of one of its threads, if the thread has one.
     pub fn tracer_of(&self, tid: i32) -> Option<i32> {
         let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;
         Some(status.tracerpid).filter(|&pid| pid != 0)
@@ -177,13 +177,13 @@ impl Process {
         status.is_ok_and(|status| status.sigblk & super::ptrace::signal_bit(signal) != 0)
     }
 
-    /// The memory that it has now, until it ends or replaces its program. Whoever may trace the
-    /// process may have this.
+    /// Its current address space, until it ends or replaces its program. Needs the permission to trace the
+    /// process.
     pub fn address_space(&self) -> std::io::Result<AddressSpace> {
         File::open(format!("/proc/{}/mem", self.pid)).map(AddressSpace)
     }
 
-    /// The number that one of its threads has in the innermost PID namespace: its own view of it.
+    /// The id of one of its threads in the innermost PID namespace, which is the process's own view.
     pub fn inner_id(&self, tid: i32) -> Option<i32> {
         let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;
         match status.nspid {
@@ -192,14 +192,14 @@ impl Process {
         }
     }
 
-    /// The program it runs, as its own mount namespace names it. A program that has been deleted or
-    /// replaced since ends in ` (deleted)`.
+    /// The program it runs, as its own mount namespace names it. The path of a program that has since been
+    /// deleted or replaced ends in ` (deleted)`.
     pub fn executable(&self) -> Result<PathBuf, ProcessError> {
         self.proc.exe().map_err(|e| cannot_look(self.pid, e))
     }
 
-    /// Reads many pieces in few system calls, and gives the number of bytes read. Pages that cannot be
-    /// read are left out, and the place for them stays as it was.
+    /// Reads many pieces in few system calls, and returns the number of bytes read. Pages that cannot be read
+    /// are left out, and their part of the buffer stays unchanged.
     pub fn read_pieces(&self, pieces: &mut [Piece<'_>]) -> Result<u64, ReadError> {
         let mut total = 0;
         for pieces in pieces.chunks_mut(MOST_PIECES) {
@@ -220,7 +220,7 @@ impl Process {
         Ok(total)
     }
 
-    /// One system call for what is left of these pieces after so many bytes.
+    /// One system call for what is left of these pieces after the first `skipped` bytes.
     fn read_from(&self, pieces: &mut [Piece<'_>], mut skipped: usize) -> nix::Result<usize> {
         let mut local = Vec::with_capacity(pieces.len());
         let mut remote = Vec::with_capacity(pieces.len());
@@ -255,10 +255,10 @@ impl Process {
 pub struct AddressSpace(File);
 
 impl AddressSpace {
-    /// Whether it is there no more: the process has ended, or runs another program (`execve`). PID,
-    /// start time and even all addresses of that may be the same.
+    /// Whether it is gone: the process has ended, or runs another program (`execve`). The new program has the
+    /// same PID and start time, and may even have the same addresses.
     pub fn is_gone(&self) -> bool {
-        // The kernel has nothing to give from memory that is gone, and an error for a bad address.
+        // For an address space that is gone the kernel returns no bytes; for a bad address, an error.
         matches!(self.0.read_at(&mut [0], 0), Ok(0))
     }
 }
@@ -276,7 +276,7 @@ impl Memory for Process {
     }
 }
 
-/// So many bytes of the pieces, and on to the end of the page or of the piece.
+/// Moves `skipped`, counted in bytes of all pieces, to the end of the page or of the piece.
 fn past_page(pieces: &[Piece<'_>], skipped: usize) -> usize {
     let mut before = 0;
     for piece in pieces {
@@ -298,7 +298,7 @@ fn cannot_open(pid: i32, error: ProcError) -> ProcessError {
     }
 }
 
-/// Of a process that was there before: what is not found any more has ended.
+/// Converts an error about a process that existed before: if it is not found any more, it has ended.
 pub(super) fn cannot_look(pid: i32, error: ProcError) -> ProcessError {
     match &error {
         ProcError::NotFound(_) => ProcessError::Ended { pid },

@@ -20,9 +20,9 @@ use super::maps::Mapping;
 use crate::memory::PAGE;
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
-/// No file larger than this is looked at, in bytes.
+/// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 1 << 30;
-/// No table inside a file larger than this is read, in bytes.
+/// The largest table inside a file that is read, in bytes.
 const LARGEST_TABLE: u64 = 256 << 20;
 
 /// Why a mapped file could not be understood.
@@ -203,7 +203,7 @@ impl Image {
         &self.path
     }
 
-    /// What is added to an address in the file to have its address in the process.
+    /// What is added to an address in the file to get its address in the process.
     pub fn bias(&self) -> u64 {
         self.bias
     }
@@ -234,7 +234,7 @@ impl Image {
         self.place(self.dynamic.find(name)?)
     }
 
-    /// The name of the function that contains `address`, as the symbols tell it.
+    /// The name of the function that contains `address`, according to the symbols.
     pub fn function_at(&self, address: u64) -> Option<&str> {
         let functions = self.functions.get_or_init(|| self.collect_functions());
         let after = functions.partition_point(|function| function.address <= address);
@@ -311,7 +311,7 @@ impl Symbols {
     }
 }
 
-/// The difference between where the mapped segment lies and where the file says it lies.
+/// The difference between the segment's address in memory and its address in the file.
 fn load_bias(programs: &[ProgramHeader], mapping: &Mapping) -> Option<u64> {
     let page = |value: u64| value & !(PAGE - 1);
     let segment = programs
@@ -324,7 +324,7 @@ fn table_size(count: u16, entry: u16) -> u64 {
     u64::from(count) * u64::from(entry)
 }
 
-/// `size` bytes at `offset`, refused beyond the file's end.
+/// `size` bytes at `offset`; an error beyond the file's end.
 fn read_piece(file: &File, length: u64, offset: u64, size: u64) -> std::io::Result<Vec<u8>> {
     let end = offset.checked_add(size).filter(|&end| end <= length && size <= LARGEST_TABLE);
     if end.is_none() {

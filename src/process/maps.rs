@@ -1,9 +1,9 @@
 //! The mappings of a process, and the files behind them.
 //!
-//! A mapped file is opened through `/proc/PID/map_files`, which needs privilege but also works for
-//! deleted files and in other mount namespaces, else through `/proc/PID/root` and then the plain
-//! path, accepted only where device and inode agree: the path in `/proc/PID/maps` is the observer's
-//! view for a chroot and the target's view for a container.
+//! A mapped file is opened through `/proc/PID/map_files`, which needs privilege but also works for deleted
+//! files and in other mount namespaces; otherwise through `/proc/PID/root`, and then the plain path, each
+//! accepted only if device and inode match. The path in `/proc/PID/maps` is the observer's view for a chroot
+//! and the target's view for a container.
 
 use std::fs::File;
 use std::io;
@@ -50,7 +50,7 @@ impl Mapping {
         self.end.saturating_sub(self.start)
     }
 
-    /// Opens the mapped file of process `pid`, whichever root and mount namespace it lives in.
+    /// Opens the mapped file of process `pid`, whatever root and mount namespace the process has.
     pub fn open(&self, pid: i32) -> io::Result<File> {
         let by_address = format!("/proc/{pid}/map_files/{:x}-{:x}", self.start, self.end);
         if let Ok(file) = File::open(by_address) {

@@ -1,19 +1,19 @@
 //! A process under observation: its mappings, memory and threads, and how to hold it still.
 //!
 //! Nothing here knows about Python. A [`Process`] is opened by PID; the layers above ask it for bytes
-//! (through [`memory`](crate::memory)), for a [`Pause`], or for the moments at which an instruction or a
-//! word of memory is reached ([`breakpoint`]).
+//! (through [`memory`](crate::memory)), for a [`Pause`], or for [`breakpoint`]s, which report when an
+//! instruction or a word of memory is reached.
 //!
 //! | | |
 //! |---|---|
 //! | [`handle`] | the process itself: identity, ownership, address space |
 //! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
 //! | [`image`], [`symbols`], [`references`] | the ELF files mapped into it |
-//! | [`glibc`] | the headers of malloc's blocks, and the descriptors of threads |
+//! | [`glibc`] | the headers of malloc blocks, and the descriptors of threads |
 //! | [`thread_ids`], [`waits`] | its threads, and how long they wait |
-//! | [`descendants`], [`newcomers`] | its children, and processes of which it is not known yet what they become |
-//! | [`ptrace`], [`pause`], [`pauses`] | stopping threads for a moment, and how long they stood still |
-//! | [`tracees`], [`reaper`] | tracing threads for longer, and letting go of them cleanly |
+//! | [`descendants`], [`newcomers`] | its children, and processes that may yet become Pythons |
+//! | [`ptrace`], [`pause`], [`pauses`] | stopping threads for a moment, and how long they were stopped |
+//! | [`tracees`], [`reaper`] | tracing threads for longer, and releasing them cleanly |
 //! | [`breakpoint`], [`lookahead`] | hardware breakpoints, and what a stopped thread is about to call |
 
 pub mod breakpoint;

@@ -1,6 +1,5 @@
-//! Processes that may become Pythons: one that has just been started, one that replaced its program,
-//! children that appear. They are tried again and again until they are, or until it is clear that
-//! they are something else.
+//! Processes that may become Pythons: one that has just been started, one that replaced its program, new
+//! children. They are tried again and again until they are Pythons, or clearly something else.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +8,18 @@ use rustc_hash::FxHashSet;
 use super::descendants::descendants;
 use super::handle::Process;
 
-/// How often new children are looked for.
+/// How often to look for new children.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
-/// How often it is tried whether a process has become a Python.
+/// How often to try whether a process has become a Python.
 pub const TRY_AGAIN: Duration = Duration::from_millis(20);
-/// How long a process may take to become a Python, if nobody promised that it will.
+/// How long to wait for a process that may never become a Python.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The processes that are waited for.
+/// The processes that may become Pythons.
 #[derive(Debug)]
 pub struct Newcomers {
     waiting: Vec<Newcomer>,
-    /// Processes that have been looked at, by PID and start.
+    /// Processes that have been seen, by PID and start time.
     known: FxHashSet<(i32, u64)>,
     looked_around: Instant,
 }
@@ -29,19 +28,19 @@ pub struct Newcomers {
 struct Newcomer {
     pid: i32,
     started: u64,
-    /// Until when; `None`: as long as it lives.
+    /// When to give up; `None`: not while it lives.
     until: Option<Instant>,
     tried: Option<Instant>,
 }
 
 impl Newcomers {
-    /// Nobody is waited for; `process` is known and is no newcomer.
+    /// No newcomers yet; `process` is known and is not a newcomer.
     pub fn beside(process: &Process) -> Newcomers {
         let known = FxHashSet::from_iter([(process.pid(), process.started())]);
         Newcomers { known, ..Newcomers::none() }
     }
 
-    /// Nobody is waited for, and nobody known.
+    /// No newcomers and no known processes.
     pub fn none() -> Newcomers {
         Newcomers {
             waiting: Vec::new(),
@@ -50,19 +49,19 @@ impl Newcomers {
         }
     }
 
-    /// Waits for a process as long as it lives.
+    /// Adds a process, to be tried as long as it lives.
     pub fn expect(&mut self, process: &Process) {
         self.wait_for(process, None);
     }
 
-    /// A process replaced its program: perhaps by another Python.
+    /// Adds a process that replaced its program, perhaps by another Python.
     pub fn expect_again(&mut self, pid: i32) {
         if let Ok(process) = Process::open(pid) {
             self.wait_for(&process, Some(Instant::now() + PATIENCE));
         }
     }
 
-    /// Looks for new descendants of a process if that is long ago.
+    /// Looks for new descendants of a process, if the last look was long enough ago.
     pub fn look_around_sometimes(&mut self, ancestor: i32) {
         if self.looked_around.elapsed() >= LOOK_AROUND {
             self.look_around(ancestor);
@@ -80,18 +79,18 @@ impl Newcomers {
         }
     }
 
-    /// Whether nobody is waited for.
+    /// Whether there are no newcomers.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Waits for nobody any more.
+    /// Forgets all newcomers.
     pub fn clear(&mut self) {
         self.waiting.clear();
     }
 
-    /// Lets `start` try those whose turn it is. Who succeeds is no newcomer any more; those whose
-    /// time is over are given up, with their last error.
+    /// Calls `start` for each newcomer that is due. One that succeeds is no longer a newcomer; those whose
+    /// time is up are given up and returned with their last error.
     pub fn try_all<E>(&mut self, mut start: impl FnMut(Process) -> Result<(), E>) -> Vec<(i32, E)> {
         let mut given_up = Vec::new();
         for mut newcomer in std::mem::take(&mut self.waiting) {

@@ -1,7 +1,7 @@
 //! Which pages of a process are populated: `/proc/PID/pagemap`.
 //!
 //! An anonymous page that was never touched reads as zeros, and reading it makes the kernel do some work on
-//! behalf of the target. So large, mostly untouched mappings (stacks, above all) are not read as a whole.
+//! behalf of the target. So large, mostly untouched mappings (above all stacks) are not read as a whole.
 
 use std::fs::File;
 use std::io;
@@ -10,24 +10,24 @@ use std::os::unix::fs::FileExt;
 
 use crate::memory::PAGE;
 
-/// Entries that are read at once.
+/// Entries read at once.
 const ENTRIES: usize = 512;
 /// Bytes of an entry.
 const ENTRY: usize = 8;
 /// `present` and `swapped`, of `Documentation/admin-guide/mm/pagemap.rst`.
 const OCCUPIED: u64 = PRESENT | 1 << 62;
 const PRESENT: u64 = 1 << 63;
-/// Of a file or of shared memory; mapped by this process alone.
+/// The bits for a page of a file or of shared memory, and for a page mapped by this process alone.
 const IDENTIFIED: u64 = 1 << 61 | 1 << 56;
 
-/// What the page map tells of a page.
+/// What the page map says about a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageState {
     /// It is not in memory.
     Absent,
-    /// It is in memory: of this process alone, or of a file.
+    /// It is in memory, and belongs to this process alone or to a file.
     Own,
-    /// It is mapped, to a page shared with another process or to the page of zeros.
+    /// It is mapped either to a page shared with another process or to the zero page.
     Doubtful,
 }
 
@@ -43,7 +43,7 @@ impl PageMap {
         Ok(PageMap { file: File::open(format!("/proc/{pid}/pagemap"))? })
     }
 
-    /// Calls `each` with the addresses of every page of `range`, and its state.
+    /// Calls `each` with the addresses and the state of every page of `range`.
     pub fn each(
         &self,
         range: Range<u64>,
@@ -59,8 +59,8 @@ impl PageMap {
         })
     }
 
-    /// Appends to `runs` the pages of `range` that are in memory or swapped out, those side by side
-    /// as one run. The range begins and ends with a page.
+    /// Appends to `runs` the pages of `range` that are in memory or swapped out, adjacent pages as one run.
+    /// The range must begin and end at a page boundary.
     pub fn occupied(&self, range: Range<u64>, runs: &mut Vec<Range<u64>>) -> io::Result<()> {
         let first = runs.len();
         self.entries(range, |start, entry| {
@@ -73,7 +73,7 @@ impl PageMap {
         })
     }
 
-    /// Calls `each` with the address of every page of `range`, and its entry.
+    /// Calls `each` with the address and the entry of every page of `range`.
     fn entries(&self, range: Range<u64>, mut each: impl FnMut(u64, u64)) -> io::Result<()> {
         let mut entries = [0; ENTRIES * ENTRY];
         let mut page = range.start / PAGE;

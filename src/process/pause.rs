@@ -1,11 +1,11 @@
 //! Holding threads still: a guard that resumes them when it is dropped, on every path.
 //!
 //! Threads are seized and interrupted with ptrace, which sends no signal: no other thread of the target
-//! notices. All are interrupted before the first is waited for. If leakspy dies, the kernel resumes them.
+//! notices. All are interrupted before the first wait. If leakspy dies, the kernel resumes them.
 //!
 //! A thread in uninterruptible sleep (state `D`: a page from a slow disk, a `vfork`) does not stop until the
-//! kernel is done with it, but it cannot run an instruction of its own either, so it counts as stopped; only
-//! releasing it has to wait.
+//! kernel is done with it. But it cannot execute an instruction either, so it counts as stopped; only its
+//! release has to wait.
 
 use std::io;
 use std::marker::PhantomData;
@@ -54,8 +54,8 @@ impl Obstructed for PauseError {
     }
 }
 
-/// Threads that stand still until this is dropped. It stays in the thread that made it, as only that
-/// is the tracer.
+/// Threads that are stopped until this is dropped. It is not `Send`, because only the thread that made it is
+/// the tracer.
 #[derive(Debug)]
 pub struct Pause {
     held: Vec<Held>,
@@ -72,17 +72,18 @@ struct Held {
 /// How far the stop of a thread has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It was told to stop and has not said so yet.
+    /// It was told to stop, and has not reported its stop yet.
     Interrupted,
-    /// It stands still; a signal that was on its way to it is delivered when it goes on (0: none).
+    /// It is stopped. This signal was about to be delivered, and is delivered when the thread resumes (0:
+    /// none).
     Stopped(i32),
-    /// It has ended, or goes on.
+    /// It has ended, or was resumed.
     Gone,
 }
 
 impl Pause {
-    /// Stops these threads of `process`. Threads that have ended meanwhile are not an error: they do
-    /// stand still. On any other error those already stopped go on.
+    /// Stops these threads of `process`. A thread that has ended meanwhile is not an error. On any other
+    /// error the threads already stopped are resumed.
     pub fn new(process: &Process, tids: &[i32]) -> Result<Pause, PauseError> {
         let mut pause =
             Pause { held: Vec::new(), began: Instant::now(), _same_thread: PhantomData };
@@ -90,9 +91,9 @@ impl Pause {
         Ok(pause)
     }
 
-    /// Stops more threads; those that already stand still may be among them.
+    /// Stops more threads; some of them may already be stopped.
     pub fn add(&mut self, process: &Process, tids: &[i32]) -> Result<(), PauseError> {
-        // The first one alone waits for nobody, and a pause should be short.
+        // A single thread needs no reaper, and a pause should be short.
         let several = tids.len() + self.held.len() > 1;
         let all = || tids.iter().copied().chain(self.held.iter().map(|held| held.tid)).collect();
         let _reaper = several.then(|| Reaper::start(all()).ok());
@@ -125,27 +126,27 @@ impl Pause {
         self.held.iter().any(|held| held.tid == tid)
     }
 
-    /// The threads that stand still.
+    /// The stopped threads.
     pub fn tids(&self) -> impl Iterator<Item = i32> + '_ {
         self.held.iter().filter(|held| held.state != State::Gone).map(|held| held.tid)
     }
 
-    /// How long the first of them has been standing still.
+    /// How long the first of them has been stopped.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Lets the threads go on, and says how long they stood still.
+    /// Resumes the threads, and returns how long they were stopped.
     pub fn resume(mut self) -> Duration {
         self.let_go();
         self.began.elapsed()
     }
 
-    /// Those that stand still first; those that have yet to stop cannot be let go of before.
+    /// Releases the stopped threads first; the others cannot be released before they stop.
     fn let_go(&mut self) {
         self.held.iter_mut().for_each(Held::detach);
         for held in self.held.iter_mut().filter(|held| held.state == State::Interrupted) {
-            // It fails only where the thread is gone, and then there is nothing to let go of.
+            // This fails only if the thread is gone, and then there is nothing to release.
             let _ = held.wait();
             held.detach();
         }
@@ -179,7 +180,7 @@ impl Held {
         self.state = match found {
             Ok(None) => State::Interrupted,
             Ok(Some((_, Status::Ended))) => State::Gone,
-            // A signal came first: it is held back with the thread, and delivered afterwards.
+            // A signal came first: it is held back while the thread is stopped, and delivered afterwards.
             Ok(Some((_, Status::Stopped { signal, event: 0 }))) => State::Stopped(signal),
             Ok(Some((_, Status::Stopped { .. }))) => State::Stopped(0),
             Err(error) if is_gone(&error) => State::Gone,
@@ -192,15 +193,15 @@ impl Held {
         if let State::Stopped(signal) = self.state {
             self.state = State::Gone;
             if ptrace::detach(self.tid, signal).is_err() {
-                // It was killed while it stood still. Its end is reported to us, the tracer, and has
-                // to be taken before its parent can see it.
+                // It was killed while it was stopped. Its end is reported to us, its tracer, and the parent
+                // sees it only after we have waited for it.
                 let _ = ptrace::wait(Some(self.tid), false);
             }
         }
     }
 }
 
-/// What a refusal means; nothing where the thread has just ended.
+/// The meaning of a refusal; `None` if the thread has just ended.
 fn refusal(process: &Process, tid: i32, source: io::Error) -> Option<PauseError> {
     if source.kind() != io::ErrorKind::PermissionDenied {
         return Some(PauseError::Failed { tid, source });

@@ -1,14 +1,14 @@
-//! For how long targets stood still, in figures for a person.
+//! How long targets were stopped, as shown to a person.
 
 use std::time::Duration;
 
-/// For how long targets stood still.
+/// How long targets were stopped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pauses {
-    /// At one stop, on average.
+    /// The mean of one stop.
     pub mean: Duration,
-    /// At one stop, at most.
+    /// The longest stop.
     pub max: Duration,
-    /// All together; where hits of breakpoints are only counted, for those too.
+    /// The total, including the time for hits that are only counted.
     pub total: Duration,
 }

@@ -1,9 +1,9 @@
 //! The ptrace requests that leakspy makes, each a plain function.
 //!
 //! nix's wrappers do not support real-time signals (its `waitpid` fails on them), and a tracer that cannot
-//! forward a signal swallows it. So the few requests needed go through libc here, and nowhere else. None of
-//! them writes the target's memory; the debug registers and the mask of blocked signals are written, and they
-//! belong to the thread, not to its memory.
+//! forward a signal swallows it. So the few requests needed go through libc, here and nowhere else. None of
+//! them writes the target's memory; they do write the debug registers and the mask of blocked signals, which
+//! are state of the thread, not memory.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -14,19 +14,19 @@ use std::ptr;
 pub enum Status {
     /// It ended, with an exit status or by a signal.
     Ended,
-    /// It stands still: the signal, and for ptrace's own stops the event (`PTRACE_EVENT_*`).
+    /// It is stopped: the signal, and for ptrace's own stops the event (`PTRACE_EVENT_*`).
     Stopped {
-        /// The signal that would be delivered, or that names the stop.
+        /// The signal to be delivered, or the one that names the stop.
         signal: i32,
         /// 0 for the delivery of a signal.
         event: i32,
     },
 }
 
-/// How many general registers there are.
+/// The number of general registers.
 pub const GENERAL: usize = if cfg!(target_arch = "aarch64") { 31 } else { 16 };
 
-/// The registers that leakspy looks at, by role.
+/// The registers that leakspy uses, by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registers {
     /// The instruction about to be executed.
@@ -42,7 +42,7 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// What a function has returned, just after it has.
+    /// The return value of a function, just after it has returned.
     pub fn result(&self) -> u64 {
         // rax and x0 are both the first by number.
         self.general[0]
@@ -62,8 +62,8 @@ pub fn seize(tid: i32) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACEEXEC as u64).map(drop)
 }
 
-/// Likewise, and the threads that it begins are traced from their first instruction on: each stops
-/// there with `PTRACE_EVENT_STOP`.
+/// The same, but the threads that it starts are traced too, from their first instruction on: each stops there
+/// with `PTRACE_EVENT_STOP`.
 pub fn seize_with_new_threads(tid: i32) -> io::Result<()> {
     let options = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_TRACECLONE;
     request(libc::PTRACE_SEIZE, tid, 0, options as u64).map(drop)
@@ -74,7 +74,7 @@ pub fn interrupt(tid: i32) -> io::Result<()> {
     request(libc::PTRACE_INTERRUPT, tid, 0, 0).map(drop)
 }
 
-/// Lets a stopped thread go on, delivering `signal` (0: none).
+/// Resumes a stopped thread, delivering `signal` (0: none).
 pub fn resume(tid: i32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, 0, signal as u64).map(drop)
 }
@@ -84,18 +84,18 @@ pub fn listen(tid: i32) -> io::Result<()> {
     request(libc::PTRACE_LISTEN, tid, 0, 0).map(drop)
 }
 
-/// Stops tracing a stopped thread, which goes on; `signal` is delivered (0: none).
+/// Stops tracing a stopped thread and resumes it, delivering `signal` (0: none).
 pub fn detach(tid: i32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_DETACH, tid, 0, signal as u64).map(drop)
 }
 
-/// The `si_code`s of ends.
+/// The `si_code`s that report an end.
 const ENDS: [i32; 3] = [libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED];
 
 /// Waits for any traced thread (`None`) or for one; `block` says whether to sleep for it.
 /// `Ok(None)`: nothing to report now. `ECHILD` is an error: nothing is traced (any more).
 ///
-/// The end of a process that we have started ourselves is left for those who wait for its exit status.
+/// The end of a process that we have started ourselves is left for the code that waits for its exit status.
 pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> {
     let options = libc::__WALL | if block { 0 } else { libc::WNOHANG };
     if let Some(tid) = tid {
@@ -125,28 +125,28 @@ pub fn wait(tid: Option<i32>, block: bool) -> io::Result<Option<(i32, Status)>> 
     }
 }
 
-/// Whether a traced thread has ended. That is noted by this call, and not reported to any other; a
-/// stop is left to be waited for.
+/// Whether a traced thread has ended. If so, this call consumes the report of its end; a stop is left for a
+/// later wait.
 pub fn take_end(tid: i32) -> bool {
-    // A tracer is told of stops whatever it waits for (`wait_task_stopped`, Linux kernel/exit.c), so
-    // what there is must be looked at before it is taken.
+    // A tracer gets reports of stops whatever it waits for (`wait_task_stopped`, Linux kernel/exit.c), so the
+    // report must be peeked at before it is consumed.
     let take = libc::WEXITED | libc::WNOHANG | libc::__WALL;
     report_of(tid, take | libc::WNOWAIT).is_some_and(|code| ENDS.contains(&code))
         && report_of(tid, take).is_some()
 }
 
-/// Whether this is a process, not merely a thread of one, that was started by us: nobody but its tracer is told
-/// of the end of a thread.
+/// Whether this is a process started by us, not just a thread of one: the end of a thread is reported to its
+/// tracer only.
 fn is_our_child(tid: i32) -> bool {
     let process = procfs::process::Process::new(tid).and_then(|process| process.status());
     process.is_ok_and(|status| status.tgid == tid && status.ppid == std::process::id() as i32)
 }
 
-/// The `si_code` of what there is to report of a traced thread, as `waitid` tells it.
+/// The `si_code` of what `waitid` has to report about a traced thread.
 fn report_of(tid: i32, options: libc::c_int) -> Option<i32> {
     let mut found = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: `found` outlives the call, and all zeroes is a valid siginfo_t; the kernel fills in the
-    // number of the thread, or 0 for none.
+    // thread's id, or 0 for none.
     unsafe {
         let result = libc::waitid(libc::P_PID, tid as libc::id_t, found.as_mut_ptr(), options);
         let found = found.assume_init_ref();
@@ -154,12 +154,12 @@ fn report_of(tid: i32, options: libc::c_int) -> Option<i32> {
     }
 }
 
-/// The `si_code` of the signal that a thread has stopped for.
+/// The `si_code` of the signal that stopped a thread.
 pub fn signal_code(tid: i32) -> io::Result<i32> {
     signal_information(tid).map(|information| information.si_code)
 }
 
-/// What the perf event that a thread has stopped for carries as its `sig_data`.
+/// The `sig_data` of the perf event that stopped a thread.
 pub fn perf_data(tid: i32) -> io::Result<u64> {
     /// `siginfo_t` of a SIGTRAP with `TRAP_PERF` (Linux 5.13) on 64-bit machines.
     #[repr(C)]
@@ -182,7 +182,7 @@ fn signal_information(tid: i32) -> io::Result<libc::siginfo_t> {
     Ok(unsafe { information.assume_init() })
 }
 
-/// Whether `signal` waits in a stopped thread's own queue, with one of these `si_code`s.
+/// Whether `signal` is pending in a stopped thread's own queue, with one of these `si_code`s.
 pub fn has_pending(tid: i32, signal: i32, codes: &[i32]) -> io::Result<bool> {
     const MANY: usize = 32;
     let mut queue = [const { MaybeUninit::<libc::siginfo_t>::zeroed() }; MANY];
@@ -196,7 +196,7 @@ pub fn has_pending(tid: i32, signal: i32, codes: &[i32]) -> io::Result<bool> {
             queue.as_mut_ptr() as u64,
         )? as usize;
         let waits = queue.iter().take(found).any(|information| {
-            // SAFETY: the kernel filled the first `found`, and integers need no more.
+            // SAFETY: the kernel filled the first `found` entries; the fields read are integers.
             let information = unsafe { information.assume_init_ref() };
             information.si_signo == signal && codes.contains(&information.si_code)
         });
@@ -207,7 +207,7 @@ pub fn has_pending(tid: i32, signal: i32, codes: &[i32]) -> io::Result<bool> {
     }
 }
 
-/// The bit of a signal in a mask of signals.
+/// The bit of a signal in a signal mask.
 pub const fn signal_bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
@@ -224,7 +224,7 @@ pub fn signal_mask(tid: i32) -> io::Result<u64> {
     Ok(mask)
 }
 
-/// Sets the signals that a stopped thread blocks. The kernel keeps the mask, not the memory.
+/// Sets the signals that a stopped thread blocks. The mask is kept by the kernel, not in the target's memory.
 pub fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
     let size = size_of::<u64>() as u64;
     request(libc::PTRACE_SETSIGMASK, tid, size, ptr::from_ref(&mask) as u64).map(drop)
@@ -305,7 +305,7 @@ pub fn set_register_set(tid: i32, kind: u64, bytes: &mut [u8]) -> io::Result<()>
     request(libc::PTRACE_SETREGSET, tid, kind, ptr::from_mut(&mut piece) as u64).map(drop)
 }
 
-/// Reads a register set of a stopped thread (aarch64), and says how many bytes it has.
+/// Reads a register set of a stopped thread (aarch64), and returns its length in bytes.
 #[cfg(target_arch = "aarch64")]
 pub fn register_set(tid: i32, kind: u64, bytes: &mut [u8]) -> io::Result<usize> {
     let mut piece = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
@@ -340,7 +340,7 @@ mod tests {
         while !take_end(tid) {
             std::thread::yield_now();
         }
-        // Its parent is its tracer here, and has been told.
+        // Its parent is its tracer here, and has already received the report.
         assert!(child.wait().is_err());
     }
 

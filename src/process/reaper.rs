@@ -1,8 +1,8 @@
 //! Reaping traced threads that end while their tracer is busy attaching to another.
 //!
-//! `execve` first ends all other threads of the process and waits for that; a traced thread has ended only
-//! once its tracer has reaped it. Meanwhile the kernel blocks everyone who attaches to a thread of that
-//! process. A tracer that attaches just then would wait for the process, and the process for the tracer,
+//! `execve` first ends all other threads of the process and waits for them, and a traced thread has ended
+//! only once its tracer has reaped it. Meanwhile the kernel blocks any attempt to attach to a thread of that
+//! process. A tracer that attaches at this moment would wait for the process, and the process for the tracer,
 //! forever. So another thread reaps as soon as attaching takes suspiciously long. (`de_thread` and
 //! `ptrace_attach`, Linux to 6.18 at least.)
 
@@ -16,23 +16,23 @@ use super::ptrace;
 /// How long attaching may take before something is wrong.
 const SUSPICIOUS: Duration = Duration::from_millis(10);
 
-/// Looks after threads that are traced by this process, until it is dropped.
+/// Reaps threads that are traced by this process, until it is dropped.
 #[derive(Debug)]
 pub struct Reaper {
-    /// Nothing is sent: the other end notices that it is gone.
+    /// Nothing is ever sent: the other end notices when this is dropped.
     done: Sender<()>,
     thread: JoinHandle<Vec<i32>>,
 }
 
 impl Reaper {
-    /// Begins to look after these threads.
+    /// Starts watching these threads.
     pub fn start(tids: Vec<i32>) -> io::Result<Reaper> {
         let (done, is_done) = channel();
         let thread = Builder::new().spawn(move || reap(tids, &is_done))?;
         Ok(Reaper { done, thread })
     }
 
-    /// Stops, and says which threads have ended: their ends are reported to nobody else.
+    /// Stops, and returns the threads that it reaped: their ends are not reported again.
     pub fn finish(self) -> Vec<i32> {
         drop(self.done);
         self.thread.join().unwrap_or_default()

@@ -3,8 +3,7 @@
 //! Relies on the two forms that x86-64 compilers use: an absolute 32-bit number in programs linked to a fixed
 //! address, and `lea` relative to the next instruction elsewhere. Calls are not counted.
 
-/// How often `code`, which lies at `base`, takes the address `function`. Zero where the machine's code
-/// is not understood.
+/// How often `code`, which lies at `base`, takes the address of `function`. Zero on other architectures.
 pub fn count(code: &[u8], base: u64, function: u64) -> usize {
     if !cfg!(target_arch = "x86_64") {
         return 0;

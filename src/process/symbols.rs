@@ -21,7 +21,7 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Nothing is looked at yet.
+    /// No file is open yet.
     pub fn new() -> Symbols {
         Symbols::default()
     }
@@ -38,7 +38,7 @@ impl Symbols {
 
     fn look_up(&mut self, process: &Process, address: u64) -> Option<Arc<str>> {
         if !self.maps.iter().any(|mapping| mapping.contains(address)) {
-            // A library that was loaded since.
+            // The library may have been loaded since.
             self.maps = process.maps().ok()?;
         }
         let mapping = self.maps.iter().find(|mapping| mapping.contains(address))?;

@@ -1,20 +1,20 @@
 //! Thread IDs in another PID namespace.
 //!
-//! A process in a container knows its threads by other IDs than leakspy does. What it says about a thread is
-//! believed only if such a thread exists.
+//! A process in a container sees other IDs for its threads than leakspy does. An ID read from its memory is
+//! trusted only if such a thread exists.
 
 use rustc_hash::FxHashMap;
 
 use super::handle::{Process, ProcessError};
 
-/// The threads of a process: the number each has for the process itself, and the one it has for us.
+/// The threads of a process: the ID of each in the process's own namespace, and in ours.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadIds {
     outer: FxHashMap<i32, i32>,
 }
 
 impl ThreadIds {
-    /// Looks at the threads that `process` has now.
+    /// Reads the threads that `process` has now.
     pub fn read(process: &Process) -> Result<ThreadIds, ProcessError> {
         let tids = process.threads()?;
         let nested = process.inner_id(process.pid()).is_some_and(|inner| inner != process.pid());
@@ -23,7 +23,7 @@ impl ThreadIds {
         Ok(ThreadIds { outer })
     }
 
-    /// Our number of the thread that the process itself calls `inner`; `None` if it has none such.
+    /// Our ID of the thread that has the ID `inner` in the process's own namespace; `None` if there is none.
     pub fn outer(&self, inner: i32) -> Option<i32> {
         self.outer.get(&inner).copied()
     }
@@ -33,7 +33,7 @@ impl ThreadIds {
         self.outer.len()
     }
 
-    /// Whether there is no thread: the process has just ended.
+    /// Whether there are no threads: the process has just ended.
     pub fn is_empty(&self) -> bool {
         self.outer.is_empty()
     }

@@ -1,16 +1,16 @@
 //! The traced threads of one process: attached without stopping them, their signals forwarded, and released
-//! with nothing of ours left in their signal queues.
+//! with none of our signals left in their queues.
 //!
 //! Relies on `PTRACE_SEIZE` (Linux 3.4). The caller's thread must be the only one of its process
 //! that waits for children: the guardian's is (see [`guardian`](crate::guardian)).
 //!
 //! The one danger of tracing is a SIGTRAP of ours that reaches the target after we have detached: it would
 //! kill it. So [`Tracees::release`] stops each thread, inspects its queue, and removes such a signal before
-//! detaching. Breakpoints must be disarmed before.
+//! detaching. Breakpoints must be disarmed first.
 //!
-//! A thread that blocks SIGTRAP is another danger: a hit does not stop it but stays in its queue until it
-//! unblocks the signal, and kills it then. So [`Tracees::unblock_traps`] unblocks it while the thread is
-//! traced.
+//! A thread that blocks SIGTRAP is another danger: a hit does not stop it but stays in its queue until the
+//! thread unblocks the signal, and then kills it. So [`Tracees::unblock_traps`] unblocks it while the thread
+//! is traced.
 //!
 //! Over 400 lines, because attaching, forwarding and releasing share one invariant: no signal of ours stays
 //! behind.
@@ -34,21 +34,21 @@ use super::reaper::Reaper;
 const TRAP_PERF: i32 = 6;
 /// `si_code` of a hit of a debug register set by ptrace.
 const TRAP_HWBKPT: i32 = 4;
-/// Both: what no other program sends.
+/// Both: no other program sends them.
 const OURS: [i32; 2] = [TRAP_PERF, TRAP_HWBKPT];
-/// How long a thread may take to stop. One that sleeps uninterruptibly does not stop at all.
+/// How long a thread may take to stop. One in uninterruptible sleep does not stop at all.
 const STOP_WITHIN: Duration = Duration::from_millis(100);
 
 /// What happened to a traced thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// It reached a breakpoint and stands still until [`Tracees::resume`].
+    /// It reached a breakpoint and is stopped until [`Tracees::resume`].
     Hit {
         /// The thread.
         tid: i32,
     },
-    /// It has just begun, traced since its first instruction, and stands still until
-    /// [`Tracees::resume`]. Only where [new threads are followed](Tracees::follow_new_threads).
+    /// It has just begun, is traced from its first instruction on, and is stopped until [`Tracees::resume`].
+    /// Only where [new threads are followed](Tracees::follow_new_threads).
     Began {
         /// The thread.
         tid: i32,
@@ -66,9 +66,9 @@ pub enum Event {
 enum State {
     Running,
     Stopped,
-    /// In a stop that somebody else asked for (SIGSTOP, Ctrl-Z), until SIGCONT.
+    /// Stopped by another process (SIGSTOP, Ctrl-Z), until SIGCONT.
     Suspended,
-    /// As before, and held by us as well: letting it go must not end the other's stop.
+    /// The same, and stopped by us as well: releasing it must not end the other stop.
     StoppedWhileSuspended,
 }
 
@@ -76,7 +76,7 @@ enum State {
 #[derive(Debug)]
 pub struct Tracees {
     threads: FxHashMap<i32, State>,
-    /// The signals that threads blocked before SIGTRAP was unblocked for us.
+    /// The signal masks of threads before we unblocked SIGTRAP.
     masks: FxHashMap<i32, u64>,
     waiting: VecDeque<Event>,
     children: SignalFd,
@@ -84,8 +84,8 @@ pub struct Tracees {
 }
 
 impl Tracees {
-    /// No thread yet. Blocks SIGCHLD for the calling thread, which is told of stops through
-    /// a descriptor instead (see [`AsFd`]).
+    /// No threads yet. Blocks SIGCHLD for the calling thread, which is notified of stops through a descriptor
+    /// instead (see [`AsFd`]).
     pub fn new() -> io::Result<Tracees> {
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGCHLD);
@@ -101,7 +101,7 @@ impl Tracees {
         })
     }
 
-    /// Threads that are begun by those seized from now on are traced as well.
+    /// From now on, threads started by a newly seized thread are traced as well.
     pub fn follow_new_threads(&mut self) {
         self.follows_new_threads = true;
     }
@@ -131,12 +131,12 @@ impl Tracees {
         self.threads.contains_key(&tid)
     }
 
-    /// Whether the thread stands still because somebody else stopped it (SIGSTOP, Ctrl-Z).
+    /// Whether another process stopped the thread (SIGSTOP, Ctrl-Z).
     pub fn is_suspended(&self, tid: i32) -> bool {
         matches!(self.threads.get(&tid), Some(State::Suspended | State::StoppedWhileSuspended))
     }
 
-    /// Whether we hold the thread still.
+    /// Whether we have stopped the thread.
     pub fn is_stopped(&self, tid: i32) -> bool {
         matches!(self.threads.get(&tid), Some(State::Stopped | State::StoppedWhileSuspended))
     }
@@ -146,8 +146,7 @@ impl Tracees {
         self.threads.keys().copied().collect()
     }
 
-    /// The next thing that happened, without waiting for one. Signals that are not ours have been
-    /// passed on by then.
+    /// The next event, without waiting for one. Signals that are not ours have already been passed on.
     pub fn next_event(&mut self) -> io::Result<Option<Event>> {
         while let Ok(Some(_)) = self.children.read_signal() {}
         if let Some(event) = self.waiting.pop_front() {
@@ -166,10 +165,11 @@ impl Tracees {
         }
     }
 
-    /// Stops a thread. `Ok(false)`: it has ended, or did not stop within a tenth of a second (it
-    /// sleeps in the kernel); then it goes on as soon as it would have stopped.
+    /// Stops a thread. `Ok(false)`: it has ended, or did not stop within a tenth of a second (it sleeps in
+    /// the kernel); in that case it is resumed as soon as it does stop.
     ///
-    /// A hit that the thread was about to report is dropped: the caller wants it still, not there.
+    /// A hit that the thread was about to report is dropped: the caller wants the thread stopped, wherever it
+    /// is.
     pub fn halt(&mut self, tid: i32) -> io::Result<bool> {
         match self.threads.get(&tid) {
             None => return Ok(false),
@@ -221,7 +221,7 @@ impl Tracees {
         }
     }
 
-    /// Lets a stopped thread go on; what was about to be delivered to it by us is dropped.
+    /// Resumes a stopped thread; a signal of ours that was about to be delivered is dropped.
     pub fn resume(&mut self, tid: i32) -> io::Result<()> {
         let (next, result) = match self.threads.get(&tid) {
             Some(State::Stopped) => (State::Running, ptrace::resume(tid, 0)),
@@ -232,8 +232,8 @@ impl Tracees {
         ignore_gone(result)
     }
 
-    /// Lets go of all threads; each goes on, and none has a SIGTRAP of ours in its queue. Whatever
-    /// sets traps must be gone by now. Threads that do not stop are freed by our own end.
+    /// Releases all threads and resumes them, with no SIGTRAP of ours in their queues. All breakpoints must
+    /// be gone by now. Threads that do not stop are released when our process ends.
     pub fn release(&mut self) {
         for tid in self.threads() {
             // Nothing useful can be done about an error here: the thread is ending.
@@ -245,15 +245,15 @@ impl Tracees {
         }
     }
 
-    /// Lets go of threads that had just been begun: they are traced, but have not said so yet. No other
-    /// can come, for those who could begin it are traced no more.
+    /// Releases threads that have just begun: they are traced, but their first stop is not reported yet. No
+    /// more can follow, because the threads that could start them are no longer traced.
     fn release_new_threads(&mut self) {
         let deadline = Instant::now() + STOP_WITHIN;
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
             match ptrace::wait(None, false) {
                 Ok(Some((tid, Status::Stopped { signal, event }))) => {
                     let deliver = if event == 0 && !is_ours(tid, signal) { signal } else { 0 };
-                    // It fails only if the thread is being killed.
+                    // This fails only if the thread is being killed.
                     let _ = ptrace::detach(tid, deliver);
                 }
                 Ok(Some((_, Status::Ended))) => {}
@@ -262,14 +262,14 @@ impl Tracees {
                         return;
                     }
                 }
-                // Nobody is traced any more.
+                // Nothing is traced any more.
                 Err(_) => return,
             }
         }
     }
 
-    /// Lets hits stop the traced threads of `process` that block SIGTRAP. A thread blocks and unblocks
-    /// as it likes, so this is to be called now and then.
+    /// Makes sure that hits stop the traced threads of `process` that block SIGTRAP. A thread can block it at
+    /// any time, so call this now and then.
     pub fn unblock_traps(&mut self, process: &Process) -> io::Result<()> {
         for tid in self.threads() {
             if process.is_blocked(tid, libc::SIGTRAP) {
@@ -301,7 +301,7 @@ impl Tracees {
         }
         let Some(deliver) = self.drop_traps(tid)? else { return Ok(()) };
         let now = ptrace::signal_mask(tid)?;
-        // A thread that has changed its mask since knows better what it wants.
+        // If the thread has changed its mask since, that is the mask it wants.
         if let Some(before) = self.masks.remove(&tid)
             && now == before & !ptrace::signal_bit(libc::SIGTRAP)
         {
@@ -310,14 +310,14 @@ impl Tracees {
         ptrace::detach(tid, deliver)
     }
 
-    /// Takes our SIGTRAPs out of the queue of a halted thread, which does not run meanwhile. Returns
-    /// the signal of others that it is to go on with (0: none); `None`: it has ended.
+    /// Takes our SIGTRAPs out of the queue of a halted thread, which does not run meanwhile. Returns the
+    /// other signal that it must be resumed with (0: none); `None`: it has ended.
     fn drop_traps(&mut self, tid: i32) -> io::Result<Option<i32>> {
         let mut deliver = 0;
         while ptrace::has_pending(tid, libc::SIGTRAP, &OURS)? {
             let mask = ptrace::signal_mask(tid)?;
             let open = mask & !ptrace::signal_bit(libc::SIGTRAP);
-            // Not yet delivered: let it come, and drop it at its delivery.
+            // It is not delivered yet: let it be delivered, and drop it then.
             if mask != open {
                 ptrace::set_signal_mask(tid, open)?;
             }
@@ -363,7 +363,7 @@ impl Tracees {
             }
             libc::PTRACE_EVENT_STOP if signal != libc::SIGTRAP => {
                 self.threads.insert(tid, State::Suspended);
-                // It fails only if the thread is being killed, and then its end is reported.
+                // This fails only if the thread is being killed, and then its end is reported.
                 let _ = ptrace::listen(tid);
             }
             _ => self.go_on(tid, 0),
@@ -379,7 +379,7 @@ impl Tracees {
 
     fn go_on(&mut self, tid: i32, signal: i32) {
         self.threads.insert(tid, State::Running);
-        // It fails only if the thread is being killed, and then its end is reported.
+        // This fails only if the thread is being killed, and then its end is reported.
         let _ = ptrace::resume(tid, signal);
     }
 }

@@ -4,7 +4,7 @@
 //! process, so its cost grows with the process.
 //!
 //! Both are parsed by hand: they are read many times a second, for many processes, and only six of the sixty
-//! lines of `status` are needed.
+//! lines of `status` matter.
 
 use std::io::Read;
 
@@ -12,42 +12,43 @@ use procfs::ProcError;
 
 use super::handle::{Process, ProcessError};
 
-/// Bytes of the unit in `/proc/PID/status` and `/proc/PID/smaps_rollup`.
+/// The unit of `/proc/PID/status` and `/proc/PID/smaps_rollup`, in bytes.
 const KIB: u64 = 1024;
-/// A file in `/proc/PID` is a page or less, but for a list of groups as long as there may be.
+/// A file in `/proc/PID` takes a page or less, unless its list of groups is very long.
 const USUAL: usize = 4096;
 const LONGEST: u64 = 1 << 20;
 
-/// What a process has in memory, from `/proc/PID/status`, in bytes.
+/// The memory of a process, from `/proc/PID/status`, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// The resident set (`VmRSS`): the sum of the next three.
     pub rss: u64,
     /// Anonymous memory (`RssAnon`).
     pub anonymous: u64,
-    /// Pages of files (`RssFile`).
+    /// File pages (`RssFile`).
     pub file: u64,
     /// Shared memory and shared anonymous mappings (`RssShmem`).
     pub shared: u64,
-    /// What is swapped out (`VmSwap`), shared memory not included.
+    /// Swapped-out memory (`VmSwap`), shared memory not included.
     pub swap: u64,
     /// How many threads it has.
     pub threads: u64,
 }
 
-/// What part of that is a process's own, from `/proc/PID/smaps_rollup`, in bytes.
+/// The process's own part of that, from `/proc/PID/smaps_rollup`, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Share {
     /// The proportional set: each page divided by the number of processes that map it.
     pub pss: u64,
-    /// The unique set: pages that no other process maps. What would come back if it ended.
+    /// The unique set: pages that no other process maps. This is what its end would free.
     pub uss: u64,
 }
 
 impl Process {
-    /// How much memory it has. A process that has ended has none, waited for or not.
+    /// How much memory it has. A process that has ended has none, whether or not its parent has waited for
+    /// it.
     pub fn usage(&self) -> Result<Usage, ProcessError> {
-        // A zombie has no memory, nor has a process in the middle of its end.
+        // A zombie has no memory, and neither has a process that is just ending.
         usage(&self.text("status")?).ok_or(ProcessError::Ended { pid: self.pid() })
     }
 
@@ -56,7 +57,7 @@ impl Process {
         Ok(share(&self.text("smaps_rollup")?))
     }
 
-    /// What a file of its folder in `/proc` says.
+    /// The text of a file in its `/proc` directory.
     pub(super) fn text(&self, file: &str) -> Result<Vec<u8>, ProcessError> {
         let cannot = |error| super::handle::cannot_look(self.pid(), error);
         let file = self.proc.open_relative(file).map_err(cannot)?;
@@ -67,7 +68,7 @@ impl Process {
     }
 }
 
-/// What `/proc/PID/status` says; `None` of a process without memory.
+/// What `/proc/PID/status` says; `None` for a process without memory.
 fn usage(status: &[u8]) -> Option<Usage> {
     let mut usage = Usage::default();
     let mut has_memory = false;
@@ -105,7 +106,7 @@ fn share(rollup: &[u8]) -> Share {
     share
 }
 
-/// Lines that are a name, a colon and a number, with or without a unit behind it.
+/// Lines that are a name, a colon and a number, with or without a unit.
 fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
     text.split(|&byte| byte == b'\n').filter_map(|line| {
         let colon = line.iter().position(|&byte| byte == b':')?;

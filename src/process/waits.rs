@@ -1,4 +1,4 @@
-//! How long threads waited for a processor, as counted by the kernel's scheduler.
+//! How long threads have waited for a processor, as counted by the kernel's scheduler.
 //!
 //! Relies on `/proc/PID/task/TID/schedstat` (`CONFIG_SCHED_INFO`): nanoseconds on a processor,
 //! nanoseconds of waiting for one, and how often it got one. A wait is counted when it is over.
@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 
 use super::handle::Process;
 
-/// What had been waited up to a moment, in nanoseconds. Where the kernel does not count, nothing is
-/// ever waited.
+/// The time that threads had waited up to some moment, in nanoseconds. Always zero where the kernel does not
+/// count.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
     threads: FxHashMap<i32, u64>,
@@ -19,7 +19,7 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// By these threads of a process, and by the calling thread, until now.
+    /// The waits of these threads of a process, and of the calling thread, until now.
     pub fn until_now(process: &Process, threads: &[i32]) -> Waits {
         let of = |&tid: &i32| {
             let waited = waited(&format!("/proc/{}/task/{tid}/schedstat", process.pid()))?;
@@ -31,7 +31,7 @@ impl Waits {
         }
     }
 
-    /// What was waited since `before`, by those that are in both.
+    /// The total wait since `before`, of the threads that are in both.
     pub fn since(&self, before: &Waits) -> u64 {
         let threads = self
             .threads

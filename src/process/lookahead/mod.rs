@@ -1,20 +1,20 @@
 //! What a stopped thread is about to pass to a function, found by following its instructions without
 //! running them.
 //!
-//! A compiler that knows where a function pointer mostly points (profile-guided optimisation) copies
-//! that function to where it is called:
+//! A compiler that knows where a function pointer usually points (profile-guided optimisation) inlines that
+//! function at the call:
 //!
 //! ```c
 //! if (pointer == function) { /* the body of the function */ } else { pointer(a, b); }
 //! ```
 //!
-//! The function itself is then never reached, and in its copy the arguments are wherever the compiler
-//! put them. But the other branch still passes them in the right registers. So a thread that has just
-//! read the pointer is followed as if something else stood there, to the call.
+//! The function itself is then never reached, and in the inlined copy the arguments are wherever the compiler
+//! put them. But the other branch still passes them in the right registers. So a thread that has just read
+//! the pointer is followed up to the call, as if it had read another value.
 //!
-//! Relies on the registers and memory of the thread as they are in its stop, and on nothing that is
-//! not known for certain: what an instruction does that is not among the few understood here counts
-//! as unknown, and a branch that depends on it ends the search.
+//! Relies on the registers and memory of the stopped thread, and on nothing that is not certain: the result
+//! of an instruction that is not among the few understood here counts as unknown, and a branch that depends
+//! on it ends the search.
 
 use super::ptrace::Registers;
 use crate::memory::Memory;
@@ -22,7 +22,7 @@ use crate::memory::Memory;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-/// A call that would come.
+/// The call that the thread would make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallAhead {
     /// Its first three integer arguments, where they are known.
@@ -31,8 +31,8 @@ pub struct CallAhead {
     pub returns_to: Option<u64>,
 }
 
-/// Follows a thread that has just read the function pointer at `pointer`, which is `function`, to the
-/// call it would make if another function stood there. `code` may be a cache, `data` may not.
+/// Follows a thread that has just read the function pointer at `pointer`, which is `function`, to the call it
+/// would make if the pointer held another function. `code` may be a cache, `data` may not.
 #[cfg(target_arch = "x86_64")]
 pub fn call_ahead(
     code: &impl Memory,

@@ -1,6 +1,7 @@
 //! x86-64: the instructions that compilers put between a test and a call.
 //!
-//! Over 400 lines, because one instruction set is one idea, and its table of instructions is half of them.
+//! Over 400 lines, because an instruction set belongs in one file, and half of the lines are its table of
+//! instructions.
 
 use iced_x86::{
     Code, ConditionCode, Decoder, DecoderOptions, Instruction, InstructionInfoFactory,
@@ -10,14 +11,14 @@ use iced_x86::{
 use super::{CallAhead, Registers};
 use crate::memory::{Memory, PAGE};
 
-/// No call is further ahead than this many instructions.
+/// The most instructions that are followed.
 const FARTHEST: usize = 200;
-/// No instruction is longer, in bytes.
+/// The length of the longest instruction, in bytes.
 const LONGEST: usize = 15;
-/// What is taken to stand at the pointer: no function is there, nor anywhere near.
+/// The value that the pointer is assumed to hold: no function is there, or anywhere near.
 const ANOTHER: u64 = 0x8bad_f00d_8bad_f00d;
 
-/// A thread as it would be, some instructions from now. `None` is not known.
+/// The state that a thread would have some instructions from now. `None` means not known.
 pub struct Thread<'a, C, D> {
     code: &'a C,
     data: &'a D,
@@ -25,7 +26,7 @@ pub struct Thread<'a, C, D> {
     instruction: u64,
     general: [Option<u64>; 16],
     flags: Flags,
-    /// What it would have written since: address, bytes, value; the latest last.
+    /// What it would have written by then: address, bytes, value; the latest last.
     written: Vec<(u64, u64, Option<u64>)>,
 }
 
@@ -54,7 +55,7 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
         function: u64,
     ) -> Self {
         let is_function = |&value: &u64| value == function;
-        // No register has it where memory was compared with it: then the flags say so.
+        // If no register holds it, the pointer was compared in memory, and the result is in the flags.
         let compared = !registers.general.iter().any(is_function);
         let flags = Flags { zero: compared.then_some(false), ..Flags::default() };
         Thread {
@@ -85,11 +86,11 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
 
     fn decode(&self) -> Option<Instruction> {
         let mut bytes = [0; LONGEST];
-        // The last instruction of a mapping is followed by nothing.
+        // The last instruction of a mapping may have no memory after it.
         let in_page = LONGEST.min((PAGE - self.instruction % PAGE) as usize);
         let (here, beyond) = bytes.split_at_mut(in_page);
         self.code.read(self.instruction, here).ok()?;
-        // Zeroes where there is nothing: then what was decoded says that it is too long.
+        // Bytes that cannot be read stay zero.
         let _ = self.code.read(self.instruction.wrapping_add(in_page as u64), beyond);
         let mut decoder = Decoder::with_ip(64, &bytes, self.instruction, DecoderOptions::NONE);
         Some(decoder.decode()).filter(|instruction| instruction.code() != Code::INVALID)
@@ -152,8 +153,8 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
         Step::Next
     }
 
-    /// A call or jump. Only the one to the pointer that was read is of interest; what another
-    /// function would do is not followed.
+    /// A call or jump. Only the call to the pointer that was read is of interest; calls to other functions
+    /// are not followed.
     fn branch(&mut self, instruction: &Instruction) -> Step {
         let is_call = instruction.mnemonic() == Mnemonic::Call;
         if instruction.is_jmp_short_or_near() {
@@ -231,12 +232,12 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
             })
         };
         let value = shifted();
-        // Nobody branches on a shift before a call that matters.
+        // Unknown from here: no branch before a call that matters depends on the flags of a shift.
         self.flags = Flags::default();
         self.assign(instruction, value);
     }
 
-    /// Whatever else an instruction does: what it writes is not known any more.
+    /// Handles all other instructions: what they write is not known any more.
     fn forget(&mut self, instruction: &Instruction) {
         let mut factory = InstructionInfoFactory::new();
         let information = factory.info_options(instruction, InstructionInfoOptions::NONE);
@@ -311,7 +312,7 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
     fn address(&self, instruction: &Instruction) -> Option<u64> {
         instruction.virtual_address(memory_operand(instruction), 0, |register, _, _| {
             match register {
-                // Thread-local memory: where it begins is not among the registers we have.
+                // Thread-local memory: its start is not among the registers we have.
                 Register::FS | Register::GS => None,
                 register if register.is_segment_register() => Some(0),
                 register => self.register(register),
@@ -319,7 +320,7 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
         })
     }
 
-    /// The value of a general register, or of a part of one.
+    /// The value of a general register, or of part of one.
     fn register(&self, register: Register) -> Option<u64> {
         if register == Register::RIP {
             return Some(0);
@@ -338,7 +339,7 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
         *slot = match (register.size(), value) {
             (8, value) => value,
             (4, value) => value.map(|value| cut(value, 4)),
-            // A part of it is replaced.
+            // Only part of it is replaced.
             (size, Some(value)) if !is_second_byte(register) => {
                 slot.map(|whole| whole & !cut(u64::MAX, size as u64) | cut(value, size as u64))
             }
@@ -368,8 +369,8 @@ impl<'a, C: Memory, D: Memory> Thread<'a, C, D> {
     }
 
     fn write(&mut self, address: Option<u64>, size: u64, value: Option<u64>) {
-        // A write to nobody knows where is taken to be elsewhere: to the block of a caller, not
-        // to the stack, whose addresses are known.
+        // A write to an unknown address is assumed not to matter: it goes to a block of the caller, not to
+        // the stack, whose addresses are known.
         if let Some(address) = address {
             self.written.push((address, size, value.map(|value| cut(value, size))));
         }
@@ -389,7 +390,7 @@ fn is_written(access: OpAccess) -> bool {
     )
 }
 
-/// The number of the general register that this one is or is part of.
+/// The number of the general register that this one is, or is part of.
 fn general(register: Register) -> Option<usize> {
     let full = register.full_register();
     full.is_gpr64().then(|| full.number())
@@ -408,7 +409,7 @@ fn negative(value: u64, width: u64) -> bool {
     value >> (8 * width.clamp(1, 8) - 1) & 1 == 1
 }
 
-/// The low `width` bytes, with their sign.
+/// The low `width` bytes, sign-extended.
 fn extend(value: u64, width: u64) -> u64 {
     let unused = 64 - 8 * width.clamp(1, 8) as u32;
     (value.wrapping_shl(unused) as i64).wrapping_shr(unused) as u64
