@@ -1,14 +1,14 @@
 //! The addresses of the functions that Python allocates through.
 //!
 //! CPython calls its allocators through tables of pointers {ctx, malloc, calloc, realloc, free}, one table
-//! per domain (raw, mem, object). From 3.12 on the tables are in `_PyRuntime`; before, in static variables
-//! that only the full symbol table names. In stripped builds those are found by their contents: tables of
+//! per domain (raw, mem, object). From 3.12 on the tables are in `_PyRuntime`; before that, in static
+//! variables that only the full symbol table names. In stripped builds they are found by their contents:
 //! pointers to the interpreter's own functions.
 //!
 //! Not every allocation *calls* these functions. A build with profile-guided and link-time optimisation
-//! (Debian's, python.org's recipe `--enable-optimizations --with-lto`) has pymalloc inlined at hundreds of
+//! (Debian's, python.org's recipe `--enable-optimizations --with-lto`) inlines pymalloc at hundreds of
 //! places, each behind a check that the pointer in the table is pymalloc's: there the word in the table is
-//! read, but the function is not called. That read is what all builds have in common.
+//! read, but the function is not called. All builds have that read in common.
 
 use super::layout::Allocators as Place;
 use super::{Python, at};
@@ -17,23 +17,23 @@ use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::image::Part;
 use crate::process::{Image, references};
 
-/// Bytes that the debugging allocator (`PYTHONMALLOC=debug`) has before a block.
+/// Bytes that the debugging allocator (`PYTHONMALLOC=debug`) puts before a block.
 pub const DEBUG_HEAD: u64 = 16;
-/// One table, in words: ctx, malloc, calloc, realloc, free.
+/// Bytes of a table: the words ctx, malloc, calloc, realloc, free.
 const TABLE_SIZE: usize = 40;
-/// No writable segment larger than this is searched, in bytes.
+/// The largest segment that is searched, in bytes.
 const LARGEST_SEGMENT: u64 = 64 << 20;
-/// A function that is only called is mentioned as a value where tables are filled and compared: at most
-/// 5 times in builds without link-time optimisation, 195 to 283 times in Debian's 3.11 to 3.15.
+/// A function that is not inlined has its address taken only where tables are filled and compared: at most 5
+/// times in builds without link-time optimisation, against 195 to 283 times in Debian's 3.11 to 3.15.
 const MOST_MENTIONS: usize = 20;
 
 /// The functions of one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllocatorFunctions {
-    /// Where the table is. Every allocation of the domain reads it, also where the function that it
-    /// names has been inlined; the function pointers are at [`MALLOC`](Self::MALLOC) and so on.
+    /// Where the table is. Every allocation of the domain reads it, even where the function has been inlined;
+    /// the function pointers are at [`MALLOC`](Self::MALLOC) and so on.
     pub table: u64,
-    /// What is passed to them as `ctx`; null for CPython's own, unless hooks are installed.
+    /// The `ctx` argument of the functions; null for CPython's own, unless hooks are installed.
     pub context: u64,
     /// `malloc(ctx, size)`.
     pub malloc: u64,
@@ -46,13 +46,13 @@ pub struct AllocatorFunctions {
 }
 
 impl AllocatorFunctions {
-    /// Where a table has the pointer to `malloc`, in bytes.
+    /// The offset of the pointer to `malloc` in a table, in bytes.
     pub const MALLOC: u64 = 8;
-    /// Where it has the pointer to `calloc`.
+    /// The offset of the pointer to `calloc`.
     pub const CALLOC: u64 = 16;
-    /// Where it has the pointer to `realloc`.
+    /// The offset of the pointer to `realloc`.
     pub const REALLOC: u64 = 24;
-    /// Where it has the pointer to `free`.
+    /// The offset of the pointer to `free`.
     pub const FREE: u64 = 32;
 
     /// Whether the same calls go to the same functions with the same context.
@@ -84,7 +84,7 @@ pub enum AllocatorError {
     /// No table was found in a stripped build.
     #[error("the interpreter's allocator tables are not in its writable memory")]
     NotFound,
-    /// What stands in the tables does not point to code.
+    /// The tables do not point to code.
     #[error("the interpreter's allocator tables hold {0:#x}, which is not a function")]
     NotCode(u64),
 }
@@ -127,8 +127,8 @@ impl Python {
         Ok(Allocators { raw, mem, object, is_pymalloc })
     }
 
-    /// Whether the compiler has copied the allocator's `function` to where it is called, so that it is
-    /// hardly ever reached itself.
+    /// Whether the compiler has inlined the allocator's `function` at its calls, so that the function itself
+    /// is hardly ever reached.
     pub fn is_copied<M: Memory>(&self, memory: &M, function: u64) -> bool {
         let code = self.image.segments().iter().filter(|segment| segment.executable);
         let mentions = |segment: &Part| {
@@ -152,16 +152,16 @@ fn read_table<M: Memory>(memory: &M, table: u64) -> Result<AllocatorFunctions, R
     })
 }
 
-/// Searches the interpreter's writable memory for the tables, as a stripped build up to 3.11 keeps
-/// them, and gives the addresses of those of raw, mem and object.
+/// Searches the interpreter's writable memory for the tables of a stripped build up to 3.11, and returns the
+/// addresses of those of raw, mem and object.
 ///
 /// `_PyObject` is followed by `_PyMem`, which has the same functions whatever hooks are installed;
-/// `_PyMem_Raw` is near, before or behind. `_PyMem_Debug` keeps tables too, each behind a letter:
-/// those are told by the letter. If more than one pair could be meant, none is.
+/// `_PyMem_Raw` is near, before or after them. `_PyMem_Debug` has tables too, and is recognised by the letter
+/// before each. If more than one pair matches, the result is `None`.
 pub fn search<M: Memory>(memory: &M, image: &Image) -> Result<Option<[u64; 3]>, ReadError> {
-    /// From one table to the next: back to back, or each aligned to 32 bytes.
+    /// Bytes from one table to the next: back to back, or each aligned to 32 bytes.
     const STRIDES: [usize; 2] = [40, 64];
-    /// How far `_PyMem_Raw` may be.
+    /// How far away `_PyMem_Raw` may be, in bytes.
     const NEAR: usize = 1024;
     let mut pairs = Vec::new();
     let writable = image.segments().iter().filter(|segment| segment.writable);
@@ -184,7 +184,7 @@ pub fn search<M: Memory>(memory: &M, image: &Image) -> Result<Option<[u64; 3]>, 
             }
         }
     }
-    // With PYTHONMALLOC=malloc all three have the same functions, and so are two pairs.
+    // With PYTHONMALLOC=malloc all three tables have the same functions, so they make two pairs.
     match pairs.as_slice() {
         [tables] => Ok(Some(*tables)),
         [first, second] if first[1] == second[2] => Ok(Some(*first)),
@@ -192,8 +192,8 @@ pub fn search<M: Memory>(memory: &M, image: &Image) -> Result<Option<[u64; 3]>, 
     }
 }
 
-/// Whether the words at `offset` look like a table: four different functions of the image behind
-/// something that is not one, and no letter of `_PyMem_Debug` before it.
+/// Whether the words at `offset` look like a table: a word that is not a function, then four different
+/// functions of the image, with no letter of `_PyMem_Debug` before them.
 fn is_table(bytes: &[u8], offset: usize, image: &Image) -> bool {
     let word = |index: usize| u64_at(bytes, offset + 8 * index);
     let [Some(context), Some(malloc), Some(calloc), Some(realloc), Some(free)] =

@@ -1,8 +1,8 @@
 //! From raw frames to functions, files and lines; each code object is read once.
 //!
-//! An address can be reused by another code object, so an entry is checked each time against the words that
-//! identify a code object: its type, the addresses of its strings and line table, its first line. That costs
-//! one small read per frame, outside the pause.
+//! An address can be reused by another code object, so each use of an entry checks the words that identify a
+//! code object: its type, the addresses of its strings and line table, its first line. That costs one small
+//! read per frame, outside the pause.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use super::objects::{bytes, string};
 use super::stack::{RawFrame, RawStack};
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
 
-/// With more code objects than this the cache begins anew: a target may make them without end.
+/// Beyond this many code objects the cache is cleared: a target may make them without end.
 const MOST_ENTRIES: usize = 200_000;
-/// What is read of a code object at most, in bytes.
+/// The most bytes that are read of a code object.
 const CODE_SPAN: usize = 512;
 
 /// Code objects by address.
@@ -45,7 +45,7 @@ struct Entry {
     lines: Vec<u8>,
 }
 
-/// The words that make a code object what it is.
+/// The words that identify a code object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     kind: u64,
@@ -62,8 +62,8 @@ impl CodeCache {
         CodeCache::default()
     }
 
-    /// The function, file and line of a raw frame; `None` for a frame that has been made but has not
-    /// begun to run, which CPython's own tracebacks leave out too (from 3.11 on).
+    /// The function, file and line of a raw frame; `None` for a frame that has not begun to run, which
+    /// CPython's own tracebacks leave out too (from 3.11 on).
     pub fn resolve<M: Memory>(
         &mut self,
         memory: &M,
@@ -100,7 +100,7 @@ impl CodeCache {
         self.resolve_frames(memory, python, &raw.frames, raw.complete)
     }
 
-    /// The same for raw frames that were copied, to the outermost one if `complete`.
+    /// The same for copied raw frames; `complete` says whether the outermost is among them.
     pub fn resolve_frames<M: Memory>(
         &mut self,
         memory: &M,
@@ -135,7 +135,7 @@ impl CodeCache {
         Ok(())
     }
 
-    /// The one copy of this text: a file's name is shared by all its functions.
+    /// The shared copy of this text: all functions of a file share its name.
     fn text(&mut self, text: String) -> Arc<str> {
         if let Some(known) = self.texts.get(text.as_str()) {
             return Arc::clone(known);

@@ -1,8 +1,8 @@
 //! The garbage collector's state: whether it is on, how often it ran, and what it collected.
 //!
-//! Up to 3.14 it keeps three sums per generation. 3.15 keeps the last collections one by one, each with its
-//! start and end by the monotonic clock (`struct gc_stats`: a ring of eleven for the young, two rings of
-//! three for the old, each with the place of the last).
+//! Up to 3.14 it keeps three sums per generation. 3.15 keeps a record of each of the last collections, with
+//! its start and end on the monotonic clock (`struct gc_stats`: a ring of eleven for the young generation,
+//! two rings of three for the old ones, each with the index of the last record).
 
 use std::time::Duration;
 
@@ -25,22 +25,22 @@ pub struct Collector {
     pub thresholds: [i32; 3],
     /// `gc.get_count()`.
     pub counts: [i32; 3],
-    /// What came of the collections of each generation.
+    /// The results of the collections of each generation.
     pub collections: [Collections; 3],
     /// How many objects are frozen: `gc.get_freeze_count()`.
     pub frozen: u64,
-    /// The addresses of what is in `gc.garbage`.
+    /// The addresses of the objects in `gc.garbage`.
     pub garbage: Vec<u64>,
 }
 
-/// What came of the collections of a generation, all together.
+/// The combined results of all collections of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Collections {
     /// How many there were.
     pub count: u64,
     /// Objects that they freed.
     pub collected: u64,
-    /// Objects that they found unreachable and could not free.
+    /// Objects that they found unreachable but could not free.
     pub uncollectable: u64,
     /// The last one, where the interpreter keeps it (from 3.15 on).
     pub last: Option<LastCollection>,
@@ -49,7 +49,7 @@ pub struct Collections {
 /// A collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastCollection {
-    /// When it ended, by the monotonic clock of the process.
+    /// When it ended, on the monotonic clock of the process.
     pub ended: Duration,
     /// How long it took.
     pub took: Duration,
@@ -57,9 +57,9 @@ pub struct LastCollection {
 
 /// `gc.DEBUG_SAVEALL`.
 const SAVE_ALL: u32 = 1 << 5;
-/// What CPython begins with (`gc.get_threshold()`): the young are collected every 700 allocations (up to 3.12)
-/// or 2,000 (from 3.13 on; Modules/gcmodule.c, Python/gc.c), each older generation after ten collections of
-/// the one before.
+/// CPython's defaults (`gc.get_threshold()`): the young generation is collected every 700 allocations (up to
+/// 3.12) or 2,000 (from 3.13 on; Modules/gcmodule.c, Python/gc.c), each older one after ten collections of
+/// the generation before it.
 pub const USUAL_THRESHOLDS: [i32; 3] = [700, 10, 10];
 
 impl Collector {
@@ -75,7 +75,7 @@ const THRESHOLD: usize = 16;
 const COUNT: usize = 20;
 /// `struct gc_generation_stats` up to 3.14: three words.
 const SUMS_SIZE: usize = 24;
-/// No more objects than this are read of `gc.garbage`.
+/// The most objects that are read from `gc.garbage`.
 const MOST_GARBAGE: usize = 100_000;
 
 /// `struct gc_generation_stats` of 3.15, and where rings of them begin.
@@ -84,12 +84,12 @@ mod ring {
     pub const STARTED: usize = 0;
     pub const ENDED: usize = 8;
     pub const SUMS: usize = 16;
-    /// Where the rings begin, and how many items each has; the place of the last follows as a byte.
+    /// The offset of each ring, and its number of items; the index of the last item follows as a byte.
     pub const RINGS: [(usize, usize); 3] = [(0, 11), (712, 3), (912, 3)];
 }
 
 impl Python {
-    /// The states of the collectors: of all interpreters, or the only one where the process has one.
+    /// The states of the collectors of all interpreters, or of the only collector where the process has one.
     pub fn collectors<M: Memory>(
         &self,
         reader: Reader<'_, M>,
@@ -99,15 +99,15 @@ impl Python {
         let mut permanent = lists.iter().filter(|list| list.generation == Generation::Permanent);
         let states = self.gc_states(memory)?;
         let read = |state| {
-            // A list that does not close has been complained about elsewhere.
+            // A list that does not close is reported elsewhere.
             let frozen = permanent.next().and_then(|list| list.for_each(memory, |_| {}).ok());
             self.collector(reader, state, frozen.unwrap_or_default())
         };
         states.into_iter().map(read).collect()
     }
 
-    /// How many collections there have been of each generation, the youngest first, of all interpreters
-    /// together: `collections` of `gc.get_stats()`.
+    /// The number of collections of each generation, the youngest first, in all interpreters together:
+    /// `collections` of `gc.get_stats()`.
     pub fn collections<M: Memory>(&self, memory: &M) -> Result<[u64; 3], ReadError> {
         let mut sums = [0_u64; 3];
         for state in self.gc_states(memory)? {
@@ -119,8 +119,8 @@ impl Python {
         Ok(sums)
     }
 
-    /// The counts of one collector, read at once where they stand in a row: many times a second they are
-    /// asked for.
+    /// The counts of one collector, in one read where they are contiguous: this is called many times a
+    /// second.
     fn counts<M: Memory>(&self, memory: &M, state: u64) -> Result<[u64; 3], ReadError> {
         match self.layout.gc.statistics {
             GcStatistics::Sums(offset) => {
@@ -195,7 +195,7 @@ impl Python {
     }
 }
 
-/// Three words: how many collections, objects collected, objects that could not be.
+/// Three words: the number of collections, of collected objects and of uncollectable ones.
 fn sums(bytes: &[u8]) -> Collections {
     let word = |offset| u64_at(bytes, offset).unwrap_or_default();
     Collections { count: word(0), collected: word(8), uncollectable: word(16), last: None }

@@ -1,8 +1,8 @@
 //! `_Py_DebugOffsets`: the layout as published by the interpreter itself, from 3.13 on.
 //!
 //! It is at the start of `_PyRuntime`: a cookie, the version, whether the build is free-threaded, then one
-//! `u64` per offset. It overrides the table; differences are kept and reported, because what it does *not*
-//! contain still comes from the table.
+//! `u64` per offset. It overrides the table. Differences are kept and reported, because offsets that it does
+//! *not* contain still come from the table.
 
 use super::at;
 use super::layout::{Frames, Gil, Layout};
@@ -10,9 +10,9 @@ use super::version::Version;
 use crate::memory::{Memory, ReadError, u64_at};
 
 const COOKIE: &[u8; 8] = b"xdebugpy";
-/// Bytes of the largest structure known (3.15), all that is ever read.
+/// Bytes of the largest known version of the structure (3.15); no more is read.
 const SIZE: usize = 888;
-/// No offset in the interpreter is larger than this.
+/// The largest offset that is plausible.
 const LARGEST_OFFSET: u64 = 1 << 24;
 
 /// The head of `_Py_DebugOffsets`, and its bytes.
@@ -25,7 +25,7 @@ pub struct DebugOffsets {
     bytes: Vec<u8>,
 }
 
-/// An offset for which the interpreter and our table say different things.
+/// An offset for which the interpreter and our table disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disagreement {
     /// The field, as `_Py_DebugOffsets` names it.
@@ -133,7 +133,7 @@ impl DebugOffsets {
         Ok(Some(DebugOffsets { version, free_threaded, bytes }))
     }
 
-    /// Overrides `layout` by what the interpreter says, and lists where it said something else.
+    /// Overrides `layout` with what the interpreter says, and returns the disagreements.
     pub fn apply(&self, layout: &mut Layout) -> Vec<Disagreement> {
         let Some(column) = usize::from(self.version.minor).checked_sub(13) else {
             return Vec::new();

@@ -8,9 +8,9 @@ use super::objects::{is_text, small_int, type_of};
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 
-/// No dict with more entries than this is read: `sys.modules`, or the globals of a module.
+/// The most entries of a dict that is read: `sys.modules`, or the globals of a module.
 const MOST_ENTRIES: u64 = 1 << 17;
-/// No instance with more attributes than this is looked into.
+/// The most attributes of an instance that is read.
 const MOST_ATTRIBUTES: u64 = 256;
 
 /// `tp_flags` bits, `Include/object.h`.
@@ -26,7 +26,7 @@ pub struct Entry {
     pub value: u64,
 }
 
-/// What a dict holds, in the order of insertion.
+/// The entries of a dict, in order of insertion.
 pub fn entries<M: Memory>(memory: &M, layout: &Layout, dict: u64) -> Result<Vec<Entry>, ReadError> {
     bounded_entries(memory, layout, dict, MOST_ENTRIES)
 }
@@ -45,7 +45,7 @@ fn bounded_entries<M: Memory>(
     key_entries(memory, layout, keys, values, most)
 }
 
-/// The value for a key that is this text, which must be ASCII.
+/// The value whose key is this text, which must be ASCII.
 pub fn get<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -56,10 +56,10 @@ pub fn get<M: Memory>(
 }
 
 impl Python {
-    /// The value for a key of a dict that is this text, which must be ASCII.
+    /// The value in a dict whose key is this text, which must be ASCII.
     ///
     /// # Errors
-    /// It cannot be read, or is no dict.
+    /// The object cannot be read, or is not a dict.
     pub fn item<M: Memory>(
         &self,
         memory: &M,
@@ -70,8 +70,8 @@ impl Python {
     }
 }
 
-/// The value of an instance's attribute, by the ways in which instances keep them. Slots and class
-/// attributes are not looked at.
+/// The value of an instance's attribute, wherever the instance keeps it. Slots and class attributes are not
+/// searched.
 pub fn attribute<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -107,7 +107,7 @@ pub fn attribute<M: Memory>(
             }
         }
         _ => match memory.u64(at(kind, layout.types.dict_offset))? {
-            // A negative offset counts from the end of an object of variable size: not needed here.
+            // A negative offset counts from the end of a variable-size object: not needed here.
             offset if offset == 0 || offset > i64::MAX as u64 => 0,
             offset => memory.u64(object.wrapping_add(offset))?,
         },
@@ -123,7 +123,7 @@ pub fn module_dict<M: Memory>(memory: &M, layout: &Layout, module: u64) -> Resul
     memory.u64(at(module, layout.module.dict))
 }
 
-/// The value for a key that is this integer.
+/// The key of an entry, if it is an `int` that [`small_int`] can read.
 pub fn int_key<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -132,7 +132,7 @@ pub fn int_key<M: Memory>(
     small_int(memory, layout, entry.key)
 }
 
-/// The entries of a `PyDictKeysObject`; with the values of another array where keys are shared.
+/// The entries of a `PyDictKeysObject`; if keys are shared, with values from another array.
 fn key_entries<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -163,7 +163,7 @@ fn key_entries<M: Memory>(
     Ok(bytes.chunks_exact(size).enumerate().filter_map(entry).collect())
 }
 
-/// The entry with this text as its key. A key of another type, or one that cannot be read, is not it.
+/// The entry with this text as its key. Keys of other types, and keys that cannot be read, do not match.
 fn find<M: Memory>(
     memory: &M,
     layout: &Layout,

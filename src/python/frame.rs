@@ -1,4 +1,4 @@
-//! A frame as a person reads it.
+//! A frame in readable form.
 
 use std::fmt;
 use std::sync::Arc;

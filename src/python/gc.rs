@@ -2,8 +2,8 @@
 //!
 //! Every container that the collector tracks is linked into one of its lists: three generations, and the
 //! permanent one of `gc.freeze()`. Each list is a ring through a head in the interpreter (up to 3.8 in
-//! `_PyRuntime`); a link (`PyGC_Head`: `_gc_next`, `_gc_prev`) stands 16 bytes before its object. (3.14.0
-//! to 3.14.4 collect incrementally: a young and two old lists, at the same places.)
+//! `_PyRuntime`); a link (`PyGC_Head`: `_gc_next`, `_gc_prev`) is 16 bytes before its object. (3.14.0 to
+//! 3.14.4 collect incrementally: a young and two old lists, at the same places.)
 //!
 //! Lists are followed forwards only. During a collection the backward links hold counts, and the lowest
 //! two bits of both are marks.
@@ -20,7 +20,7 @@ pub const HEAD_SIZE: u64 = 16;
 /// Bytes from one generation's list head to the next (`struct gc_generation`).
 const GENERATION_SIZE: usize = 24;
 
-/// So far ahead of a link memory is fetched, in bytes.
+/// How far ahead of a link memory is prefetched, in bytes.
 const AHEAD: u64 = 256;
 /// The low bits of links, which are marks.
 const MARKS: u64 = 3;
@@ -30,7 +30,7 @@ const MARKS: u64 = 3;
 pub enum Generation {
     /// Objects that no collection has seen yet.
     Young,
-    /// Objects that survived one collection of the young.
+    /// Objects that survived one young collection.
     Middle,
     /// Objects that survived more.
     Old,
@@ -59,7 +59,7 @@ pub enum GcError {
     /// Memory of the list cannot be read.
     #[error("the collector's lists cannot be followed: {0}")]
     Read(#[from] ReadError),
-    /// A list does not come back to its head.
+    /// A list does not return to its head.
     #[error("a list of the collector that begins at {head:#x} does not come back to its head")]
     Open {
         /// The address of its head.
@@ -77,7 +77,7 @@ impl Obstructed for GcError {
 }
 
 impl Python {
-    /// The collector's lists: of all interpreters, or the only ones where the process has one collector.
+    /// The collector's lists of all interpreters, or the only ones where the process has one collector.
     pub fn gc_lists<M: Memory>(&self, memory: &M) -> Result<Vec<GcList>, ReadError> {
         let layout = &self.layout.gc;
         let states = self.gc_states(memory)?;
@@ -91,8 +91,8 @@ impl Python {
         Ok(lists.map(|(generation, head)| GcList { generation, head }).collect())
     }
 
-    /// Whether the collector's lists must not be looked at now: a collection is running, or an object
-    /// is just being linked in. In a running target the answer is already old.
+    /// Whether the collector's lists must not be read now: a collection is running, or an object is just
+    /// being linked in. In a running target the answer may be out of date at once.
     pub fn gc_is_busy<M: Memory>(&self, memory: &M) -> Result<bool, ReadError> {
         for state in self.gc_states(memory)? {
             if memory.i32(at(state, self.layout.gc.collecting))? != 0 {
@@ -107,7 +107,7 @@ impl Python {
         Ok(false)
     }
 
-    /// The address of each collector's state.
+    /// The addresses of the collectors' states.
     pub(super) fn gc_states<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         match self.layout.gc.place {
             GcPlace::Runtime(offset) => Ok(vec![at(self.runtime, offset)]),
@@ -120,8 +120,8 @@ impl Python {
 }
 
 impl GcList {
-    /// Calls `each` with the address of every object of the list, in its order, and gives their number.
-    /// It ends on any memory; the objects seen before an error may be used with care.
+    /// Calls `each` with the address of every object in the list, in order, and returns their number. It
+    /// terminates on any memory; the objects seen before an error may be used with care.
     pub fn for_each<M: Memory>(
         &self,
         memory: &M,
@@ -134,7 +134,7 @@ impl GcList {
             if link == 0 || guard.closes_at(link) {
                 return Err(GcError::Open { head: self.head });
             }
-            // Often the next of the same size are not far behind.
+            // The next objects of the same size are often close behind.
             memory.prefetch(link.wrapping_add(AHEAD), 16);
             each(link.wrapping_add(HEAD_SIZE));
             count += 1;
@@ -153,8 +153,8 @@ fn next<M: Memory>(memory: &M, link: u64) -> Result<u64, ReadError> {
     Ok(word & !MARKS)
 }
 
-/// Whether the first and the last links of a list agree with its head. New objects are linked in at the
-/// end, by four writes: if the holder of the GIL stands between them, this tells.
+/// Whether the first and the last link of a list agree with its head. New objects are linked in at the end by
+/// four writes; if the GIL holder was stopped between them, they do not agree.
 fn ends_meet<M: Memory>(memory: &M, head: u64) -> Result<bool, ReadError> {
     let links = |at: u64| -> Result<(u64, u64), ReadError> {
         let bytes: [u8; 16] = memory.array(at)?;
@@ -223,11 +223,11 @@ mod tests {
         let whole = [[link(1), link(2)], [link(2), link(0)], [link(0), link(1)]];
         assert_eq!(ends_meet(&Links(whole.to_vec()), BASE), Ok(true));
         assert_eq!(ends_meet(&Links(vec![[BASE, BASE]]), BASE), Ok(true));
-        // The new last link is reachable, but does not lead on yet.
+        // The new last link is reachable, but does not point to the next one yet.
         let mut half = whole;
         half[2][0] = 0;
         assert_eq!(ends_meet(&Links(half.to_vec()), BASE), Ok(false));
-        // The head already knows the new last link, which no other leads to yet.
+        // The head already points to the new last link, but no other link does yet.
         let mut half = whole;
         half[1][0] = link(0);
         assert_eq!(ends_meet(&Links(half.to_vec()), BASE), Ok(false));

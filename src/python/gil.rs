@@ -5,11 +5,11 @@ use super::{Python, at};
 use crate::memory::{Memory, ReadError};
 
 impl Python {
-    /// The addresses of the thread states that hold a GIL now. One at most up to 3.11; from 3.12 on
+    /// The addresses of the thread states that hold a GIL now. Up to 3.11 there is at most one; from 3.12 on
     /// each isolated subinterpreter has a GIL of its own.
     ///
-    /// In a running target the answer is already old. It can only be relied on after the thread it
-    /// names has been stopped and the question asked again.
+    /// In a running target the answer may be out of date at once. Rely on it only after stopping the thread
+    /// it names and asking again.
     pub fn gil_holders<M: Memory>(&self, memory: &M) -> Result<Vec<u64>, ReadError> {
         let mut holders = Vec::new();
         match self.layout.gil {
@@ -23,7 +23,7 @@ impl Python {
                 }
                 gils.sort_unstable();
                 gils.dedup();
-                // An interpreter that is being made or undone has none.
+                // An interpreter that is being created or destroyed has none.
                 for gil in gils.into_iter().filter(|&gil| gil != 0) {
                     holders.extend(self.holder(memory, gil, last_holder, locked)?);
                 }
@@ -39,7 +39,7 @@ impl Python {
         last_holder: usize,
         locked: usize,
     ) -> Result<Option<u64>, ReadError> {
-        // -1 before the GIL is made, 0 free, 1 held.
+        // -1 before the GIL is created, 0 free, 1 held.
         if memory.i32(at(gil, locked))? != 1 {
             return Ok(None);
         }
@@ -47,7 +47,7 @@ impl Python {
         if thread == 0 {
             return Ok(None);
         }
-        // `locked` is set before `last_holder`; from 3.14 on the thread itself says which it is.
+        // `locked` is set before `last_holder`; from 3.14 on the thread itself says whether it holds the GIL.
         if let Some(holds) = self.layout.thread.holds_gil
             && memory.i32(at(thread, holds))? == 0
         {

@@ -1,4 +1,4 @@
-//! What the interpreter itself holds: by its threads, their frames, its modules and its own fields.
+//! What the interpreter itself holds: through its threads, their frames, its modules and its own fields.
 
 use super::dicts::entries;
 use super::layout::{Frames, Generators, InterpreterFrame};
@@ -6,9 +6,9 @@ use super::objects::{Edges, Reader, string, type_of};
 use super::{Python, at};
 use crate::memory::{Memory, u64_at};
 
-/// Words of a thread state that may be references, in bytes: all of its fields up to `id`.
+/// The part of a thread state that may hold references, in bytes: all of its fields up to `id`.
 const THREAD_SPAN: usize = 320;
-/// Words of an interpreter's state around `sys.modules` that may be references, in bytes.
+/// The part of an interpreter's state around `sys.modules` that may hold references, in bytes.
 const INTERPRETER_BEFORE: usize = 512;
 const INTERPRETER_SPAN: usize = 1536;
 
@@ -17,7 +17,7 @@ const INTERPRETER_SPAN: usize = 1536;
 pub struct Held {
     /// Their addresses.
     pub objects: Vec<u64>,
-    /// Words that may be addresses of others.
+    /// Words that may be addresses of other objects.
     pub candidates: Vec<u64>,
 }
 
@@ -36,7 +36,7 @@ impl Python {
         Held { objects: Vec::new(), candidates: words(memory, state, THREAD_SPAN) }
     }
 
-    /// What the fields of an interpreter's state hold. The first is `sys.modules`.
+    /// What the fields of an interpreter's state hold. The first object is `sys.modules`.
     pub fn held_by_interpreter<M: Memory>(&self, memory: &M, state: u64) -> Held {
         let fields = &self.layout.interpreter;
         let start = at(state, fields.modules.saturating_sub(INTERPRETER_BEFORE));
@@ -47,8 +47,8 @@ impl Python {
         }
     }
 
-    /// What a frame of a thread's stack holds: itself where it is an object (up to 3.10), else its generator
-    /// and its locals. Of one that cannot be read to its end that is what could be.
+    /// What a frame of a thread's stack holds: itself where it is an object (up to 3.10), otherwise its
+    /// generator and its locals. If it can be read only in part, that part counts.
     pub fn held_by_frame<M: Memory>(&self, reader: Reader<'_, M>, frame: u64) -> Vec<u64> {
         match &self.layout.frames {
             Frames::Objects(_) => vec![frame],
@@ -61,7 +61,7 @@ impl Python {
         }
     }
 
-    /// The generator that a frame is inside of.
+    /// The generator that contains a frame.
     fn generator_of<M: Memory>(
         &self,
         memory: &M,

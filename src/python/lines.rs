@@ -1,7 +1,7 @@
 //! From an instruction to its line: the three formats of line tables in code objects.
 //!
-//! Each function here returns what `frame.f_lineno` would: the line of the byte offset of an instruction,
-//! `None` where the table has none. Tables come from the target and may contain anything; every function
+//! Each function here returns what `frame.f_lineno` would: the line for the byte offset of an instruction, or
+//! `None` where the table has no line. Tables come from the target and may contain anything; every function
 //! stops at the table's end.
 
 use super::layout::LineFormat;
@@ -21,7 +21,7 @@ pub fn line_at(format: LineFormat, table: &[u8], first: i32, offset: i32) -> Opt
     line.and_then(|line| u32::try_from(line).ok())
 }
 
-/// `co_lnotab` (up to 3.9): pairs of a step in bytecode and a signed step in lines.
+/// `co_lnotab` (up to 3.9): pairs of a bytecode increment and a signed line increment.
 fn lnotab(table: &[u8], first: i32, offset: i32) -> i32 {
     let mut address = 0_i32;
     let mut line = first;
@@ -35,8 +35,8 @@ fn lnotab(table: &[u8], first: i32, offset: i32) -> i32 {
     line
 }
 
-/// `co_linetable` of 3.10 (PEP 626): pairs of a length in bytecode and a signed step in lines, where
-/// -128 says that these instructions have no line.
+/// `co_linetable` of 3.10 (PEP 626): pairs of a bytecode length and a signed line increment, where -128 means
+/// that these instructions have no line.
 fn ranges(table: &[u8], first: i32, offset: i32) -> Option<i32> {
     let mut end = 0_i32;
     let mut line = first;
@@ -53,8 +53,8 @@ fn ranges(table: &[u8], first: i32, offset: i32) -> Option<i32> {
     None
 }
 
-/// `co_linetable` from 3.11 on (PEP 657, `Objects/locations.md`): entries that begin with a byte
-/// whose top bit is set; it holds a kind and a length in instructions of two bytes.
+/// `co_linetable` from 3.11 on (PEP 657, `Objects/locations.md`): entries that begin with a byte whose top
+/// bit is set; it holds a kind and a length in two-byte instructions.
 fn locations(table: &[u8], first: i32, offset: i32) -> Option<i32> {
     let mut end = 0_i32;
     let mut line = first;
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn locations_take_signed_steps() {
-        // RESUME with a line step of 0; two instructions one line on; one without a line; one with
-        // a long form that steps back by 70.
+        // RESUME with a line increment of 0; two instructions on the next line; one without a line; one in
+        // the long form that goes back 70 lines.
         let table = [0x80, 0x05, 0xd9, 0x01, 0x02, 0xf8, 0xe8, 0x4d, 0x02];
         let line = |offset| line_at(LineFormat::Locations, &table, 100, offset);
         assert_eq!(line(0), Some(100));

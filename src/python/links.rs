@@ -1,7 +1,7 @@
-//! Following links through the target's memory, which may be endless.
+//! Following chains of links in the target's memory, which may be endless.
 
-/// Walks a chain of addresses and ends it where it closes into a ring, by Brent's algorithm: one
-/// comparison a step, and no more than three times the ring's length.
+/// Walks a chain of addresses and detects when it closes into a ring, by Brent's algorithm: one comparison
+/// per step, and at most three times the ring's length.
 #[derive(Debug, Default)]
 pub struct RingGuard {
     mark: u64,
@@ -10,7 +10,7 @@ pub struct RingGuard {
 }
 
 impl RingGuard {
-    /// Whether this address, the next of the chain, has been there before.
+    /// Whether this address, the next in the chain, has been seen before.
     pub fn closes_at(&mut self, address: u64) -> bool {
         if self.steps == self.limit {
             self.mark = address;

@@ -1,8 +1,8 @@
 //! Finding CPython in a process: the file that contains it, `_PyRuntime`, the version, the layout.
 //!
 //! `_PyRuntime` and the types are dynamic symbols in every build, stripped or not, in the executable or in
-//! libpython. The version is in the symbol `Py_Version` from 3.11 on; older builds reveal it by their file
-//! name or the size of `_PyRuntime`, and exactly in `sys.version`.
+//! libpython. From 3.11 on the version is in the symbol `Py_Version`; in older builds the file name or the
+//! size of `_PyRuntime` gives it roughly, and `sys.version` exactly.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,10 +20,10 @@ use crate::process::{Image, ImageError, Mapping, Process, ProcessError, Symbol};
 
 /// The newest minor version that does not publish its version as a symbol.
 const NEWEST_UNPUBLISHED: u8 = 10;
-/// How often all tables are tried: a running interpreter moves things while we look at them.
+/// How often all tables are tried: a running interpreter changes its memory while we read it.
 const ROUNDS: usize = 3;
 
-/// Why there is no Python to be read in a process.
+/// Why no Python can be read in a process.
 #[derive(Debug, thiserror::Error)]
 pub enum PythonError {
     /// No file mapped into the process contains CPython.
@@ -32,7 +32,7 @@ pub enum PythonError {
         /// The process.
         pid: i32,
     },
-    /// A CPython from before the oldest version that is read.
+    /// A CPython older than any supported version.
     #[error(
         "process {pid} runs Python {version}, too old: 3.{OLDEST_MINOR} is the oldest that can be read"
     )]
@@ -42,7 +42,7 @@ pub enum PythonError {
         /// Its version, as far as it can be told.
         version: String,
     },
-    /// A CPython from after the newest version that is read.
+    /// A CPython newer than any supported version.
     #[error(
         "process {pid} runs Python {version}, too new: 3.{NEWEST_MINOR} is the newest that can be read"
     )]
@@ -52,7 +52,7 @@ pub enum PythonError {
         /// Its version.
         version: Version,
     },
-    /// A build without the GIL, whose objects are laid out otherwise.
+    /// A build without the GIL, whose objects have another layout.
     #[error(
         "process {pid} runs a free-threaded build of Python {version}, which cannot be read yet"
     )]
@@ -62,13 +62,13 @@ pub enum PythonError {
         /// Its version.
         version: Version,
     },
-    /// The interpreter has no interpreter state: it is just starting, or ending.
+    /// There is no interpreter state: the interpreter is just starting, or ending.
     #[error("the Python in process {pid} is only starting, or already ending")]
     NotRunning {
         /// The process.
         pid: i32,
     },
-    /// It is a CPython, but not laid out as any that is known.
+    /// It is a CPython, but its layout matches no known one.
     #[error("the Python {version} in process {pid} is not laid out as expected: {invalid}")]
     NotUnderstood {
         /// The process.
@@ -81,7 +81,7 @@ pub enum PythonError {
     /// The interpreter's file cannot be understood.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The process cannot be looked at.
+    /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Its memory cannot be read.
@@ -114,7 +114,7 @@ impl Obstructed for PythonError {
 }
 
 impl PythonError {
-    /// Whether this stays so for as long as the process runs the program that it runs.
+    /// Whether this stays so as long as the process runs its current program.
     pub fn is_lasting(&self) -> bool {
         matches!(
             self,
@@ -132,7 +132,7 @@ struct Found {
 }
 
 impl Python {
-    /// Finds the interpreter in a process and checks that it is laid out as expected.
+    /// Finds the interpreter in a process and checks that its layout is as expected.
     pub fn attach(process: &Process) -> Result<Python, PythonError> {
         let pid = process.pid();
         let read = |error| match error {
@@ -222,7 +222,7 @@ fn find(process: &Process) -> Result<Found, PythonError> {
     })
 }
 
-/// The first mapping of each file, those that are called python first.
+/// The first mapping of each file; files named like a Python come first.
 fn candidates(maps: &[Mapping]) -> Vec<&Mapping> {
     let mut seen = HashSet::new();
     let mut files: Vec<&Mapping> = maps
@@ -240,7 +240,7 @@ fn is_named_python(mapping: &Mapping) -> bool {
     name.to_string_lossy().contains("python")
 }
 
-/// What the symbol `Py_Version` says, from 3.11 on.
+/// The version in the symbol `Py_Version`, from 3.11 on.
 fn published_version(process: &Process, image: &Image) -> Result<Option<Version>, ReadError> {
     match image.dynamic_symbol("Py_Version") {
         Some(symbol) => Ok(Version::from_hex(process.u64(symbol.address)?)),
@@ -248,7 +248,7 @@ fn published_version(process: &Process, image: &Image) -> Result<Option<Version>
     }
 }
 
-/// The major and minor version that the file's name tells.
+/// The major and minor version in the file's name.
 fn version_by_name(image: &Image) -> Option<(u8, u8)> {
     Version::from_file_name(&image.path().file_name()?.to_string_lossy())
 }
@@ -291,7 +291,7 @@ fn tables(
         .collect())
 }
 
-/// The types that other objects are told by; dynamic symbols since ever.
+/// The types that identify other objects; they have always been dynamic symbols.
 fn types(image: &Image) -> Option<Types> {
     let address = |name| image.symbol(name).map(|symbol| symbol.address);
     Some(Types {

@@ -1,12 +1,12 @@
-//! CPython in memory: where it is, which version, its threads and their stacks, its allocators.
+//! CPython in memory: its location, version, threads, stacks and allocators.
 //!
-//! [`Python::attach`] finds the interpreter in a process, chooses a [`layout`](layout::Layout) and
-//! checks that it fits before anything is believed. Everything else reads through
-//! [`Memory`](crate::memory::Memory), so it works on a live process, a copy of its memory or a test's
-//! random bytes, and never panics on what it finds there. Nothing is written and nothing is called.
+//! [`Python::attach`] finds the interpreter in a process, chooses a [`layout`](layout::Layout) and checks
+//! that it fits before relying on anything it reads. Everything else reads through
+//! [`Memory`](crate::memory::Memory), so it works on a live process, a copy of its memory or a test's random
+//! bytes, and never panics on what it finds there. Nothing is written and nothing is called.
 //!
-//! For a stack: stop the threads with [`Python::pause`], copy with [`Python::copy_stack`], let them go
-//! on, then have [`CodeCache::resolve_stack`] make functions, files and lines of the copy.
+//! To read a stack: stop the threads with [`Python::pause`], copy the stack with [`Python::copy_stack`],
+//! resume the threads, then turn the copy into functions, files and lines with [`CodeCache::resolve_stack`].
 
 pub mod allocators;
 pub mod code;
@@ -53,7 +53,7 @@ use layout::Layout;
 pub struct Python {
     /// Its version.
     pub version: Version,
-    /// Where it keeps what.
+    /// The layout of its structures.
     pub layout: Arc<Layout>,
     /// The address of `_PyRuntime`.
     pub runtime: u64,
@@ -65,7 +65,8 @@ pub struct Python {
     pub disagreements: Vec<Disagreement>,
 }
 
-/// The addresses of types that others are told by: never by name, which any class may have.
+/// The addresses of the types by which other objects are recognised: never by name, because any class may
+/// have that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Types {
     /// `PyType_Type`: `type`.
@@ -76,7 +77,7 @@ pub struct Types {
     pub module: u64,
 }
 
-/// The address of a field. Addresses from a target may be anything, so the sum may wrap.
+/// The address of a field. An address from a target may be any number, so the sum may wrap.
 fn at(address: u64, offset: usize) -> u64 {
     address.wrapping_add(offset as u64)
 }

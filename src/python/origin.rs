@@ -12,7 +12,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Whose code the file of a frame is, and its path inside of that.
+    /// Whose code the file of a frame is, and its path within that code.
     pub fn of(file: &str) -> (Origin, &str) {
         for directory in ["/site-packages/", "/dist-packages/"] {
             if let Some((_, inside)) = file.rsplit_once(directory) {

@@ -1,9 +1,9 @@
 //! A pause in which Python's own memory does not change.
 //!
 //! In a build with a GIL only the thread that holds it changes Python objects, so it is enough to stop that
-//! thread and check that it still holds the GIL. If no thread holds it, or it changes hands too fast, all
-//! Python threads are stopped; never the threads of libraries, which have no Python thread state, unless a
-//! thread is just starting whose ID Python does not know yet.
+//! thread and check that it still holds the GIL. If no thread holds the GIL, or it changes hands too fast,
+//! all Python threads are stopped. Threads of libraries, which have no Python thread state, are never
+//! stopped, unless a thread is just starting whose ID Python does not know yet.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::memory::ReadError;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::{Pause, PauseError, Process, ProcessError, ThreadIds};
 
-/// How often the holder is tried to be caught before all Python threads are stopped.
+/// How often to try to catch the holder before stopping all Python threads.
 const TRIES: usize = 8;
 
 /// Why Python could not be paused.
@@ -22,7 +22,7 @@ pub enum PythonPauseError {
     /// Threads could not be stopped.
     #[error(transparent)]
     Pause(#[from] PauseError),
-    /// The process cannot be looked at.
+    /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Its threads could not be read.
@@ -44,13 +44,13 @@ impl Obstructed for PythonPauseError {
     }
 }
 
-/// Python stands still until this is dropped.
+/// Python is paused until this is dropped.
 #[derive(Debug)]
 pub struct PythonPause {
     pause: Pause,
-    /// The thread states that hold a GIL, of threads that now stand still.
+    /// The states of the stopped threads that hold a GIL.
     pub holders: Vec<u64>,
-    /// Whether all Python threads stand still, not only those that hold a GIL.
+    /// Whether all Python threads are stopped, not only those that hold a GIL.
     pub all: bool,
 }
 
@@ -60,19 +60,19 @@ impl PythonPause {
         self.pause.elapsed()
     }
 
-    /// The threads that stand still.
+    /// The stopped threads.
     pub fn tids(&self) -> impl Iterator<Item = i32> + '_ {
         self.pause.tids()
     }
 
-    /// Lets the threads go on, and says how long they stood still.
+    /// Resumes the threads, and returns how long they were stopped.
     pub fn resume(self) -> Duration {
         self.pause.resume()
     }
 }
 
 impl Python {
-    /// Pauses Python: stops as few threads as it takes for its memory not to change.
+    /// Pauses Python: stops as few threads as possible such that its memory does not change.
     pub fn pause(&self, process: &Process) -> Result<PythonPause, PythonPauseError> {
         for _ in 0..TRIES {
             let Some(holders) = if_whole(self.gil_holders(process))? else { continue };
@@ -89,18 +89,18 @@ impl Python {
         self.pause_all(process)
     }
 
-    /// Stops every thread that has a Python thread state. A thread that Python is only making has a
-    /// state without a number: if that lasts, all threads of the process are stopped.
+    /// Stops every thread that has a Python thread state. A thread that Python is just creating has a state
+    /// without an ID: if it stays so, all threads of the process are stopped.
     fn pause_all(&self, process: &Process) -> Result<PythonPause, PythonPauseError> {
         let mut pause = Pause::new(process, &[])?;
         let mut known: Vec<i32> = Vec::new();
         for attempt in 0..TRIES {
-            // Once they stand still it is whole.
+            // Once the threads are stopped, the list is whole.
             let Some(threads) = if_whole(self.thread_states(process))? else { continue };
             let numbers: Vec<i32> = threads.iter().filter_map(|thread| thread.native_id).collect();
             let fresh = numbers.iter().any(|number| !known.contains(number));
             if fresh {
-                // A number that no thread of the process has is that of one that has ended.
+                // An ID that no thread of the process has belongs to one that has ended.
                 let ids = ThreadIds::read(process)?;
                 let tids: Vec<i32> = numbers.iter().filter_map(|&id| ids.outer(id)).collect();
                 pause.add(process, &tids)?;
@@ -124,8 +124,8 @@ impl Python {
     }
 }
 
-/// While threads come and go their list can be torn, and lead to where nothing is: `None`, and it is
-/// to be read again.
+/// While threads come and go, their list can be torn and lead to unmapped memory. The result is then `None`:
+/// read it again.
 fn if_whole<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     match read {
         Err(error) if error.may_pass() => Ok(None),
@@ -133,7 +133,7 @@ fn if_whole<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     }
 }
 
-/// Our numbers of the threads with these states; `None` if one of them is not known.
+/// Our IDs of the threads with these states; `None` if one of them is not known.
 fn tids_of(
     process: &Process,
     threads: &[ThreadState],

@@ -20,11 +20,11 @@ pub struct FrameObject {
     pub last_instruction: usize,
     /// How many bytes of bytecode `f_lasti` counts in.
     pub instruction_unit: i32,
-    /// `f_localsplus`: locals, cells and free variables.
+    /// `f_localsplus`: the locals, cells and free variables.
     pub locals: usize,
-    /// `f_valuestack`: the pointer to where the values begin, behind those.
+    /// `f_valuestack`: the pointer to the first value, after those.
     pub value_stack: usize,
-    /// How far the values go.
+    /// Where the values end.
     pub stack_end: StackEnd,
 }
 
@@ -45,15 +45,15 @@ pub struct InterpreterFrame {
     pub function: usize,
     /// `f_locals`: the namespace of a module or a class body.
     pub namespace: usize,
-    /// `frame_obj`: the frame object that was made of it.
+    /// `frame_obj`: the frame object that was made for it.
     pub frame_object: usize,
-    /// How far locals and values go.
+    /// Where locals and values end.
     pub stack_end: StackEnd,
-    /// The `PyFrameObject` that may be made of it.
+    /// The `PyFrameObject` that may be made for it.
     pub object: OwnFrame,
 }
 
-/// How a frame tells how many references are in it.
+/// How a frame stores the number of its references.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackEnd {
     /// `f_stacktop` or `stackpointer`: a pointer to the end, null while the frame runs (up to 3.9; from
@@ -71,11 +71,11 @@ pub enum StackEnd {
 pub struct OwnFrame {
     /// `f_frame`: the pointer to the frame.
     pub pointer: usize,
-    /// `_f_frame_data`: where it is once the frame is over.
+    /// `_f_frame_data`: where the frame is once it has ended.
     pub data: usize,
 }
 
-/// `PyGenObject`, from which coroutines and asynchronous generators do not differ here.
+/// `PyGenObject`; coroutines and asynchronous generators are the same here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generators {
     /// With a frame object, which is a [field](super::records) (up to 3.10).
@@ -86,28 +86,28 @@ pub enum Generators {
         frame: usize,
         /// `gi_frame_state`, a signed byte.
         state: usize,
-        /// `FRAME_CLEARED`: from this state on there is nothing in the frame but its code.
+        /// `FRAME_CLEARED`: from this state on the frame has no references except perhaps to its code.
         cleared: i8,
-        /// What becomes of that.
+        /// What happens to that reference.
         last_code: LastCode,
     },
 }
 
-/// What a frame that has been cleared has to do with its code.
+/// Whether a cleared frame still refers to its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastCode {
-    /// It has let go of it, though its address is still there (3.11).
+    /// It has released the code, although its address is still there (3.11).
     Gone,
-    /// It holds it, but the collector is not shown that (3.12 and 3.13).
+    /// It holds the code, but does not show it to the collector (3.12 and 3.13).
     Held,
-    /// It holds it, and shows it (from 3.14 on).
+    /// It holds the code, and shows it (from 3.14 on).
     Shown,
 }
 
 impl InterpreterFrame {
     /// The value of `owner` for a frame inside a generator, a coroutine or an async generator.
     pub const OWNED_BY_GENERATOR: u8 = 1;
-    /// From this value of `owner` on a frame is the interpreter's own entry, not Python code.
+    /// From this value of `owner` on, a frame is the interpreter's own entry, not Python code.
     pub const FIRST_SHIM: u8 = 3;
 }
 
@@ -122,27 +122,27 @@ pub struct Code {
     pub name: usize,
     /// `co_lnotab` or `co_linetable`.
     pub line_table: usize,
-    /// How that table is written.
+    /// The format of that table.
     pub line_format: LineFormat,
-    /// `co_code_adaptive`, which frames point into; `None` where frames keep an index (up to 3.10).
+    /// `co_code_adaptive`, which frames point into; `None` where frames have an index (up to 3.10).
     pub instructions: Option<usize>,
-    /// `_co_firsttraceable`, an `int` counted in instructions of two bytes: a frame before it has
-    /// not begun (from 3.11 on).
+    /// `_co_firsttraceable`, an `int` counted in two-byte instructions: a frame before it has not begun (from
+    /// 3.11 on).
     pub first_traceable: Option<usize>,
-    /// `co_argcount`, an `int`: arguments by position.
+    /// `co_argcount`, an `int`: positional arguments.
     pub arguments: usize,
-    /// `co_stacksize`, an `int`: how many values there may be.
+    /// `co_stacksize`, an `int`: the most values that a frame can have.
     pub stack_size: usize,
     /// The local variables.
     pub locals: CodeLocals,
 }
 
-/// How a code object tells of its local variables.
+/// How a code object describes its local variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeLocals {
-    /// In three tuples of names, in the order in which frames have them (up to 3.10).
+    /// In three tuples of names, in the same order as in frames (up to 3.10).
     Tuples {
-        /// `co_nlocals`, an `int`: how long the first is.
+        /// `co_nlocals`, an `int`: the length of the first.
         count: usize,
         /// `co_varnames`, `co_cellvars`, `co_freevars`.
         names: [usize; 3],
@@ -150,19 +150,19 @@ pub enum CodeLocals {
         code: usize,
         /// `co_cell2arg`: the pointer to the numbers of arguments that are cells.
         cell_arguments: usize,
-        /// `co_opcache`: the pointer to the caches of instructions; and how many there are, a byte.
+        /// `co_opcache`: the pointer to the instruction caches; and their number, a byte.
         cache: [usize; 2],
     },
     /// In one tuple of names (from 3.11 on).
     Together {
-        /// `co_nlocalsplus`, an `int`: how long it is.
+        /// `co_nlocalsplus`, an `int`: the length of the tuple.
         count: usize,
         /// `co_localsplusnames`.
         names: usize,
     },
 }
 
-/// How a line table is written.
+/// The format of a line table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineFormat {
     /// `co_lnotab`, up to 3.9.

@@ -1,18 +1,18 @@
 //! CPython's layout: a record of named offsets, with one table per minor version.
 //!
-//! Layouts are data. The code that reads frames or strings is written once, over a [`Layout`]; a difference
-//! between versions is a number here or, where the structure itself changed, a variant of a small enum. All
-//! offsets are in bytes and for 64-bit little-endian builds with a GIL.
+//! Layouts are data. The code that reads frames or strings is written once, in terms of a [`Layout`]; a
+//! difference between versions is a number here or, where the structure itself changed, a variant of a small
+//! enum. All offsets are in bytes and for 64-bit little-endian builds with a GIL.
 //!
-//! Offsets drift inside minor versions too (3.13.0 and 3.13.5 keep the collector's list heads four
-//! bytes apart), so a minor version can have several [`Table`]s. They are tried in the order of
-//! [`candidates`], each until [validation](super::validate) accepts it. From 3.13 on the
-//! interpreter publishes many offsets itself (`_Py_DebugOffsets`): those override the table, and
-//! where the two disagree that is reported.
+//! Offsets drift within minor versions too (the collector's list heads moved by four bytes between 3.13.0 and
+//! 3.13.5), so a minor version can have several [`Table`]s. They are tried in the order of [`candidates`]
+//! until [validation](super::validate) accepts one. From 3.13 on the interpreter publishes many offsets
+//! itself (`_Py_DebugOffsets`): those override the table, and disagreements are reported.
 //!
 //! `docs/new-python.md` is the recipe for a new version.
 //!
-//! Longer than other files, because it is one list: every part of a [`Layout`], each field a line and its source.
+//! Longer than other files, because it is one list: every part of a [`Layout`], with one line and one source
+//! per field.
 
 mod frames;
 mod objects;
@@ -41,7 +41,7 @@ pub const OLDEST_MINOR: u8 = 8;
 /// The newest minor version of Python 3 with a table.
 pub const NEWEST_MINOR: u8 = 15;
 
-/// Every offset that is read, for one layout of the interpreter.
+/// Every offset that leakspy uses, for one layout of the interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// `_PyRuntimeState`.
@@ -50,9 +50,9 @@ pub struct Layout {
     pub interpreter: Interpreter,
     /// `PyThreadState`.
     pub thread: Thread,
-    /// `_gil_runtime_state`, and the way to it.
+    /// `_gil_runtime_state`, and where it is.
     pub gil: Gil,
-    /// `_gc_runtime_state`, and the way to it.
+    /// `_gc_runtime_state`, and where it is.
     pub gc: Gc,
     /// Python frames.
     pub frames: Frames,
@@ -78,9 +78,9 @@ pub struct Layout {
     pub module: Module,
     /// Generators, coroutines, asynchronous generators.
     pub generators: Generators,
-    /// The parts of other objects that vary in number.
+    /// The variable parts of other objects.
     pub objects: Objects,
-    /// The references at fixed places in objects.
+    /// The references at fixed offsets in objects.
     pub records: Records,
     /// The tables of allocator functions.
     pub allocators: Allocators,
@@ -102,7 +102,7 @@ pub struct Runtime {
 /// `PyInterpreterState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interpreter {
-    /// The next older interpreter.
+    /// `next`: the next older interpreter.
     pub next: usize,
     /// `id`, a signed 64-bit number.
     pub id: usize,
@@ -127,7 +127,7 @@ pub struct Thread {
     pub pthread: usize,
     /// `native_thread_id`: the kernel's id, from 3.11 on.
     pub native_id: Option<usize>,
-    /// The way to the newest frame.
+    /// How to find the newest frame.
     pub frame: FrameLink,
     /// `datastack_chunk` and `datastack_top`, from 3.11 on.
     pub data_stack: Option<DataStack>,
@@ -135,7 +135,7 @@ pub struct Thread {
     pub holds_gil: Option<usize>,
 }
 
-/// The way from a thread state to its newest frame.
+/// How to find the newest frame of a thread state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameLink {
     /// A pointer in the thread state (`frame` up to 3.10, `current_frame` from 3.13 on).
@@ -154,7 +154,7 @@ pub enum FrameLink {
 pub struct DataStack {
     /// `PyThreadState.datastack_chunk`: the newest chunk.
     pub chunk: usize,
-    /// `PyThreadState.datastack_top`: the end of what is used in it.
+    /// `PyThreadState.datastack_top`: the end of the used part of that chunk.
     pub top: usize,
     /// `_PyStackChunk.previous`.
     pub previous: usize,
@@ -169,7 +169,7 @@ pub enum Gil {
     Process {
         /// `last_holder`, from the start of `_PyRuntime`.
         last_holder: usize,
-        /// `locked`, an `int`, likewise.
+        /// `locked`, an `int`, from the start of `_PyRuntime`.
         locked: usize,
     },
     /// One per interpreter, behind a pointer; interpreters may share one (from 3.12 on).
@@ -191,26 +191,27 @@ pub struct Gc {
     /// Three list heads (`_gc_next`, `_gc_prev`), 24 bytes apart, youngest first; from the start of
     /// the collector's state.
     pub generations: usize,
-    /// The list head of what `gc.freeze()` moved away, likewise.
+    /// The list head of the objects that `gc.freeze()` moved away. This and the next four are from the same
+    /// start.
     pub permanent: usize,
-    /// `collecting`, an `int`, likewise.
+    /// `collecting`, an `int`.
     pub collecting: usize,
-    /// `enabled`, an `int`, likewise.
+    /// `enabled`, an `int`.
     pub enabled: usize,
-    /// `debug`, an `int`, likewise.
+    /// `debug`, an `int`.
     pub debug: usize,
-    /// `garbage`, the list that is `gc.garbage`, likewise.
+    /// `garbage`: the list `gc.garbage`.
     pub garbage: usize,
-    /// What came of the collections.
+    /// The results of collections.
     pub statistics: GcStatistics,
 }
 
-/// What the collector keeps of its collections.
+/// What the collector records about its collections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GcStatistics {
-    /// Sums for each generation, from this place in its state on (up to 3.14).
+    /// Sums for each generation, from this offset in its state on (up to 3.14).
     Sums(usize),
-    /// The last collections of each generation, to which there is a pointer at this place (3.15).
+    /// The last collections of each generation, behind the pointer at this offset (3.15).
     Rings(usize),
 }
 
@@ -226,8 +227,8 @@ pub enum GcPlace {
 /// `PyObject` and `PyVarObject`. They begin with `ob_refcnt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Object {
-    /// How many of its bytes count references: all 8 up to 3.11, the lower 4 from 3.12 on. An object
-    /// whose 4 bytes are a negative number is immortal, and its references are not counted.
+    /// How many bytes of `ob_refcnt` are the count: all 8 up to 3.11, the lower 4 from 3.12 on. If those 4
+    /// bytes are a negative number, the object is immortal and its references are not counted.
     pub reference_count: u8,
     /// `ob_type`.
     pub kind: usize,
@@ -240,11 +241,11 @@ pub struct Object {
 pub struct Unicode {
     /// `length` in characters.
     pub length: usize,
-    /// `state`: bits 2 to 4 the bytes per character, bit 5 compact, bit 6 ASCII.
+    /// `state`: bits 2 to 4 are the bytes per character, bit 5 means compact, bit 6 ASCII.
     pub state: usize,
-    /// Where a compact ASCII string's characters begin.
+    /// Where the characters of a compact ASCII string begin.
     pub ascii_data: usize,
-    /// Where another compact string's characters begin.
+    /// Where the characters of any other compact string begin.
     pub compact_data: usize,
     /// The pointer to the characters of a string that is not compact.
     pub data_pointer: usize,
@@ -252,7 +253,7 @@ pub struct Unicode {
     pub utf8: usize,
     /// `utf8_length`, in bytes.
     pub utf8_length: usize,
-    /// `wstr` and `wstr_length`: the copy in wide characters (up to 3.11).
+    /// `wstr` and `wstr_length`: the wide-character copy (up to 3.11).
     pub wide: Option<[usize; 2]>,
     /// Bytes of a `PyUnicodeObject`.
     pub size: usize,
@@ -270,13 +271,13 @@ pub struct Bytes {
 /// `PyLongObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Int {
-    /// `ob_size`, whose sign is the number's (up to 3.11), or `lv_tag`.
+    /// `ob_size`, which has the sign of the number (up to 3.11), or `lv_tag`.
     pub size: usize,
-    /// Whether that is `lv_tag`: the sign in its low three bits (from 3.12 on).
+    /// Whether that is `lv_tag`, with the sign in its low three bits (from 3.12 on).
     pub tagged: bool,
-    /// The digits of 30 bits, lowest first.
+    /// The 30-bit digits, lowest first.
     pub digits: usize,
-    /// How many digits zero has, by `sys.getsizeof`.
+    /// The number of digits that `sys.getsizeof` counts for zero.
     pub least_digits: u64,
 }
 
@@ -287,16 +288,16 @@ pub struct Dict {
     pub keys: usize,
     /// `ma_values`, null unless the dict shares its keys.
     pub values: usize,
-    /// Where the pointers begin in what `ma_values` points to.
+    /// Where the pointers begin in the block that `ma_values` points to.
     pub values_first: usize,
-    /// `ma_used`: how many entries there are.
+    /// `ma_used`: the number of entries.
     pub used: usize,
 }
 
 /// `PyDictKeysObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DictKeys {
-    /// How the size of the index table is told.
+    /// How the size of the index table is stored.
     pub size: DictKeysSize,
     /// `dk_nentries`.
     pub entries: usize,
@@ -304,11 +305,11 @@ pub struct DictKeys {
     pub indices: usize,
     /// `dk_refcnt`.
     pub references: usize,
-    /// `dk_usable`: how many more entries there is room for.
+    /// `dk_usable`: the number of entries that can still be added.
     pub usable: usize,
 }
 
-/// How a `PyDictKeysObject` tells the size of its index table.
+/// How a `PyDictKeysObject` stores the size of its index table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DictKeysSize {
     /// `dk_size` slots, and `dk_lookup`, the function that looks keys up (up to 3.10). Entries are
@@ -319,10 +320,10 @@ pub enum DictKeysSize {
         /// `dk_lookup`.
         lookup: usize,
     },
-    /// 2 to the power of a byte, in bytes (from 3.11 on). Entries are {hash, key, value} if the byte
-    /// `dk_kind` is 0, else {key, value}.
+    /// As the power of 2 given by a byte (from 3.11 on). Entries are {hash, key, value} if the byte `dk_kind`
+    /// is 0, else {key, value}.
     Logarithm {
-        /// `dk_log2_size`: how many slots there are.
+        /// `dk_log2_size`: the number of slots.
         slots: usize,
         /// `dk_log2_index_bytes`.
         bytes: usize,
@@ -350,7 +351,7 @@ pub enum Allocators {
 /// The arenas of pymalloc, CPython's own allocator of small blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pymalloc {
-    /// Where it keeps its account of them.
+    /// Where it keeps the list of arenas.
     pub place: PymallocPlace,
     /// Bytes of an arena.
     pub arena_size: u64,
@@ -358,14 +359,14 @@ pub struct Pymalloc {
     pub pool_size: u64,
 }
 
-/// Where pymalloc keeps its account of its arenas.
+/// Where pymalloc keeps the list of its arenas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PymallocPlace {
     /// In the static variables `arenas` and `maxarenas` (up to 3.11).
     Static,
     /// In a struct `_obmalloc_state` at this offset in `PyInterpreterState` (3.12).
     Embedded(usize),
-    /// In one that the pointer at this offset in `PyInterpreterState` leads to (from 3.13 on).
+    /// In one behind the pointer at this offset in `PyInterpreterState` (from 3.13 on).
     Pointer(usize),
 }
 
@@ -374,7 +375,7 @@ pub enum PymallocPlace {
 pub struct Table {
     /// The N of 3.N.
     pub minor: u8,
-    /// The oldest micro version it is known to hold for.
+    /// The oldest micro version that is known to have it.
     pub first_micro: u8,
     /// Sizes of the symbol `_PyRuntime` in builds with this layout.
     pub runtime_sizes: &'static [u64],
@@ -394,8 +395,8 @@ pub static TABLES: &[&[Table]] = &[
     &v3_15::TABLES,
 ];
 
-/// The tables that may fit this version, the likeliest first: the size of `_PyRuntime` as known,
-/// then the newest micro version not beyond this one, then its other neighbours.
+/// The tables that may fit this version, the likeliest first: those with a known size of `_PyRuntime`, then
+/// the newest micro version not beyond this one, then the others.
 pub fn candidates(version: Version, runtime_size: u64) -> Vec<&'static Table> {
     let of_minor = TABLES.iter().copied().flatten().filter(|table| table.minor == version.minor);
     let mut tables: Vec<&Table> = of_minor.collect();
@@ -407,8 +408,8 @@ pub fn candidates(version: Version, runtime_size: u64) -> Vec<&'static Table> {
     tables
 }
 
-/// The minor version whose builds have a `_PyRuntime` of this size, if there is one. Needed up to
-/// 3.10, which keep their version nowhere but in strings.
+/// The minor version whose builds have a `_PyRuntime` of this size, if there is one. Needed up to 3.10, where
+/// the version is stored only in strings.
 pub fn minor_of_runtime_size(size: u64) -> Option<u8> {
     let mut tables = TABLES.iter().copied().flatten();
     tables.find(|table| table.runtime_sizes.contains(&size)).map(|table| table.minor)

@@ -1,7 +1,6 @@
-//! Offsets of what varies in number in objects of the interpreter's own types: items, entries, blocks.
+//! Offsets of the variable parts of objects of the interpreter's own types: items, entries, blocks.
 
-/// The parts of objects that are not references at fixed places (those are
-/// [records](super::records)).
+/// The variable parts of objects. References at fixed offsets are in [records](super::records).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Objects {
     /// `PyTupleObject.ob_item`.
@@ -46,13 +45,13 @@ pub struct List {
 /// `PySetObject`, whose table has entries of {key, hash}.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Set {
-    /// `used`: how many elements there are.
+    /// `used`: the number of elements.
     pub used: usize,
     /// `mask`: one less than the size of the table.
     pub mask: usize,
     /// `table`: the pointer to it.
     pub table: usize,
-    /// `smalltable`: where the table of a small set is.
+    /// `smalltable`: the table of a small set.
     pub small_table: usize,
 }
 
@@ -74,9 +73,9 @@ pub struct OrderedDict {
 pub struct Deque {
     /// `leftblock`.
     pub left_block: usize,
-    /// `leftindex`: the first item's place in it.
+    /// `leftindex`: the index of the first item in it.
     pub left_index: usize,
-    /// `maxlen`: how many items it takes at most, or -1.
+    /// `maxlen`: the most items that it holds, or -1.
     pub max_length: usize,
     /// `numfreeblocks`: blocks kept for later use (from 3.11 on).
     pub free_blocks: Option<usize>,
@@ -99,7 +98,7 @@ pub struct LruCache {
     pub key: usize,
     /// `lru_list_elem.result`.
     pub result: usize,
-    /// `maxsize`: how many results it keeps at most, or -1.
+    /// `maxsize`: the most results that it keeps, or -1.
     pub max_size: usize,
 }
 
@@ -108,7 +107,7 @@ pub struct LruCache {
 pub struct ByteArray {
     /// `ob_alloc`, in bytes.
     pub allocated: usize,
-    /// Whether its buffer is that of a `bytes` (from 3.15 on).
+    /// Whether its buffer is the data of a `bytes` (from 3.15 on).
     pub is_in_bytes: bool,
 }
 
@@ -117,7 +116,7 @@ pub struct ByteArray {
 pub struct Array {
     /// `allocated`, in items.
     pub allocated: usize,
-    /// `ob_descr`: what describes an item.
+    /// `ob_descr`: the description of an item.
     pub descriptor: usize,
     /// `arraydescr.itemsize`, an `int`.
     pub item_size: usize,
@@ -126,9 +125,10 @@ pub struct Array {
 /// `bytesio`, `stringio` and `buffered`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streams {
-    /// `bytesio.string_size` and `stringio.string_size`: what has been written, in bytes and in characters.
+    /// `bytesio.string_size` and `stringio.string_size`: the length of the contents, in bytes and in
+    /// characters.
     pub length: usize,
-    /// `stringio.buf_size`, in characters of four bytes.
+    /// `stringio.buf_size`, in four-byte characters.
     pub string_io_size: usize,
     /// `buffered.buffer`: the pointer to it.
     pub buffer: usize,
@@ -139,11 +139,11 @@ pub struct Streams {
 /// `RingBuf`, from the start of the object that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingBuffer {
-    /// `get_idx`: the oldest item's place.
+    /// `get_idx`: the index of the oldest item.
     pub first: usize,
     /// `items`: the pointer to them.
     pub items: usize,
-    /// `items_cap`: how many there is room for.
+    /// `items_cap`: the number of items that there is room for.
     pub capacity: usize,
     /// `num_items`.
     pub length: usize,
@@ -154,7 +154,7 @@ pub struct RingBuffer {
 /// `mmap_object`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mmap {
-    /// `data`: where the mapping is, null if it was closed.
+    /// `data`: the address of the mapping, null if it was closed.
     pub data: usize,
     /// `size`, in bytes.
     pub size: usize,
@@ -163,7 +163,7 @@ pub struct Mmap {
 /// `teedataobject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tee {
-    /// `numread`, an `int`: how many items there are.
+    /// `numread`, an `int`: the number of items.
     pub count: usize,
     /// `values`: the items.
     pub items: usize,
@@ -178,15 +178,15 @@ pub struct Element {
     pub tail: usize,
     /// `extra`: the pointer to the rest.
     pub extra: usize,
-    /// `attrib` in that.
+    /// `attrib` in the rest.
     pub attributes: usize,
-    /// `length`: how many children there are.
+    /// `length`: the number of children.
     pub length: usize,
-    /// `allocated`: for how many there is room.
+    /// `allocated`: the number of children that there is room for.
     pub allocated: usize,
     /// `children`: the pointer to them.
     pub children: usize,
-    /// `_children`: where a few may be.
+    /// `_children`: the place for a few children.
     pub first_children: usize,
     /// Bytes of an `ElementObjectExtra`.
     pub extra_size: u64,

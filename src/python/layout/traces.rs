@@ -1,7 +1,7 @@
 //! Offsets in tracemalloc's tables (`Modules/_tracemalloc.c`, from 3.12 on `Python/tracemalloc.c`).
 //!
-//! Layouts that never changed are code, not data: a trace is {size, traceback}, a frame {filename, u32 line}
-//! packed into 12 bytes.
+//! Structures that never changed are in the code instead: a trace is {size, traceback}, a frame {filename,
+//! u32 line} packed into 12 bytes.
 
 /// tracemalloc's state, its hash tables and its tracebacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,44 +20,45 @@ pub struct Tracemalloc {
 /// `max_nframe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TracemallocPlace {
-    /// The configuration is the variable `_Py_tracemalloc_config`, which is a dynamic symbol; the rest
-    /// are variables that only the full symbol table names (up to 3.11).
+    /// The configuration is the variable `_Py_tracemalloc_config`, which is a dynamic symbol; the other
+    /// variables are named only in the full symbol table (up to 3.11).
     Static,
-    /// In `_PyRuntime` (from 3.12 on). Its place there drifts inside minor versions, but not this far.
+    /// In `_PyRuntime` (from 3.12 on). Its offset there drifts within minor versions, but these distances do
+    /// not.
     Runtime {
-        /// From `_PyRuntime.gilstate.autoInterpreterState` to the configuration.
+        /// The distance from `_PyRuntime.gilstate.autoInterpreterState` to the configuration.
         behind_interpreter: usize,
-        /// `traced_memory`, from the configuration.
+        /// `traced_memory`. This and the next two are from the configuration.
         traced_memory: usize,
-        /// `traces`, likewise.
+        /// `traces`.
         traces: usize,
-        /// `domains`, likewise.
+        /// `domains`.
         domains: usize,
     },
 }
 
-/// `_Py_hashtable_t`: a power of two of buckets, each the head of a chain of entries {next, hash, …}.
+/// `_Py_hashtable_t`: its buckets, a power of two in number, are heads of chains of entries {next, hash, …}.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashTable {
-    /// How many buckets there are.
+    /// The number of buckets.
     pub bucket_count: usize,
-    /// How many entries there are.
+    /// The number of entries.
     pub entry_count: usize,
     /// The pointer to the buckets.
     pub buckets: usize,
-    /// The functions that make it a table of its kind: so many words from here on.
+    /// The first of the functions that determine the kind of table.
     pub functions: usize,
-    /// How many words those are.
+    /// The number of those functions, one word each.
     pub function_count: usize,
-    /// Where an entry has its key and its value.
+    /// The places of key and value in an entry.
     pub entry: HashEntry,
 }
 
-/// Where an entry of a `_Py_hashtable_t` has its key and its value.
+/// The places of key and value in an entry of a `_Py_hashtable_t`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashEntry {
-    /// Both inside the entry, of sizes that the table tells (3.8). The key is an address, or {address,
-    /// u32 domain} in 12 bytes; the value is the trace.
+    /// Both inside the entry, with sizes stored in the table (3.8). The key is an address, or {address, u32
+    /// domain} in 12 bytes; the value is the trace.
     Inside {
         /// `key_size` of the table.
         key_size: usize,
@@ -76,18 +77,19 @@ pub enum HashEntry {
 /// `traceback_t`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traceback {
-    /// How many frames it has, and how many there were.
+    /// The number of frames that it has, and that there were.
     pub count: FrameCount,
-    /// The frames, the newest first.
+    /// The frames, newest first.
     pub frames: usize,
 }
 
-/// How a traceback tells the number of its frames.
+/// How a traceback stores the number of its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameCount {
     /// `nframe`, an int (3.8).
     Int(usize),
-    /// `nframe` and `total_nframe`, two bytes each (from 3.9 on): what was kept, and what there was.
+    /// `nframe` and `total_nframe`, two bytes each (from 3.9 on): the frames that were kept, and all that
+    /// there were.
     Shorts(usize),
 }
 

@@ -1,6 +1,6 @@
 //! Offsets in types, modules and instances.
 
-/// `PyTypeObject`, and `PyHeapTypeObject` where it goes on.
+/// `PyTypeObject`, and `PyHeapTypeObject`, which extends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Type {
     /// `tp_name`, a C string.
@@ -11,7 +11,7 @@ pub struct Type {
     pub flags: usize,
     /// `tp_dictoffset`.
     pub dict_offset: usize,
-    /// `tp_weaklistoffset`: where an object has the list of weak references to it.
+    /// `tp_weaklistoffset`: the offset of an object's list of weak references.
     pub weak_offset: usize,
     /// `tp_itemsize`.
     pub item_size: usize,
@@ -43,15 +43,15 @@ pub struct Type {
     pub cached_keys: usize,
     /// `ht_module`, of heap types (from 3.9 on).
     pub module: Option<usize>,
-    /// What the interpreter keeps of its own static types (from 3.12 on).
+    /// The interpreter's state of its own static types (from 3.12 on).
     pub static_types: Option<StaticTypes>,
-    /// `PyMemberDef`, of which heap types have an array behind themselves.
+    /// `PyMemberDef`; heap types are followed by an array of them.
     pub member: Member,
 }
 
-/// `types.builtins` of `PyInterpreterState`: an array of `managed_static_type_state`. A static type of
-/// the interpreter keeps there what others keep in themselves; its `tp_subclasses` is its place in the
-/// array plus one.
+/// `types.builtins` of `PyInterpreterState`: an array of `managed_static_type_state`. It has those fields of
+/// the interpreter's static types that other types have in themselves; the `tp_subclasses` of a static type
+/// is its index in the array plus one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StaticTypes {
     /// The array, in the interpreter's state.
@@ -82,7 +82,7 @@ impl Member {
     pub const OBJECT: u32 = 16;
 }
 
-/// Where an instance keeps its attributes. Distances are back from the object's address.
+/// Where an instance keeps its attributes. Distances count backwards from the object's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attributes {
     /// In the dict at `tp_dictoffset` (up to 3.10).
@@ -94,7 +94,7 @@ pub enum Attributes {
         /// Distance of the pointer to the values.
         values: u64,
     },
-    /// Behind one word before the object: a dict, or values if its lowest bit is set (3.12).
+    /// Behind one pointer before the object: a dict, or values if its lowest bit is set (3.12).
     Tagged {
         /// Distance of that word.
         word: u64,
@@ -115,22 +115,22 @@ pub enum Attributes {
 pub struct Module {
     /// `md_dict`.
     pub dict: usize,
-    /// `md_state`: the pointer to what a module written in C keeps.
+    /// `md_state`: the pointer to the state of a module written in C.
     pub state: usize,
-    /// How many bytes that has.
+    /// Where the size of that state is.
     pub state_size: ModuleStateSize,
 }
 
-/// Where a module tells the size of its state.
+/// Where the size of a module's state is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModuleStateSize {
-    /// In its definition: `md_def`, and `m_size` in that (up to 3.14).
+    /// In its definition: `m_size` behind `md_def` (up to 3.14).
     Definition {
         /// `md_def`.
         pointer: usize,
         /// `PyModuleDef.m_size`.
         size: usize,
     },
-    /// In itself: `md_state_size` (from 3.15 on).
+    /// In the module itself: `md_state_size` (from 3.15 on).
     Own(usize),
 }

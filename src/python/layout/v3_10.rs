@@ -1,5 +1,5 @@
-//! CPython 3.10, from the debug information of 3.10.13: `f_lasti` counts instructions, and the line
-//! table is that of PEP 626.
+//! CPython 3.10, from the debug information of 3.10.13: `f_lasti` counts instructions, and the line table is
+//! the one of PEP 626.
 
 use super::*;
 

@@ -1,10 +1,10 @@
-//! CPython 3.13, from the debug information of 3.13.0 and the headers of 3.13.5 and 3.13.18:
-//! attribute values inside the instance. The collector's list heads moved four bytes between 3.13.0
-//! and 3.13.5, as an alignment of `PyGC_Head` was lowered.
+//! CPython 3.13, from the debug information of 3.13.0 and the headers of 3.13.5 and 3.13.18: attribute values
+//! inside the instance. The collector's list heads moved four bytes between 3.13.0 and 3.13.5, when an
+//! alignment of `PyGC_Head` was lowered.
 
 use super::*;
 
-/// 3.13.0, and what came after it.
+/// 3.13.0, and later builds.
 pub static TABLES: [Table; 2] = [
     Table { minor: 13, first_micro: 0, runtime_sizes: &[283_320], layout: FIRST },
     Table { minor: 13, first_micro: 5, runtime_sizes: &[283_376, 283_408], layout: LAYOUT },

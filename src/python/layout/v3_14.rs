@@ -1,8 +1,8 @@
-//! CPython 3.14, from the headers of 3.14.8 and 3.14.10: tagged references in frames, and whether a
-//! thread holds the GIL in its own state.
+//! CPython 3.14, from the headers of 3.14.8 and 3.14.10: tagged references in frames; a thread's state says
+//! whether it holds the GIL.
 //!
-//! 3.14.0 to 3.14.4 had an incremental collector; its lists sit at the same places, with a mark in
-//! the low bits of the links.
+//! 3.14.0 to 3.14.4 had an incremental collector; its lists are at the same offsets, with a mark in the low
+//! bits of the links.
 
 use super::*;
 

@@ -1,9 +1,9 @@
-//! References at fixed offsets in objects of the interpreter's own types: one record per C type, one list of
-//! records per minor version, each with only what is new or different in it.
+//! References at fixed offsets in objects of the interpreter's own types: one record per C type, and one list
+//! of records per minor version with only what is new or changed in it.
 //!
-//! A type's objects have the fields of its own record and of those of its bases. A reference is
-//! *shown* if the type's `tp_traverse` visits it, so that `gc.get_referents` tells it; others are only
-//! *held*. Where Python has a name for a field, the field goes by that.
+//! A type's objects have the fields of its own record and of its bases' records. A reference is *shown* if
+//! the type's `tp_traverse` visits it, so that `gc.get_referents` returns it; other references are only
+//! *held*. A field has Python's name where there is one.
 
 pub mod v3_10;
 pub mod v3_11;
@@ -14,7 +14,7 @@ pub mod v3_15;
 pub mod v3_8;
 pub mod v3_9;
 
-/// The references at fixed places in objects of one C type.
+/// The references at fixed offsets in objects of one C type.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {
     /// `tp_name`.
@@ -23,12 +23,12 @@ pub struct Record {
     pub fields: &'static [Field],
 }
 
-/// A reference at a fixed place, which may be null.
+/// A reference at a fixed offset, which may be null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     /// Python's name for it, or else C's.
     pub name: &'static str,
-    /// Where it is, in bytes.
+    /// Its offset, in bytes.
     pub offset: usize,
     /// Whether `tp_traverse` visits it.
     pub shown: bool,

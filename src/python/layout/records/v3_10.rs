@@ -1,4 +1,4 @@
-//! CPython 3.10: functions rearranged, and with builtins of their own; unions.
+//! CPython 3.10: functions rearranged, with builtins of their own; unions.
 
 use super::{Record, held, record, shown};
 

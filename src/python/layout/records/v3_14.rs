@@ -1,4 +1,4 @@
-//! CPython 3.14: annotations made when asked for, templates.
+//! CPython 3.14: lazily evaluated annotations; templates.
 
 use super::{Record, held, record, shown};
 

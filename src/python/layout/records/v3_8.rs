@@ -1,6 +1,6 @@
-//! The references that objects of CPython 3.8 keep at fixed places, from its debug information.
+//! The references at fixed offsets in objects of CPython 3.8, from its debug information.
 //!
-//! Longer than other files, because it is one table, on which those of later versions rest.
+//! Longer than other files, because it is one table, on which those of later versions build.
 
 use super::{Record, held, record, shown};
 
