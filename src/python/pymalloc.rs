@@ -1,16 +1,17 @@
 //! pymalloc: the arenas, pools and blocks of CPython's own allocator (`Objects/obmalloc.c`).
 //!
 //! Requests of up to 512 bytes are served from *blocks* of one size, which fill a *pool*; pools are carved
-//! out of *arenas*. An array of `arena_object`s lists the arenas. A pool begins with a header that has the
-//! size of its blocks, how many are in use, and the head of the list of free ones. Larger requests, and all
-//! requests if `PYTHONMALLOC` says so, go to another allocator.
+//! out of *arenas*. An array of `arena_object`s lists the arenas. A pool begins with a header: the size of
+//! its blocks, the number in use, and the head of the list of free ones. Larger requests, and all requests if
+//! `PYTHONMALLOC` says so, go to another allocator.
 
 use super::layout::PymallocPlace;
 use super::{Python, at};
 use crate::memory::{Memory, PAGE, ReadError, u32_at, u64_at};
 use crate::process::Image;
 
-/// `arena_object`: its size, the address of the arena, and the first pool that was never carved.
+/// `arena_object`: its size, and the offsets of the arena's address and of the first pool that was never
+/// carved.
 const ARENA_OBJECT: usize = 48;
 const ARENA_ADDRESS: usize = 0;
 const ARENA_UNCARVED: usize = 8;
@@ -19,7 +20,7 @@ const ARENA_POOLS: usize = 20;
 
 /// Bytes of a `pool_header`.
 pub const POOL_HEADER: u64 = 48;
-/// Its fields.
+/// The offsets of its fields.
 const POOL_USED: usize = 0;
 const POOL_FREE_BLOCK: usize = 8;
 const POOL_ARENA_INDEX: usize = 32;
@@ -30,23 +31,24 @@ const POOL_NEXT_OFFSET: usize = 40;
 const STATE_ARENAS: usize = 512;
 const STATE_ARENA_COUNT: usize = 520;
 
-/// Bytes that the sizes of blocks differ by (`ALIGNMENT` on 64-bit machines).
+/// The step between block sizes, in bytes (`ALIGNMENT` on 64-bit machines).
 const ALIGNMENT: u64 = 16;
 /// The largest request that pymalloc serves itself, in bytes (`SMALL_REQUEST_THRESHOLD`, 3.8 to 3.15).
 const LARGEST_REQUEST: u64 = 512;
-/// An object begins no further than this behind the beginning of its block, in bytes: behind nothing, the
-/// collector's header, two more words, or what the debugging allocator has before those.
+/// The farthest that an object can begin from the start of its block, in bytes: after the collector's header,
+/// two more words, and what the debugging allocator puts before those.
 pub const FARTHEST_OBJECT: u64 = 64;
-/// The most blocks that a pool can have: the smallest ones, in the largest pool.
+/// The most blocks that a pool can have: the largest pool with the smallest blocks.
 const MOST_BLOCKS: usize = 1024;
-/// No more arenas than this are looked at: a terabyte.
+/// The most arenas that are read: a terabyte.
 const MOST_ARENAS: usize = 1 << 20;
-/// The arenas of a search whose account is tried, at most.
+/// The most arenas that a search checks.
 const SEARCHED_ARENAS: usize = 16;
-/// No writable segment larger than this is searched, in bytes.
+/// The largest segment that is searched, in bytes.
 const LARGEST_SEGMENT: u64 = 64 << 20;
 
-/// The size of the block that pymalloc gives for a request, in bytes; `None` for one that it does not serve.
+/// The size of the block that pymalloc allocates for a request, in bytes; `None` if it does not serve the
+/// request.
 pub fn size_class(request: u64) -> Option<u64> {
     (request <= LARGEST_REQUEST).then(|| request.max(1).next_multiple_of(ALIGNMENT))
 }
@@ -60,7 +62,7 @@ pub struct Arena {
     pub start: u64,
     /// One past the end of its memory.
     pub end: u64,
-    /// Pools from here on have not been carved yet.
+    /// The pools from here on have not been carved yet.
     pub uncarved: u64,
 }
 
@@ -80,12 +82,12 @@ pub struct Pool {
 pub struct Block {
     /// Where it begins.
     pub address: u64,
-    /// Its bytes.
+    /// Its size, in bytes.
     pub size: u64,
 }
 
 impl Python {
-    /// Bytes of a pool. Pools are aligned to that.
+    /// Bytes of a pool. Pools are aligned to their size.
     pub fn pool_size(&self) -> u64 {
         self.layout.pymalloc.pool_size
     }
@@ -95,8 +97,8 @@ impl Python {
         self.layout.pymalloc.arena_size
     }
 
-    /// The arenas of all interpreters, by address. None where pymalloc is not in use, or (in a stripped
-    /// build up to 3.11, which has no symbol for them) where they are not found.
+    /// The arenas of all interpreters, by address. Empty if pymalloc is not in use, or if they are not found
+    /// in a stripped build up to 3.11, which has no symbol for them.
     pub fn arenas<M: Memory>(&self, memory: &M) -> Result<Vec<Arena>, ReadError> {
         let mut arrays = Vec::new();
         match self.layout.pymalloc.place {
@@ -127,10 +129,10 @@ impl Python {
         Ok(arenas)
     }
 
-    /// Calls `each` with the blocks in use of an arena's pools, in order of address, and gives the number
-    /// of pools that do not agree with themselves: the header cannot be read or is not plausible (then
-    /// there are no blocks), or it counts other blocks than were found. A thread that stands still in
-    /// the middle of an allocation leaves one.
+    /// Calls `each` with the blocks in use of an arena's pools, in order of address, and returns the number
+    /// of inconsistent pools: the header cannot be read or is not plausible (then there are no blocks), or
+    /// its count differs from the blocks found. A thread stopped in the middle of an allocation leaves one
+    /// such pool.
     pub fn for_each_block<M: Memory>(
         &self,
         memory: &M,
@@ -140,7 +142,7 @@ impl Python {
         self.for_each_block_in(memory, arena, |_| true, each)
     }
 
-    /// As [`for_each_block`](Self::for_each_block), in those pools only that are wanted.
+    /// Like [`for_each_block`](Self::for_each_block), but only in the wanted pools.
     pub fn for_each_block_in<M: Memory>(
         &self,
         memory: &M,
@@ -182,9 +184,9 @@ impl Python {
         }
     }
 
-    /// Searches the interpreter's writable memory for a pointer to an array of `arena_object`s whose
-    /// pools confirm it, as a stripped build up to 3.11 has it. `maxarenas` is the word before it in all
-    /// builds seen, but not by any promise: the array is taken to end with its last plausible entry.
+    /// Searches the interpreter's writable memory for a pointer to an array of `arena_object`s whose pools
+    /// confirm it, for stripped builds up to 3.11. In all builds seen, `maxarenas` is the word before it, but
+    /// nothing guarantees that: the array is assumed to end with its last plausible entry.
     fn search<M: Memory>(
         &self,
         memory: &M,
@@ -211,7 +213,7 @@ impl Python {
         Ok(found.map(|array| (array, MOST_ARENAS)))
     }
 
-    /// Whether this is an array of arenas one of which has a pool that says so.
+    /// Whether this is an array of arenas, confirmed by a pool of one of them.
     fn is_confirmed<M: Memory>(&self, memory: &M, array: u64) -> bool {
         let mut arenas = Vec::new();
         let read = self.read_arenas(memory, array, SEARCHED_ARENAS, &mut arenas);
@@ -227,7 +229,7 @@ impl Python {
             })
     }
 
-    /// Appends the plausible entries of an array of `arena_object`s, up to the first that is none.
+    /// Appends the entries of an array of `arena_object`s, up to the first implausible one.
     fn read_arenas<M: Memory>(
         &self,
         memory: &M,
@@ -235,7 +237,7 @@ impl Python {
         count: usize,
         arenas: &mut Vec<Arena>,
     ) -> Result<(), ReadError> {
-        /// Entries that are read at once.
+        /// Entries read at once.
         const BATCH: usize = 16;
         let count = if array == 0 { 0 } else { count.min(MOST_ARENAS) };
         let mut index = 0;
@@ -245,7 +247,7 @@ impl Python {
             let bytes = bytes.get_mut(..batch * ARENA_OBJECT).unwrap_or_default();
             match memory.read(at(array, index * ARENA_OBJECT), bytes) {
                 Ok(()) => {}
-                // The end of an array whose length is not known.
+                // The end of an array of unknown length.
                 Err(ReadError::Unmapped { .. }) if count == MOST_ARENAS && index > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -260,7 +262,7 @@ impl Python {
         Ok(())
     }
 
-    /// What an `arena_object` says; `None` for one that is not in use.
+    /// The arena of an `arena_object`; `None` if it is not in use.
     fn arena(&self, entry: &[u8], index: u32) -> Result<Option<Arena>, Implausible> {
         let layout = &self.layout.pymalloc;
         let start = u64_at(entry, ARENA_ADDRESS).ok_or(Implausible)?;
@@ -271,7 +273,7 @@ impl Python {
         let uncarved = u64_at(entry, ARENA_UNCARVED).ok_or(Implausible)?;
         let free = u32_at(entry, ARENA_FREE_POOLS).ok_or(Implausible)?;
         let pools = u32_at(entry, ARENA_POOLS).ok_or(Implausible)?;
-        // The first pool begins with a page of its own size, so that one may be lost.
+        // The first pool begins at a multiple of its size, so one pool may be lost.
         let most = layout.arena_size / layout.pool_size;
         let plausible = start % PAGE == 0
             && (start..=end).contains(&uncarved)
@@ -282,16 +284,16 @@ impl Python {
     }
 }
 
-/// Not what it should be.
+/// The data is not what it should be.
 struct Implausible;
 
-/// The array of arenas that an `_obmalloc_state` keeps, and its length.
+/// The array of arenas in an `_obmalloc_state`, and its length.
 fn array_of<M: Memory>(memory: &M, state: u64) -> Result<(u64, usize), ReadError> {
     let array = memory.u64(at(state, STATE_ARENAS))?;
     Ok((array, memory.u32(at(state, STATE_ARENA_COUNT))? as usize))
 }
 
-/// The number of blocks in use of a pool.
+/// The number of blocks in use in a pool.
 struct Used {
     counted: u32,
     claimed: u32,
@@ -303,11 +305,11 @@ impl Used {
     }
 }
 
-/// Calls `each` with the blocks in use of the pool in `bytes`; `None` if it is not a plausible one.
+/// Calls `each` with the blocks in use of the pool in `bytes`; `None` if the pool is not plausible.
 fn blocks_in_use(bytes: &[u8], pool: u64, arena: u32, mut each: impl FnMut(Block)) -> Option<Used> {
     let mut used = Used { counted: 0, claimed: u32_at(bytes, POOL_USED)? };
     if used.claimed == 0 {
-        // A free pool keeps the rest of its last header.
+        // A free pool still has the rest of its last header.
         return Some(used);
     }
     let class = u32_at(bytes, POOL_SIZE_CLASS)?;

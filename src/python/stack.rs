@@ -1,41 +1,41 @@
 //! A thread's stack as raw addresses: the part that must be read while the thread is stopped.
 //!
-//! Copy first, think later: only code addresses and instruction offsets are copied here;
-//! [`CodeCache`](super::code::CodeCache) resolves names and lines when the thread runs again.
+//! Only code addresses and instruction offsets are copied here; [`CodeCache`](super::code::CodeCache)
+//! resolves names and lines while the thread runs again.
 //!
-//! From 3.11 on frames are contiguous on the thread's data stack, so its newest chunk is read at once and the
-//! links are followed within the copy. Frames elsewhere (inside generators, the interpreter's entry frames on
-//! the C stack) cost a read each, as does every frame up to 3.10.
+//! From 3.11 on frames are contiguous on the thread's data stack, so its newest chunk is read in one go and
+//! the links are followed within the copy. Frames elsewhere (inside generators, the interpreter's entry
+//! frames on the C stack) cost a read each, as does every frame up to 3.10.
 
 use super::layout::{DataStack, FrameLink, FrameObject, Frames, InterpreterFrame, Thread};
 use super::links::RingGuard;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
 
-/// No stack with more frames than this is followed to its end.
+/// The most frames of a stack that are followed.
 pub const MOST_FRAMES: usize = 100_000;
 
-/// What is read of a thread state at most, in bytes.
+/// The most bytes that are read of a thread state.
 const THREAD_SPAN: usize = 512;
-/// What is read of a frame at most, in bytes.
+/// The most bytes that are read of a frame.
 const FRAME_SPAN: usize = 128;
 /// The smallest chunk of a data stack (`DATA_STACK_CHUNK_SIZE`, Python/pystate.c).
 const CHUNK: u64 = 16 << 10;
-/// The most that is read of a data stack at once, in bytes.
+/// The most bytes of a data stack that are read at once.
 const LARGEST_WINDOW: u64 = 1 << 20;
 
-/// A frame as it was found: which code, and where in it.
+/// A frame as found in memory: its code, and the position in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RawFrame {
     /// The address of the code object.
     pub code: u64,
     /// The offset of the current instruction in the bytecode, in bytes; negative before the first.
     pub instruction: i32,
-    /// Whether the frame belongs to a generator or coroutine (only told apart from 3.11 on).
+    /// Whether the frame belongs to a generator or coroutine (known only from 3.11 on).
     pub generator: bool,
 }
 
-/// A stack of raw frames, innermost first, and the buffer it was read with: use it again.
+/// A stack of raw frames, innermost first, and the buffer it was read with: reuse it.
 #[derive(Debug, Clone, Default)]
 pub struct RawStack {
     /// The frames, innermost first.
@@ -45,7 +45,7 @@ pub struct RawStack {
     window: Window,
 }
 
-/// A piece of the data stack that has been copied.
+/// A copied piece of the data stack.
 #[derive(Debug, Clone, Default)]
 struct Window {
     start: u64,
@@ -69,9 +69,9 @@ impl Window {
 }
 
 impl Python {
-    /// Copies the stack of a thread state into `stack`. The thread must not run meanwhile, or the
-    /// stack may be torn; whatever is read, this ends. An error means that the thread state itself
-    /// could not be read; a stack that could be followed only in part is not `complete`.
+    /// Copies the stack of a thread state into `stack`. The thread must not run meanwhile, or the stack may
+    /// be torn; even then this terminates. An error means that the thread state itself could not be read; a
+    /// stack that could be followed only in part is not `complete`.
     pub fn copy_stack<M: Memory>(
         &self,
         memory: &M,
@@ -99,7 +99,7 @@ impl Python {
                 if let Some(data_stack) = data_stack {
                     let (chunk, top) = (pointer(data_stack.chunk)?, pointer(data_stack.top)?);
                     stack.window.fill(memory, chunk, top.saturating_sub(chunk));
-                    // A link to what was a frame: the new one is not linked yet.
+                    // This is a link to an old frame: the new one is not linked yet.
                     if newest != 0 && newest >= top && newest.wrapping_sub(chunk) < CHUNK {
                         return Ok(());
                     }
@@ -115,7 +115,7 @@ impl Python {
 
 impl Python {
     /// The addresses of a thread's frames, innermost first: of frame objects up to 3.10, of
-    /// `_PyInterpreterFrame`s from 3.11 on, without the interpreter's own entries. It ends with what
+    /// `_PyInterpreterFrame`s from 3.11 on, without the interpreter's own entries. The list ends where memory
     /// cannot be read.
     pub fn frame_addresses<M: Memory>(&self, memory: &M, thread: u64) -> Vec<u64> {
         let word = |address| memory.u64(address).unwrap_or_default();
@@ -193,7 +193,7 @@ impl Walk<'_> {
     fn follow<M: Memory>(&self, memory: &M, newest: u64, stack: &mut RawStack) {
         let mut frame = newest;
         let mut guard = RingGuard::default();
-        // Shims are not kept, so steps are counted.
+        // Shims are not stored, so count the steps.
         for _ in 0..MOST_FRAMES {
             if frame == 0 {
                 stack.complete = true;
@@ -245,7 +245,7 @@ impl Walk<'_> {
         Some((Some(RawFrame { code, instruction, generator }), previous))
     }
 
-    /// Moves the window to the chunk before, if the frame lies there.
+    /// Moves the window to the previous chunk, if the frame is in it.
     fn turn_to_previous_chunk<M: Memory>(&self, memory: &M, frame: u64, window: &mut Window) {
         let link = self.data_stack.and_then(|layout| u64_at(&window.bytes, layout.previous));
         if let Some(previous) = link

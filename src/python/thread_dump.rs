@@ -1,7 +1,7 @@
 //! The stacks of all threads at one moment.
 //!
-//! The order of work keeps the pause short: first the list of threads and which of them run, then the pause
-//! with nothing in it but copies, then names and lines.
+//! The order of steps keeps the pause short: first the list of threads and which of them run, then the pause,
+//! in which memory is only copied, then names and lines.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub enum ThreadDumpError {
     /// The process could not be paused.
     #[error(transparent)]
     Pause(#[from] PythonPauseError),
-    /// The process cannot be looked at.
+    /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// The list of threads cannot be read.
@@ -41,7 +41,7 @@ impl Obstructed for ThreadDumpError {
 /// All threads of a process at one moment.
 #[derive(Debug, Clone)]
 pub struct ThreadDump {
-    /// How long Python stood still for it.
+    /// How long Python was paused for it.
     pub pause: Duration,
     /// The threads, oldest first: the main thread is the first.
     pub threads: Vec<DumpedThread>,
@@ -52,28 +52,28 @@ pub struct ThreadDump {
 pub struct DumpedThread {
     /// `threading.get_ident()`.
     pub pthread: u64,
-    /// The system's number of the thread, as we see it.
+    /// The kernel's id of the thread, in our namespace.
     pub tid: Option<i32>,
-    /// What the module `threading` calls it.
+    /// Its name in the module `threading`.
     pub name: Option<String>,
     /// Whether it holds the GIL.
     pub holds_gil: bool,
-    /// Whether it was running, not waiting.
+    /// Whether it was running rather than waiting.
     pub running: bool,
-    /// What it is doing.
+    /// Its stack.
     pub stack: Stack,
 }
 
-/// How often threads are looked at that stand in the middle of entering a function, or whose list
-/// changes under our eyes.
+/// How often to try again if a thread is just entering a function, or the thread list changes while it is
+/// read.
 const TRIES: usize = 5;
 
 impl Python {
-    /// Dumps all threads; with a pause, or of the running process, whose stacks may be torn then.
+    /// Dumps all threads, with a pause, or without one, in which case stacks may be torn.
     ///
-    /// A pause can fall on the few instructions in which the interpreter links a new frame (up to
-    /// 3.12 the link is not yet written for a moment). Such a stack is not complete, and the dump is
-    /// taken again; and so it is where the list of threads leads to nowhere, as it can without a pause.
+    /// A pause can fall on the few instructions in which the interpreter links a new frame (up to 3.12 the
+    /// link is missing for a moment). Such a stack is not complete, and the dump is taken again. The same
+    /// happens if the thread list leads nowhere, as it can without a pause.
     pub fn dump_threads(
         &self,
         process: &Process,
@@ -129,24 +129,24 @@ impl Python {
         Ok(ThreadDump { pause, threads })
     }
 
-    /// The Python threads that are running now, by our numbers. A thread that stands still in a pause
-    /// does not show any more whether it was.
+    /// The Python threads that are running now, by our IDs. Once a thread is paused, it is no longer visible
+    /// whether it was running.
     fn running_threads(&self, process: &Process) -> Result<Vec<i32>, ThreadDumpError> {
         let ids = ThreadIds::read(process)?;
-        // In a running process the list can be torn; what it lacks counts as waiting.
+        // In a running process the list can be torn; missing threads count as waiting.
         let threads = self.thread_states(process).unwrap_or_default();
         let tids = threads.iter().filter_map(|thread| ids.outer(thread.native_id?));
         Ok(tids.filter(|&tid| process.thread_state(tid) == Some('R')).collect())
     }
 
-    /// Copies the stacks of all threads. One that cannot be read is empty and not complete.
+    /// Copies the stacks of all threads. A stack that cannot be read is empty and not complete.
     fn copy_stacks<M: Memory>(
         &self,
         memory: &M,
     ) -> Result<Vec<(ThreadState, RawStack)>, ReadError> {
         let copy = |thread: ThreadState| {
             let mut stack = RawStack::default();
-            // The stack says itself that it is not complete.
+            // On an error the stack stays marked as not complete.
             let _ = self.copy_stack(memory, thread.address, &mut stack);
             (thread, stack)
         };

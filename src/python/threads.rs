@@ -9,14 +9,14 @@ use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 use crate::process::glibc;
 
-/// No more interpreters than this are looked at.
+/// The most interpreters that are read.
 const MOST_INTERPRETERS: usize = 1_000;
-/// No more threads than this are looked at, in all interpreters.
+/// The most threads that are read, in all interpreters together.
 const MOST_THREADS: usize = 100_000;
-/// What is read of a thread state at most, in bytes.
+/// The most bytes that are read of a thread state.
 const THREAD_SPAN: usize = 512;
 
-/// A thread as Python keeps it.
+/// A thread as Python stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThreadState {
     /// The address of the `PyThreadState`.
@@ -26,10 +26,9 @@ pub struct ThreadState {
     /// Its `pthread_t`, which is `threading.get_ident()`.
     pub pthread: u64,
     /// The kernel's id of the thread as the target's own PID namespace numbers it:
-    /// `threading.get_native_id()`. Python keeps it from 3.11 on; before, it is taken from glibc's
-    /// thread descriptor where that is what it should be. A thread that is only being made has none
-    /// yet. To be checked against the process's real threads:
-    /// [`ThreadIds`](crate::process::ThreadIds).
+    /// `threading.get_native_id()`. Python keeps it from 3.11 on; before that, it is taken from glibc's
+    /// thread descriptor, if that is plausible. A thread that is just being created has none yet. Check it
+    /// against the process's real threads: [`ThreadIds`](crate::process::ThreadIds).
     pub native_id: Option<i32>,
 }
 
@@ -74,9 +73,9 @@ impl Python {
         Ok(found)
     }
 
-    /// What the module `threading` calls the threads (`Thread.name`), by `pthread_t`. Threads that it
-    /// does not know, and all if it was not imported, are not in it; a name that cannot be read is
-    /// left out. Only the main interpreter is asked.
+    /// The names of threads in the module `threading` (`Thread.name`), by `pthread_t`. Missing are threads
+    /// that it does not know, names that cannot be read, and all threads if it was not imported. Only the
+    /// main interpreter's module is read.
     pub fn thread_names<M: Memory>(&self, memory: &M) -> FxHashMap<u64, String> {
         let mut names = FxHashMap::default();
         let Ok(Some(active)) = self.active_threads(memory) else { return names };
@@ -112,9 +111,9 @@ impl Python {
     }
 }
 
-/// Up to 3.11 a thread's state is made by the thread that starts it and bears that one's ids until the
-/// new thread itself begins. Of states of one interpreter with the same thread the oldest, which is
-/// the last, is the one that they belong to.
+/// Up to 3.11 a thread's state is created by the thread that starts it, and has the starter's ids until the
+/// new thread itself begins. If several states of an interpreter have the same thread, it belongs to the
+/// oldest, which is the last.
 fn forget_borrowed_ids(newest_first: &mut [ThreadState]) {
     let mut seen = FxHashSet::default();
     for thread in newest_first.iter_mut().rev() {

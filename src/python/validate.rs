@@ -1,4 +1,4 @@
-//! Checks that a layout fits the interpreter at hand, before any figure is trusted.
+//! Checks that a layout fits the interpreter at hand, before anything is read with it.
 //!
 //! Each check follows pointers that would lead nowhere if the offsets were wrong: the type `type`, the
 //! threads of the main interpreter, `sys.version`, `sys.modules`, the collector's list heads.
@@ -12,7 +12,7 @@ use super::version::Version;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 
-/// How often a list head is looked at: a running interpreter relinks its lists all the time.
+/// How often a list head is read: a running interpreter relinks its lists all the time.
 const LIST_READS: usize = 1000;
 /// The low bits of list links that a collection (and the incremental collector of 3.14.0 to 3.14.4)
 /// uses as marks.
@@ -25,14 +25,14 @@ pub enum Invalid {
     NoInterpreter,
     /// Memory that should be there cannot be read.
     Read {
-        /// What was looked at.
+        /// What was checked.
         what: &'static str,
         /// Why not.
         error: ReadError,
     },
-    /// Something else was found than what should be there.
+    /// Something unexpected was found.
     Different {
-        /// What was looked at.
+        /// What was checked.
         what: &'static str,
         /// What should be there.
         expected: String,
@@ -54,7 +54,7 @@ impl fmt::Display for Invalid {
 }
 
 impl Python {
-    /// Checks the layout against the interpreter in memory, and gives the exact version.
+    /// Checks the layout against the interpreter in memory, and returns the exact version.
     pub fn validate<M: Memory>(&self, memory: &M) -> Result<Version, Invalid> {
         self.check_type(memory)?;
         let main = self.check_main_interpreter(memory)?;
@@ -64,7 +64,7 @@ impl Python {
         Ok(version)
     }
 
-    /// `type(type) is type`, and it is called that.
+    /// `type(type) is type`, and its name is `type`.
     fn check_type<M: Memory>(&self, memory: &M) -> Result<(), Invalid> {
         let what = "the type of type";
         let kind = type_of(memory, &self.layout, self.types.kind).map_err(read(what))?;
@@ -96,7 +96,7 @@ impl Python {
         Ok(main)
     }
 
-    /// `sys.version` begins with the version that symbols and names told.
+    /// `sys.version` begins with the version found in symbols and names.
     fn check_version<M: Memory>(&self, memory: &M, main: u64) -> Result<Version, Invalid> {
         let layout = &self.layout;
         let what = "sys.version";
@@ -119,7 +119,7 @@ impl Python {
         let modules = memory.u64(at(main, layout.interpreter.modules)).map_err(read(what))?;
         let module = get(memory, layout, modules, "__main__").map_err(read(what))?;
         let module = module.ok_or_else(|| different(what, "a module", "nothing".to_owned()))?;
-        // A program may put an object of another class there; its type then has a name at least.
+        // A program may put an object of another class there; at least its type has a name.
         let kind = type_of(memory, layout, module).map_err(read(what))?;
         if kind != self.types.module {
             type_name(memory, layout, kind).map_err(read(what))?;
@@ -155,9 +155,9 @@ impl Python {
     }
 }
 
-/// A list head {next, prev}, one of whose neighbours links back to it. Which one is not the same
-/// always: the links backwards hold counts while a collection runs, and a thread that was preempted
-/// while it appends an object has set the link forwards only.
+/// Checks a list head {next, prev}: one of its neighbours must link back to it. Either may fail to: the
+/// backward links hold counts during a collection, and a thread preempted while it appends an object has set
+/// only the forward link.
 fn check_list<M: Memory>(memory: &M, head: u64) -> Result<(), Invalid> {
     let what = "the collector's lists";
     let links: [u8; 16] = memory.array(head).map_err(read(what))?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A version of CPython. Orders as versions do.
+/// A version of CPython, ordered as versions are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// The 3 of 3.12.1.

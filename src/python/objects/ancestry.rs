@@ -1,8 +1,8 @@
-//! A type and its bases: what each adds, and whether C or Python code defined it.
+//! A type and its bases: what each type adds, and whether C or Python code defined it.
 //!
-//! Built-in types are recognized by `tp_name`. A class defined in Python can have any name, so those are told
-//! apart first: their `tp_name` points into their own `ht_name`, while a type written in C has a C string of
-//! its own.
+//! Built-in types are recognized by `tp_name`. A class defined in Python can have any name, so such classes
+//! are recognised first: their `tp_name` points into their own `ht_name`, while a type written in C has a
+//! separate C string.
 
 use super::context::Context;
 use super::type_flags::{HEAP_TYPE, TYPE_SUBCLASS};
@@ -16,37 +16,37 @@ use crate::python::links::RingGuard;
 
 /// The longest chain of base types that is followed.
 const MOST_BASES: usize = 100;
-/// The most slots that are believed of a class.
+/// The most slots that a class can plausibly have.
 const MOST_SLOTS: u64 = 10_000;
 /// The longest name that is read, in bytes.
 const LONGEST_NAME: usize = 400;
 /// The most items of a struct sequence.
 const MOST_HIDDEN: u64 = 1000;
 
-/// The bytes of an object of which nothing is known.
+/// The bytes of an object whose meaning is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unknown {
     /// Where they begin.
     pub start: u64,
     /// Where they end.
     pub end: u64,
-    /// Whether the items behind them are unknown as well.
+    /// Whether the items after them are unknown as well.
     pub items: bool,
-    /// What is known between them: the pointers to the dict and to the weak references, which do not
-    /// belong to the object.
+    /// The known words among them: the pointers to the dict and to the weak references, which are not
+    /// references of the object itself.
     pub not_at: [u64; 2],
 }
 
 /// A slot of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot {
-    /// Where it is in an instance.
+    /// Its offset in an instance.
     pub offset: usize,
     /// Its name, a C string.
     pub name: u64,
 }
 
-/// What one type in the chain of bases is.
+/// One type in the chain of bases.
 pub(super) struct Ancestor {
     pub address: u64,
     pub flags: u64,
@@ -60,12 +60,12 @@ pub(super) struct Ancestor {
     /// `tp_name`.
     pub name: String,
     pub made_in_python: bool,
-    /// How many `PyMemberDef`s are behind it, and where.
+    /// The number of `PyMemberDef`s after it, and their address.
     pub members: u64,
     pub first_member: u64,
 }
 
-/// The type and its bases along `tp_base`, the most special one first.
+/// The type and its bases along `tp_base`, the most derived first.
 pub(super) fn bases<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -106,13 +106,13 @@ pub(super) fn bases<M: Memory>(
     Ok(chain)
 }
 
-/// Whether a C string is the text of this `str`, as `PyUnicode_AsUTF8` gives it.
+/// Whether a C string is the text of this `str`, as returned by `PyUnicode_AsUTF8`.
 fn is_text_of<M: Memory>(memory: &M, layout: &Layout, c_string: u64, text: u64) -> bool {
     c_string == at(text, layout.unicode.ascii_data)
         || memory.u64(at(text, layout.unicode.utf8)) == Ok(c_string)
 }
 
-/// The bytes of its objects that nothing is known of: what types written in C add to one that is known.
+/// The bytes of its objects whose meaning is unknown: those that types written in C add to a known one.
 pub(super) fn unknown_part(layout: &Layout, chain: &[Ancestor]) -> Option<Unknown> {
     let mut in_c = chain.iter().filter(|ancestor| !ancestor.made_in_python);
     let first = in_c.next()?;
@@ -129,7 +129,7 @@ pub(super) fn unknown_part(layout: &Layout, chain: &[Ancestor]) -> Option<Unknow
     })
 }
 
-/// The slots that a class adds to its base's.
+/// The slots that a class adds to those of its base.
 pub(super) fn read_slots<M: Memory>(memory: &M, layout: &Layout, ancestor: &Ancestor) -> Vec<Slot> {
     let member = &layout.types.member;
     let slot = |number: u64| {
@@ -173,7 +173,7 @@ pub(super) fn type_dict<M: Memory>(
     }
 }
 
-/// What a type is called: its name as in [`TypeInfo::name`](super::TypeInfo::name), and the module in that.
+/// The name of a type as in [`TypeInfo::name`](super::TypeInfo::name), and the module in it.
 pub(super) struct TypeName {
     pub name: String,
     pub module: String,
@@ -196,7 +196,7 @@ pub(super) fn qualified_name<M: Memory>(
     })
 }
 
-/// The name of a type that can be changed: it is made of Python strings.
+/// The name of a heap type, made of Python strings, which the program can change.
 fn name_of_heap_type<M: Memory>(
     memory: &M,
     context: &Context,

@@ -1,4 +1,4 @@
-//! The attributes of instances: in a dict, or in an array of values under keys that a class shares.
+//! The attributes of instances: in a dict, or in an array of values with keys shared by the class.
 
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
@@ -8,13 +8,14 @@ use super::visit::Visit;
 use crate::memory::{Memory, ReadError};
 use crate::python::layout::Attributes;
 
-/// `_dictvalues` of 3.11 and 3.12: the byte before the values is how far before them the block begins.
+/// `_dictvalues` of 3.11 and 3.12: the byte before the values is the distance from the start of the block to
+/// them.
 const PREFIX_SIZE: u64 = 1;
 /// `_dictvalues.capacity` from 3.13 on: the first byte.
 const CAPACITY: usize = 0;
 
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
-    /// Gives the attributes, and returns how many bytes they take beside the object and its dict.
+    /// Emits the attributes, and returns the bytes that they take outside the object and its dict.
     pub fn attributes(&mut self) -> Result<u64, ReadError> {
         let (keys, room, inline) = match self.info.attributes {
             Place::Nowhere => return Ok(0),
@@ -75,7 +76,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(room.saturating_mul(8).saturating_add(prefix.into()))
     }
 
-    /// Values under the keys of the class.
+    /// Values with the keys of the class.
     fn values(&mut self, keys: u64, start: u64, count: u64) -> Result<(), ReadError> {
         let table = match S::WANTS_ROLES {
             true => KeyTable::read(self.memory, &self.context.layout, keys).ok(),
@@ -88,8 +89,8 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         })
     }
 
-    /// Where the pointer to the dict is; a negative offset counts from the end of the object, rounded
-    /// up to whole words (up to 3.11).
+    /// The address of the dict pointer; a negative offset counts from the end of the object, rounded up to
+    /// whole words (up to 3.11).
     fn dict_pointer(&self, offset: i64) -> Result<u64, ReadError> {
         let from = match offset {
             0.. => 0,
@@ -103,7 +104,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     }
 }
 
-/// `_PyInlineValuesSize` from 3.13 on: a prefix, the values, and a byte per value for their order.
+/// `_PyInlineValuesSize` from 3.13 on: a prefix, the values, and one byte per value for their order.
 fn inline_size(prefix: u64, capacity: u64) -> u64 {
     let order = (prefix + capacity).next_multiple_of(8);
     order + 8 * capacity

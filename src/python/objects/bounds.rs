@@ -1,7 +1,7 @@
-//! The limit of a collection, where it or its owner states one.
+//! The size limit of a collection, where it or its owner has one.
 //!
-//! A deque and a `functools.lru_cache` have a field for it, which is exact. A program's own collection may
-//! have an attribute with a telling name: that is a guess.
+//! A deque and a `functools.lru_cache` have an exact field for it. A program's own collection may have an
+//! attribute with a telling name, which is a guess.
 
 use super::edge_names::EdgeNames;
 use super::edges::Role;
@@ -12,24 +12,24 @@ use super::values::small_int;
 use crate::memory::Memory;
 use crate::python::at;
 
-/// How attributes end that say how much an object will hold, in lower case and without underscores.
+/// Endings of attribute names that mean a size limit, in lower case and without underscores.
 const NAMES: [&str; 7] =
     ["maxlen", "maxlength", "maxsize", "maxentries", "maxitems", "maxcount", "capacity"];
 
-/// The most that a collection will hold.
+/// The size limit of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
-    /// So many things.
+    /// The most items that it will hold.
     pub limit: u64,
-    /// The field or attribute that says so.
+    /// The field or attribute that has the limit.
     pub name: String,
-    /// Whether that is certain, and not guessed by a name.
+    /// Whether the limit is certain, not guessed from a name.
     pub is_certain: bool,
 }
 
 impl<M: Memory> Reader<'_, M> {
-    /// The most that a collection will hold as its owner says, or it itself; `None` if that says nothing,
-    /// has no bound, or is not the owner.
+    /// The size limit of a collection according to `owner`, which may be the collection itself; `None` if
+    /// `owner` has none, or does not own the collection.
     pub fn bound(&self, owner: u64, collection: u64) -> Option<Bound> {
         let info = self.type_of(owner).ok()?;
         let body = info.body;
@@ -41,17 +41,17 @@ impl<M: Memory> Reader<'_, M> {
         let (offset, name) = match body {
             Body::Deque if is_own => (objects.deque.max_length, "maxlen"),
             Body::LruCache if is_own => (objects.lru_cache.max_size, "maxsize"),
-            // What they say is about other things.
+            // The limits of these are not about the collection.
             Body::Deque | Body::LruCache | Body::Type | Body::Module => return None,
             _ if has_attributes => return self.bound_by_name(owner, collection),
             _ => return None,
         };
-        // Without a bound it is -1.
+        // -1 means no limit.
         let limit = u64::try_from(self.memory.u64(at(owner, offset)).ok()? as i64).ok()?;
         Some(Bound { limit, name: name.to_owned(), is_certain: true })
     }
 
-    /// By an attribute of the owner, of which the collection is another.
+    /// The limit in an attribute of the owner, if the collection is another of its attributes.
     fn bound_by_name(&self, owner: u64, collection: u64) -> Option<Bound> {
         let attributes = self.attributes(owner);
         if owner != collection && attributes.iter().all(|(value, _)| *value != collection) {

@@ -1,4 +1,4 @@
-//! Numbers, text, and objects that own bytes elsewhere.
+//! Numbers, text, and objects that own bytes outside themselves.
 
 use super::edges::{Role, Sink};
 use super::view::each;
@@ -24,11 +24,11 @@ mod numpy {
     pub const OWNS_DATA: u32 = 4;
     /// `NPY_MAXDIMS` of numpy 2.
     pub const MOST_DIMENSIONS: i32 = 64;
-    /// `PyArray_Descr.type_num`, and that of references to objects.
+    /// `PyArray_Descr.type_num`, and its value for references to objects.
     pub const TYPE_NUMBER: usize = 28;
     pub const OBJECTS: i32 = 17;
-    /// `elsize` of numpy 1, an `int`, and `alignment`, which is not 0. In numpy 2 both are the flags,
-    /// of which there are less than 32.
+    /// `elsize` of numpy 1, an `int`, and `alignment`, which is not 0. In numpy 2 these are the two halves of
+    /// the flags, of which there are fewer than 32.
     pub const ITEM_SIZE_1: usize = 32;
     pub const ALIGNMENT_1: usize = 36;
     /// `elsize` of numpy 2.
@@ -36,7 +36,7 @@ mod numpy {
 }
 
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
-    /// `int`: digits of 30 bits.
+    /// `int`: 30-bit digits.
     pub fn int(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.int;
         let size = self.view.u64(layout.size)?;
@@ -83,7 +83,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(Size::shallow(size))
     }
 
-    /// `bytearray`: a buffer, from 3.15 on that of a `bytes`.
+    /// `bytearray`: a buffer, from 3.15 on the data of a `bytes`.
     pub fn bytearray(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.bytearray;
         let own = if layout.is_in_bytes { 0 } else { self.view.u64(layout.allocated)? };
@@ -99,7 +99,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(Size::shallow(self.info.basic_size.saturating_add(items)))
     }
 
-    /// `numpy.ndarray`: data that it owns, or that its base does.
+    /// `numpy.ndarray`: data that the array owns, or its base.
     pub fn nd_array(&mut self) -> Result<Size, ReadError> {
         let address = self.view.address();
         let dimensions = self.view.i32(numpy::DIMENSIONS)?;
@@ -128,13 +128,13 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(Size { external: data, ..Size::shallow(head) })
     }
 
-    /// `io.StringIO`: characters of four bytes.
+    /// `io.StringIO`: four-byte characters.
     pub fn string_io(&mut self) -> Result<Size, ReadError> {
         let room = self.view.u64(self.context.layout.objects.streams.string_io_size)?;
         Ok(Size { external: room.saturating_mul(4), ..self.plain_size()? })
     }
 
-    /// `io.BufferedReader` and its like.
+    /// `io.BufferedReader` and similar types.
     pub fn buffered(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.streams;
         let buffer = match self.view.u64(layout.buffer)? {
@@ -144,7 +144,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(Size::shallow(self.plain_size()?.shallow.saturating_add(buffer)))
     }
 
-    /// `mmap.mmap`: the mapping, however much of it is in memory.
+    /// `mmap.mmap`: the whole mapping, in memory or not.
     pub fn mmap(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.mmap;
         let size = match self.view.u64(layout.data)? {

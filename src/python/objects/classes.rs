@@ -10,11 +10,11 @@ use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::ModuleStateSize;
 
-/// No module has a larger state than this, in bytes.
+/// The largest plausible module state, in bytes.
 const LARGEST_STATE: u64 = 1 << 20;
 
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
-    /// A type. The collector is shown nothing of a static one.
+    /// A type. A static type shows nothing to the collector.
     pub fn class(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.types;
         let address = self.view.address();
@@ -26,7 +26,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
             ("cache", layout.cache),
             ("__base__", layout.base),
         ];
-        // A static type names its base without counting that as a reference.
+        // A static type points to its base without counting the reference.
         let counted = if is_heap_type { 4 } else { 3 };
         for (name, offset) in fields.into_iter().take(counted) {
             let child = self.view.u64(offset)?;
@@ -83,7 +83,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(table.size)
     }
 
-    /// A module. What one written in C keeps in its state, nobody but it knows.
+    /// A module. Only a module written in C itself knows the contents of its state.
     pub fn module(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.module;
         let state = self.view.u64(layout.state)?;
@@ -94,7 +94,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
                 definition => self.memory.u64(at(definition, size))?,
             },
         };
-        // A negative size means that there is none.
+        // A negative size means that the module has no state.
         if state != 0 && size <= LARGEST_STATE {
             self.candidates(state, 0, size / 8, [u64::MAX; 2])?;
         }

@@ -1,4 +1,4 @@
-//! What readers need to know of the interpreter, beside its layout.
+//! What readers need to know about the interpreter, besides its layout.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use crate::memory::{Memory, ReadError};
 use crate::python::layout::{Layout, StaticTypes};
 use crate::python::{Python, at};
 
-/// No interpreter has more static types than this.
+/// The most static types that an interpreter can plausibly have.
 const MOST_STATIC_TYPES: u64 = 10_000;
 
-/// What is the same for all objects.
+/// The data that all objects share.
 #[derive(Debug, Clone)]
 pub(super) struct Context {
-    /// Where the interpreter keeps what.
+    /// The layout of the interpreter's structures.
     pub layout: Arc<Layout>,
-    /// How many bytes of memory there are: no table is larger.
+    /// The bytes of memory that the process has: no table is larger.
     pub extent: u64,
     /// `dk_lookup` of dicts whose keys may be of any type (up to 3.10).
     general_lookup: Option<u64>,
-    /// What tells the dict of interned strings.
+    /// How to recognise the dict of interned strings.
     interned: Interned,
     /// Bytes of a `PyHeapTypeObject`.
     pub heap_type_size: u64,
@@ -30,12 +30,12 @@ pub(super) struct Context {
     interpreter: u64,
 }
 
-/// What tells the dict of interned strings, in which each is its own value.
+/// How to recognise the dict of interned strings, in which each string is its own value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interned {
     /// It is at this address (from 3.12 on).
     At(u64),
-    /// This string is in it, at whatever address (up to 3.11, where it is a static variable).
+    /// It contains this string; its address is unknown (up to 3.11, where it is a static variable).
     With(u64),
 }
 
@@ -43,13 +43,13 @@ enum Interned {
 const LEAST_INTERNED: u64 = 256;
 
 impl Context {
-    /// Reads what is needed; what cannot be read is done without.
+    /// Reads the data; what cannot be read is left out.
     pub fn new<M: Memory>(memory: &M, python: &Python, extent: u64) -> Context {
         let layout = Arc::clone(&python.layout);
         let word = |address| memory.u64(address).unwrap_or_default();
         let heap_type_size = word(at(python.types.kind, layout.types.basic_size));
         let interpreter = word(at(python.runtime, layout.runtime.interpreters_main));
-        // The subclasses of `object`, the base of `type`: their keys are addresses.
+        // The `__subclasses__` dict of `object`, the base of `type`, has addresses as keys.
         let object = word(at(python.types.kind, layout.types.base));
         let subclasses = word(at(object, layout.types.subclasses));
         let keys = word(at(subclasses, layout.dict.keys));
@@ -60,7 +60,7 @@ impl Context {
         let interned = match layout.interpreter.interned {
             Some(place) => Interned::At(word(at(interpreter, place))),
             None => {
-                // A name that every module has, as that of the module `sys` is written.
+                // A name that every module has, taken from the dict of `sys`.
                 let dict = word(at(interpreter, layout.interpreter.sys_dict));
                 let table = KeyTable::read(memory, &layout, word(at(dict, layout.dict.keys)));
                 let name = table.and_then(|table| table.key_at(memory, 0));
@@ -70,8 +70,8 @@ impl Context {
         Context { layout, extent, general_lookup, interned, heap_type_size, interpreter }
     }
 
-    /// Whether this dict, with this table, is that of the interned strings. It does not count as a
-    /// holder of its strings: they go when nobody else has them any more.
+    /// Whether this dict, with this table, is the dict of interned strings. It does not count as a holder of
+    /// its strings: they are freed when nothing else refers to them.
     #[inline]
     pub fn is_interned<M: Memory>(&self, memory: &M, dict: u64, table: &KeyTable) -> bool {
         match self.interned {
@@ -82,9 +82,9 @@ impl Context {
         }
     }
 
-    /// Whether every key in a table is its own value, and this one is there.
+    /// Whether every key in a table is its own value, and the table has this one.
     fn is_its_own_values<M: Memory>(&self, memory: &M, table: &KeyTable, wanted: u64) -> bool {
-        // The value comes behind the key, and where all keys are text, no hash before it (3.11).
+        // The value follows the key; if all keys are text, there is no hash before it (3.11).
         let value = table.first.wrapping_add(if table.with_hash { 16 } else { 8 });
         if memory.u64(value) != table.key_at(memory, 0) {
             return false;
@@ -102,7 +102,7 @@ impl Context {
         walk.is_ok() && same && found
     }
 
-    /// Whether a table may have keys of any type, which the collector is shown then.
+    /// Whether a table may have keys of any type, in which case they are shown to the collector.
     #[inline]
     pub fn has_general_keys(&self, table: &KeyTable) -> bool {
         match table.lookup {
@@ -112,7 +112,7 @@ impl Context {
         }
     }
 
-    /// Where the interpreter keeps what it has not put into one of its static types; `None` for other
+    /// Where the interpreter keeps those fields of a static type that are not in the type; `None` for other
     /// types.
     pub fn static_type<M: Memory>(
         &self,
@@ -125,7 +125,7 @@ impl Context {
             return Ok(None);
         }
         let number = memory.u64(at(kind, self.layout.types.subclasses))?;
-        // Types of extension modules have a place in another array, or none yet.
+        // Types of extension modules are in another array, or in none yet.
         let Some(index) = number.checked_sub(1).filter(|&index| index < MOST_STATIC_TYPES) else {
             return Ok(None);
         };

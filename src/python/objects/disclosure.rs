@@ -1,11 +1,11 @@
-//! How much of a program's data is disclosed besides names.
+//! How much of a program's data is disclosed, besides names.
 
-/// How much is told of keys and values.
+/// How much of keys and values is disclosed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disclosure {
-    /// No key of a dict, and no value.
+    /// No dict keys and no values.
     Names,
-    /// Keys that may be names: short text, and small numbers. No value.
+    /// Keys that may be names: short text and small numbers. No values.
     #[default]
     Keys,
     /// All keys and values, shortened.

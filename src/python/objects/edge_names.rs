@@ -1,8 +1,8 @@
-//! What the objects of a heap are to each other, in Python's words, wherever that is known from.
+//! How the objects of a heap refer to each other, in Python's terms, from memory or from a file.
 //!
-//! [`EdgeNames`] is what the analyses ask. A [`Reader`] answers out of captured memory; a snapshot file, in which
-//! there is no memory, has kept the answers. What follows from them (the words for a whole path, how much of
-//! a key may be told) is written here once, so that both say the same.
+//! The analyses ask an [`EdgeNames`]. A [`Reader`] answers from captured memory; a snapshot file, which has
+//! no memory, keeps the answers. What follows from the answers (the description of a whole path, how much of
+//! a key may be disclosed) is implemented here once, so that both give the same results.
 
 use std::fmt;
 
@@ -16,38 +16,38 @@ use super::steps::{Step, closure_name, default_name};
 use super::visit::Visit;
 use crate::memory::Memory;
 
-/// What the objects of a heap are to each other. Objects are called by their addresses.
+/// How the objects of a heap refer to each other. Objects are identified by their addresses.
 pub trait EdgeNames: fmt::Debug {
-    /// Adds everything that an object refers to, with its role, to `found`. Of an object that cannot be
-    /// read to its end that is what could be. An object that is referred to several times is there as often,
-    /// its roles in the order in which they are found; other than that the order means nothing.
+    /// Adds everything that an object refers to, with its role, to `found`. If the object can be read only in
+    /// part, the rest is missing. An object that is referred to several times appears as often, with its
+    /// roles in the order in which they are found; otherwise the order means nothing.
     fn roles(&self, object: u64, found: &mut Vec<(u64, Role)>);
 
     /// Adds everything that a frame of a thread's stack refers to, with its role, to `found`.
     fn frame_roles(&self, frame: u64, found: &mut Vec<(u64, Role)>);
 
-    /// The words for a role, with keys that may be names: short text and small numbers.
+    /// The description of a role, with keys that may be names: short text and small numbers.
     fn words(&self, role: Role) -> Option<Link>;
 
-    /// The variable of a function that is at this place in its `__closure__`.
+    /// The variable at this index in the `__closure__` of a function.
     fn closure_variable(&self, function: u64, index: u64) -> Option<Link>;
 
-    /// The argument of a function whose default value is at this place in its `__defaults__`.
+    /// The argument whose default value is at this index in the `__defaults__` of a function.
     fn default_argument(&self, function: u64, index: u64) -> Option<Link>;
 
-    /// An object's value, shortened; `None` if it is of a type that has none to show, or values are not known.
+    /// An object's value, shortened; `None` if its type has no value to show, or values are not known.
     fn preview(&self, object: u64) -> Option<String>;
 
-    /// An object's reference count; `None` for one that is immortal. `found` is how many references to it
-    /// there are in objects and frames: a file keeps the counts that are others.
+    /// An object's reference count; `None` for an immortal object. `found` is the number of references to it
+    /// in objects and frames: a file keeps only the counts that differ from it.
     fn counted(&self, object: u64, found: u64) -> Option<u64>;
 
-    /// How much may be told at most: what was not to be told when a file was written is not told later.
+    /// The most that may be disclosed: what a file was not allowed to contain is not disclosed later.
     fn most_disclosed(&self) -> Disclosure {
         Disclosure::Values
     }
 
-    /// What one object is to another that refers to it.
+    /// The role of one object in another that refers to it.
     fn role(&self, parent: u64, child: u64) -> Option<Role> {
         let mut found = Vec::new();
         self.roles(parent, &mut found);
@@ -61,19 +61,19 @@ pub trait EdgeNames: fmt::Debug {
         self.words(best(&found, child)?)
     }
 
-    /// How one object refers to another, with as much of a key as may be told; `None` where it does not,
+    /// How one object refers to another, with as much of a key as may be disclosed; `None` where it does not,
     /// or cannot be read.
     fn link(&self, parent: u64, child: u64, disclosure: Disclosure) -> Option<Link> {
         self.disclosed(self.role(parent, child)?, disclosure)
     }
 
-    /// [`link`](Self::link) to each of several objects, in one walk over what the first refers to.
+    /// [`link`](Self::link) to each of several objects, in one walk over the references of `parent`.
     fn links(&self, parent: u64, children: &[u64], disclosure: Disclosure) -> Vec<Option<Link>> {
         let roles = self.roles_of(parent, children);
         roles.into_iter().map(|role| self.disclosed(role?, disclosure)).collect()
     }
 
-    /// What each of several objects is to another, in one walk over what that refers to.
+    /// The roles of several objects in another, in one walk over its references.
     fn roles_of(&self, parent: u64, children: &[u64]) -> Vec<Option<Role>> {
         let mut search = SearchSeveral::new(children);
         let mut found = Vec::new();
@@ -84,7 +84,7 @@ pub trait EdgeNames: fmt::Debug {
         children.iter().map(|child| search.found.get(child).copied().flatten()).collect()
     }
 
-    /// The words for a role, with as much of a key as may be told.
+    /// The description of a role, with as much of a key as may be disclosed.
     fn disclosed(&self, role: Role, disclosure: Disclosure) -> Option<Link> {
         let link = self.words(role)?;
         Some(match (disclosure.min(self.most_disclosed()), role, link) {
@@ -96,7 +96,7 @@ pub trait EdgeNames: fmt::Debug {
         })
     }
 
-    /// An object's value, shortened, if values may be told and it has one.
+    /// An object's value, shortened, if values may be disclosed and it has one.
     fn value(&self, object: u64, disclosure: Disclosure) -> Option<String> {
         match disclosure {
             Disclosure::Values => self.preview(object),
@@ -112,12 +112,12 @@ pub trait EdgeNames: fmt::Debug {
         }
     }
 
-    /// The steps along these objects, of which each refers to the next. The first is where the path
-    /// begins. It ends early where one does not refer to the next, or cannot be read.
+    /// The steps along these objects, each of which refers to the next. The path starts at the first object.
+    /// It ends early where an object does not refer to the next, or cannot be read.
     ///
-    /// Between what a programmer sees as holder and held there are objects that only the interpreter needs:
-    /// the dict of an instance, the tuple and the cell of a closure, the frame of a generator. A path leaves
-    /// them out.
+    /// Between a holder and the object it holds, as a programmer sees them, there may be objects that only
+    /// the interpreter needs: the dict of an instance, the tuple and the cell of a closure, the frame of a
+    /// generator. A path leaves them out.
     fn path(&self, objects: &[u64]) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut rest = objects;
@@ -130,9 +130,9 @@ pub trait EdgeNames: fmt::Debug {
     }
 }
 
-/// The first step along these objects, and how many of them it takes.
+/// The first step along these objects, and how many of them it covers.
 fn step<N: EdgeNames + ?Sized>(names: &N, objects: &[u64]) -> Option<(Link, usize)> {
-    // What the object after this one is to it.
+    // The role of the object after this one.
     let role_at = |number: usize| match objects.get(number..)? {
         [parent, child, ..] => names.role(*parent, *child),
         _ => None,
@@ -161,13 +161,13 @@ fn step<N: EdgeNames + ?Sized>(names: &N, objects: &[u64]) -> Option<(Link, usiz
         Some(link) => (link, 2),
         None => (names.words(first)?, 1),
     };
-    // Variables that functions share are in cells.
+    // Variables shared between functions are in cells.
     let is_variable = matches!(link, Link::Local(_) | Link::Closure(_));
     let is_cell = role_at(taken) == Some(Role::Field("cell_contents"));
     Some((link, if is_variable && is_cell { taken + 1 } else { taken }))
 }
 
-/// Of all roles of an object the one that says most.
+/// The most informative of all roles of an object.
 fn best(found: &[(u64, Role)], child: u64) -> Option<Role> {
     let roles = found.iter().filter(|(object, _)| *object == child).map(|(_, role)| *role);
     roles.reduce(|best, role| if role.says_more_than(best) { role } else { best })
@@ -183,7 +183,7 @@ impl<M: Memory> EdgeNames for Reader<'_, M> {
     fn role(&self, parent: u64, child: u64) -> Option<Role> {
         let info = self.type_of(parent).ok()?;
         let mut search = Search::new(child);
-        // What was found before something unreadable counts.
+        // An error ends the search, but what was found before it counts.
         let _ = Visit::of(self.memory, &self.types.context, info, parent, &mut search);
         search.found
     }
@@ -191,14 +191,14 @@ impl<M: Memory> EdgeNames for Reader<'_, M> {
     fn roles_of(&self, parent: u64, children: &[u64]) -> Vec<Option<Role>> {
         let mut search = SearchSeveral::new(children);
         if let Ok(info) = self.type_of(parent) {
-            // What was found before something unreadable counts.
+            // An error ends the search, but what was found before it counts.
             let _ = Visit::of(self.memory, &self.types.context, info, parent, &mut search);
         }
         children.iter().map(|child| search.found.get(child).copied().flatten()).collect()
     }
 
     fn frame_roles(&self, frame: u64, found: &mut Vec<(u64, Role)>) {
-        // What was found before something unreadable counts.
+        // An error ends the search, but what was found before it counts.
         let _ = self.visit_frame(frame, found);
     }
 

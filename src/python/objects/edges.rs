@@ -1,7 +1,7 @@
 //! References found in an object: addresses of other objects, and their roles.
 //!
-//! Decoders are written once, over a [`Sink`]. [`Edges`] collects addresses only, as fast as can be;
-//! a list of pairs has the [`Role`] of each; [`Search`] waits for one address and remembers its role,
+//! Decoders are written once, for any [`Sink`]. [`Edges`] collects only addresses, as fast as possible; a
+//! list of pairs adds the [`Role`] of each; [`Search`] looks for one address and remembers its role,
 //! [`SearchSeveral`] for several.
 
 use rustc_hash::FxHashMap;
@@ -13,22 +13,22 @@ use std::sync::{Mutex, PoisonError};
 /// appear more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edges {
-    /// Those that the collector is shown (`tp_traverse`): what `gc.get_referents` gives.
+    /// Those that are shown to the collector (`tp_traverse`): what `gc.get_referents` returns.
     pub shown: Vec<u64>,
-    /// Those that the object keeps alive without showing them: the names and constants of a code
-    /// object, the text keys of a dict, all that an object without `tp_traverse` holds.
+    /// Those that the object keeps alive without showing them: the names and constants of a code object, the
+    /// text keys of a dict, everything that an object without `tp_traverse` holds.
     pub held: Vec<u64>,
     /// Words of an object of unknown type: those that are addresses of objects may well be references.
     pub candidates: Vec<u64>,
 }
 
 impl Edges {
-    /// Nothing yet.
+    /// No references yet.
     pub fn new() -> Edges {
         Edges::default()
     }
 
-    /// Forgets all addresses, and keeps the room for others.
+    /// Forgets all addresses, but keeps the allocated memory.
     pub fn clear(&mut self) {
         self.shown.clear();
         self.held.clear();
@@ -36,19 +36,19 @@ impl Edges {
     }
 }
 
-/// What an object is to the one that refers to it. [`EdgeNames::words`](super::EdgeNames::words) has words
-/// for it.
+/// The role of an object in the one that refers to it. [`EdgeNames::words`](super::EdgeNames::words)
+/// describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// A field at a fixed place.
+    /// A field at a fixed offset.
     Field(&'static str),
     /// An item of a sequence.
     Index(u64),
-    /// An element of a set, or of something else without an order to speak of.
+    /// An element of a set, or of another collection without a meaningful order.
     Element,
     /// A key of a dict.
     Key,
-    /// The value for the key at this address.
+    /// The value of the key at this address.
     Value(u64),
     /// An attribute whose name is the text at this address.
     Attribute(u64),
@@ -56,22 +56,23 @@ pub enum Role {
     Slot(u64),
     /// A local variable of the code at this address, by its number.
     Local(u64, u64),
-    /// A value that a frame computes with.
+    /// A value on a frame's evaluation stack.
     Stack,
     /// Its type.
     Type,
-    /// Something at this place in an object of unknown type, or in a module's state.
+    /// A word at this offset in an object of unknown type, or in a module's state.
     Unknown(u64),
 }
 
-/// No more names of fields than this are known, and none is longer.
+/// The most field names that are kept, and the longest.
 const MOST_FIELDS: usize = 4096;
 const LONGEST_FIELD: usize = 128;
 
 impl Role {
-    /// The role of a field whose name was read out of a file; `None` if it cannot be one.
+    /// The role of a field whose name was read from a file; `None` if there are too many names, or it is too
+    /// long.
     pub(crate) fn field(name: &str) -> Option<Role> {
-        /// Names are few, and live as long as the program.
+        /// There are few names, and they live as long as the program.
         static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
         let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = names.get(name) {
@@ -85,8 +86,8 @@ impl Role {
         Some(Role::Field(name))
     }
 
-    /// Of several roles the first is taken, except that one with a name is better than a mere type or
-    /// key.
+    /// Whether this role is more informative than the other: the first of several roles is taken, unless it
+    /// is a mere type or key and another has a name.
     pub fn says_more_than(self, other: Role) -> bool {
         let is_vague =
             |role| matches!(role, Role::Type | Role::Key | Role::Stack | Role::Unknown(_));
@@ -94,9 +95,9 @@ impl Role {
     }
 }
 
-/// Takes what a decoder finds. Null is never given.
+/// Receives what a decoder finds, but never null.
 pub(super) trait Sink {
-    /// Whether roles are looked at; if not, they need not be found out.
+    /// Whether roles are used; if not, they need not be determined.
     const WANTS_ROLES: bool;
 
     /// A reference that `tp_traverse` visits.
@@ -139,12 +140,12 @@ impl Sink for Edges {
 /// A search for one object among those that another refers to.
 pub(super) struct Search {
     wanted: u64,
-    /// What it is, once it was found.
+    /// Its role, once it has been found.
     pub found: Option<Role>,
 }
 
 impl Search {
-    /// For the object at this address.
+    /// A search for the object at this address.
     pub fn new(wanted: u64) -> Search {
         Search { wanted, found: None }
     }
@@ -175,12 +176,12 @@ impl Sink for Search {
 
 /// A search for several objects among those that another refers to.
 pub(super) struct SearchSeveral {
-    /// What each is, once it was found.
+    /// The role of each, once it has been found.
     pub found: FxHashMap<u64, Option<Role>>,
 }
 
 impl SearchSeveral {
-    /// For the objects at these addresses.
+    /// A search for the objects at these addresses.
     pub fn new(wanted: &[u64]) -> SearchSeveral {
         SearchSeveral { found: wanted.iter().map(|&address| (address, None)).collect() }
     }

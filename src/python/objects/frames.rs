@@ -10,13 +10,14 @@ use crate::python::layout::{
     CodeLocals, FrameObject, Frames, Generators, InterpreterFrame, LastCode, Layout, StackEnd,
 };
 
-/// The low bits of a reference in a frame (from 3.14 on): whether it is counted, or is none.
+/// The low bits of a reference in a frame (from 3.14 on): whether it is counted, and whether it is a
+/// reference at all.
 const TAG: u64 = 3;
-/// The tag of a small integer that is no object.
+/// The tag of a small integer that is not an object.
 const INTEGER: u64 = 3;
 /// `FRAME_OWNED_BY_FRAME_OBJECT`.
 const OWNED_BY_FRAME_OBJECT: u8 = 2;
-/// No frame has more locals and values than this.
+/// The most locals and values that a frame can plausibly have.
 const MOST_SLOTS: u64 = 1 << 24;
 /// Bytes of an entry of `co_opcache` (3.8 to 3.10).
 const CACHE_ENTRY: u64 = 32;
@@ -49,7 +50,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         }
     }
 
-    /// `frame`: with its own locals up to 3.10, else with a frame that is elsewhere until it is over.
+    /// `frame`: up to 3.10 with its own locals, later with a frame that is elsewhere until it ends.
     pub fn frame(&mut self) -> Result<Size, ReadError> {
         match self.context.layout.frames {
             Frames::Objects(layout) => self.frame_object(&layout),
@@ -81,7 +82,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         };
         let code = self.view.u64(layout.code)?;
         self.slots(start, locals, depth, code, 0)?;
-        // The first slot is in the basic size already. A frame that is used again may have more.
+        // The first slot is included in the basic size. A reused frame may have more slots.
         let slots = self.room_of(code)?.saturating_sub(1);
         Ok(Size::shallow(self.info.basic_size.saturating_add(slots.saturating_mul(8))))
     }
@@ -114,7 +115,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         frame_references(self.memory, self.context, layout, frame, self.sink, false)
     }
 
-    /// Locals, and values behind them.
+    /// Locals, and the values after them.
     fn slots(
         &mut self,
         start: u64,
@@ -138,14 +139,14 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok((layout.size as u64).saturating_add(slots.saturating_mul(8)))
     }
 
-    /// How many locals and values a frame of this code can have.
+    /// The most locals and values that a frame of this code can have.
     fn room_of(&self, code: u64) -> Result<u64, ReadError> {
         let values = self.memory.i32(at(code, self.context.layout.code.stack_size))?;
         Ok(self.count_of_locals(code)?.saturating_add(values.try_into().unwrap_or_default()))
     }
 }
 
-/// What a frame refers to, from 3.11 on. If it may be running, its locals are read in any case.
+/// What a frame refers to, from 3.11 on. If the frame may be running, its locals are read in any case.
 pub(super) fn frame_references<M: Memory, S: Sink>(
     memory: &M,
     context: &Context,
@@ -178,7 +179,7 @@ pub(super) fn frame_references<M: Memory, S: Sink>(
     slots(memory, context, start, count, code, TAG, sink)
 }
 
-/// So many locals and values from an address on. Bits of `tag` are no part of an address.
+/// The given number of locals and values at an address. The bits in `tag` are not part of an address.
 fn slots<M: Memory, S: Sink>(
     memory: &M,
     context: &Context,

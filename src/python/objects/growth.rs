@@ -7,24 +7,24 @@ use crate::memory::Memory;
 use crate::python::at;
 use crate::python::layout::Layout;
 
-/// What grows, by its address.
+/// What grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Growth {
-    /// How many things an object holds: a word of 8 bytes at this offset in it.
+    /// The number of items in an object: an 8-byte word at this offset in it.
     Size {
-        /// The object, which may be the one asked for or one that it alone has.
+        /// The object: the one asked for, or one that it alone owns.
         object: u64,
-        /// The word.
+        /// The offset of the word.
         offset: usize,
     },
-    /// How many instances there are of a class: they refer to it.
+    /// The number of instances of a class, which refer to it.
     Instances {
         /// The class, a heap type. (Static types are not counted.)
         class: u64,
-        /// Whether the collector knows its instances.
+        /// Whether the collector tracks its instances.
         are_gc: bool,
     },
-    /// How many calls of a function have begun and not ended: they refer to its code.
+    /// The number of unfinished calls of a function, which refer to its code.
     Calls {
         /// The code object.
         code: u64,
@@ -32,7 +32,7 @@ pub enum Growth {
 }
 
 impl<M: Memory> Reader<'_, M> {
-    /// What changes when this object grows; `None` for one that does not grow, or not in one word.
+    /// What changes when this object grows; `None` if it does not grow, or no single word shows it.
     pub fn growth(&self, object: u64) -> Option<Growth> {
         let (memory, layout) = (self.memory, self.layout());
         let info = self.type_of(object).ok()?;
@@ -66,7 +66,7 @@ fn instances<M: Memory>(memory: &M, layout: &Layout, class: u64) -> Option<Growt
 }
 
 impl TypeInfo {
-    /// Where a field is that the type, or one of its bases written in C, has at a fixed place.
+    /// The offset of a field that the type, or a base written in C, has at a fixed offset.
     fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().find(|field| field.name == name).map(|field| field.offset)
     }

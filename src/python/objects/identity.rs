@@ -1,9 +1,9 @@
-//! Whether an object is still the one that it was, seen while the target runs: memory is soon used again.
+//! Whether an object is still the same one while the target runs: memory is soon reused.
 //!
-//! An object that the collector tracks has `PyGC_Head` before it, whose first word is zero while it is in none
-//! of the collector's lists: it is being made or undone. A new instance gets its type, then the reference to
-//! that is counted, then its own count is set to 1, and only then it is handed to the collector
-//! (`_PyObject_Init`, `PyType_GenericAlloc`, 3.8 to 3.15).
+//! An object that the collector tracks has `PyGC_Head` before it, whose first word is zero while the object
+//! is in none of the collector's lists, because it is being created or destroyed. A new instance gets its
+//! type, then the reference to the type is counted, then the instance's own count is set to 1, and only then
+//! is it handed to the collector (`_PyObject_Init`, `PyType_GenericAlloc`, 3.8 to 3.15).
 
 use super::reader::Reader;
 use super::values::type_of;
@@ -11,12 +11,12 @@ use crate::memory::{Memory, ReadError, u64_at};
 use crate::python::gc::HEAD_SIZE;
 use crate::python::{Python, at};
 
-/// No instance has more references than this; an address is a larger number.
+/// The most references that an instance can plausibly have; an address is a larger number.
 const MOST_REFERENCES: u64 = 1 << 31;
-/// The words of nearly all objects are within so many bytes from the collector's header.
+/// The word is nearly always within this many bytes from the collector's header.
 const SPAN: usize = 96;
 
-/// What an object was when it was found.
+/// What identifies an object, as read when it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Its address.
@@ -28,7 +28,7 @@ pub struct Identity {
 }
 
 impl<M: Memory> Reader<'_, M> {
-    /// What an object is now; `None` if that cannot be read.
+    /// The current identity of an object; `None` if it cannot be read.
     pub fn identity(&self, object: u64) -> Option<Identity> {
         let info = self.type_of(object).ok()?;
         let is_tracked = info.is_gc && self.memory.u64(object.wrapping_sub(HEAD_SIZE)).ok()? != 0;
@@ -37,7 +37,7 @@ impl<M: Memory> Reader<'_, M> {
 }
 
 impl Python {
-    /// A word of an object, of 8 bytes, by its address; `None` if there is another object by now.
+    /// An 8-byte word of an object, by its address; `None` if another object is there now.
     ///
     /// # Errors
     /// The memory cannot be read.
@@ -54,7 +54,7 @@ impl Python {
         let end = place.max(own_type).saturating_add(8);
         let is_near = end <= SPAN;
         let mut buffer = [0; SPAN];
-        // Nothing behind the word is read: it may be the last of all memory.
+        // Nothing after the word is read: the memory may end there.
         let length = if is_near { end } else { own_type.saturating_add(8).min(SPAN) };
         let bytes = buffer.get_mut(..length).unwrap_or_default();
         memory.read(start, bytes)?;
@@ -69,11 +69,12 @@ impl Python {
         }
     }
 
-    /// Whether an object of this class is being made at this address: it is of the class, and the collector
-    /// has not been told of it, or, of classes without cycles, nobody else refers to it.
+    /// Whether an object of this class is being created at this address: it has the class, and it has not
+    /// been handed to the collector or, for a class that the collector does not track, at most one reference
+    /// to it is counted.
     ///
     /// # Errors
-    /// There is no memory.
+    /// The memory cannot be read.
     pub fn is_new_instance<M: Memory>(
         &self,
         memory: &M,
@@ -84,8 +85,8 @@ impl Python {
         let bytes = memory.array::<32>(object.wrapping_sub(HEAD_SIZE))?;
         let head = HEAD_SIZE as usize;
         let is_one = u64_at(&bytes, head + self.layout.object.kind) == Some(class);
-        // Up to 3.13 all of a new object is zero; from 3.14 on what its memory was used for before, perhaps
-        // the address of a free block, stands in place of its references.
+        // Up to 3.13 a new object is all zero; from 3.14 on the place of its reference count still has what
+        // the memory held before, perhaps the address of a free block.
         let references = u64_at(&bytes, head).unwrap_or_default();
         let is_new = match are_gc {
             true => u64_at(&bytes, 0) == Some(0),
@@ -94,8 +95,8 @@ impl Python {
         Ok(is_one && is_new)
     }
 
-    /// Whether an instance of a class is at this address. Where it was freed its type is still to be read,
-    /// and in place of its references there is nothing, or the address of the next free block.
+    /// Whether an instance of a class is at this address. A freed instance still has its type, but in place
+    /// of its reference count there is zero or the address of the next free block.
     pub fn is_instance<M: Memory>(&self, memory: &M, object: u64, class: u64) -> bool {
         let references = memory.u64(object).unwrap_or_default();
         type_of(memory, &self.layout, object) == Ok(class)

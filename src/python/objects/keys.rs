@@ -7,39 +7,38 @@ use crate::python::layout::{DictKeysSize, Layout};
 
 /// `dk_kind` of a table whose keys may be of any type (from 3.11 on).
 const GENERAL: u8 = 0;
-/// The largest index table, in bytes, that is believed.
+/// The largest plausible index table, in bytes.
 const LARGEST_INDEX: u64 = 1 << 40;
 
-/// What the head of a table says.
+/// The head of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyTable {
-    /// How many dicts and types use it.
+    /// The number of dicts and types that use it.
     pub references: u64,
-    /// Entries that there are, deleted ones included.
+    /// The number of entries, deleted ones included.
     pub entries: u64,
-    /// Where they begin.
+    /// Where the entries begin.
     pub first: u64,
     /// Whether they are {hash, key, value}, and not {key, value}.
     pub with_hash: bool,
-    /// What tells a table for keys of any type: its kind is that, or (up to 3.10) it is looked up by
-    /// that function.
+    /// What says whether keys may be of any type: the kind of table, or (up to 3.10) its lookup function.
     pub lookup: Lookup,
-    /// How many entries there is room for, as `dk_usable` and `dk_nentries` say.
+    /// The number of entries that there is room for, according to `dk_usable` and `dk_nentries`.
     pub room: u64,
-    /// How many entries there is room for, as the size of the table says.
+    /// The number of entries that there is room for, according to the size of the table.
     pub capacity: u64,
-    /// The size of the whole, in bytes.
+    /// The size of the whole table, in bytes.
     pub size: u64,
 }
 
-/// What a table says of the type of its keys.
+/// What a table says about the type of its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lookup {
     /// They may be of any type.
     General,
     /// They are text.
     Text,
-    /// That depends on which function this is (up to 3.10).
+    /// It depends on this lookup function (up to 3.10).
     Function(u64),
 }
 

@@ -1,4 +1,4 @@
-//! How one object refers to another, in Python's words.
+//! How one object refers to another, in Python's terms.
 
 use std::fmt;
 
@@ -28,15 +28,15 @@ pub enum Link {
     IsKey,
     /// As a local variable of a frame, shared with other functions or not.
     Local(String),
-    /// As a variable that a function has from the one around it.
+    /// As a variable that a function uses from an enclosing one.
     Closure(String),
     /// As the default value of an argument.
     Default(String),
-    /// As a value that a frame computes with.
+    /// As a value on a frame's evaluation stack.
     Stack,
     /// As its type.
     Type,
-    /// At this place in an object of an unknown type, in bytes.
+    /// At this offset in an object of unknown type, in bytes.
     Offset(u64),
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Link {
 }
 
 impl Link {
-    /// The same without the key, of which the type is left.
+    /// The same without the key; only its type is left.
     pub fn redacted(self) -> Link {
         match self {
             Link::Key(key) if key.starts_with('\'') => Link::KeyOf("str".to_owned()),
@@ -76,7 +76,7 @@ impl Link {
         }
     }
 
-    /// Finds the words for a role.
+    /// Describes a role.
     pub(super) fn of<M: Memory>(memory: &M, layout: &Layout, role: Role) -> Option<Link> {
         let text = |object| short_text(memory, layout, object);
         match role {
@@ -100,7 +100,7 @@ impl Link {
 }
 
 impl Role {
-    /// The words for a role that needs no memory for them.
+    /// Describes a role that needs no memory for that.
     pub(crate) fn plain_words(self) -> Option<Link> {
         Some(match self {
             Role::Field(name) => Link::Attribute(name.to_owned()),
@@ -122,7 +122,7 @@ pub(super) fn short_text<M: Memory>(memory: &M, layout: &Layout, object: u64) ->
     (kind == "str" && text.chars().count() <= LONGEST_NAME).then_some(text)
 }
 
-/// A key, if it is short text or a small number, else its type.
+/// A key if it is short text or a small number, otherwise its type.
 fn key_link<M: Memory>(memory: &M, layout: &Layout, key: u64) -> Result<Link, ReadError> {
     let kind = type_name(memory, layout, type_of(memory, layout, key)?)?;
     Ok(match &*kind {

@@ -10,7 +10,7 @@ use crate::python::layout::DictKeysSize;
 use crate::python::links::RingGuard;
 
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
-    /// `dict`: keys and values in one table, or values of its own under keys that it shares.
+    /// `dict`: keys and values in one table, or values of its own with shared keys.
     pub fn dict(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout;
         let keys = self.view.u64(layout.dict.keys)?;
@@ -26,7 +26,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
             size = size.saturating_add(room.saturating_mul(8));
             self.split_values(&table, at(values, layout.dict.values_first))?;
         } else if self.context.is_interned(self.memory, self.view.address(), &table) {
-            // Its strings are not counted as references of its own.
+            // The dict of interned strings holds no counted references.
         } else if table.with_hash {
             let sink = &mut *self.sink;
             let extent = self.context.extent;
@@ -46,8 +46,8 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(Size::shallow(size))
     }
 
-    /// The values of a dict that shares its keys. The table holds the keys; that counts as the class's
-    /// doing, or as the dict's if no class has the table any more.
+    /// The values of a dict that shares its keys. The table holds the keys. They count as references of the
+    /// class, or of the dict if no class has the table any more.
     fn split_values(&mut self, table: &KeyTable, values: u64) -> Result<(), ReadError> {
         let (memory, sink) = (self.memory, &mut *self.sink);
         let is_own = table.references == 1;

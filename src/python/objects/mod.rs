@@ -1,14 +1,14 @@
-//! Objects in the target's memory: what they are, how large, and which others they refer to.
+//! Objects in the target's memory: their types, sizes and references.
 //!
-//! A [`Reader`] [describes](Reader::describe) any object by its address. Sizes are those of
-//! `sys.getsizeof`, references those of `gc.get_referents`, and beside them what the collector is not
-//! shown. How an object is read is decided once per type ([`TypeInfo`], kept in a [`TypeTable`]) and by what
-//! the nearest built-in base is, so that subclasses are read as well. Of types that are not known, those of
-//! extension modules, every word is a candidate for a reference. How one object holds another can be
-//! said in Python's words, by [`Link`] or for a whole [path](Reader::path).
+//! A [`Reader`] [describes](Reader::describe) any object by its address. Sizes are those of `sys.getsizeof`,
+//! references those of `gc.get_referents`, plus those that are not shown to the collector. How to read an
+//! object is decided once per type ([`TypeInfo`], kept in a [`TypeTable`]), from its nearest built-in base,
+//! so that subclasses are read as well. In objects of unknown types, those of extension modules, every word
+//! is a candidate for a reference. How one object holds another can be described in Python's terms, as a
+//! [`Link`] or for a whole [path](Reader::path).
 //!
-//! Everything reads through [`Memory`](crate::memory::Memory) and allocates nothing per object.
-//! Lengths and pointers are bounded: by the extent of all memory, by guards against rings.
+//! Everything reads through [`Memory`](crate::memory::Memory) and allocates nothing per object. Lengths are
+//! bounded by the extent of all memory, and chains of pointers by guards against rings.
 
 mod ancestry;
 mod attributes;

@@ -1,7 +1,7 @@
 //! The values of objects, shortened, for `--values`.
 //!
-//! Numbers, text and bytes as Python writes them, cut to a length; the first few items of containers. Only
-//! two levels deep, so cycles do not matter.
+//! Numbers, text and bytes as Python prints them, cut to a length; the first few items of containers. They go
+//! only two levels deep, so cycles do not matter.
 
 use super::edge_names::EdgeNames;
 use super::edges::Role;
@@ -11,9 +11,9 @@ use super::values::{bytes, int_text, string, type_name, type_of};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 
-/// So many characters or bytes are shown.
+/// The most characters or bytes that are shown.
 const LONGEST: usize = 80;
-/// So many items of a container.
+/// The most items of a container that are shown.
 const MOST_ITEMS: usize = 5;
 /// How many levels of containers are shown.
 pub(super) const LEVELS: u32 = 2;

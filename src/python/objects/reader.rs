@@ -12,32 +12,31 @@ use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::layout::Layout;
 
-/// What an object is.
+/// The type and the sizes of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Its type, by its number in the [`TypeTable`].
+    /// Its type, as the number in the [`TypeTable`].
     pub type_id: TypeId,
-    /// `sys.getsizeof` without `header`, in bytes, except that what is counted elsewhere is not in it:
-    /// the data of a `numpy.ndarray`, which is `external`; the `bytes` behind an `io.BytesIO`, or
-    /// behind a `bytearray` (from 3.15 on), which is an object of its own.
+    /// `sys.getsizeof` without `header`, in bytes, and without what is counted elsewhere: the data of a
+    /// `numpy.ndarray`, which is `external`; the `bytes` behind an `io.BytesIO`, or behind a `bytearray`
+    /// (from 3.15 on), which is an object of its own.
     pub shallow: u64,
-    /// Bytes that the object alone owns and that `shallow` does not count: the values of an instance
-    /// that has no dict (from 3.11 on), the data of a `numpy.ndarray` that owns it, the mapping of an
-    /// `mmap`, the text of an `io.StringIO`, spare blocks of a deque. No byte is in both, none is of
-    /// two objects.
+    /// Bytes that the object alone owns and that `shallow` does not count: the values of an instance that has
+    /// no dict (from 3.11 on), the data of a `numpy.ndarray` that owns it, the mapping of an `mmap`, the text
+    /// of an `io.StringIO`, spare blocks of a deque. No byte is in both, and none belongs to two objects.
     pub external: u64,
     /// Bytes before the object's address: the collector's header, and pointers to the dict and the weak
-    /// references (`sys.getsizeof` counts them; 3.11 and 3.12 do so for static types too, which have
-    /// none). The object's block of memory begins there.
+    /// references (`sys.getsizeof` counts them; in 3.11 and 3.12 even for static types, which have none). The
+    /// object's block of memory begins there.
     pub header: u64,
-    /// Whether there are bytes of unknown meaning, of which [candidates](Edges::candidates) were given:
-    /// in an object of a type that nobody described, or in the state of a module.
+    /// Whether there are bytes of unknown meaning, whose words are in [candidates](Edges::candidates): in an
+    /// object of unknown type, or in the state of a module.
     pub conservative: bool,
 }
 
-/// Reads objects in a memory, by what a table knows of their types.
+/// Reads objects in a memory, using a table of their types.
 ///
-/// It is two references, and free to copy. Types that the table has not seen are added to it.
+/// It is two references, and free to copy. It adds new types to the table.
 pub struct Reader<'a, M> {
     pub(super) memory: &'a M,
     pub(super) types: &'a TypeTable,
@@ -58,7 +57,7 @@ impl<M> fmt::Debug for Reader<'_, M> {
 }
 
 impl<'a, M: Memory> Reader<'a, M> {
-    /// Reads objects in the memory that the table is of.
+    /// A reader of objects in the memory that the table belongs to.
     pub fn new(memory: &'a M, types: &'a TypeTable) -> Reader<'a, M> {
         Reader { memory, types }
     }
@@ -76,7 +75,7 @@ impl<'a, M: Memory> Reader<'a, M> {
         self.types.at(self.memory, type_of(self.memory, self.layout(), object)?)
     }
 
-    /// Describes the object at this address. Its references take the place of what was in `edges`.
+    /// Describes the object at this address. Its references replace the contents of `edges`.
     ///
     /// # Errors
     /// There is no object, or not all of it can be read.
@@ -85,8 +84,7 @@ impl<'a, M: Memory> Reader<'a, M> {
         self.describe_as(object, self.type_of(object)?, edges)
     }
 
-    /// Describes the object at this address, which is known to be of that type, as
-    /// [`describe`](Self::describe) does.
+    /// Describes the object at this address, whose type is already known, like [`describe`](Self::describe).
     ///
     /// # Errors
     /// Not all of the object can be read.
@@ -114,7 +112,7 @@ impl<'a, M: Memory> Reader<'a, M> {
         })
     }
 
-    /// Whether an object is a string that the interpreter keeps in its table of interned ones.
+    /// Whether an object is a string that the interpreter has interned.
     ///
     /// # Errors
     /// There is no object.
@@ -127,14 +125,14 @@ impl<'a, M: Memory> Reader<'a, M> {
         Ok(self.memory.u32(at(object, self.layout().unicode.state))? & INTERNED != 0)
     }
 
-    /// The address of the type of an object, which may be none.
+    /// The address of the type of an object; `object` may be anything.
     #[inline]
     pub fn type_address(&self, object: u64) -> u64 {
         type_of(self.memory, self.layout(), object).unwrap_or_default()
     }
 
-    /// Whether this object is the dict of interned strings, which has no references: its strings are
-    /// not counted as held by it.
+    /// Whether this object is the dict of interned strings, which has no references: it does not count as a
+    /// holder of its strings.
     pub fn is_interned_strings(&self, object: u64) -> bool {
         let (memory, layout) = (self.memory, self.layout());
         let keys = memory.u64(at(object, layout.dict.keys));
@@ -142,7 +140,7 @@ impl<'a, M: Memory> Reader<'a, M> {
         table.is_ok_and(|table| self.types.context.is_interned(memory, object, &table))
     }
 
-    /// Where the interpreter keeps what.
+    /// The layout of the interpreter's structures.
     pub(super) fn layout(&self) -> &'a Layout {
         &self.types.context.layout
     }

@@ -24,12 +24,12 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         Ok(Size::shallow(self.info.basic_size.saturating_add(allocated.saturating_mul(8))))
     }
 
-    /// `tuple`: the items, behind its head.
+    /// `tuple`: the items, after its head.
     pub fn tuple(&mut self) -> Result<Size, ReadError> {
         self.items_at(self.context.layout.objects.tuple_items)
     }
 
-    /// A tuple whose last items only go by names.
+    /// A tuple whose last items are only accessible by name.
     pub fn struct_sequence(&mut self, count: u64) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects;
         let count = count.max(self.length()?);
@@ -37,14 +37,14 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         self.plain_size()
     }
 
-    /// As many references as `ob_size` says, from an offset on.
+    /// `ob_size` references, from an offset on.
     pub fn items_at(&mut self, offset: usize) -> Result<Size, ReadError> {
         let length = self.length()?;
         self.references(self.at(offset), length, true)?;
         self.plain_size()
     }
 
-    /// So many references, from an offset on.
+    /// `count` references, from an offset on.
     pub fn array_at(&mut self, offset: usize, count: u64) -> Result<Size, ReadError> {
         self.references(self.at(offset), count, true)?;
         self.plain_size()
@@ -59,7 +59,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         self.plain_size()
     }
 
-    /// `itertools._tee_dataobject`: as many items as have been read.
+    /// `itertools._tee_dataobject`: the items that have been read so far.
     pub fn tee_data(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.tee;
         let count = self.view.i32(layout.count)?.try_into().unwrap_or_default();
@@ -70,7 +70,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     pub fn element(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.element;
         for (name, offset) in [("text", layout.text), ("tail", layout.tail)] {
-            // The lowest bit says that a list of texts is still to be joined.
+            // The lowest bit means that this is a list of texts still to be joined.
             let child = self.view.u64(offset)? & !1;
             self.sink.reference(child, Role::Field(name), true);
         }
@@ -154,7 +154,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         self.plain_size()
     }
 
-    /// `queue.SimpleQueue`: a ring of items from 3.13 on, before that a list among its fields.
+    /// `queue.SimpleQueue`: from 3.13 on a ring of items, before that a list among its fields.
     pub fn queue(&mut self) -> Result<Size, ReadError> {
         let size = self.plain_size()?;
         let Some(layout) = &self.context.layout.objects.queue else { return Ok(size) };

@@ -8,9 +8,9 @@ use crate::memory::{Memory, ReadError};
 use crate::python::layout::Frames;
 
 impl<M: Memory> Reader<'_, M> {
-    /// Finds what a frame of a thread's stack refers to, whether it runs or waits for what it called.
-    /// Where such a frame does not tell how many values it has, as up to 3.13, there are only its
-    /// locals. The references take the place of what was in `edges`.
+    /// Finds what a frame of a thread's stack refers to, whether it is running or waiting for a call. Up to
+    /// 3.13 a running frame does not store its number of values, so only its locals are found. The references
+    /// replace the contents of `edges`.
     ///
     /// # Errors
     /// Not all of the frame can be read.

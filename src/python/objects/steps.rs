@@ -1,4 +1,4 @@
-//! Steps of paths along references, and the names of variables that are in tuples of a function.
+//! Steps of paths along references, and the names of variables in a function's tuples.
 
 use super::links::{Link, short_text, tuple_item, tuple_length};
 use crate::memory::Memory;
@@ -14,7 +14,7 @@ pub struct Step {
     pub object: u64,
 }
 
-/// The name of a variable in the closure of a function: they are the last of its code's.
+/// The name of a variable in the closure of a function: closure variables are the last in its code's names.
 pub(super) fn closure_name<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -38,7 +38,7 @@ pub(super) fn closure_name<M: Memory>(
     short_text(memory, layout, name)
 }
 
-/// The name of an argument that has a default: they are the last of those by position.
+/// The name of an argument that has a default: these are the last of the positional arguments.
 pub(super) fn default_name<M: Memory>(
     memory: &M,
     layout: &Layout,

@@ -1,4 +1,4 @@
-//! Everything about a type that is needed to read its objects, determined once.
+//! Everything that is needed to read the objects of a type, determined once per type.
 //!
 //! Relies on the [ancestry](super::ancestry) of the type, and on the records of the
 //! [layout](crate::python::layout).
@@ -18,19 +18,19 @@ use crate::python::layout::records;
 use crate::python::layout::records::Field;
 use crate::python::layout::{Attributes, Layout};
 
-/// Bytes of the collector's header before an object, and of what may be before that: pointers to the dict and
-/// to the weak references.
+/// Bytes of the collector's header before an object, and of the pointers to the dict and to the weak
+/// references that may be before that.
 pub(super) const GC_HEAD: u64 = crate::python::gc::HEAD_SIZE;
 pub(super) const PRE_HEADER: u64 = 16;
 
-/// The most that is looked at of an object first, in bytes.
+/// The most bytes of an object that are read first.
 const LARGEST_SPAN: u64 = 4096;
 
 /// The number of a type in a [`TypeTable`](super::TypeTable).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(pub u32);
 
-/// What is known of a type.
+/// A type, and how to read its objects.
 #[derive(Debug, Clone)]
 pub struct TypeInfo {
     /// Its number.
@@ -39,13 +39,13 @@ pub struct TypeInfo {
     pub address: u64,
     /// Its name: `module.qualname`, or the plain name of a type of the module `builtins`.
     pub name: String,
-    /// The module in its name: `builtins` where that has none.
+    /// The module in its name; `builtins` if the name has none.
     pub module: String,
     /// Whether its objects belong to the cycle collector (`Py_TPFLAGS_HAVE_GC`).
     pub is_gc: bool,
-    /// Whether it is a class of a Python program (its name is no C string of its own).
+    /// Whether it is a class defined in Python (its name is not a separate C string).
     pub made_in_python: bool,
-    /// How many bytes come before its objects, as in [`Shape::header`](super::Shape::header).
+    /// The bytes before its objects, as in [`Shape::header`](super::Shape::header).
     pub header: u64,
     /// `tp_basicsize`, in bytes.
     pub basic_size: u64,
@@ -55,40 +55,40 @@ pub struct TypeInfo {
     pub(super) fields: Vec<Field>,
     pub(super) attributes: Place,
     pub(super) slots: Vec<Slot>,
-    /// Whether its objects refer to it, and show that.
+    /// Whether its objects refer to it, and show the reference.
     pub(super) own_type: OwnType,
-    /// The bytes of which nothing is known.
+    /// The bytes of unknown meaning.
     pub(super) unknown: Option<Unknown>,
-    /// How much is looked at of an object first.
+    /// How many bytes of an object are read first.
     pub(super) span: usize,
-    /// What it does when its objects go.
+    /// What it does when its objects are destroyed.
     pub finalizer: Finalizer,
     pub(super) is_leaf: bool,
     pub(super) table: Option<usize>,
 }
 
-/// What a type does when its objects go.
+/// What a type does when its objects are destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finalizer {
-    /// Nothing that a program says, or C code that knows what it does.
+    /// No code of the program; C code of the type at most.
     Plain,
-    /// A method `__del__` (`tp_finalize`, of a class made in Python).
+    /// A `__del__` method (`tp_finalize`, of a class defined in Python).
     InPython,
-    /// An old finalizer (`tp_del`), for which the collector leaves cycles alone.
+    /// An old finalizer (`tp_del`): the collector does not free cycles that contain such objects.
     Blocking,
 }
 
 /// Which decoder reads an object's variable part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
-    /// There is none but what the sizes say.
+    /// It has none beyond what its sizes say.
     Plain,
     Int,
     Str,
     List,
     Tuple,
-    /// A tuple with more items than its length says: so many in all.
+    /// A tuple with more items than its length says: their total number.
     StructSequence(u64),
     Dict,
     OrderedDict,
@@ -99,11 +99,11 @@ pub(super) enum Body {
     Generator,
     Type,
     Module,
-    /// `ob_size` references from this place on.
+    /// `ob_size` references from this offset on.
     Items(usize),
-    /// So many references from this place on.
+    /// References from this offset on, this many.
     Array(usize, u64),
-    /// A time zone at this place, if there is one.
+    /// A time zone at this offset, if there is one.
     Zoned(usize),
     LruCache,
     TeeData,
@@ -167,9 +167,9 @@ const HIDE_THEIR_TYPE: &[&str] = &["typing.ParamSpecArgs", "typing.ParamSpecKwar
 pub(super) enum Place {
     /// It has none.
     Nowhere,
-    /// In a dict, to which the pointer is at this offset; from the object's end if negative.
+    /// In a dict, whose pointer is at this offset; from the object's end if negative.
     At(i64),
-    /// Where [`Attributes`] says, under the keys at this address, for which there is so much room.
+    /// Where [`Attributes`] says, with the keys at this address and room for this many.
     Managed { keys: u64, room: u64, inline: bool },
 }
 
@@ -180,23 +180,23 @@ pub(super) enum OwnType {
     No,
     /// Yes, but `tp_traverse` does not visit it.
     Held,
-    /// Yes, and it is visited.
+    /// Yes, and `tp_traverse` visits it.
     Shown,
 }
 
 impl Ancestor {
-    /// The decoder of this very type, if it has one.
+    /// The decoder of exactly this type, if it has one.
     fn body(&self) -> Option<Body> {
         BODIES.iter().find(|(name, _)| *name == self.name).map(|(_, body)| *body)
     }
 
-    /// Whether all is known of what this type adds to its base.
+    /// Whether everything that this type adds to its base is known.
     pub fn is_known(&self, layout: &Layout) -> bool {
         self.body().is_some() || records::find(layout.records, &self.name).is_some()
     }
 }
 
-/// What a snapshot file has kept of a type.
+/// The data that a snapshot file keeps about a type.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct TypeFacts {
     /// [`TypeInfo::address`].
@@ -221,7 +221,7 @@ pub struct TypeFacts {
     body: KeptBody,
 }
 
-/// Of how objects are read that much is asked when there is no memory.
+/// The kinds of objects that matter when there is no memory to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum KeptBody {
@@ -231,7 +231,7 @@ enum KeptBody {
 }
 
 impl TypeInfo {
-    /// What a file is to keep of it.
+    /// The data that a file keeps about it.
     pub(crate) fn facts(&self) -> TypeFacts {
         TypeFacts {
             address: self.address,
@@ -252,7 +252,7 @@ impl TypeInfo {
         }
     }
 
-    /// A type of which only this is known: none of its objects can be read.
+    /// A type from a file, without what is needed to read its objects.
     pub(crate) fn kept(id: TypeId, facts: TypeFacts) -> TypeInfo {
         TypeInfo {
             id,
@@ -283,7 +283,7 @@ impl TypeInfo {
 }
 
 impl TypeInfo {
-    /// Reads what there is to know of the type at this address.
+    /// Reads the type at this address.
     pub(super) fn read<M: Memory>(
         memory: &M,
         context: &Context,
@@ -305,7 +305,7 @@ impl TypeInfo {
         let is_gc = first.flags & HAVE_GC != 0;
         let TypeName { name, module } = qualified_name(memory, context, first);
         let mut info = TypeInfo {
-            // Whoever keeps it gives it one.
+            // The table assigns the number.
             id: TypeId(u32::MAX),
             address,
             name,
@@ -349,7 +349,7 @@ impl TypeInfo {
         self.body == Body::Type
     }
 
-    /// Whether each of its objects has a reference to it, so that its reference count tells of them.
+    /// Whether each of its objects has a reference to it, so that its reference count includes them.
     pub fn counts_instances(&self) -> bool {
         self.own_type != OwnType::No
     }
@@ -360,7 +360,8 @@ impl TypeInfo {
         self.is_leaf
     }
 
-    /// Where one of its objects has the address of the table with most of its references, if it has one.
+    /// Where one of its objects has the pointer to the table with most of its references, if it has such a
+    /// table.
     #[inline]
     pub fn table(&self, object: u64) -> Option<u64> {
         self.table.map(|offset| at(object, offset))
@@ -375,7 +376,7 @@ impl TypeInfo {
             && self.unknown.is_none()
     }
 
-    /// How much is looked at of an object first, in bytes.
+    /// How many bytes of an object are read first.
     fn span(&self, layout: &Layout) -> usize {
         let basic_size = self.basic_size.min(LARGEST_SPAN) as usize;
         match self.body {
@@ -421,7 +422,7 @@ fn finalizer(ancestor: &Ancestor) -> Finalizer {
     }
 }
 
-/// Where an object has the address of its table.
+/// The offset of an object's pointer to its table.
 fn table(layout: &Layout, body: Body) -> Option<usize> {
     match body {
         Body::List => Some(layout.objects.list.items),
@@ -432,7 +433,7 @@ fn table(layout: &Layout, body: Body) -> Option<usize> {
     }
 }
 
-/// What `sys.getsizeof` adds, `_PyType_PreHeaderSize`.
+/// The bytes that `sys.getsizeof` adds: `_PyType_PreHeaderSize`.
 fn header(layout: &Layout, flags: u64) -> u64 {
     let pre_header = match layout.attributes {
         Attributes::Dict => 0,

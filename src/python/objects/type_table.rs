@@ -1,8 +1,8 @@
-//! The types of a target, each read once: every object is read by what its type says.
+//! The types of a target, each read once: an object is read according to its type.
 //!
-//! A [`TypeTable`] only ever grows, and what it has lent stays where it is. So all threads share one, without
-//! `&mut`: whoever meets a new type adds it. A thread that reads millions of objects puts a [`TypeCache`] of
-//! its own before it, and then finds a known type without a lock.
+//! A [`TypeTable`] only ever grows, and its types never move. So all threads share one, without `&mut`: the
+//! first thread that meets a type adds it. A thread that reads millions of objects puts a [`TypeCache`] of
+//! its own in front, and then finds known types without a lock.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -13,26 +13,26 @@ use super::type_info::{TypeId, TypeInfo};
 use crate::memory::{Memory, ReadError};
 use crate::python::Python;
 
-/// A table holds no more types than this.
+/// The most types in a table.
 const MOST_TYPES: usize = 1 << 20;
-/// The slots of a cache for the types met last. A power of two.
+/// The number of cache slots for the latest types. A power of two.
 const RECENT: usize = 256;
 
 /// All types of a target that have been seen.
 ///
-/// It is meant for memory that stands still: what was read of a type stays as it was then.
+/// It is meant for memory that does not change: a type is never read again.
 #[derive(Debug)]
 pub struct TypeTable {
     pub(super) context: Context,
     types: boxcar::Vec<TypeInfo>,
-    /// The number of each type by its address. Held for writing while a type is added, so that numbers are
-    /// given without gaps.
+    /// The number of each type by its address. Locked for writing while a type is added, so that numbers have
+    /// no gaps.
     ids: RwLock<FxHashMap<u64, TypeId>>,
 }
 
 impl TypeTable {
-    /// No types yet, of the interpreter in this memory. `extent` is how many bytes of memory the process
-    /// has: an object that claims to be larger is refused.
+    /// An empty table for the interpreter in this memory. `extent` is the number of bytes of memory that the
+    /// process has: an object that claims to be larger is rejected.
     pub fn new<M: Memory>(memory: &M, python: &Python, extent: u64) -> TypeTable {
         TypeTable {
             context: Context::new(memory, python, extent),
@@ -47,7 +47,7 @@ impl TypeTable {
         self.types.get(id.0 as usize)
     }
 
-    /// How many types there are. Their numbers are those below.
+    /// The number of types. Their ids are the numbers below it.
     pub fn count(&self) -> usize {
         self.types.count()
     }
@@ -63,7 +63,7 @@ impl TypeTable {
         self.get(*ids.get(&address)?)
     }
 
-    /// The type at this address, which is read if it has not been seen.
+    /// The type at this address, read if it has not been seen.
     ///
     /// # Errors
     /// There is no type, or there are too many.
@@ -96,24 +96,24 @@ impl TypeTable {
     }
 }
 
-/// The types that one thread has met, in front of the table of all.
+/// The types that one thread has met, in front of the shared table.
 #[derive(Debug)]
 pub struct TypeCache<'t> {
     table: &'t TypeTable,
     /// By address; `None` where there is no type.
     met: FxHashMap<u64, Option<&'t TypeInfo>>,
-    /// Those met last, each in the slot that its address gives.
+    /// The latest ones, each in the slot determined by its address.
     recent: [(u64, Option<&'t TypeInfo>); RECENT],
 }
 
 impl<'t> TypeCache<'t> {
-    /// Nothing met yet.
+    /// An empty cache.
     pub fn new(table: &'t TypeTable) -> TypeCache<'t> {
-        // No type is at address 0, and so that entry is right.
+        // There is no type at address 0, so this initial entry is correct.
         TypeCache { table, met: FxHashMap::default(), recent: [(0, None); RECENT] }
     }
 
-    /// The type at this address, which is read if nobody has seen it; `None` where there is none.
+    /// The type at this address, read if no thread has seen it; `None` if there is none.
     #[inline]
     pub fn at<M: Memory>(&mut self, memory: &M, address: u64) -> Option<&'t TypeInfo> {
         let slot = ((address / 16) ^ (address / 4096)) as usize % RECENT;

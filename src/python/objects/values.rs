@@ -1,17 +1,17 @@
 //! The values of strings, byte strings and integers, and the names of types.
 //!
-//! Relies on a [`Layout`] only. Lengths are bounded before anything is allocated.
+//! Relies only on a [`Layout`]. Lengths are bounded before anything is allocated.
 
 use crate::memory::{Memory, PAGE, ReadError, u32_at, u64_at};
 use crate::python::at;
 use crate::python::layout::Layout;
 
-/// The longest string that is read, in characters: a longer one is cut here.
+/// The longest string that is read, in characters: longer ones are cut.
 pub const LONGEST_STRING: u64 = 4096;
 /// The longest byte string that is read, in bytes: line tables of very large modules.
 pub const LONGEST_BYTES: usize = 16 << 20;
 
-/// Most of what a string needs comes in the same page as its head.
+/// How much to read at first: for most strings this is enough.
 const FIRST_READ: usize = 256;
 
 /// The address of an object's type.
@@ -25,8 +25,8 @@ pub fn type_name<M: Memory>(memory: &M, layout: &Layout, kind: u64) -> Result<St
     Ok(String::from_utf8_lossy(&memory.c_string(name, 200)?).into_owned())
 }
 
-/// The text of a `str` object, at most [`LONGEST_STRING`] characters of it. Lone surrogates and
-/// impossible characters become U+FFFD.
+/// The text of a `str` object, at most [`LONGEST_STRING`] characters of it. Lone surrogates and invalid
+/// characters become U+FFFD.
 pub fn string<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<String, ReadError> {
     let layout = &layout.unicode;
     let head = head_of(memory, object, layout.data_pointer.saturating_add(8))?;
@@ -65,13 +65,13 @@ pub fn is_text<M: Memory>(
     object: u64,
     text: &str,
 ) -> Result<bool, ReadError> {
-    /// The longest text that is compared, with the head of the object.
+    /// The longest text that is compared, including the head of the object.
     const SPAN: usize = 256;
     let layout = &layout.unicode;
     let mut buffer = [0; SPAN];
     let end = layout.ascii_data.saturating_add(text.len());
     let Some(bytes) = buffer.get_mut(..end) else { return Ok(false) };
-    // A string that ends before unmapped memory is shorter, and so another.
+    // If this would read past the end of mapped memory, the string is shorter and so a different one.
     memory.read(object, bytes)?;
     let state = u32_at(bytes, layout.state).unwrap_or_default();
     Ok(state >> 5 & 3 == 3
@@ -111,7 +111,7 @@ pub fn small_int<M: Memory>(
     from_digits(memory, layout, object, digits).map(Some)
 }
 
-/// An `int` in decimal, or about how large it is.
+/// An `int` in decimal, or its approximate size.
 pub(super) fn int_text<M: Memory>(
     memory: &M,
     layout: &Layout,
@@ -145,7 +145,7 @@ fn from_digits<M: Memory>(
     Ok(value)
 }
 
-/// The bytes at `object`, at least `least` of them and more where its page has more.
+/// The bytes at `object`: at least `least`, and more if its page has more.
 fn head_of<M: Memory>(memory: &M, object: u64, least: usize) -> Result<Vec<u8>, ReadError> {
     let to_page_end = (PAGE - object % PAGE) as usize;
     let mut head = vec![0; FIRST_READ.min(to_page_end).max(least)];

@@ -1,14 +1,14 @@
 //! The bytes of an object and of its tables: borrowed from the memory where possible, else read once.
 //!
-//! Nothing here allocates. A field beyond the bytes at hand is read by itself, and a table is walked in
-//! pieces, once its length has been found plausible.
+//! Nothing here allocates. A field beyond the bytes at hand is read separately, and a table is walked in
+//! pieces, after a check that its length is plausible.
 
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
 use crate::python::at;
 
-/// The most that is read of an object at once, in bytes; most objects are smaller.
+/// The most bytes of an object that are read at once; most objects are smaller.
 const SPAN: usize = 256;
-/// The most that is read of a table at once, in bytes: a multiple of every entry's size.
+/// The most bytes of a table that are read at once: a multiple of every entry size.
 const PIECE: usize = 3072;
 
 /// The first bytes of an object.
@@ -25,7 +25,7 @@ enum Bytes<'m> {
 }
 
 impl<'m, M: Memory> View<'m, M> {
-    /// Looks at so many bytes at most; the fields behind them can be had too.
+    /// Reads or borrows up to `length` bytes; fields beyond them can be read too.
     #[inline]
     pub fn new(memory: &'m M, address: u64, length: usize) -> Result<View<'m, M>, ReadError> {
         if let Some(bytes) = memory.lend(address, length) {
@@ -37,7 +37,7 @@ impl<'m, M: Memory> View<'m, M> {
         Ok(View { memory, address, bytes: Bytes::Read(buffer, length) })
     }
 
-    /// The bytes looked at.
+    /// The bytes at hand.
     #[inline]
     fn bytes(&self) -> &[u8] {
         match &self.bytes {
@@ -84,9 +84,9 @@ impl<'m, M: Memory> View<'m, M> {
     }
 }
 
-/// Hands over the entries of a table, of `N` words each, with their number.
+/// Passes the entries of a table, of `N` words each, to `take` with their index.
 ///
-/// `extent` is how many bytes of memory there are at all: a larger table is implausible.
+/// `extent` is the number of bytes of memory in all: a larger table is implausible.
 #[inline]
 pub(super) fn each<const N: usize, M: Memory>(
     memory: &M,

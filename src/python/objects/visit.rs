@@ -1,4 +1,4 @@
-//! Visiting one object: the parts of its type, put together.
+//! Visiting one object: its fields, attributes and variable part together.
 
 use super::context::Context;
 use super::edges::{Role, Sink};
@@ -19,14 +19,14 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// With nothing external.
+    /// A size with nothing external.
     pub fn shallow(shallow: u64) -> Size {
         Size { shallow, ..Size::default() }
     }
 }
 
-/// One object being looked at. The files of this module add the methods that read their kinds of
-/// objects; each gives references to the sink and returns the size.
+/// One object being visited. The files of this module add the methods that read their kinds of objects; each
+/// passes references to the sink and returns the size.
 pub(super) struct Visit<'a, M, S> {
     pub memory: &'a M,
     pub context: &'a Context,
@@ -36,7 +36,7 @@ pub(super) struct Visit<'a, M, S> {
 }
 
 impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
-    /// Looks at an object of this type.
+    /// Visits an object of this type.
     pub fn of(
         memory: &'a M,
         context: &'a Context,
@@ -110,12 +110,12 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
         Ok(Size::shallow(self.info.basic_size.saturating_add(items)))
     }
 
-    /// `ob_size`, without the sign that some types put there.
+    /// `ob_size`, without the sign that some types give it.
     pub fn length(&self) -> Result<u64, ReadError> {
         Ok((self.view.u64(self.context.layout.object.size)? as i64).unsigned_abs())
     }
 
-    /// The words in a row from an offset on are references.
+    /// Consecutive words that are references.
     pub fn references(&mut self, start: u64, count: u64, is_shown: bool) -> Result<(), ReadError> {
         let sink = &mut *self.sink;
         each(self.memory, start, count, self.context.extent, |number, [child]| {
@@ -123,7 +123,7 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
         })
     }
 
-    /// The bytes of which nothing is known: each word may be a reference.
+    /// The bytes of unknown meaning: each word may be a reference.
     fn unknown(&mut self) -> Result<(), ReadError> {
         let Some(part) = self.info.unknown else { return Ok(()) };
         let items = if part.items { self.info.item_size.saturating_mul(self.length()?) } else { 0 };
@@ -133,8 +133,8 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
         self.candidates(address, start, end.saturating_sub(start) / 8, part.not_at)
     }
 
-    /// So many words from an address on may be references, save those at some places; `offset` is the
-    /// place of the first.
+    /// `count` words that may be references, except those at the offsets `not_at`; `offset` is the offset of
+    /// the first.
     pub fn candidates(
         &mut self,
         start: u64,

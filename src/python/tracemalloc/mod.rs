@@ -1,14 +1,14 @@
-//! tracemalloc, read from outside: the size and the stack of every block that it has seen allocated and
-//! that is not freed yet. Exact, where the target runs with `-X tracemalloc` or has called
+//! tracemalloc, read from outside: the size and the stack of every block that it has seen allocated and that
+//! is not freed yet. It is exact, but works only if the target runs with `-X tracemalloc` or has called
 //! `tracemalloc.start()`.
 //!
-//! A *trace* of a block is its size and a *traceback*, which all blocks allocated by the same stack share.
-//! Traces are in hash tables keyed by address: one for the interpreter's own blocks, and one for each
+//! A *trace* of a block is its size and a *traceback*, which is shared by all blocks allocated by the same
+//! stack. Traces are in hash tables keyed by address: one for the interpreter's own blocks, and one for each
 //! *domain* of blocks that extension modules track themselves.
 //!
 //! A block may be freed without the GIL, so even a pause can fall into a change of the tables. So everything
-//! is checked: each entry is in the bucket of its hash, and numbers and sizes add up to the interpreter's own
-//! totals. A disagreement [`is passing`](TracesError::is_passing).
+//! is checked: each entry must be in the bucket of its hash, and counts and sizes must add up to the
+//! interpreter's own totals. A disagreement [`is passing`](TracesError::is_passing).
 
 mod search;
 mod tables;
@@ -24,22 +24,22 @@ use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 use crate::obstacle::{Obstructed, Obstruction};
 
-/// The largest `max_nframe` that is believed (`MAX_NFRAME` from 3.9 on is the largest two-byte number; 3.8
-/// knows no limit that matters).
+/// The largest plausible `max_nframe` (`MAX_NFRAME` from 3.9 on is the largest two-byte number; 3.8 has no
+/// limit that matters).
 const MOST_FRAMES: u32 = 1 << 16;
-/// `_PyRuntime` is not larger than this up to its main interpreter, in bytes.
+/// The largest plausible part of `_PyRuntime` before its main interpreter, in bytes.
 const LARGEST_RUNTIME: usize = 1 << 20;
 
 /// Why traces cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TracesError {
-    /// Memory of them cannot be read.
+    /// Their memory cannot be read.
     #[error("tracemalloc's tables cannot be read: {0}")]
     Read(#[from] ReadError),
     /// They are not where they should be, or (in a stripped build up to 3.11) not found.
     #[error("tracemalloc's tables are not found in the interpreter's memory")]
     NotFound,
-    /// They are just being changed.
+    /// They are just changing.
     #[error("tracemalloc's tables do not agree with themselves: {0}")]
     Torn(&'static str),
 }
@@ -54,7 +54,7 @@ impl Obstructed for TracesError {
 }
 
 impl TracesError {
-    /// Whether another capture may well give the traces.
+    /// Whether another capture may well succeed.
     pub fn is_passing(&self) -> bool {
         !matches!(self, TracesError::Read(ReadError::Ended | ReadError::Denied))
     }
@@ -74,8 +74,9 @@ impl Python {
         Ok(tracing)
     }
 
-    /// All traces; `None`: tracemalloc is off. Of memory that stands still, such as a capture, they are
-    /// exact; of a running process they are so too, or an error that [passes](TracesError::is_passing).
+    /// All traces; `None`: tracemalloc is off. From memory that does not change, such as a capture, they are
+    /// exact; from a running process they are either exact or an error that
+    /// [passes](TracesError::is_passing).
     pub fn traces<M: Memory>(&self, memory: &M) -> Result<Option<Traces>, TracesError> {
         let (state, tracing) = self.tracemalloc(memory)?;
         let Some(tracing) = tracing else { return Ok(None) };
@@ -92,7 +93,7 @@ impl Python {
         Traces::read(memory, &self.layout, &tables, tracing).map(Some)
     }
 
-    /// The address of the configuration, and what it says.
+    /// The address of the configuration, and its contents.
     fn tracemalloc<M: Memory>(&self, memory: &M) -> Result<(u64, Option<Tracing>), TracesError> {
         match self.layout.tracemalloc.place {
             TracemallocPlace::Static => {
@@ -106,9 +107,8 @@ impl Python {
         }
     }
 
-    /// Finds the state by what stands before it: the int `check_enabled` and the main interpreter's
-    /// address. There are other words with that address, but a plausible state at that distance from
-    /// one is behind no other.
+    /// Finds the state by what precedes it: the int `check_enabled` and the main interpreter's address. Other
+    /// words hold that address too, but none of them has a plausible state at that distance.
     fn find_in_runtime<M: Memory>(
         &self,
         memory: &M,
@@ -116,7 +116,7 @@ impl Python {
     ) -> Result<Option<(u64, Option<Tracing>)>, TracesError> {
         let place = self.layout.runtime.interpreters_main;
         let main = memory.u64(at(self.runtime, place))?;
-        // The main interpreter is a part of `_PyRuntime`, and this is before it.
+        // The main interpreter is part of `_PyRuntime`, and the state is before it.
         let length = main.wrapping_sub(self.runtime);
         let bytes = memory.bytes(self.runtime, length, LARGEST_RUNTIME)?;
         for offset in (place + 8..bytes.len()).step_by(8) {
@@ -132,7 +132,7 @@ impl Python {
         Ok(None)
     }
 
-    /// The tables of a version that keeps them in static variables.
+    /// The tables of a version that has them in static variables.
     fn static_tables<M: Memory>(
         &self,
         memory: &M,
@@ -150,7 +150,7 @@ impl Python {
     }
 }
 
-/// What the configuration at this address says; `None` if there is none.
+/// The contents of the configuration at this address; `None` if it is not one.
 fn configuration<M: Memory>(
     memory: &M,
     address: u64,

@@ -1,8 +1,8 @@
 //! Finding tracemalloc's tables without symbols: in stripped builds up to 3.11.
 //!
-//! They are recognized by their contents. One word of the interpreter's writable memory leads to a hash table
-//! whose entries are traces: their tracebacks have a plausible number of frames, and the first frame's file
-//! is a `str`. The table of domains leads to tables with the same functions as that one.
+//! They are recognized by their contents. One word of the interpreter's writable memory points to a hash
+//! table whose entries are traces: their tracebacks have a plausible number of frames, and the first frame's
+//! file is a `str`. The table of domains points to tables with the same functions as that one.
 
 use rustc_hash::FxHashSet;
 
@@ -13,13 +13,14 @@ use crate::python::layout::FrameCount;
 use crate::python::objects::type_of;
 use crate::python::{Python, at};
 
-/// No writable segment larger than this is searched, in bytes.
+/// The largest segment that is searched, in bytes.
 const LARGEST_SEGMENT: u64 = 64 << 20;
-/// Entries of a table that are looked at.
+/// The most entries of a table that are checked.
 const SAMPLES: usize = 64;
 
 impl Python {
-    /// Searches the interpreter's writable memory for the tables. If more than one could be meant, none is.
+    /// Searches the interpreter's writable memory for the tables. If more than one candidate matches, none is
+    /// chosen.
     pub fn search_traces<M: Memory>(
         &self,
         memory: &M,
@@ -43,7 +44,7 @@ impl Python {
         Ok(Some(Tables { traces: *address, domains, traced_memory: None }))
     }
 
-    /// The hash tables that words of the interpreter's writable memory lead to, each once.
+    /// The hash tables that words of the interpreter's writable memory point to, each once.
     fn hash_tables<M: Memory>(&self, memory: &M) -> Result<Vec<(u64, Table)>, TracesError> {
         let mut seen = FxHashSet::default();
         let mut tables = Vec::new();
@@ -87,7 +88,7 @@ impl Python {
     }
 }
 
-/// Whether this holds for the values of a table's first entries.
+/// Whether `holds` is true for the values of a table's first entries.
 fn all_of<M: Memory>(memory: &M, table: &Table, holds: impl Fn(u64) -> bool) -> bool {
     let mut samples = 0;
     let mut all = true;

@@ -1,8 +1,8 @@
 //! The hash tables of tracemalloc (`_Py_hashtable_t`), walked with care.
 //!
-//! A table states its numbers of entries and buckets; an entry's hash says which bucket it belongs in. With
-//! all three checked no entry is visited twice, so a walk is bounded by the memory that the target really
-//! has.
+//! A table states its numbers of entries and buckets; an entry's hash says which bucket it belongs in.
+//! Because all three are checked, no entry is visited twice, so a walk is bounded by the memory that the
+//! target really has.
 
 use super::TracesError;
 use crate::memory::{Memory, ReadError, u64_at};
@@ -12,11 +12,11 @@ use crate::python::links::RingGuard;
 
 /// The most buckets that a table can have.
 const MOST_BUCKETS: u64 = 1 << 31;
-/// The fewest (`HASHTABLE_MIN_SIZE`, Python/hashtable.c).
+/// The fewest buckets (`HASHTABLE_MIN_SIZE`, Python/hashtable.c).
 const FEWEST_BUCKETS: u64 = 16;
-/// Bytes of a table that are looked at.
+/// Bytes of a table that are read.
 const TABLE_SIZE: usize = 80;
-/// Bytes of buckets that are read at a time.
+/// Bytes of buckets that are read at once.
 const PIECE: usize = 4096;
 /// Bytes of a key that is an address, and of one that is {address, u32 domain}, which is packed (3.8).
 const ADDRESS_SIZE: u64 = 8;
@@ -27,20 +27,20 @@ const TRACE_SIZE: u64 = 16;
 /// Where tracemalloc's tables are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tables {
-    /// The table of the traces of the interpreter's own blocks (in 3.8: of all).
+    /// The table of traces of the interpreter's own blocks (in 3.8: of all blocks).
     pub traces: u64,
-    /// The table from other domains to their tables of traces (from 3.9 on).
+    /// The table that maps other domains to their tables of traces (from 3.9 on).
     pub domains: Option<u64>,
-    /// The sum of all traced sizes as tracemalloc keeps it, in bytes, where that is known.
+    /// tracemalloc's own sum of all traced sizes, in bytes, where it is known.
     pub traced_memory: Option<u64>,
 }
 
 /// A `_Py_hashtable_t`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
-    /// How many entries it says that it has.
+    /// The number of entries that it claims to have.
     pub entries: u64,
-    /// The functions that make it a table of its kind.
+    /// The functions that determine the kind of table.
     pub functions: [u64; 7],
     layout: HashTable,
     buckets: u64,
@@ -60,7 +60,7 @@ pub struct Entry {
 }
 
 impl Table {
-    /// Reads a table's head; an error if it is none.
+    /// Reads a table's head; an error if it is not a table.
     pub fn read<M: Memory>(
         memory: &M,
         layout: &HashTable,
@@ -84,7 +84,7 @@ impl Table {
             first_bucket: word(layout.buckets),
             key_size,
         };
-        // It grows when half of it is used.
+        // It grows when it is half full.
         let plausible = table.buckets.is_power_of_two()
             && (FEWEST_BUCKETS..=MOST_BUCKETS).contains(&table.buckets)
             && table.entries <= table.buckets
@@ -95,8 +95,8 @@ impl Table {
         plausible.then_some(table).ok_or(TracesError::Torn("a table has an impossible head"))
     }
 
-    /// Calls `each` with all entries, until it fails. An error if they are not as many as the table says,
-    /// or not where they belong.
+    /// Calls `each` with every entry, until one call fails. It is an error if there are not as many entries
+    /// as the table says, or one is in the wrong bucket.
     pub fn for_each<M: Memory>(
         &self,
         memory: &M,
@@ -150,7 +150,7 @@ impl Table {
     }
 }
 
-/// So many words, no more than four.
+/// `N` words, at most four.
 pub fn words<const N: usize, M: Memory>(memory: &M, address: u64) -> Result<[u64; N], ReadError> {
     let mut buffer = [0; 32];
     let bytes = match memory.lend(address, 8 * N) {
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// A table that says it has so many entries, with these {bucket, next, hash}.
+    /// A table that claims to have this many entries, with these {bucket, next, hash}.
     fn table(claimed: u64, entries: &[(usize, u64, u64)]) -> Words {
         let mut words = vec![claimed, 16, BUCKETS, 0, 0, 0, 0, 0, 0, 0];
         words.extend([0; 16]);
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn all_entries_are_found_whatever_their_chains() {
-        // The last of a bucket that is given is its head.
+        // The last entry given for a bucket is its head.
         let memory = table(3, &[(3, 0, 0x13), (3, entry(0), 0xff03), (15, 0, 15)]);
         assert_eq!(walked(&memory), Ok(vec![(101, 201), (100, 200), (102, 202)]));
         assert_eq!(walked(&table(0, &[])), Ok(vec![]));

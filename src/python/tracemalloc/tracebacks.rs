@@ -12,7 +12,7 @@ use crate::python::objects::{LONGEST_STRING, string};
 
 /// Bytes of a frame {filename, u32 line}.
 const FRAME_SIZE: usize = 12;
-/// The most frames of all tracebacks together, and the most files.
+/// The most frames in all tracebacks together, and the most files.
 const MOST_FRAMES: usize = 1 << 28;
 const MOST_FILES: usize = 1 << 20;
 
@@ -23,7 +23,7 @@ pub struct TracebackId(pub(super) u32);
 /// The stack that allocated a block.
 #[derive(Debug, Clone, Copy)]
 pub struct Traceback<'a> {
-    /// How many frames outside of these were not kept; `None` where that is not known (3.8).
+    /// The number of outer frames that were not kept; `None` where it is not known (3.8).
     pub missing: Option<u32>,
     frames: &'a [Place],
     files: &'a [Arc<str>],
@@ -55,7 +55,7 @@ struct Place {
     line: u32,
 }
 
-/// A traceback's part of all frames.
+/// A traceback's part of the list of all frames.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     start: u32,
@@ -101,7 +101,7 @@ pub struct Reader<'a, M> {
 }
 
 impl<'a, M: Memory> Reader<'a, M> {
-    /// Nothing is read yet.
+    /// A reader that has read nothing yet.
     pub fn new(memory: &'a M, layout: &'a Layout, tracing: Tracing) -> Reader<'a, M> {
         let found = Tracebacks::default();
         Reader {
@@ -150,7 +150,7 @@ impl<'a, M: Memory> Reader<'a, M> {
         Ok(id)
     }
 
-    /// How many frames a traceback has, and how many it has not.
+    /// The number of frames in a traceback, and of those missing.
     fn count(&self, address: u64) -> Result<(usize, Option<u32>), TracesError> {
         let (kept, missing) = match self.layout.tracemalloc.traceback.count {
             FrameCount::Int(place) => (self.memory.u32(at(address, place))?, None),

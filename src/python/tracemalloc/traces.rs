@@ -8,9 +8,9 @@ use super::{TracesError, Tracing};
 use crate::memory::Memory;
 use crate::python::layout::Layout;
 
-/// No more domains than this are looked at.
+/// The most domains that are read.
 const MOST_DOMAINS: u64 = 1024;
-/// Blocks are looked up by this many low bits of their addresses less: by the page.
+/// Blocks are looked up by page: by their address without this many low bits.
 const PAGE_BITS: u32 = 12;
 
 /// What tracemalloc knows of one block.
@@ -19,22 +19,22 @@ pub struct Trace {
     /// Where the block begins. An object's block begins before the object, by its
     /// [`header`](crate::python::objects::Shape::header).
     pub address: u64,
-    /// Bytes asked for.
+    /// Bytes requested.
     pub size: u64,
-    /// The stack that asked.
+    /// The stack that allocated it.
     pub traceback: TracebackId,
-    /// Who accounts for it: 0 is the interpreter itself, others are extension modules.
+    /// Its domain: 0 is the interpreter itself, others belong to extension modules.
     pub domain: u32,
 }
 
 /// All traces at one moment.
 #[derive(Debug)]
 pub struct Traces {
-    /// How they were made.
+    /// The settings that they were made with.
     pub tracing: Tracing,
     /// By domain, and then by address.
     traces: Vec<Trace>,
-    /// The traces of domain 0 in each page of addresses: the first and one past the last.
+    /// The traces of domain 0 in each page of addresses: the index of the first, and one past the last.
     pages: FxHashMap<u64, (u32, u32)>,
     tracebacks: Tracebacks,
 }
@@ -98,7 +98,7 @@ impl Traces {
         self.tracebacks.get(id)
     }
 
-    /// The trace of the block that begins at this address, of the interpreter's own.
+    /// The trace of the interpreter's own block that begins at this address.
     pub fn trace_of(&self, block: u64) -> Option<&Trace> {
         let &(start, end) = self.pages.get(&(block >> PAGE_BITS))?;
         let page = self.traces.get(start as usize..end as usize)?;
@@ -112,7 +112,7 @@ impl Traces {
     }
 }
 
-/// Where the traces of domain 0 in each page are, of traces that are in order.
+/// The traces of domain 0 in each page; `traces` must be sorted.
 fn pages(traces: &[Trace]) -> FxHashMap<u64, (u32, u32)> {
     let mut pages = FxHashMap::default();
     let own = traces.iter().take_while(|trace| trace.domain == 0);

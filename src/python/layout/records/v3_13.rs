@@ -1,4 +1,4 @@
-//! CPython 3.13: defaults of type parameters; proxies for the locals of frames.
+//! CPython 3.13: defaults of type parameters; extra locals of frames.
 
 use super::{Record, held, record, shown};
 
