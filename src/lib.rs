@@ -24,9 +24,9 @@
 //! # Ok::<(), leakspy::SourceError>(())
 //! ```
 //!
-//! `examples/` has three small programs: `threads`, `heap` and `hunt`. Only the items on this page are a
-//! stable interface; the modules behind them serve the command line and change without notice.
-//! ARCHITECTURE.md is their map.
+//! `examples/` has three small programs: `threads`, `heap` and `hunt`. Only the items on this page are an
+//! interface; the modules behind them serve the command line and change without notice. ARCHITECTURE.md is
+//! their map.
 //!
 //! # The guardian
 //!

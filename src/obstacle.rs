@@ -1,6 +1,6 @@
 //! What keeps leakspy from its work, where a person can do something about it.
 //!
-//! Every error that a command can meet implements [`Obstructed`], beside its own definition and with a
+//! Every error that a command can meet implements [`Obstructed`], next to its own definition and with a
 //! `match` over all its variants. So the compiler demands an answer when an error or a variant is added:
 //! `cli::errors::CommandError` is made of nothing else. The words for a person, which depend on the machine,
 //! are in `cli::errors::advice`.

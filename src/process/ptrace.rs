@@ -196,7 +196,7 @@ pub fn has_pending(tid: i32, signal: i32, codes: &[i32]) -> io::Result<bool> {
             queue.as_mut_ptr() as u64,
         )? as usize;
         let waits = queue.iter().take(found).any(|information| {
-            // SAFETY: the kernel filled the first `found` entries; the fields read are integers.
+            // SAFETY: the kernel filled the first `found` entries, and a siginfo_t holds integers only.
             let information = unsafe { information.assume_init_ref() };
             information.si_signo == signal && codes.contains(&information.si_code)
         });

@@ -156,7 +156,7 @@ fn read_table<M: Memory>(memory: &M, table: u64) -> Result<AllocatorFunctions, R
 /// addresses of those of raw, mem and object.
 ///
 /// `_PyObject` is followed by `_PyMem`, which has the same functions whatever hooks are installed;
-/// `_PyMem_Raw` is near, before or after them. `_PyMem_Debug` has tables too, and is recognised by the letter
+/// `_PyMem_Raw` is near, before or after them. `_PyMem_Debug` has tables too, and is recognized by the letter
 /// before each. If more than one pair matches, the result is `None`.
 pub fn search<M: Memory>(memory: &M, image: &Image) -> Result<Option<[u64; 3]>, ReadError> {
     /// Bytes from one table to the next: back to back, or each aligned to 32 bytes.

@@ -39,7 +39,7 @@ pub enum PythonError {
     TooOld {
         /// The process.
         pid: i32,
-        /// Its version, as far as it can be told.
+        /// Its version, as far as it is known.
         version: String,
     },
     /// A CPython newer than any supported version.
@@ -73,7 +73,7 @@ pub enum PythonError {
     NotUnderstood {
         /// The process.
         pid: i32,
-        /// Its version, as far as it can be told.
+        /// Its version, as far as it is known.
         version: Version,
         /// What did not fit.
         invalid: Invalid,

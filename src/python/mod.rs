@@ -65,7 +65,7 @@ pub struct Python {
     pub disagreements: Vec<Disagreement>,
 }
 
-/// The addresses of the types by which other objects are recognised: never by name, because any class may
+/// The addresses of the types by which other objects are recognized: never by name, because any class may
 /// have that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Types {

@@ -35,8 +35,8 @@ const STATE_ARENA_COUNT: usize = 520;
 const ALIGNMENT: u64 = 16;
 /// The largest request that pymalloc serves itself, in bytes (`SMALL_REQUEST_THRESHOLD`, 3.8 to 3.15).
 const LARGEST_REQUEST: u64 = 512;
-/// The farthest that an object can begin from the start of its block, in bytes: after the collector's header,
-/// two more words, and what the debugging allocator puts before those.
+/// An object begins at most this far from the start of its block, in bytes: after the collector's header, two
+/// more words, and what the debugging allocator puts before those.
 pub const FARTHEST_OBJECT: u64 = 64;
 /// The most blocks that a pool can have: the largest pool with the smallest blocks.
 const MOST_BLOCKS: usize = 1024;
@@ -273,7 +273,7 @@ impl Python {
         let uncarved = u64_at(entry, ARENA_UNCARVED).ok_or(Implausible)?;
         let free = u32_at(entry, ARENA_FREE_POOLS).ok_or(Implausible)?;
         let pools = u32_at(entry, ARENA_POOLS).ok_or(Implausible)?;
-        // The first pool begins at a multiple of its size, so one pool may be lost.
+        // Pools are aligned to their size, so an arena may have room for one less.
         let most = layout.arena_size / layout.pool_size;
         let plausible = start % PAGE == 0
             && (start..=end).contains(&uncarved)

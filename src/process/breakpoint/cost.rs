@@ -1,8 +1,8 @@
 //! The cost of a hit that the kernel only counts, measured on our own process each time.
 //!
 //! A hit is an exception, and in a virtual machine often an exit to the hypervisor as well: 1 µs on some
-//! machines, 15 µs on others. Time measured across hits has to be corrected for it, and the number of hits
-//! that a target can bear depends on it.
+//! machines, 15 µs on others. Time measured across hits must be corrected for it, and the number of hits that
+//! a target can bear depends on it.
 
 use std::hint::black_box;
 use std::io;

@@ -1,7 +1,7 @@
 //! A type and its bases: what each type adds, and whether C or Python code defined it.
 //!
 //! Built-in types are recognized by `tp_name`. A class defined in Python can have any name, so such classes
-//! are recognised first: their `tp_name` points into their own `ht_name`, while a type written in C has a
+//! are recognized first: their `tp_name` points into their own `ht_name`, while a type written in C has a
 //! separate C string.
 
 use super::context::Context;
@@ -32,8 +32,8 @@ pub(super) struct Unknown {
     pub end: u64,
     /// Whether the items after them are unknown as well.
     pub items: bool,
-    /// The known words among them: the pointers to the dict and to the weak references, which are not
-    /// references of the object itself.
+    /// The offsets of the known words among them: the pointers to the dict and to the weak references, which
+    /// are not part of the unknown bytes.
     pub not_at: [u64; 2],
 }
 

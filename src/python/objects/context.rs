@@ -22,7 +22,7 @@ pub(super) struct Context {
     pub extent: u64,
     /// `dk_lookup` of dicts whose keys may be of any type (up to 3.10).
     general_lookup: Option<u64>,
-    /// How to recognise the dict of interned strings.
+    /// How to recognize the dict of interned strings.
     interned: Interned,
     /// Bytes of a `PyHeapTypeObject`.
     pub heap_type_size: u64,
@@ -30,7 +30,7 @@ pub(super) struct Context {
     interpreter: u64,
 }
 
-/// How to recognise the dict of interned strings, in which each string is its own value.
+/// How to recognize the dict of interned strings, in which each string is its own value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interned {
     /// It is at this address (from 3.12 on).

@@ -179,7 +179,7 @@ pub(super) fn frame_references<M: Memory, S: Sink>(
     slots(memory, context, start, count, code, TAG, sink)
 }
 
-/// The given number of locals and values at an address. The bits in `tag` are not part of an address.
+/// `count` locals and values at an address. The bits in `tag` are not part of an address.
 fn slots<M: Memory, S: Sink>(
     memory: &M,
     context: &Context,

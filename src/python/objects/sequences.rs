@@ -137,7 +137,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         })
     }
 
-    /// `functools.lru_cache`: a ring of keys and results beside the dict.
+    /// `functools.lru_cache`: a ring of keys and results in addition to the dict.
     pub fn lru_cache(&mut self) -> Result<Size, ReadError> {
         let layout = &self.context.layout.objects.lru_cache;
         let root = self.view.address();
