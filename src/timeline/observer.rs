@@ -17,8 +17,8 @@ use crate::python::{Frame, Python};
 const SELDOM: Duration = Duration::from_secs(1);
 /// The maximum length of a command line, in characters.
 const LONGEST_COMMAND: usize = 120;
-/// A jump is a growth of the resident set between two samples by at least this many bytes, and this part of
-/// it (one in so many).
+/// A jump is a growth of the resident set between two samples by at least this many bytes, and by at least
+/// one part in this many.
 const JUMP: u64 = 1 << 20;
 const JUMP_PART: u64 = 50;
 

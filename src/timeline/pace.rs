@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Work may take at most one part in so many of the time.
+/// Work may take at most one part in this many of the time.
 const PART: u32 = 300;
 
 /// Repeated work: in one go, or in a round of several pieces.

@@ -18,11 +18,11 @@ pub struct Sample {
     pub started_ticks: u64,
     /// The resident set.
     pub rss_bytes: u64,
-    /// The anonymous part of it.
+    /// The anonymous memory in it.
     pub anonymous_bytes: Option<u64>,
-    /// The part of it that is pages of files.
+    /// The pages of files in it.
     pub file_bytes: Option<u64>,
-    /// The part of it that is shared memory.
+    /// The shared memory in it.
     pub shared_bytes: Option<u64>,
     /// Swapped-out memory.
     pub swap_bytes: Option<u64>,

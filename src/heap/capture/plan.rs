@@ -18,8 +18,8 @@ use crate::python::Python;
 
 /// Bytes of the buffer that are faulted in at a time.
 const POPULATED: usize = 8 << 20;
-/// Spare room that is faulted in: this much, and one part in so many of the occupied bytes; then room that is
-/// only reserved.
+/// Spare room that is faulted in: this much, and one part in this many of the occupied bytes; then room that
+/// is only reserved.
 const SPARE: u64 = 4 << 20;
 const SPARE_PART: u64 = 128;
 const RESERVED: u64 = 256 << 20;

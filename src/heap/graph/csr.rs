@@ -61,7 +61,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Nothing yet in so many rows.
+    /// This many rows, all empty.
     pub fn new(rows: usize) -> Counts {
         Counts { lengths: filled(0, rows + 2) }
     }

@@ -19,7 +19,7 @@ pub fn give_memory_back() {
     }
 }
 
-/// An empty vector with room for so many items.
+/// An empty vector with room for this many items.
 pub(crate) fn room_for<T>(items: usize) -> Vec<T> {
     let vector: Vec<T> = Vec::with_capacity(items);
     let bytes = vector.capacity() * size_of::<T>();
@@ -37,7 +37,7 @@ pub(crate) fn room_for<T>(items: usize) -> Vec<T> {
     vector
 }
 
-/// A vector of so many equal items.
+/// A vector of this many equal items.
 pub(crate) fn filled<T: Clone>(value: T, items: usize) -> Vec<T> {
     let mut vector = room_for(items);
     vector.resize(items, value);

@@ -25,7 +25,7 @@ use crate::python::tracemalloc::Traces;
 
 /// The label of objects that several others hold, none of which alone keeps them alive.
 const SHARED: &str = "held from several places";
-/// The share of the heap, one part in so many, below which an object is not named individually.
+/// The share of the heap, one part in this many, below which an object is not named individually.
 const SMALLEST_SHARE: u64 = 500;
 
 /// The size from which an object is named individually. Two pictures to be compared need the same threshold,

@@ -22,7 +22,7 @@ use crate::heap::{
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, EdgeNames, Role};
 
-/// If there are many paths, a step on fewer than one in so many of them is not named by its own key or index.
+/// If there are many paths, a step on fewer than one in this many is not named by its own key or index.
 const SMALLEST_SHARE: u64 = 20;
 const MANY: u64 = 40;
 /// The maximum number of objects for which several paths each are found.
@@ -81,7 +81,7 @@ pub struct Why {
 pub struct Line {
     /// The number of places before it.
     pub depth: u32,
-    /// What is there.
+    /// The root, the frame or the objects there.
     pub what: What,
     /// How many paths pass here or end here.
     pub paths: u64,
@@ -97,7 +97,7 @@ pub struct Line {
     pub value: Option<String>,
 }
 
-/// What is at a place.
+/// What a place stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A root other than a frame.

@@ -50,7 +50,7 @@ fn link(edge: &Edge) -> String {
     shortened(&printable(&edge.label), LONGEST_LINK)
 }
 
-/// A text, cut at its end if it is too long; a dotted name is cut at its beginning, because its end says more.
+/// A text, cut at its end if too long; a dotted name is cut at its beginning, because its end says more.
 fn shortened(text: &str, longest: usize) -> String {
     let count = text.chars().count();
     if count <= longest {

@@ -26,7 +26,7 @@ use chains::Chains;
 
 /// The maximum number of boxes.
 pub const MOST_BOXES: usize = 500;
-/// The maximum number of arrows. Nobody can follow more.
+/// The maximum number of arrows: more are unreadable.
 pub const MOST_ARROWS: usize = 1500;
 /// The maximum number of dummies in all: it bounds the time of the layout.
 const MOST_DUMMIES: usize = 40_000;
