@@ -23,10 +23,10 @@ use crate::python::Python;
 use crate::python::gc::GcError;
 use crate::python::objects::{Reader, TypeTable};
 
-/// Why a heap could not be looked at.
+/// Why a heap could not be analysed.
 #[derive(Debug, thiserror::Error)]
 pub enum HeapError {
-    /// There is no capture of it.
+    /// It could not be captured.
     #[error(transparent)]
     Capture(#[from] CaptureError),
     /// Its objects cannot be found.
@@ -43,16 +43,16 @@ impl Obstructed for HeapError {
     }
 }
 
-/// Where it is known from.
+/// Where the links between objects are found.
 #[derive(Debug)]
 enum Origin<'a> {
-    /// The memory is there, and the types by which it is read.
+    /// In the captured memory, with the types to read it.
     Captured(Capture<'a>, Arc<TypeTable>),
-    /// A snapshot file has kept what its objects are to each other.
+    /// In a snapshot file, which has kept them.
     Kept(Box<KeptNames>),
 }
 
-/// A heap, captured and understood.
+/// A captured heap, and everything computed from it.
 #[derive(Debug)]
 pub struct Analysis<'a> {
     origin: Origin<'a>,
@@ -60,9 +60,9 @@ pub struct Analysis<'a> {
     pub facts: CaptureFacts,
     /// The objects and their references.
     pub graph: Graph,
-    /// Who dominates whom.
+    /// The immediate dominators.
     pub dominators: Dominators,
-    /// What each object retains.
+    /// The retained size of each object.
     pub retained: Retained,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Analysis<'a> {
         })
     }
 
-    /// A heap of which everything has been computed step by step, from one capture.
+    /// A heap computed step by step from one capture.
     pub fn captured(
         capture: Capture<'a>,
         types: Arc<TypeTable>,
@@ -98,7 +98,7 @@ impl<'a> Analysis<'a> {
         Analysis { origin: Origin::Captured(capture, types), facts, graph, dominators, retained }
     }
 
-    /// Gives the memory back, and drops the rest; `None` of a heap out of a file.
+    /// Returns the capture and drops the rest; `None` for a heap from a file.
     pub fn into_capture(self) -> Option<Capture<'a>> {
         match self.origin {
             Origin::Captured(capture, _) => Some(capture),
@@ -106,7 +106,7 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    /// A heap that a snapshot file has kept.
+    /// A heap loaded from a snapshot file.
     pub(crate) fn kept(
         graph: Graph,
         dominators: Dominators,
@@ -117,7 +117,7 @@ impl<'a> Analysis<'a> {
         Analysis { origin: Origin::Kept(Box::new(names)), facts, graph, dominators, retained }
     }
 
-    /// The memory; `None` of a heap out of a file.
+    /// The capture; `None` for a heap from a file.
     pub fn capture(&self) -> Option<&Capture<'a>> {
         match &self.origin {
             Origin::Captured(capture, _) => Some(capture),
@@ -125,7 +125,7 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    /// Reads its objects; `None` of a heap out of a file.
+    /// A reader of its objects; `None` for a heap from a file.
     pub fn reader(&self) -> Option<Reader<'_, Capture<'a>>> {
         match &self.origin {
             Origin::Captured(capture, types) => Some(Reader::new(capture, types)),
@@ -133,7 +133,7 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    /// Says what its objects are to each other.
+    /// The links between its objects.
     pub fn names(&self) -> Names<'_> {
         match &self.origin {
             Origin::Captured(capture, types) => Names::Captured(Reader::new(capture, types)),
@@ -141,12 +141,12 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    /// What a node retains: [`Retained::amount`].
+    /// The retained size of a node: [`Retained::amount`].
     pub fn amount(&self, node: NodeId) -> Amount {
         self.retained.amount(&self.graph, node)
     }
 
-    /// What would go if these objects went: what each of them retains, nothing counted twice.
+    /// What would be freed with these objects: their retained sizes, nothing counted twice.
     pub fn retained_together(&self, nodes: &[NodeId]) -> Amount {
         retained_together(&self.graph, &self.dominators, &self.retained, nodes)
     }
@@ -171,8 +171,8 @@ impl TypeCounts {
     }
 }
 
-/// Whether what does not fit together can be laid to the process's end: the names of types in its program
-/// files are not captured but read when they are needed.
+/// Whether inconsistencies come from the end of the process: the names of types in its program files are not
+/// captured, but read when they are needed.
 fn check_alive(process: &Process, found: Inconsistencies) -> Result<(), HeapError> {
     match found.count() > 0 && !process.is_alive() {
         true => Err(CaptureError::from(ReadError::Ended).into()),
@@ -180,7 +180,7 @@ fn check_alive(process: &Process, found: Inconsistencies) -> Result<(), HeapErro
     }
 }
 
-/// How many threads are worth while.
+/// How many threads to use.
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }

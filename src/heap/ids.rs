@@ -1,6 +1,6 @@
 //! Types for the numbers of a heap, so that the compiler keeps them apart: a [`Slot`] is a place in a
-//! capture, a [`NodeId`] a node of the object graph, a [`RootId`] one of the GC roots. All are 32 bits wide,
-//! because there can be hundreds of millions of each.
+//! capture, a [`NodeId`] a node of the object graph, a [`RootId`] a GC root. All are 32 bits wide, because
+//! there can be hundreds of millions of each.
 
 /// A place in a capture: the number of an eight-byte word of its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -17,7 +17,7 @@ impl Slot {
         self.0 as u64 * Slot::BYTES
     }
 
-    /// The slot so many words behind this one.
+    /// The slot this many words after this one.
     #[inline]
     pub const fn plus(self, words: u32) -> Slot {
         Slot(self.0.saturating_add(words))
@@ -32,16 +32,16 @@ pub struct NodeId(pub u32);
 impl NodeId {
     /// The super-root, which leads to all GC roots.
     pub const ROOT: NodeId = NodeId(0);
-    /// What stands for no node.
+    /// Stands for "no node".
     pub const NONE: NodeId = NodeId(u32::MAX);
 
-    /// The node as an index into a table that has an entry for each.
+    /// The node as an index into a table with an entry for each.
     #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    /// The nodes from this one up to another, which is not among them.
+    /// The nodes from this one up to another, excluding that.
     #[inline]
     pub fn up_to(
         self,
@@ -75,7 +75,7 @@ impl RootId {
         NodeId(self.0.saturating_add(1))
     }
 
-    /// The root as an index into a table that has an entry for each.
+    /// The root as an index into a table with an entry for each.
     #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize

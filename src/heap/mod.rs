@@ -13,9 +13,9 @@
 //! | [`figures`] | groups, largest objects, changes; selecting objects by name |
 //! | [`rss`] | the resident set divided up: pymalloc, malloc, stacks, files |
 //! | [`ids`] | types for the numbers of slots, nodes and roots |
-//! | [`names`] | what objects are to each other: read in the capture, or kept in a file |
+//! | [`names`] | the links between objects: read in the capture, or kept in a file |
 //! | [`support`] | large arrays, a work queue, being nice |
-//! | [`analysis`] | all of it together, for one capture |
+//! | [`analysis`] | everything together, for one capture |
 
 pub mod analysis;
 pub mod capture;

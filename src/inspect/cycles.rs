@@ -1,7 +1,8 @@
-//! The cycles of a heap: which are garbage, which have a single entry from outside, and what they consist of.
+//! The cycles of a heap: which are garbage, which have a single entry from outside, and which types they
+//! contain.
 //!
-//! A cycle here is a strongly connected component: objects that all reach each other. Those with the same
-//! types, in the same numbers, are one [`Pattern`]: ten thousand pairs of a node and its parent are one line.
+//! A cycle here is a strongly connected component: objects that all reach each other. Cycles with the same
+//! types in the same numbers form one [`Pattern`]: ten thousand pairs of a node and its parent are one line.
 
 use std::collections::BTreeMap;
 
@@ -11,63 +12,63 @@ use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames};
 use crate::python::collector::Collector;
 use crate::python::objects::{Disclosure, EdgeNames, Finalizer, TypeId};
 
-/// What stands for no component.
+/// Stands for "no component".
 const NONE: u32 = u32::MAX;
 
-/// What is to be told about cycles.
+/// The cycles of a heap, and what its collectors do about them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cycles {
-    /// How many there are.
+    /// The number of cycles.
     pub count: u64,
-    /// How many of them are garbage.
+    /// The number of cycles that are garbage.
     pub garbage_count: u64,
-    /// All that is garbage: the cycles, and what only they hold.
+    /// All garbage: the garbage cycles, and what only they hold.
     pub garbage: Amount,
-    /// Cycles of one kind together: garbage first, then those with most bytes.
+    /// Cycles of one kind together: garbage first, then those with the most bytes.
     pub patterns: Vec<Pattern>,
     /// The collectors: one for each interpreter, or one for all.
     pub collectors: Vec<Collector>,
-    /// The types of what is in `gc.garbage`, each with how many objects there are.
+    /// The types of the objects in `gc.garbage`, each with the number of its objects.
     pub uncollectable: Vec<(String, u64)>,
 }
 
-/// What becomes of a cycle.
+/// What happens to a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
-    /// Nothing holds it: the next collection that looks at it frees it.
+    /// Nothing holds it: the next collection of its generation frees it.
     Garbage,
-    /// One object, or one root, outside holds it: without that it would be garbage.
+    /// A single object or root outside holds it: without that it would be garbage.
     OneEntry,
-    /// Several do.
+    /// Several objects or roots outside hold it.
     Held,
 }
 
 /// Cycles of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
-    /// What becomes of them.
+    /// What happens to them.
     pub fate: Fate,
-    /// Their types, each with how many objects of it each has: most objects first.
+    /// The types in each cycle, with the number of objects of each: most objects first.
     pub types: Vec<(String, u64)>,
-    /// How many cycles there are.
+    /// The number of cycles.
     pub count: u64,
-    /// How many objects are in them.
+    /// The number of objects in them.
     pub objects: u64,
-    /// Their own bytes, with those that they own elsewhere.
+    /// The size of their objects, including memory that these own elsewhere.
     pub bytes: u64,
-    /// What would go if they went.
+    /// What would be freed with them.
     pub retained: u64,
-    /// The one that holds each: how, and its type or what the root is called.
+    /// What holds each of them: the link, and the type of the holder or the name of the root.
     pub entry: Option<String>,
-    /// Their types that have finalizers written in Python (`__del__`).
+    /// Those of their types that have a finalizer written in Python (`__del__`).
     pub finalizers: Vec<String>,
-    /// Their types that cannot be collected because of an old finalizer (`tp_del`).
+    /// Those of their types that cannot be collected because of an old finalizer (`tp_del`).
     pub blocking: Vec<String>,
     /// The address of an object in one of them.
     pub address: u64,
 }
 
-/// Finds the cycles of a heap, which has these collectors.
+/// Finds the cycles of a heap with these collectors.
 pub fn cycles(heap: &Analysis<'_>, names: &RootNames, collectors: Vec<Collector>) -> Cycles {
     let graph = &heap.graph;
     let components = Components::of(graph, graph.first_object());
@@ -163,16 +164,16 @@ impl Pattern {
     }
 }
 
-/// What leads into a component from outside.
+/// The references into a component from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     Nobody,
-    /// This node, to that one.
+    /// From this node, to that one.
     One(NodeId, NodeId),
     Several,
 }
 
-/// What leads into each component.
+/// The references into each component.
 fn entries(heap: &Analysis<'_>, components: &Components) -> Vec<Entry> {
     let graph = &heap.graph;
     let mut component = vec![NONE; graph.first_leaf().index()];
@@ -204,11 +205,11 @@ fn entries(heap: &Analysis<'_>, components: &Components) -> Vec<Entry> {
     entries
 }
 
-/// For each node that is no leaf, whether it is garbage: only the root of garbage leads there.
+/// For each node that is not a leaf, whether it is garbage: only the root of garbage leads to it.
 fn garbage_nodes(heap: &Analysis<'_>) -> Vec<bool> {
     let mut is_garbage = vec![false; heap.graph.first_leaf().index()];
     let garbage = heap.graph.garbage();
-    // Each stands behind its dominator.
+    // Each node comes after its dominator.
     for &node in heap.dominators.order() {
         let dominator = heap.dominators.immediate(node).unwrap_or_default().index();
         let is = garbage == Some(node) || is_garbage.get(dominator) == Some(&true);
@@ -219,7 +220,7 @@ fn garbage_nodes(heap: &Analysis<'_>) -> Vec<bool> {
     is_garbage
 }
 
-/// The one that holds a cycle, in words: `[…] of list`, `module app`.
+/// The holder of a cycle, in words: `[…] of list`, `module app`.
 fn holder(heap: &Analysis<'_>, names: &RootNames, from: NodeId, to: NodeId) -> String {
     let graph = &heap.graph;
     if let Some(root) = graph.root_of_node(from) {
@@ -234,7 +235,7 @@ fn holder(heap: &Analysis<'_>, names: &RootNames, from: NodeId, to: NodeId) -> S
     }
 }
 
-/// Objects by their types, most first.
+/// The types of these objects, those with the most objects first.
 fn types_of(heap: &Analysis<'_>, objects: impl Iterator<Item = u64>) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for object in objects {

@@ -1,6 +1,6 @@
 //! The live view as a tree: the objects at each node of the dominator tree, and everything below.
 //!
-//! It relies on the [live](super::live) view for names and for what is folded together, and only adds up.
+//! It takes names and folding from the [live](super::live) view, and only adds up.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use rustc_hash::FxHashMap;
 use crate::profile::Profile;
 use crate::python::Frame;
 
-/// What stands at a place.
+/// What a line of the tree stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// A root that is no frame.
+    /// A root other than a frame.
     Root(Arc<str>),
     /// A frame.
     Frame(Frame),
@@ -24,15 +24,15 @@ pub enum Part {
 /// A line of the tree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// How many lines lead to it.
+    /// The number of lines above it.
     pub depth: u32,
-    /// What stands there.
+    /// What it stands for.
     pub part: Part,
-    /// Bytes of the objects there and of all below: what they retain together.
+    /// Bytes of its own objects and of all below: their retained size.
     pub bytes: u64,
-    /// How many objects that is.
+    /// The number of these objects.
     pub objects: u64,
-    /// How many of them are there itself.
+    /// The number of its own objects.
     pub own: u64,
 }
 
@@ -45,7 +45,7 @@ struct Node {
     own: f64,
 }
 
-/// Makes a tree of a live view: each line before those below it, those with most bytes first.
+/// Makes a tree of a live view: each line precedes those below it, and those with the most bytes come first.
 pub fn tree(profile: &Profile) -> Vec<Line> {
     let mut nodes = vec![Node::default()];
     let mut numbers: FxHashMap<(usize, Part), usize> = FxHashMap::default();
@@ -82,7 +82,7 @@ pub fn tree(profile: &Profile) -> Vec<Line> {
     }
     let bytes = |number: &usize| nodes.get(*number).map_or(0, |node| node.bytes as u64);
     for numbers in &mut below {
-        // Of equals the first stays first.
+        // Keeps the order of equals.
         numbers.reverse();
         numbers.sort_by_key(|number| Reverse(bytes(number)));
     }

@@ -4,62 +4,62 @@ use crate::heap::{Amount, Analysis, Flow, Names, NodeId, Referrers, RootKind, Ro
 use crate::python::gc::Generation;
 use crate::python::objects::{Disclosure, EdgeNames, Role};
 
-/// What is shown of an object.
+/// The answer of `show`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     /// Its address.
     pub address: u64,
     /// The name of its type.
     pub kind: String,
-    /// Its own size with what stands before it, as `sys.getsizeof` says, in bytes.
+    /// Its own size including the header before it, as `sys.getsizeof` says, in bytes.
     pub shallow: u64,
-    /// The bytes that it owns elsewhere.
+    /// The bytes that it owns outside itself.
     pub external: u64,
-    /// What would go if it went, itself included.
+    /// Its retained size.
     pub retained: Amount,
-    /// Its reference count; `None` for one that is immortal.
+    /// Its reference count; `None` if it is immortal.
     pub references_counted: Option<u64>,
-    /// How many references to it there are in objects and frames.
+    /// The number of references to it found in objects and frames.
     pub references_found: u64,
-    /// The collector's list that it is in, if it is in one.
+    /// The collector's list that it is in, if any.
     pub generation: Option<Generation>,
     /// Whether nothing holds it.
     pub is_garbage: bool,
-    /// Its value, shortened, if values were asked for.
+    /// Its value, shortened, if values may be shown.
     pub value: Option<String>,
-    /// The roots that hold it themselves.
+    /// The roots that hold it directly.
     pub roots: Vec<String>,
-    /// Who refers to it: so many in all, and some of them.
+    /// The number of its referrers, and some of them.
     pub referrers: (u64, Vec<Neighbour>),
-    /// What it refers to.
+    /// The number of its referents, and some of them.
     pub referents: (u64, Vec<Neighbour>),
 }
 
-/// An object that refers to another, or is referred to.
+/// A referrer or referent of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbour {
-    /// How the one holds the other.
+    /// How one holds the other.
     pub link: Option<String>,
     /// The name of its type.
     pub kind: String,
     /// Its address.
     pub address: u64,
-    /// What it retains.
+    /// Its retained size.
     pub retained: Amount,
-    /// Its value, shortened, if values were asked for.
+    /// Its value, shortened, if values may be shown.
     pub value: Option<String>,
 }
 
-/// What is to be shown.
+/// How much to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// So many neighbours on either side.
+    /// The number of neighbours on either side.
     pub most: usize,
-    /// How much is told of keys and values.
+    /// How much of keys and values may be shown.
     pub disclosure: Disclosure,
 }
 
-/// Says all about an object.
+/// Describes an object.
 pub fn show(heap: &Analysis<'_>, names: &RootNames, node: NodeId, options: Options) -> Shown {
     let graph = &heap.graph;
     let address = graph.address(node).unwrap_or_default();
@@ -127,7 +127,7 @@ impl Looker<'_> {
         self.names.value(address, self.options.disclosure)
     }
 
-    /// Those that refer to an object, those that retain most first.
+    /// The referrers of an object, those that retain the most first.
     fn referrers(&self, nodes: &[NodeId], address: u64) -> Vec<Neighbour> {
         let link = |other: u64| {
             let link = self.names.link(other, address, self.options.disclosure)?;
@@ -136,7 +136,7 @@ impl Looker<'_> {
         self.neighbours(nodes, link)
     }
 
-    /// Those that an object refers to.
+    /// The referents of an object.
     fn referents(&self, nodes: &[NodeId], address: u64) -> Vec<Neighbour> {
         let mut roles: Vec<(u64, Role)> = Vec::new();
         self.names.roles(address, &mut roles);

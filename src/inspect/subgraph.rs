@@ -1,8 +1,8 @@
 //! A part of the object graph small enough to be drawn: some objects, and all references between them.
 //!
-//! From the selected objects it follows references, or goes against them, level by level, and takes a limited
-//! number of neighbours of each. Against references the neighbours nearest to a GC root come first; along
-//! them, those that retain the most.
+//! From the selected objects it follows references forwards or backwards, level by level, and takes a limited
+//! number of neighbours of each object. Of referrers, those nearest to a GC root come first; of referents,
+//! those that retain the most.
 
 use std::cmp::Reverse;
 
@@ -11,33 +11,33 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::heap::{Analysis, Components, Flow, NodeId, Referrers, RootNames, ShortestPaths};
 use crate::python::objects::{Disclosure, EdgeNames};
 
-/// Where to go from the objects that were asked for.
+/// Where to go from the selected objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// To those that refer to them.
+    /// To their referrers.
     Referrers,
-    /// To those that they refer to.
+    /// To their referents.
     Referents,
     /// Along a shortest path from a root.
     Chain,
 }
 
-/// What is drawn.
+/// What to draw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Where to go.
     pub direction: Direction,
-    /// How many steps.
+    /// The number of levels.
     pub depth: usize,
-    /// How many neighbours of each object.
+    /// The number of neighbours taken of each object.
     pub breadth: usize,
-    /// How many objects in all.
+    /// The maximum number of objects.
     pub most: usize,
-    /// Types that are left out, by name.
+    /// Names of types that are left out.
     pub excluded: Vec<String>,
-    /// Types that are highlighted.
+    /// Names of types that are highlighted.
     pub highlighted: Vec<String>,
-    /// How much is told of keys and values.
+    /// How much of keys and values may be shown.
     pub disclosure: Disclosure,
 }
 
@@ -53,17 +53,17 @@ pub struct Picture {
 /// An object, or a root.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// The type, or what the root is called.
+    /// The type of an object or the name of a root.
     pub name: String,
     /// The address; `None` for a root.
     pub address: Option<u64>,
-    /// All bytes that go with it.
+    /// Its size, including memory that it owns elsewhere.
     pub size: u64,
     /// What it retains, in bytes.
     pub retained: u64,
-    /// How many neighbours in the direction of the picture are not drawn.
+    /// The number of its neighbours, in the direction of the picture, that are not drawn.
     pub more: u64,
-    /// Its value, shortened, if values were asked for.
+    /// Its value, shortened, if values may be shown.
     pub value: Option<String>,
     /// What it is drawn as.
     pub role: NodeRole,
@@ -76,9 +76,9 @@ pub struct Node {
 pub enum NodeRole {
     /// A root.
     Root,
-    /// An object that was asked for.
+    /// A selected object.
     Asked,
-    /// An object of a type that is highlighted.
+    /// An object of a highlighted type.
     Highlighted,
     /// Any other object.
     Plain,
@@ -89,15 +89,15 @@ pub enum NodeRole {
 pub struct Edge {
     /// The index of the node that refers.
     pub from: usize,
-    /// The index of the other.
+    /// The index of the node referred to.
     pub to: usize,
-    /// How it refers to it; empty for a root.
+    /// How one refers to the other; empty for a root.
     pub label: String,
     /// Whether it is part of a cycle that is drawn.
     pub in_cycle: bool,
 }
 
-/// Chooses what is drawn around these objects.
+/// Chooses what to draw around these objects.
 pub fn picture(
     heap: &Analysis<'_>,
     names: &RootNames,
@@ -136,16 +136,16 @@ pub fn picture(
     Picture { nodes, edges }
 }
 
-/// Takes objects, nearest first.
+/// Chooses objects, nearest first.
 struct Chooser<'a> {
     heap: &'a Analysis<'a>,
     options: &'a Options,
     paths: ShortestPaths,
     referrers: Option<Referrers>,
     nodes: Vec<NodeId>,
-    /// The same.
+    /// The same as a set.
     taken: FxHashSet<NodeId>,
-    /// How many neighbours of each were not taken.
+    /// For each, the number of neighbours that were not taken.
     more: Vec<u64>,
 }
 
@@ -207,7 +207,7 @@ impl<'a> Chooser<'a> {
         neighbours.sort_unstable();
         neighbours.dedup();
         neighbours.retain(|&neighbour| neighbour != NodeId::ROOT && !self.is_excluded(neighbour));
-        // Of millions only the first are wanted in order.
+        // Of possibly millions, only these need sorting.
         let wanted = self.options.breadth.min(neighbours.len());
         let rank = |&node: &NodeId| match self.options.direction {
             Direction::Referrers => (self.paths.length(node).unwrap_or(u32::MAX).into(), node),
@@ -236,7 +236,7 @@ impl<'a> Chooser<'a> {
     }
 }
 
-/// The references among the nodes that were chosen, numbered by their places among these.
+/// The references among the chosen nodes, numbered by their index.
 struct Small {
     successors: Vec<Vec<NodeId>>,
 }
@@ -272,7 +272,7 @@ impl Flow for Small {
     }
 }
 
-/// How a node refers to others, in words. All are indices of `nodes`.
+/// How a node refers to others, in words. All numbers are indices into `nodes`.
 fn labels(
     heap: &Analysis<'_>,
     nodes: &[NodeId],
@@ -282,7 +282,7 @@ fn labels(
 ) -> Vec<String> {
     let address = |index: usize| heap.graph.address(*nodes.get(index)?);
     let Some(parent) = address(from) else { return vec![String::new(); to.len()] };
-    // Nothing is at 0.
+    // There is no object at address 0.
     let children: Vec<u64> =
         to.iter().map(|&index| address(index.index()).unwrap_or_default()).collect();
     let links = heap.names().links(parent, &children, disclosure);

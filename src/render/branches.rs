@@ -1,39 +1,40 @@
-//! Trees in a terminal: branches drawn before each line, and what is cut off summed up in one line.
+//! Trees in a terminal: branches drawn before each line; lines that are cut off are summed up in one.
 
 use indicatif::HumanCount;
 
 /// How much of a tree is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// How many lines at most below one.
+    /// The maximum number of children of a line.
     pub breadth: usize,
-    /// How many lines deep at most.
+    /// The maximum depth.
     pub depth: usize,
-    /// What weighs less is left out.
+    /// Lines with less weight are left out.
     pub least: u64,
 }
 
-/// A line of a tree, to be shown or not.
+/// A line of a tree, which may be left out.
 pub(super) struct Row {
-    /// How many lines lead to it.
+    /// The number of lines above it.
     pub depth: usize,
-    /// What is written there.
+    /// Its text.
     pub text: String,
-    /// What stands in the columns beside it.
+    /// The texts of its columns.
     pub columns: Vec<String>,
-    /// What is counted of lines that are left out.
+    /// Its weight, summed up if it is left out.
     pub weight: u64,
 }
 
-/// Lines that go into a table, each with its branch drawn before it. Those that are too many become one
-/// that says so, with columns for what they weigh.
+/// The lines of a table, each with its branch drawn before it. Lines beyond the extent become one that gives
+/// their number, with columns for their weight.
 pub(super) fn branches(
     rows: Vec<Row>,
     extent: Extent,
     more_columns: impl Fn(u64) -> Vec<String>,
 ) -> Vec<(String, Vec<String>)> {
     let mut kept: Vec<Row> = Vec::new();
-    // How many lines have been seen at each depth below the current line of the depth before.
+    // For each depth: how many lines were shown and left out below the current line above, and the weight of
+    // the latter.
     let mut seen: Vec<(usize, usize, u64)> = Vec::new();
     let mut hidden_below = usize::MAX;
     let close = |kept: &mut Vec<Row>, seen: &mut Vec<(usize, usize, u64)>, to: usize| {
@@ -71,7 +72,7 @@ pub(super) fn branches(
 
 /// Draws the branch before each line.
 fn draw(rows: Vec<Row>) -> Vec<(String, Vec<String>)> {
-    // From the last line upwards it is known at which depths others follow.
+    // Going up from the last line, the depths at which further lines follow are known.
     let mut follows: Vec<bool> = Vec::new();
     let mut drawn: Vec<(String, Vec<String>)> = rows
         .into_iter()

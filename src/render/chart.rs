@@ -14,19 +14,19 @@ use super::phrases;
 use super::phrases::mib;
 use crate::timeline::{Measure, Series, Timeline, Who};
 
-/// Pixels: the width of all, the height of the chart, and of a line below it.
+/// Pixels: the width of the picture, the height of the chart, and of a line of text below it.
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 480;
 const LINE: u32 = 22;
-/// Lines are drawn with so many points at most: two for each column of pixels.
+/// The columns in which a line is thinned: two per column of pixels.
 const COLUMNS: usize = 1000;
-/// So many processes are named; the others are drawn in grey.
+/// How many processes are named; the others are drawn in grey.
 const NAMED: usize = 10;
-/// So many characters of a command are shown.
+/// The maximum length of a command, in characters.
 const LONGEST_NAME: usize = 70;
-/// The chart shows no less than this part of what there is: what trembles less is to look flat.
+/// The scale covers at least this part of the largest value, so that small changes look flat.
 const LEAST_RANGE: f64 = 0.05;
-/// Colours that are told from each other, and from white.
+/// Colours that are easy to tell from each other and from white.
 const COLORS: [RGBColor; 10] = [
     RGBColor(31, 119, 180),
     RGBColor(214, 39, 40),
@@ -39,11 +39,11 @@ const COLORS: [RGBColor; 10] = [
     RGBColor(150, 140, 0),
     RGBColor(60, 60, 160),
 ];
-/// Bytes of the units.
+/// Bytes in the units.
 const MIB: f64 = 1048576.0;
 const GIB: f64 = 1073741824.0;
 
-/// A timeline, and what to call it beside others.
+/// A timeline, and its name beside others.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
     /// The name of its file.
@@ -63,8 +63,8 @@ struct Curve<'a> {
     is_whole: bool,
 }
 
-/// Draws timelines: of one, each process and the sum; of several, what each comes to as a whole, begun
-/// at the same moment.
+/// Draws timelines: of one, each process and the sum; of several, only the whole of each, all starting at
+/// zero.
 pub fn svg(runs: &[Run<'_>], measure: Measure) -> Result<String, RenderError> {
     let curves = curves(runs, measure);
     let named = curves.iter().filter(|curve| curve.is_named).count() as u32;
@@ -82,7 +82,7 @@ pub fn svg(runs: &[Run<'_>], measure: Measure) -> Result<String, RenderError> {
     Ok(text)
 }
 
-/// What is drawn, the most important last: it lies above the others.
+/// The curves, the most important last, above the others.
 fn curves<'a>(runs: &[Run<'a>], measure: Measure) -> Vec<Curve<'a>> {
     let mut curves: Vec<Curve<'a>> = Vec::new();
     let is_alone = runs.len() == 1;
@@ -188,7 +188,7 @@ fn draw_curve<'b>(
         thinned(&points, axes.end),
         curve.color.stroke_width(curve.width()),
     ))?;
-    // Collections of the old generation, as ticks on the axis of time.
+    // Collections of the old generation, as ticks on the time axis.
     let height = (axes.high - axes.low) / 40.0;
     let ticks = curve.series.full_collections().map(|time| place(time, 0.0).0);
     let ticks: Vec<f64> = dedup_near(ticks, axes.end / COLUMNS as f64).collect();
@@ -218,13 +218,13 @@ impl Curve<'_> {
 
 /// The ranges of a chart, and the units of its axes.
 struct Axes {
-    /// Seconds of the unit of time, and its name.
+    /// Seconds in the unit of time, and its name.
     time: f64,
     time_name: &'static str,
-    /// Bytes of the unit of memory, and its name.
+    /// Bytes in the unit of memory, and its name.
     bytes: f64,
     bytes_name: &'static str,
-    /// The end of the axis of time, and both ends of that of memory, in these units.
+    /// The end of the time axis, and both ends of the memory axis, in these units.
     end: f64,
     low: f64,
     high: f64,
@@ -246,7 +246,7 @@ impl Axes {
             _ => (3600.0, "hours"),
         };
         let (bytes, bytes_name) = if high < 4.0 * GIB { (MIB, "MiB") } else { (GIB, "GiB") };
-        // A scale from zero, unless all would happen in its upper half.
+        // The scale starts at zero, unless everything would be in its upper half.
         let range = (high - low).max(high * LEAST_RANGE).max(1.0);
         let low = if low < high / 2.0 { 0.0 } else { (high - range * 1.15).max(0.0) };
         let high = high + range * 0.12;
@@ -262,8 +262,7 @@ impl Axes {
     }
 }
 
-/// Points for a line that looks the same: of those in one column of pixels the first, the lowest, the
-/// highest and the last.
+/// Points for a line that looks the same: in each column the first, the lowest, the highest and the last.
 fn thinned(points: &[(f64, f64)], end: f64) -> Vec<(f64, f64)> {
     let column = |point: &(f64, f64)| (point.0 / end * COLUMNS as f64) as i64;
     let mut thin = Vec::new();
@@ -279,7 +278,7 @@ fn thinned(points: &[(f64, f64)], end: f64) -> Vec<(f64, f64)> {
     thin
 }
 
-/// Without those that are too near to the last one.
+/// The values without those too close to the last one kept.
 fn dedup_near(values: impl Iterator<Item = f64>, distance: f64) -> impl Iterator<Item = f64> {
     let mut last = f64::NEG_INFINITY;
     values.filter(move |&value| {
@@ -303,7 +302,7 @@ fn counted(timeline: &Timeline) -> String {
     if processes > 1 { format!(", {processes} processes") } else { String::new() }
 }
 
-/// A command line without the folders of its program and files: they are long, and all alike.
+/// A command line without the folders of its program and files, which are long and similar.
 fn without_folders(command: &str) -> String {
     let file = |word: &str| match word.rsplit_once('/') {
         Some((_, file)) if word.starts_with('/') && !file.is_empty() => file.to_string(),

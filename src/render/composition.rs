@@ -12,7 +12,7 @@ use super::phrases::mib;
 use super::{RenderError, time};
 use crate::heap::{Composition, Owner, Verdict};
 
-/// Writes a table, and what it comes to in a sentence.
+/// Writes a table, and the verdict as a sentence.
 pub fn write_text(
     composition: &Composition,
     owner: &Owner,
@@ -66,7 +66,7 @@ pub fn write_text(
     Ok(())
 }
 
-/// What a good part of the memory is, in a sentence.
+/// The verdict, in a sentence.
 fn sentence(c: &Composition, verdict: Verdict, bytes: u64) -> String {
     let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
     let amount = format!("{} ({share:.0} % of the resident set)", mib(bytes as f64));
@@ -92,7 +92,7 @@ fn sentence(c: &Composition, verdict: Verdict, bytes: u64) -> String {
     }
 }
 
-/// What a reader should know beside.
+/// Further remarks for the reader.
 fn remarks(c: &Composition) -> Vec<String> {
     let mut remarks = Vec::new();
     match (c.facts.other_allocator, c.facts.malloc_arenas) {

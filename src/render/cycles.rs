@@ -15,11 +15,11 @@ use crate::inspect::cycles::{Cycles, Fate, Pattern};
 use crate::python::collector::{Collections, Collector};
 use crate::source::Provenance;
 
-/// So many types of a cycle are named.
+/// How many types of a cycle are named.
 const MOST_TYPES: usize = 4;
 
 impl Fate {
-    /// A word for it.
+    /// A word for the fate.
     fn word(self) -> &'static str {
         match self {
             Fate::Garbage => "garbage",
@@ -29,8 +29,8 @@ impl Fate {
     }
 }
 
-/// Writes the cycles, so many kinds of them at most. `uptime` is what the monotonic clock of the process
-/// says, if that is known.
+/// Writes the cycles, up to a number of patterns. `uptime` is the time on the process's monotonic clock, if
+/// known.
 pub fn write(
     cycles: &Cycles,
     provenance: &Provenance,
@@ -90,7 +90,7 @@ fn row(pattern: &Pattern) -> Vec<String> {
     ]
 }
 
-/// Finalizers of cycles that are garbage.
+/// Remarks on finalizers of garbage cycles.
 fn remark(pattern: &Pattern, out: &mut impl Write) -> Result<(), RenderError> {
     for name in &pattern.blocking {
         let name = printable(name);
@@ -105,7 +105,7 @@ fn remark(pattern: &Pattern, out: &mut impl Write) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// Types with numbers: `2 app.Node, list, 3 more types`.
+/// Types with counts: `2 app.Node, list, 3 more types`.
 fn types(types: &[(String, u64)], most: usize) -> String {
     let one = |(name, count): &(String, u64)| match count {
         1 => printable(name),

@@ -23,7 +23,7 @@ pub struct Dump {
     pub version: Version,
     /// The program it runs.
     pub executable: String,
-    /// What its threads are doing.
+    /// Its threads and their stacks.
     pub threads: ThreadDump,
 }
 
@@ -95,7 +95,7 @@ struct Thread<'a> {
     stack: &'a [Frame],
 }
 
-/// Writes a dump as JSON, with those of subprocesses in it where they were asked for.
+/// Writes a dump as JSON, with those of subprocesses if requested.
 pub fn write_json(
     dump: &Dump,
     subprocesses: Option<&[Dump]>,

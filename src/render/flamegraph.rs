@@ -1,7 +1,7 @@
 //! The flamegraph: an SVG that opens in any browser, drawn by inferno from the folded form.
 //!
-//! The outermost frames are at the bottom. The color says whose code a frame is, and its shade comes from the
-//! function's name, so nothing is random.
+//! The outermost frames are at the bottom. The colour says whose code a frame is, and its shade comes from
+//! the function's name, so nothing is random.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -19,16 +19,15 @@ use crate::profile::{By, Profile};
 /// The largest sum of widths drawn one to one: a browser's numbers have 53 bits.
 const LARGEST_TOTAL: f64 = (1_u64 << 53) as f64;
 
-/// Live objects lie in thousands of places, most of them tiny: those below this many percent are left out.
+/// Live objects are in thousands of places, most of them tiny: those below this many percent are left out.
 const NARROWEST_LIVE: f64 = 0.05;
 
-/// How many characters fit into the title between inferno's two buttons, at the width of 1200
-/// pixels that a viewer without scripts shows.
+/// How many characters fit into the title between inferno's two buttons, at the width of 1200 pixels that a
+/// viewer without scripts shows.
 const TITLE_CHARACTERS: usize = 96;
 
-/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent are left out, of live objects
-/// those narrower than five hundredths. Where
-/// nothing weighs anything, the picture says so.
+/// Writes `profile` as an SVG. Frames narrower than a hundredth of a percent, or five hundredths for live
+/// objects, are left out. If nothing has weight, the picture says so.
 pub fn write(
     profile: &Profile,
     heading: &Heading,
@@ -97,8 +96,8 @@ fn write_nothing(title: &str, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-/// One line: what was measured for how long, of which process, and its command line as far as there
-/// is room.
+/// One line: what was measured, for how long and of which process, and as much of its command line as there
+/// is room for.
 fn title(heading: &Heading, by: By) -> String {
     let what = match (heading.view, by) {
         (View::Stacks, _) => "Stacks of",
@@ -124,7 +123,7 @@ fn title(heading: &Heading, by: By) -> String {
     start + &clipped(&labels::printable(&heading.command), room)
 }
 
-/// One line: what a width means, and how sure it is.
+/// One line: what a width means, and how accurate it is.
 fn subtitle(total: f64, heading: &Heading, by: By) -> String {
     let samples = HumanCount(heading.samples);
     let all = match by {
@@ -174,7 +173,7 @@ fn clipped(text: &str, most: usize) -> String {
 /// The colour of every label of `profile`.
 fn palette(profile: &Profile, paths: Paths) -> PaletteMap {
     let mut palette = PaletteMap::default();
-    // inferno's own frame under all others has no name.
+    // inferno's own frame below all others has no name.
     palette.insert("", Color::new(225, 225, 225));
     for (stack, _) in profile.sorted() {
         for label in labels::of_stack(stack, paths) {
@@ -202,7 +201,7 @@ fn color(label: &Label) -> Color {
     }
 }
 
-/// A number from 0 to 1 that a name always has (FNV-1a).
+/// A number from 0 to 1, always the same for a name (FNV-1a).
 fn shade(name: &str) -> f32 {
     let hash = name
         .bytes()

@@ -9,8 +9,8 @@ use super::labels::Label;
 use super::{Heading, Paths, RenderError, Style, whole};
 use crate::profile::{By, Profile};
 
-/// Writes `profile` as collapsed stacks, in order of their text. Weights are rounded, but nothing
-/// that weighs anything is left out.
+/// Writes `profile` as collapsed stacks, in order of their text. Weights are rounded, but no stack with
+/// weight is left out.
 pub fn write(
     profile: &Profile,
     heading: &Heading,
@@ -26,7 +26,7 @@ pub fn write(
     Ok(())
 }
 
-/// The joined labels of each stack, with its weight; those that look the same are one.
+/// The joined labels of each stack, with its weight; stacks that look the same are merged.
 pub(super) fn stacks(profile: &Profile, by: By, paths: Paths) -> BTreeMap<String, f64> {
     let mut stacks = BTreeMap::new();
     for (stack, weight) in profile.sorted() {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::{Style, labels};
 use crate::profile::Profile;
 
-/// A place is told by the one inside that has this part of its weight, if there is one.
+/// A place is replaced by those inside it if one of them has more than this part of its weight.
 const MOST: f64 = 0.25;
 
-/// A place, with all that is inside.
+/// A place, with everything inside it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telling {
     /// Its labels, outermost first.
@@ -17,7 +17,7 @@ pub struct Telling {
     pub weight: f64,
 }
 
-/// A box of a picture, by its number; 0 is around all others.
+/// A box of a picture; number 0 is around all others.
 #[derive(Default)]
 struct Place {
     label: String,
@@ -25,8 +25,8 @@ struct Place {
     weight: f64,
 }
 
-/// So many places of `profile`, the heaviest first; of those that grew since `earlier`, if there is
-/// one. None is inside another.
+/// The `count` heaviest places of `profile`; if there is an `earlier` profile, those that grew most since.
+/// None is inside another.
 pub fn telling(
     profile: &Profile,
     earlier: Option<&Profile>,

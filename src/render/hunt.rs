@@ -12,14 +12,14 @@ use crate::hunt::finding::{Feeder, Finding, LeakKind};
 use crate::hunt::verdict::Verdict;
 use crate::profile::{Profile, Stack, Weight};
 
-/// How many stacks of a leak are told, and how many frames of each.
+/// How many stacks of a leak are shown, and how many frames of each.
 const STACKS: usize = 3;
 const FRAMES: usize = 6;
 const HOUR: f64 = 3600.0;
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
 
-/// A verdict, and those of the children where they were asked for.
+/// A verdict, and those of the children if requested.
 #[derive(Serialize)]
 struct Report<'a> {
     schema: u32,
@@ -29,7 +29,7 @@ struct Report<'a> {
     subprocesses: Option<&'a [Verdict]>,
 }
 
-/// Writes a verdict as JSON, with those of the children if there are any to be written.
+/// Writes a verdict as JSON, with those of the children, if any.
 pub fn write_json(
     verdict: &Verdict,
     subprocesses: Option<&[Verdict]>,
@@ -125,12 +125,12 @@ fn write_finding(
     Ok(writeln!(out, "   likely    {}", finding.hint)?)
 }
 
-/// How far a share of so many that were drawn may be from the truth, at most: two standard deviations.
+/// The error of a share that is estimated from this many samples, at most: two standard deviations.
 fn error_of_share(drawn: u64) -> f64 {
     (1.0 / (drawn.max(1) as f64).sqrt()).min(1.0)
 }
 
-/// A finding in a line: what piles up where, and the line of the user's own code behind it.
+/// A finding in a line: what piles up where, and the line of the user's own code that feeds it.
 fn headline(finding: &Finding) -> String {
     let (grown, name) = (printable(&finding.grown), printable(&finding.holder.name));
     let what = match finding.kind {
@@ -174,7 +174,7 @@ fn signed_bytes(bytes: f64) -> String {
     format!("{sign}{}", size(bytes.abs()))
 }
 
-/// Draws the stacks that feed leaks, the holder as leaf. A frame is as wide as what it put there.
+/// Draws the stacks that feed leaks, with the holder as leaf. A frame is as wide as the growth that it fed.
 pub fn write_picture(
     verdicts: &[Verdict],
     first: &Verdict,

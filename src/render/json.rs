@@ -58,7 +58,7 @@ struct Entry<'a> {
     allocation: Option<&'a str>,
 }
 
-/// What it was at the earlier moment.
+/// The weight at the earlier moment.
 #[derive(Serialize)]
 struct Before {
     bytes: u64,
@@ -91,7 +91,7 @@ pub fn write(
 ) -> Result<(), RenderError> {
     let total = profile.total();
     let earlier = heading.earlier.as_ref();
-    // What has gone since then is there with nothing.
+    // Stacks that have gone since then get no weight.
     let mut all = profile.clone();
     for (stack, _) in earlier.iter().flat_map(|profile| profile.sorted()) {
         all.add(stack.clone(), Weight::default());

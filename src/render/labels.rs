@@ -1,8 +1,8 @@
 //! The labels of frames, roots and kinds of allocation.
 //!
-//! Names come from the target, so anything may be in them: the separators of the folded form,
-//! newlines, characters that XML forbids. They are written as in a Python string literal (`\n`,
-//! `\x3b`), with the backslash doubled, so that what was there can still be told.
+//! Names come from the target and may contain anything: the separators of the folded form, newlines,
+//! characters that XML forbids. They are written as in a Python string literal (`\n`, `\x3b`), with the
+//! backslash doubled, so that the original can be recovered.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use super::Paths;
 use crate::profile::Stack;
 use crate::python::{Frame, Origin};
 
-/// What stands in place of frames where no Python function was running.
+/// The label for stacks without a Python function.
 pub const NO_FRAME: &str = "(no Python frame)";
 
-/// What a label stands for, and so how it is coloured.
+/// The kind of a label, which determines its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A process or a thread, or the remark that there is no Python frame.
@@ -26,21 +26,21 @@ pub enum Kind {
     Library,
     /// A kind of allocation.
     Allocation,
-    /// Objects that live, and how they are held.
+    /// Live objects, and how they are held.
     Holder,
 }
 
 /// One box of a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// What is written on it: one line, never empty, without `;`.
+    /// Its text: one line, never empty, without `;`.
     pub text: String,
-    /// What it stands for.
+    /// Its kind.
     pub kind: Kind,
 }
 
-/// The labels of `stack`, outermost first; never none. The last one does not end in a number after a
-/// blank, which would be read as the stack's count.
+/// The labels of `stack`, outermost first, at least one. The last one does not end in a number after a blank,
+/// which would be read as the stack's count.
 pub fn of_stack(stack: &Stack, paths: Paths) -> Vec<Label> {
     let mut labels = Vec::with_capacity(stack.roots.len() + stack.frames.len() + 1);
     labels.extend(stack.roots.iter().map(|root| Label { text: escape(root), kind: Kind::Root }));
@@ -73,7 +73,7 @@ pub fn of_frame(frame: &Frame, paths: Paths) -> String {
     }
 }
 
-/// As much of `file` as `paths` asks for.
+/// The part of `file` that `paths` asks for.
 pub fn path(file: &str, paths: Paths) -> &str {
     match paths {
         Paths::Short => short(file),
@@ -81,8 +81,8 @@ pub fn path(file: &str, paths: Paths) -> &str {
     }
 }
 
-/// The part of a file's path by which a reader knows it: for a package or the standard library what
-/// follows their directory, otherwise the file and the directory it is in.
+/// The part of a file's path that identifies it to a reader: for a package or the standard library the part
+/// after their directory, otherwise the file and its directory.
 pub fn short(file: &str) -> &str {
     match Origin::of(file) {
         (Origin::Program, _) => {
@@ -101,13 +101,13 @@ fn kind(origin: Origin) -> Kind {
     }
 }
 
-/// `text` in one line of characters that every form can carry.
+/// `text` in one line of characters that every form can contain.
 pub fn printable(text: &str) -> String {
     escape_where(text, |_, _| false)
 }
 
-/// `text` as one label of a folded stack: [`printable`], never empty, and without what a reader of
-/// that form takes for its own: `;` between labels, blanks at an end, `#` at the start of a line.
+/// `text` as a label of a folded stack: [`printable`], never empty, and without characters that have a
+/// meaning in that form: `;` between labels, blanks at an end, `#` at the start of a line.
 pub fn escape(text: &str) -> String {
     if text.is_empty() {
         return "(unnamed)".into();
@@ -120,8 +120,8 @@ pub fn escape(text: &str) -> String {
     })
 }
 
-/// Writes control characters, line separators, the backslash and whatever `also` names (by position
-/// and character) as in a Python string literal.
+/// Writes control characters, line separators, the backslash and those that `also` selects (by position and
+/// character) as in a Python string literal.
 fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for (at, character) in text.char_indices() {

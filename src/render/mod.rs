@@ -1,8 +1,8 @@
 //! Pictures and files of a [`Profile`]: one file per form, each with a function `write`.
 //!
-//! Forms differ in what they can carry, not in what they say: every one has the same stacks with
-//! the same weights. Equal profiles make equal output, byte for byte. Names come from the target
-//! and may be anything; [`labels`] makes them safe for the forms that have separators.
+//! Forms differ in what they can contain, not in what they say: each has the same stacks with the same
+//! weights. Equal profiles give equal output, byte for byte. Names come from the target and may contain
+//! anything; [`labels`] makes them safe for the forms that have separators.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub enum Form {
     /// An interactive SVG.
     #[default]
     Flamegraph,
-    /// Collapsed stacks, one a line.
+    /// Collapsed stacks, one per line.
     Folded,
     /// A file for speedscope.
     Speedscope,
@@ -78,7 +78,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The usual ending of a file of this form, without the dot.
+    /// The usual extension of a file of this form, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Form::Flamegraph => "svg",
@@ -105,10 +105,10 @@ impl Form {
     }
 }
 
-/// The choices a person has about how a profile looks.
+/// The user's choices about how a profile looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
-    /// What widths and ranks are made of.
+    /// What determines widths and ranks.
     pub by: By,
     /// How much of a file's path is shown.
     pub paths: Paths,
@@ -120,26 +120,26 @@ pub enum Paths {
     /// Enough to recognise it; see [`labels::short`].
     #[default]
     Short,
-    /// All of it.
+    /// The whole path.
     Full,
 }
 
 /// What a profile shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Memory asked for while recording, freed since or not: an estimate from sampled allocations.
+    /// Memory allocated while recording, whether freed since or not: an estimate from sampled allocations.
     Allocated,
-    /// The objects that live at one moment, each on the path that holds it: exact. Against an earlier
+    /// The objects alive at one moment, each on the path that holds it: exact. Compared with an earlier
     /// moment, if the heading has one.
     Live,
-    /// Blocks that are alive, by the stacks that allocated them as tracemalloc knows them: exact. A
-    /// weight's `objects` counts blocks.
+    /// Live blocks, by the stacks that allocated them, from tracemalloc: exact. A weight's `objects` counts
+    /// blocks.
     Traced,
-    /// The stacks seen at the instants of sampling, without memory. A weight's `objects` counts
-    /// samples, its `bytes` nothing.
+    /// The stacks seen when sampling, without memory. A weight's `objects` counts samples, its `bytes`
+    /// nothing.
     Stacks,
-    /// What stacks have put where it piles up, during a hunt: growth that was measured, shared out among
-    /// the stacks that were seen to insert.
+    /// The growth of accumulation points during a hunt, measured and divided among the stacks that were seen
+    /// to insert.
     Fed,
 }
 
@@ -155,7 +155,7 @@ impl View {
         }
     }
 
-    /// What is really weighed when a person asks for `by`: stack samples have no bytes.
+    /// What is actually weighed if the user asks for `by`: stack samples have no bytes.
     pub fn measure(self, by: By) -> By {
         match self {
             View::Allocated | View::Live | View::Traced | View::Fed => by,
@@ -173,7 +173,7 @@ impl View {
     }
 }
 
-/// Of what, when and how a profile was recorded.
+/// Which process a profile is of, and how it was recorded.
 #[derive(Clone, Debug)]
 pub struct Heading {
     /// The target's PID.
@@ -186,23 +186,22 @@ pub struct Heading {
     pub view: View,
     /// How long it was recorded.
     pub duration: Duration,
-    /// From how many samples.
+    /// The number of samples.
     pub samples: u64,
-    /// How long the target stood still for them.
+    /// How long the target was paused for them.
     pub pauses: Pauses,
-    /// The relative standard error of the estimated totals: 0.03 is 3 %. `None` where nothing is
-    /// estimated.
+    /// The relative standard error of the estimated totals: 0.03 is 3 %. `None` if nothing is estimated.
     pub error: Option<f64>,
-    /// The same as it was at the beginning, where the profile is of the end of that time.
+    /// The profile at the beginning of the recording, if the main one is of its end.
     pub earlier: Option<Profile>,
 }
 
-/// An estimate as a whole number. What is more than nothing stays more than nothing.
+/// An estimate as a whole number. A positive one stays positive.
 fn whole(weight: f64) -> u64 {
     if weight > 0.0 { (weight.round() as u64).max(1) } else { 0 }
 }
 
-/// A time in the unit that suits it.
+/// A time in a suitable unit.
 fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {

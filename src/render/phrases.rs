@@ -5,7 +5,7 @@ use crate::timeline::{Measure, Series, Trend, TrendKind};
 const MIB: f64 = 1048576.0;
 const GIB: f64 = 1073741824.0;
 
-/// Bytes with their unit. (Of less than a tenth of a MiB nothing is left.)
+/// Bytes with their unit. (Less than a tenth of a MiB is lost.)
 pub fn mib(bytes: f64) -> String {
     match bytes.abs() {
         ..GIB => format!("{:.1} MiB", bytes / MIB),
@@ -13,7 +13,7 @@ pub fn mib(bytes: f64) -> String {
     }
 }
 
-/// How something grows: `grows 3.1 ± 0.2 MiB/min`, or `flat`.
+/// How a figure grows: `grows 3.1 ± 0.2 MiB/min`, or `flat`.
 pub fn trend(trend: &Trend) -> String {
     let (verb, slope) = match trend.kind {
         TrendKind::Grows => ("grows", trend.slope),
@@ -22,7 +22,7 @@ pub fn trend(trend: &Trend) -> String {
         TrendKind::Unknown => return "too short to say whether it grows".into(),
     };
     let [slope, error] = [slope, trend.error].map(|bytes| bytes * 60.0 / MIB);
-    // As many digits as the error is known to.
+    // As many digits as the error justifies.
     let digits = match error.max(slope / 1000.0) {
         1.0.. => 0,
         0.1.. => 1,
@@ -32,7 +32,7 @@ pub fn trend(trend: &Trend) -> String {
     format!("{verb} {slope:.digits$} ± {error:.digits$} MiB/min")
 }
 
-/// What the samples of one process come to.
+/// The last value, the peak and the trend of one process.
 pub fn series(series: &Series, measure: Measure) -> String {
     let mut words = Vec::new();
     if let Some((_, last)) = series.points(measure).last() {

@@ -1,7 +1,8 @@
-//! Pictures and charts as PNG, made of their SVG by `resvg`.
+//! Pictures and charts as PNG, rendered from their SVG by `resvg`.
 //!
-//! Text is set in fonts that leakspy carries with it, Hack for monospace and Ubuntu for the rest, so that a picture
-//! looks the same on a machine without fonts. Only for characters that those lack are the system's fonts loaded.
+//! Text is set in the fonts built into leakspy, Hack for monospace and Ubuntu for the rest, so that a picture
+//! looks the same on a machine without fonts. The system's fonts are loaded only for characters that those
+//! lack.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use resvg::usvg::{FontResolver, Options, Tree};
 
 use crate::obstacle::{Obstructed, Obstruction};
 
-/// The largest picture, in pixels: while it is drawn each takes four bytes.
+/// The largest picture, in pixels: each takes four bytes while drawing.
 const MOST_PIXELS: f64 = 64e6;
-/// The families of the fonts that leakspy carries with it.
+/// The families of the built-in fonts.
 const MONOSPACE: &str = "Hack";
 const SANS_SERIF: &str = "Ubuntu";
 
@@ -68,7 +69,7 @@ pub fn of_svg(svg: &str) -> Result<Vec<u8>, PngError> {
     pixels.encode_png().map_err(|error| PngError::Encoding(error.to_string().into()))
 }
 
-/// The fonts that leakspy carries with it.
+/// The fonts built into leakspy.
 fn own_fonts() -> Database {
     let mut fonts = Database::new();
     for font in [HACK_REGULAR, UBUNTU_LIGHT] {
@@ -80,7 +81,7 @@ fn own_fonts() -> Database {
     fonts
 }
 
-/// Finds a font for a character that those before do not have, among the system's fonts too.
+/// Finds a font for a character that those before lack, including the system's fonts.
 fn system_fallback() -> resvg::usvg::FallbackSelectionFn<'static> {
     let select = FontResolver::default_fallback_selector();
     let own = own_fonts().len();
@@ -99,7 +100,7 @@ fn system_fallback() -> resvg::usvg::FallbackSelectionFn<'static> {
 mod tests {
     use super::*;
 
-    /// A picture of 60 × 30 with a text.
+    /// A picture of 60 × 30 with some text.
     fn written(family: &str, text: &str) -> Pixmap {
         let svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"60\" height=\"30\">\

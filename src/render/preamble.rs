@@ -12,12 +12,12 @@ use super::{RenderError, time};
 use crate::source::Provenance;
 
 impl Provenance {
-    /// Writes of whom the heap is, what is to be said of it, and how long it stood still.
+    /// Writes the process, a sentence about the answer, and the pause.
     pub(super) fn heading(&self, says: &str, out: &mut impl Write) -> Result<(), RenderError> {
         writeln!(out, "Process {}: {}", self.owner.pid, printable(&self.owner.command))?;
         writeln!(out, "Python {}. {says}", self.owner.python)?;
         writeln!(out, "Paused for {}.", time(self.pause))?;
-        // In a pause it is an object that was just being made.
+        // If the process was paused, they are only objects that were just being made.
         if self.inconsistencies > 0 && self.pause.is_zero() {
             writeln!(
                 out,
@@ -43,7 +43,7 @@ impl Provenance {
     }
 }
 
-/// What every document about a heap begins with.
+/// The beginning of every document about a heap.
 #[derive(Serialize)]
 pub(super) struct Head<'a> {
     schema: u32,

@@ -56,7 +56,7 @@ pub fn write(
     Ok(())
 }
 
-/// So many objects.
+/// A number of objects, in words.
 fn objects(count: u64) -> String {
     match count {
         1 => "1 object".to_owned(),
@@ -64,7 +64,7 @@ fn objects(count: u64) -> String {
     }
 }
 
-/// What is known of its reference count.
+/// Its reference count, in words.
 fn references(shown: &Shown) -> String {
     let found = HumanCount(shown.references_found);
     match shown.references_counted {
@@ -76,7 +76,8 @@ fn references(shown: &Shown) -> String {
                 HumanCount(counted),
                 HumanCount(rest)
             ),
-            // Some references are not counted: what a frame borrows (3.14 and later), what only may be one.
+            // Some references are not counted: those that a frame borrows (3.14 and later), and words that
+            // may only look like references.
             None => format!("{}, {found} found", HumanCount(counted)),
         },
     }

@@ -1,8 +1,8 @@
-//! A sparkline: the last values, a character for each.
+//! A sparkline: the last values, one character each.
 
 /// From low to high.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The scale covers no less than this part of the highest value: what trembles less is to look flat.
+/// The scale covers at least this part of the highest value, so that small changes look flat.
 const LEAST_RANGE: f64 = 0.05;
 
 /// Values as bars, the lowest at the bottom.

@@ -26,7 +26,7 @@ struct Shared<'a> {
     frames: Vec<Named<'a>>,
 }
 
-/// A frame, or a root or kind of allocation, which have no file.
+/// A frame, or a root or kind of allocation, which has no file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 struct Named<'a> {
     name: &'a str,

@@ -11,7 +11,7 @@ use crate::profile::{By, Profile, Stack, Weight};
 /// How many of the heaviest stacks are named.
 const STACKS: usize = 3;
 
-/// With a larger relative error than this a total is not more than a hint.
+/// Above this relative error a total is no more than a hint.
 const ROUGH: f64 = 0.5;
 
 /// How many of a stack's frames are shown, counted from the innermost.
@@ -46,7 +46,7 @@ pub fn write(
     Ok(())
 }
 
-/// What was sampled, and what that took.
+/// What was sampled, and at what cost.
 fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
     let seconds = heading.duration.as_secs_f64();
     write!(out, "{} samples in {seconds:.1} s", HumanCount(heading.samples))?;
@@ -80,7 +80,7 @@ fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(),
     Ok(())
 }
 
-/// What tracemalloc knew, and what it took to read that.
+/// What tracemalloc knew, and the cost of reading that.
 fn traced(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), RenderError> {
     let bytes = HumanBytes(whole(total.bytes));
     let blocks = HumanCount(whole(total.objects));
@@ -98,7 +98,7 @@ fn traced(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
-/// The same of live objects: the widest places, or those that grew most.
+/// The same for live objects: the widest places, or those that grew most.
 fn write_live(
     profile: &Profile,
     heading: &Heading,
@@ -159,7 +159,7 @@ fn calls(stack: &Stack, paths: Paths) -> String {
     texts.join(" ← ")
 }
 
-/// What was asked for, and in which process and thread.
+/// The kind of allocation, and its process and thread.
 fn circumstances(stack: &Stack) -> String {
     let parts = stack.leaf.iter().chain(&stack.roots).map(|part| labels::printable(part));
     parts.collect::<Vec<_>>().join(", ")

@@ -16,7 +16,7 @@ use crate::inspect::dominator_tree::{Line, Part};
 use crate::python::Frame;
 use crate::source::Provenance;
 
-/// Writes the tree of a heap that has so much in all.
+/// Writes the tree of a heap with this total.
 pub fn write(
     lines: &[Line],
     total: Amount,
@@ -74,7 +74,7 @@ struct JsonLine<'a> {
     own_objects: u64,
 }
 
-/// Writes the tree as JSON, down to a depth.
+/// Writes the tree as JSON, down to a given depth.
 pub fn write_json(
     lines: &[Line],
     total: Amount,

@@ -1,4 +1,4 @@
-//! Why objects live: as a tree for a terminal and as JSON (docs/json.md).
+//! Why objects are alive: as a tree for a terminal and as JSON (docs/json.md).
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ use crate::inspect::why::{Line, What, Why};
 use crate::python::Frame;
 use crate::source::Provenance;
 
-/// Writes why objects live.
+/// Writes why objects are alive.
 pub fn write(
     why: &Why,
     provenance: &Provenance,
@@ -43,7 +43,7 @@ pub fn write(
     write_table(&table, out)
 }
 
-/// What was asked for, and what it retains.
+/// What was asked for, and its retained size.
 fn sentence(why: &Why) -> String {
     let retained = HumanBytes(why.retained.bytes);
     match (&why.kind, why.asked) {
@@ -60,7 +60,7 @@ fn sentence(why: &Why) -> String {
     }
 }
 
-/// What is to be known about the paths.
+/// Remarks about the paths.
 fn remarks(why: &Why) -> Vec<String> {
     let mut remarks = Vec::new();
     if why.sampled < why.asked {
@@ -166,7 +166,7 @@ impl<'a> From<&'a Line> for JsonLine<'a> {
     }
 }
 
-/// Writes why objects live as JSON.
+/// Writes why objects are alive as JSON.
 pub fn write_json(
     why: &Why,
     provenance: &Provenance,

@@ -1,7 +1,7 @@
-//! The names of the columns, and what each means. A name never changes its meaning.
+//! The names of the columns and their contents. A name never changes its meaning.
 //!
-//! *Nodes* are numbered as in the [object graph](crate::heap::Graph): 0 is the root of all, then come the roots,
-//! the containers, the leaves.
+//! *Nodes* are numbered as in the [object graph](crate::heap::Graph): 0 is the super-root, then come the
+//! roots, the containers, the leaves.
 
 /// JSON: [`Facts`](super::Facts).
 pub(super) const FACTS: &str = "facts";
@@ -14,81 +14,80 @@ pub(super) const ROLES: &str = "roles";
 /// JSON: the state of the cycle collectors.
 pub(super) const COLLECTORS: &str = "collectors";
 
-/// Where each run of pages with objects begins in the target's memory, in the order of the numbers of the
-/// objects in it.
+/// The address of each run of pages with objects, in the order of the numbers of the objects in it.
 pub(super) const RUN_ADDRESS: &str = "run.address";
-/// How many pages of 4096 bytes each has.
+/// The number of pages, of 4096 bytes, of each run.
 pub(super) const RUN_PAGES: &str = "run.pages";
-/// The place of each container among the words of 8 bytes of all runs, one run behind the other.
+/// The position of each container among the 8-byte words of all runs, one run after the other.
 pub(super) const CONTAINER_WORD: &str = "container.word";
-/// The place of each leaf.
+/// The position of each leaf.
 pub(super) const LEAF_WORD: &str = "leaf.word";
 
-/// Of each object the number of its type, plus 1; 0 if that could not be read.
+/// The number of each object's type, plus 1; 0 if that could not be read.
 pub(super) const OBJECT_TYPE: &str = "object.type";
-/// Of each object all bytes that go with it.
+/// The full size of each object.
 pub(super) const OBJECT_SIZE: &str = "object.size";
 /// The nodes that own bytes elsewhere.
 pub(super) const EXTERNAL_NODE: &str = "external.node";
-/// How many.
+/// The number of those bytes.
 pub(super) const EXTERNAL_BYTES: &str = "external.bytes";
-/// The nodes of objects that come with the program's files.
+/// The nodes of objects in the program's files.
 pub(super) const FIXED_NODE: &str = "fixed.node";
 /// The nodes in each of the collector's lists: young, middle, old, frozen.
 pub(super) const TRACKED: [&str; 4] =
     ["tracked.young", "tracked.middle", "tracked.old", "tracked.frozen"];
 
-/// Of the root of all and each root, how many nodes it leads to.
+/// The number of successors of the super-root and of each root.
 pub(super) const ROOT_COUNT: &str = "root.count";
 /// Those nodes.
 pub(super) const ROOT_TARGET: &str = "root.target";
-/// Of each container how many references it has.
+/// The number of references of each container.
 pub(super) const EDGE_COUNT: &str = "edge.count";
-/// Of each reference the code of its role.
+/// The role of each reference, as a code.
 pub(super) const EDGE_ROLE: &str = "edge.role";
-/// Of each reference the difference of the node that it leads to from that of the reference with the same code
-/// before it, signs folded in.
+/// The target of each reference, as the difference from the target of the previous reference with the same
+/// code, signs folded in.
 pub(super) const EDGE_TARGET: &str = "edge.target";
-/// Of each reference by a key, the node of the key, plus 1; 0 if that is no object.
+/// For each reference by a key, the node of the key, plus 1; 0 if the key is not an object.
 pub(super) const EDGE_KEY: &str = "edge.key";
-/// Of each root how many objects its frame refers to.
+/// The number of objects that each root's frame refers to.
 pub(super) const FRAME_COUNT: &str = "frame.count";
 /// Those nodes.
 pub(super) const FRAME_TARGET: &str = "frame.target";
 /// The codes of their roles.
 pub(super) const FRAME_ROLE: &str = "frame.role";
-/// Of each node but the first its immediate dominator, plus 1; 0 if it cannot be reached.
+/// The immediate dominator of each node but the first, plus 1; 0 if it cannot be reached.
 pub(super) const DOMINATOR: &str = "dominator";
 
 /// The nodes of keys.
 pub(super) const KEY_NODE: &str = "key.node";
 /// How each is shown: 0 by its type, 1 as text, 2 as a number.
 pub(super) const KEY_FORM: &str = "key.form";
-/// The bytes of its text.
+/// The bytes of the text of each.
 pub(super) const KEY_LENGTH: &str = "key.length";
 /// All those texts.
 pub(super) const KEY_TEXT: &str = "key.text";
 /// The nodes of objects with values to show.
 pub(super) const VALUE_NODE: &str = "value.node";
-/// The bytes of each.
+/// The bytes of the text of each.
 pub(super) const VALUE_LENGTH: &str = "value.length";
 /// All those texts.
 pub(super) const VALUE_TEXT: &str = "value.text";
 
-/// The nodes of functions that have variables of others or default values.
+/// The nodes of functions that have closure variables or default values.
 pub(super) const FUNCTION_NODE: &str = "function.node";
-/// How many variables of others each has.
+/// The number of closure variables of each.
 pub(super) const FUNCTION_CLOSURE: &str = "function.closure";
-/// How many arguments with default values.
+/// The number of arguments with default values of each.
 pub(super) const FUNCTION_DEFAULTS: &str = "function.defaults";
-/// The names of both, as places in the list of names.
+/// The names of both, as indices into the list of names.
 pub(super) const FUNCTION_NAME: &str = "function.name";
 /// The bytes of each name.
 pub(super) const NAME_LENGTH: &str = "name.length";
 /// All names.
 pub(super) const NAME_TEXT: &str = "name.text";
 
-/// The nodes whose reference counts are not those of the references found.
+/// The nodes whose reference counts differ from the references found.
 pub(super) const COUNTED_NODE: &str = "counted.node";
 /// Their reference counts, plus 1; 0 if it is immortal.
 pub(super) const COUNTED_COUNT: &str = "counted.count";

@@ -1,4 +1,4 @@
-//! What a file says about its heap as a whole: a small JSON document.
+//! The facts that a file states about its heap as a whole: a small JSON document.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::heap::{CaptureFacts, Inconsistencies, Owner};
 use crate::python::objects::Disclosure;
 
-/// Of which process and moment a snapshot is, and how it was taken.
+/// Which process and moment a snapshot is from, and how it was taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// The version of the leakspy that wrote the file.
@@ -16,7 +16,8 @@ pub struct Facts {
     pub host: String,
     /// The process.
     pub pid: i32,
-    /// When it started, in clock ticks since boot: with the PID and the host, the identity of a process.
+    /// When it started, in clock ticks since boot; together with the PID and the host this identifies a
+    /// process.
     pub started: u64,
     /// Its command line.
     pub command: String,
@@ -26,11 +27,11 @@ pub struct Facts {
     pub python: String,
     /// When it was captured: the time since 1970.
     pub time: Duration,
-    /// What the monotonic clock said in the process then, if that is known.
+    /// The time on the process's monotonic clock at that moment, if known.
     pub clock: Option<Duration>,
-    /// How long it stood still.
+    /// How long it was paused for the copy.
     pub pause: Duration,
-    /// How long it stood still in all, with the pauses that fell on a collection.
+    /// How long it was paused in all, including pauses given up because a collection was running.
     pub paused: Duration,
     /// Bytes that were copied in the pause.
     pub copied: u64,
@@ -40,11 +41,11 @@ pub struct Facts {
     pub rss: u64,
     /// Lists of the collector that do not close.
     pub open_lists: u64,
-    /// References that lead to what is no object.
+    /// References that do not lead to an object.
     pub dangling: u64,
-    /// Objects that could not be read whole.
+    /// Objects that could not be read completely.
     pub unreadable: u64,
-    /// How much is told of keys and values.
+    /// How much of keys and values the file has.
     pub disclosure: Told,
 }
 
@@ -86,13 +87,13 @@ impl Facts {
         UNIX_EPOCH.checked_add(self.time).unwrap_or(UNIX_EPOCH)
     }
 
-    /// Whose heap it is.
+    /// The process that the heap belongs to.
     pub fn owner(&self) -> Owner {
         let (command, python) = (self.command.clone(), self.python.clone());
         Owner { pid: self.pid, command, python }
     }
 
-    /// How the capture was made.
+    /// How the capture was taken.
     pub fn capture(&self) -> CaptureFacts {
         CaptureFacts {
             pause: self.pause,
@@ -103,7 +104,7 @@ impl Facts {
         }
     }
 
-    /// What did not fit together.
+    /// The inconsistencies of the capture.
     pub fn inconsistencies(&self) -> Inconsistencies {
         let Facts { open_lists, dangling, unreadable, .. } = *self;
         Inconsistencies { open_lists, dangling, unreadable }

@@ -1,7 +1,7 @@
-//! Reading a heap out of a file.
+//! Reading a heap from a file.
 //!
-//! Every number is checked before it is used: nodes are within bounds, lists are in order and as long as
-//! they must be, dominators form a tree. So the graph that comes out of any file is one that the analyses can walk.
+//! Every number is checked before use: nodes are within bounds, lists are in order and as long as they must
+//! be, dominators form a tree. So the analyses can walk the graph from any file.
 
 use std::path::Path;
 
@@ -22,37 +22,37 @@ use crate::heap::{Analysis, Graph, Root, RootName, RootNames};
 use crate::python::collector::Collector;
 use crate::python::objects::{TypeFacts, TypeId, TypeInfo};
 
-/// The most bytes that one object or one buffer can have: more would not fit into an address space.
+/// The maximum size of an object or a buffer, in bytes: more would not fit into an address space.
 const LARGEST: u64 = 1 << 47;
-/// The highest address of a process, and one more.
+/// The upper bound of a process's addresses.
 const ADDRESSES: u64 = 1 << 57;
 
-/// A heap that was read out of a file.
+/// A heap read from a file.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The objects.
     pub analysis: Analysis<'static>,
-    /// What the roots are called.
+    /// The names of the roots.
     pub names: RootNames,
     /// The state of the cycle collectors.
     pub collectors: Vec<Collector>,
-    /// Of which process and moment it is.
+    /// Which process and moment it is from.
     pub facts: Facts,
 }
 
-/// Reads only what a file says about its heap as a whole, and which columns it has.
+/// Reads only the facts about the heap as a whole.
 ///
 /// # Errors
-/// It is no snapshot, or damaged.
+/// It is not a snapshot, or is damaged.
 pub fn facts(reader: &Reader) -> Result<Facts, FileError> {
     json(reader, columns::FACTS)
 }
 
 impl Snapshot {
-    /// Reads a heap. It takes no more than so much memory, in bytes.
+    /// Reads a heap. It takes up to `allowed` bytes of memory.
     ///
     /// # Errors
-    /// The file is no snapshot, is damaged, contradicts itself, or is too large.
+    /// The file is not a snapshot, is damaged, contradicts itself, or is too large.
     pub fn open(path: &Path, allowed: u64) -> Result<Snapshot, FileError> {
         let reader = Reader::open(path, allowed)?;
         let facts = facts(&reader)?;
@@ -107,7 +107,7 @@ fn load_graph(
     Ok((parts.into_graph(), kept))
 }
 
-/// A count of elements that there are.
+/// A count, if that many elements are left.
 fn within(count: u64, left: u64, column: &'static str) -> Result<u64, FileError> {
     match count <= left {
         true => Ok(count),
@@ -133,7 +133,7 @@ pub(super) fn load_nodes(
     Ok(nodes)
 }
 
-/// The pages that have objects, and how many words they have.
+/// The pages that have objects, and the number of their words.
 fn load_segments(reader: &Reader) -> Result<(Segments, u32), FileError> {
     let column = columns::RUN_ADDRESS;
     let wrong = |what| FileError::contradiction(column, what);
@@ -145,7 +145,7 @@ fn load_segments(reader: &Reader) -> Result<(Segments, u32), FileError> {
     let mut before: u64 = 0;
     while addresses.left() > 0 {
         let (start, pages) = (addresses.number()?, pages.number()?);
-        // Each page has an object, so that what is made of them is no larger than what the file has.
+        // Each page has an object, so the size of the segments is bounded by that of the file.
         let rest = objects.saturating_sub(before);
         if pages == 0 || pages > rest {
             return Err(wrong("has more pages than there are objects"));
@@ -171,7 +171,7 @@ fn load_segments(reader: &Reader) -> Result<(Segments, u32), FileError> {
     Ok((Segments::new(segments), slots))
 }
 
-/// The numbers of the objects, by their places.
+/// The numbers of the objects, from their positions.
 fn load_numbering(reader: &Reader, slots: u32, first: NodeId) -> Result<Numbering, FileError> {
     let marks = Marks::new(slots as usize);
     for (column, are_containers) in [(columns::CONTAINER_WORD, true), (columns::LEAF_WORD, false)] {
@@ -218,7 +218,7 @@ fn load_objects(reader: &Reader, parts: &mut GraphParts) -> Result<(), FileError
     end_of(&types, columns::OBJECT_TYPE)
 }
 
-/// A column has no more elements.
+/// Checks that a column has no more elements.
 fn end_of(values: &Values<'_>, column: &'static str) -> Result<(), FileError> {
     match values.left() {
         0 => Ok(()),
@@ -268,7 +268,7 @@ fn load_edges(
     end_of(&codes, columns::EDGE_ROLE)
 }
 
-/// What the frames of threads refer to.
+/// The objects that the frames of threads refer to.
 fn load_frames(
     reader: &Reader,
     parts: &GraphParts,

@@ -1,4 +1,4 @@
-//! Reading what references are called out of a file.
+//! Reading the names of references from a file.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use super::records::RoleRecord;
 use crate::heap::names::kept::{FunctionNames, KeptNames, KeyForm, Texts};
 use crate::python::objects::Role;
 
-/// The longest text that is read: longer ones are never written.
+/// The maximum length of a text: longer ones are never written.
 const LONGEST_TEXT: u64 = 1 << 16;
-/// No function has more variables than this of one sort.
+/// The maximum number of a function's variables of one kind.
 const MOST_VARIABLES: u32 = 255;
 
-/// Reads everything but the roles of the single references.
+/// Reads everything but the roles of the individual references.
 pub(super) fn load_names(reader: &Reader, end: u32) -> Result<KeptNames, FileError> {
     let mut kept = KeptNames::default();
     let wrong = || FileError::contradiction(columns::ROLES, "is not what it should be");
@@ -25,7 +25,7 @@ pub(super) fn load_names(reader: &Reader, end: u32) -> Result<KeptNames, FileErr
         if let Some(words) = &words {
             kept.words.insert(role, words.clone());
         }
-        // It would be taken for the one that has a key beside it.
+        // It would be mistaken for the role with a separate key.
         if matches!(role, Role::Value(_)) {
             return Err(wrong());
         }
@@ -74,7 +74,7 @@ fn load_texts<F>(
     Ok(Texts { nodes, forms, ends, text })
 }
 
-/// Where each of so many texts ends, which have so many bytes together.
+/// Where each of `count` texts ends, which have `bytes` bytes in all.
 fn ends(
     reader: &Reader,
     column: &'static str,

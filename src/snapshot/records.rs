@@ -6,15 +6,15 @@ use crate::heap::{Root, RootKind, RootName};
 use crate::python::Frame;
 use crate::python::objects::{Link, Role};
 
-/// A root, and what it is called.
+/// A root and its name.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct RootRecord {
     pub kind: RootKind,
     pub objects: Vec<u64>,
-    /// What it is called, if it is no frame.
+    /// Its name, unless it is a frame.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub words: Option<String>,
-    /// The frame that it is, if its code could be read.
+    /// Its frame, if it is one whose code could be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub frame: Option<Frame>,
 }
@@ -39,11 +39,11 @@ impl RootRecord {
     }
 }
 
-/// A role that has a code of its own.
+/// A role with a code of its own.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct RoleRecord {
     role: RoleForm,
-    /// The name that it has in the interpreter.
+    /// Its name in the interpreter.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     name: Option<String>,
 }
@@ -87,7 +87,7 @@ impl RoleRecord {
         RoleRecord { role: form, name }
     }
 
-    /// The role, and its words if those were kept; `None` for a field whose name cannot be one.
+    /// The role, and its words if those were kept; `None` for a field with an invalid name.
     pub fn into_role(self) -> Option<(Role, Option<Link>)> {
         let RoleRecord { role, name } = self;
         Some(match role {

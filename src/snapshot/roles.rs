@@ -1,4 +1,4 @@
-//! What references are called: roles with codes of their own, keys, variables of functions.
+//! The names of references: roles with codes of their own, keys, variables of functions.
 
 use rustc_hash::FxHashMap;
 
@@ -10,10 +10,10 @@ use crate::heap::ids::NodeId;
 use crate::heap::names::kept::code;
 use crate::python::objects::{Disclosure, EdgeNames, Link, Role};
 
-/// No function has more variables than this of one sort.
+/// The maximum number of a function's variables of one kind.
 const MOST_VARIABLES: u64 = 255;
 
-/// The roles that have codes of their own.
+/// The roles with codes of their own.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
     codes: FxHashMap<Role, u32>,
@@ -21,7 +21,7 @@ pub(super) struct Roles {
 }
 
 impl Roles {
-    /// The code of a role, which gets one if it has none.
+    /// The code of a role, which gets one if it has none yet.
     pub fn code(&mut self, role: Role) -> u32 {
         let next = code::FIRST + self.roles.len() as u32;
         *self.codes.entry(role).or_insert_with(|| {
@@ -36,7 +36,7 @@ impl Roles {
     }
 }
 
-/// The functions that have variables of others, or default values.
+/// The functions that have closure variables or default values.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
     /// In order.
@@ -44,7 +44,7 @@ pub(super) struct Functions {
 }
 
 impl Functions {
-    /// Adds one, unless it is the last already.
+    /// Adds a function, unless it was the last one added.
     pub fn add(&mut self, node: NodeId) {
         if self.nodes.last() != Some(&node) {
             self.nodes.push(node);
@@ -106,7 +106,7 @@ impl Functions {
     }
 }
 
-/// Writes what objects are called as keys: those that may be told, of the others only the types.
+/// Writes the words for objects as keys: of those that may not be shown, only the types.
 pub(super) fn write_keys(
     out: &mut Writer,
     graph: &Graph,
@@ -123,7 +123,7 @@ pub(super) fn write_keys(
         let link = names.words(Role::Value(key));
         let link = if is_told(node) { link } else { link.map(Link::redacted) };
         let (form, text) = match (link, names.attribute(key)) {
-            // The text itself, without the quotes that it has as a key.
+            // The text itself, without the quotes of a key.
             (Some(Link::Key(_)), Some(name)) => (1, name),
             (Some(Link::Key(number)), None) => (2, number),
             (Some(Link::KeyOf(kind)), _) => (0, kind),
@@ -140,7 +140,7 @@ pub(super) fn write_keys(
     Ok(())
 }
 
-/// Writes the values of objects, if they are to be told.
+/// Writes the values of objects, if values may be shown.
 pub(super) fn write_values(
     out: &mut Writer,
     graph: &Graph,

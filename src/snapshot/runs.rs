@@ -1,4 +1,4 @@
-//! Where objects are: runs of pages, and places in them that are small numbers.
+//! Addresses of objects: runs of pages, and positions in them, which are small numbers.
 
 use crate::heap::Graph;
 
@@ -7,7 +7,7 @@ pub(super) const PAGE: u64 = 4096;
 /// Bytes of a word.
 pub(super) const WORD: u64 = 8;
 
-/// The pages that have objects, in the order of the numbers of those.
+/// The pages that have objects, in the order of the numbers of the objects.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     /// Sorted by address.
@@ -18,7 +18,7 @@ pub(super) struct Runs {
 struct Run {
     address: u64,
     pages: u64,
-    /// How many pages come before it, in the order of numbers.
+    /// The number of pages before it, in the order of numbers.
     before: u64,
 }
 
@@ -42,17 +42,17 @@ impl Runs {
         runs
     }
 
-    /// Where each begins, in the order of numbers.
+    /// The address of each run, in the order of numbers.
     pub fn addresses(&self) -> impl Iterator<Item = u64> {
         self.in_order().into_iter().map(|run| run.address)
     }
 
-    /// How many pages each has.
+    /// The number of pages of each run.
     pub fn pages(&self) -> impl Iterator<Item = u64> {
         self.in_order().into_iter().map(|run| run.pages)
     }
 
-    /// The place of an address among the words of all runs.
+    /// The position of an address among the words of all runs.
     pub fn word(&self, address: u64) -> Option<u64> {
         let after = self.runs.partition_point(|run| run.address <= address);
         let run = self.runs.get(after.checked_sub(1)?)?;

@@ -1,7 +1,7 @@
-//! Writing a heap into a file.
+//! Writing a heap to a file.
 //!
-//! The columns of objects come first, then those of references, and last what was met on the way: keys,
-//! functions, roles. Nothing that a program works with is written but names, unless values are to be told.
+//! The columns of objects come first, then those of references, and last what was collected on the way: keys,
+//! functions, roles. Of a program's data only names are written, unless values are asked for.
 
 use std::path::Path;
 
@@ -18,24 +18,24 @@ use crate::heap::{Analysis, Graph, RootKind, RootNames};
 use crate::python::collector::Collector;
 use crate::python::objects::{Disclosure, EdgeNames, Role, TypeFacts, TypeInfo};
 
-/// A heap that is to be written.
+/// A heap to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct Heap<'a> {
     /// The objects.
     pub analysis: &'a Analysis<'a>,
-    /// What the roots are called.
+    /// The names of the roots.
     pub names: &'a RootNames,
     /// The state of the cycle collectors.
     pub collectors: &'a [Collector],
-    /// Of which process and moment it is.
+    /// Which process and moment it is from.
     pub facts: &'a Facts,
 }
 
-/// Writes a heap into a file with this name; the length of the file, in bytes. How far it has come is said as a
-/// part of 1.
+/// Writes a heap to a file with this name, and returns the length of the file in bytes. `progress` is called
+/// with the part that is done, up to 1.
 ///
 /// # Errors
-/// The disk is full, or cannot be written: then there is no file.
+/// The disk is full, or cannot be written: then no file is left.
 pub fn write(path: &Path, heap: Heap<'_>, progress: &mut dyn FnMut(f64)) -> Result<u64, FileError> {
     let mut out = Writer::create(path)?;
     let graph = &heap.analysis.graph;
@@ -74,7 +74,8 @@ fn number(node: NodeId) -> u64 {
     node.0.into()
 }
 
-/// Where the objects are, their types and sizes, what comes with the program's files, and what is tracked.
+/// Writes the addresses of objects, their types and sizes, which ones are in the program's files, and which
+/// are tracked.
 fn write_objects(out: &mut Writer, graph: &Graph) -> Result<(), FileError> {
     let runs = Runs::of(graph);
     out.numbers(columns::RUN_ADDRESS, Encoding::Differences, runs.addresses())?;
@@ -114,17 +115,18 @@ fn write_dominators(out: &mut Writer, heap: &Analysis<'_>) -> Result<(), FileErr
     out.numbers(columns::DOMINATOR, Encoding::Differences, nodes.map(dominator))
 }
 
-/// The references of a heap, as they are written.
+/// The references of a heap, while they are written.
 struct References<'a> {
     heap: &'a Analysis<'a>,
     disclosure: Disclosure,
     roles: Roles,
     functions: Functions,
-    /// Of each object, how many references to it there are in objects and frames.
+    /// For each object, the number of references to it in objects and frames.
     found: Vec<u32>,
     /// The nodes that are keys.
     keys: NodeSet,
-    /// Where keys are not to be told: the dicts whose keys are names of attributes or variables, and those names.
+    /// Needed if keys may not be shown: the dicts whose keys are names of attributes or variables, and those
+    /// names.
     namespaces: NodeSet,
     attributes: NodeSet,
 }
@@ -174,7 +176,8 @@ impl<'a> References<'a> {
         })
     }
 
-    /// Finds the dicts whose keys are names of attributes or variables: those are told even where keys are not.
+    /// Finds the dicts whose keys are names of attributes or variables: those are shown even if other keys
+    /// are not.
     fn find_namespaces(&mut self) {
         if self.disclosure != Disclosure::Names {
             return;
@@ -207,7 +210,7 @@ impl<'a> References<'a> {
 
     /// Writes the references of all containers, and of frames.
     fn write(&mut self, out: &mut Writer, progress: &mut dyn FnMut(f64)) -> Result<(), FileError> {
-        /// Containers between two reports.
+        /// The number of containers between two reports.
         const REPORT: u32 = 1 << 16;
         let graph = &self.heap.graph;
         let (first, end) = (graph.first_object(), graph.first_leaf());
@@ -286,7 +289,7 @@ impl<'a> References<'a> {
         Ok(())
     }
 
-    /// Writes what frames refer to that are roots.
+    /// Writes the references of those roots that are frames.
     fn write_frames(&mut self, out: &mut Writer) -> Result<(), FileError> {
         let graph = &self.heap.graph;
         let names = self.heap.names();
@@ -320,7 +323,7 @@ impl<'a> References<'a> {
         Ok(())
     }
 
-    /// Writes the reference counts that are not those of the references found.
+    /// Writes the reference counts that differ from the references found.
     fn write_counts(&self, out: &mut Writer) -> Result<(), FileError> {
         let graph = &self.heap.graph;
         let names = self.heap.names();
@@ -339,7 +342,7 @@ impl<'a> References<'a> {
         out.add(counts)
     }
 
-    /// Writes what was met on the way.
+    /// Writes what was collected on the way.
     fn finish(self, out: &mut Writer) -> Result<(), FileError> {
         let names = self.heap.names();
         let graph = &self.heap.graph;
@@ -353,12 +356,12 @@ impl<'a> References<'a> {
     }
 }
 
-/// Finds the role of each reference: a target that is there several times gets its roles in their order.
+/// Finds the role of each reference: a repeated target gets its roles in their order.
 fn assign(graph: &Graph, targets: &[NodeId], found: &[(u64, Role)], roles: &mut Vec<Option<Role>>) {
     roles.clear();
     let mut known: Vec<(NodeId, Role)> =
         found.iter().filter_map(|&(object, role)| Some((graph.node(object)?, role))).collect();
-    // Mostly they are in the same order.
+    // Usually they are in the same order.
     if known.len() == targets.len() && known.iter().zip(targets).all(|(known, to)| known.0 == *to) {
         roles.extend(known.into_iter().map(|(_, role)| Some(role)));
         return;

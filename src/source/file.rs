@@ -1,4 +1,4 @@
-//! A snapshot file as a source: what one capture showed, whether the process is still there or not.
+//! A snapshot file as a source: the heap of one capture, whether or not the process is still there.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,17 +14,17 @@ use crate::snapshot::{Facts, FileError, Snapshot, load};
 #[derive(Debug)]
 pub struct SnapshotFile {
     path: PathBuf,
-    /// The memory that reading it may take, in bytes.
+    /// The most memory that loading it may take, in bytes.
     allowed: u64,
     facts: Facts,
     identity: Identity,
 }
 
 impl SnapshotFile {
-    /// Opens a snapshot file. What is read of it takes no more than so much memory, in bytes.
+    /// Opens a snapshot file. Loading it takes no more than `allowed` bytes of memory.
     ///
     /// # Errors
-    /// It is no snapshot, is damaged, or is too large.
+    /// It is not a snapshot, is damaged, or is too large.
     pub fn open(path: &Path, allowed: u64) -> Result<SnapshotFile, SourceError> {
         let error = |error| SourceError::File { path: path.to_owned(), error };
         let reader = Reader::open(path, allowed).map_err(error)?;
@@ -66,7 +66,7 @@ impl Source for SnapshotFile {
         let heap = self.load()?;
         let mut summary = Summary::of(&heap.analysis, self.identity.owner(), by);
         summary.time = self.facts.time();
-        // The same as of a process whose objects are only counted.
+        // As for a live process whose objects are only counted.
         for group in summary.types.iter_mut().chain(summary.groups.iter_mut().flatten()) {
             (group.tracked, group.retained) = (None, None);
         }

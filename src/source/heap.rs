@@ -13,38 +13,38 @@ use crate::snapshot::Snapshot;
 /// A heap from a [`Source`](super::Source).
 #[derive(Debug)]
 pub struct Heap<'a> {
-    /// The objects, their references, and all that is computed of them.
+    /// The objects, their references, and everything computed from them.
     pub analysis: Analysis<'a>,
-    /// Of which process and moment it is.
+    /// Which process and moment it is from.
     pub provenance: Provenance,
     origin: Origin<'a>,
     names: OnceCell<RootNames>,
 }
 
-/// Who knows what is not in the graph.
+/// Where to find what is not in the graph.
 #[derive(Debug)]
 enum Origin<'a> {
     /// The interpreter, in the memory that was captured.
     Captured(&'a Python),
-    /// The file.
+    /// The snapshot file, which has kept the state of the collectors.
     Kept(Vec<Collector>),
 }
 
-/// Of which process and moment a heap is, and what it cost.
+/// Which process and moment a heap is from, and what it cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Provenance {
-    /// Whose heap it is.
+    /// The process.
     pub owner: Owner,
     /// When it was captured.
     pub time: SystemTime,
-    /// How long the process stood still for it.
+    /// How long the process was paused for it.
     pub pause: Duration,
-    /// References and objects that did not fit together.
+    /// References and objects that contradict each other.
     pub inconsistencies: u64,
 }
 
 impl<'a> Heap<'a> {
-    /// A heap that was captured just now.
+    /// A heap just captured.
     pub fn new(analysis: Analysis<'a>, python: &'a Python, owner: Owner) -> Heap<'a> {
         let provenance = Provenance {
             owner,
@@ -56,7 +56,7 @@ impl<'a> Heap<'a> {
         Heap { analysis, provenance, origin, names: OnceCell::new() }
     }
 
-    /// A heap out of a file.
+    /// A heap from a snapshot file.
     pub fn kept(snapshot: Snapshot) -> Heap<'a> {
         let Snapshot { analysis, names, collectors, facts } = snapshot;
         let provenance = Provenance {
@@ -69,16 +69,16 @@ impl<'a> Heap<'a> {
         Heap { analysis, provenance, origin, names: OnceCell::from(names) }
     }
 
-    /// The names of its roots: threads and frames, modules. Found when they are first asked for.
+    /// The names of its roots: threads and frames, modules. Found on first use.
     pub fn names(&self) -> &RootNames {
         self.names.get_or_init(|| match self.origin {
             Origin::Captured(python) => RootNames::of(&self.analysis, python),
-            // They were there from the beginning.
+            // Set on creation, so this is never reached.
             Origin::Kept(_) => RootNames::kept(Vec::new()),
         })
     }
 
-    /// What its collectors keep of themselves: one for each interpreter, or one for all.
+    /// The state of its collectors: one for each interpreter, or one for all.
     ///
     /// # Errors
     /// Their state cannot be read.
@@ -90,7 +90,7 @@ impl<'a> Heap<'a> {
         }
     }
 
-    /// Where its objects were allocated, as far as tracemalloc knows; `None` if that is off.
+    /// The allocation sites of its objects, as far as tracemalloc knows them; `None` if tracemalloc is off.
     ///
     /// # Errors
     /// tracemalloc's tables cannot be read.

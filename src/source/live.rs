@@ -1,4 +1,4 @@
-//! A running process as a source: each question is a pause of its own, unless none is wanted.
+//! A running process as a source: each question takes a pause of its own, unless pauses are turned off.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::python::Python;
 use crate::python::debug_offsets::Disagreement;
 use crate::python::thread_dump::ThreadDump;
 
-/// A running process with the Python in it.
+/// A running process and its Python interpreter.
 #[derive(Debug)]
 pub struct LiveProcess {
     process: Process,
@@ -22,11 +22,11 @@ pub struct LiveProcess {
 }
 
 impl LiveProcess {
-    /// Opens the process with this PID and finds the Python in it. Whether it is paused for an answer, and
-    /// how much memory that may take, is said by the `options`.
+    /// Opens the process with this PID and finds its Python interpreter. The `options` say whether it is
+    /// paused for an answer, and how much memory that may take.
     ///
     /// # Errors
-    /// There is no such process, it cannot be read, or no Python is understood in it.
+    /// There is no such process, it cannot be read, or it has no Python that we understand.
     pub fn open(pid: i32, options: CaptureOptions) -> Result<LiveProcess, SourceError> {
         let process = Process::open(pid)?;
         let python = Python::attach(&process)?;
@@ -40,7 +40,7 @@ impl LiveProcess {
         Ok(LiveProcess { process, python, identity, options })
     }
 
-    /// The process, its Python, and how it is captured.
+    /// The process, its interpreter, and the capture options.
     pub fn into_parts(self) -> (Process, Python, CaptureOptions) {
         (self.process, self.python, self.options)
     }

@@ -1,14 +1,14 @@
 //! Where a heap comes from.
 //!
-//! The commands ask about the objects of a program: which there are, why they live, in which cycles. What they
-//! ask is a [`Source`]; today that is a [live process](live). Only a source knows whether anything is paused,
-//! what is captured and which file is read, so a command that works on one source works on all of them.
+//! Commands ask about the objects of a program: which exist, why they are alive, which cycles they form. They
+//! ask a [`Source`]: a [live process](live) or a [snapshot file](mod@file). Only the source knows whether
+//! anything is paused, what is captured and which file is read, so a command works on every source.
 //!
 //! | | |
 //! |---|---|
-//! | [`file`] | a snapshot file: what one capture showed |
+//! | [`file`] | a snapshot file: the heap of one capture |
 //! | [`live`] | a running process: pauses it and captures its memory |
-//! | [`heap`] | what a source gives: the objects of one moment, with the names of their roots |
+//! | [`heap`] | the answer of a source: the objects of one moment, with the names of their roots |
 //!
 //! ```text
 //!                 ┌─▶ heap          objects, references, retained sizes ──▶ inspect ──▶ render
@@ -17,8 +17,8 @@
 //!                 └─▶ threads       the stack of every thread
 //! ```
 //!
-//! **A new source** is a file in this folder with an `impl Source`, and an argument in
-//! `cli::args::source`. What it cannot answer it refuses with a [`SourceError`] that says so.
+//! **A new source** is a file in this folder with an `impl Source`, and an argument in `cli::args::source`.
+//! It refuses what it cannot answer with a [`SourceError`] that says so.
 
 pub mod file;
 pub mod heap;
@@ -41,12 +41,12 @@ use crate::snapshot::FileError;
 
 /// Something that can be asked about the memory of one Python process.
 ///
-/// Each answer is of the moment in which it is asked for, as far as the source has more than one moment.
+/// An answer describes the moment of the question, if the source has more than one moment.
 pub trait Source: Debug {
-    /// Which process it is.
+    /// The process that it describes.
     fn identity(&self) -> &Identity;
 
-    /// All objects with their references, and all that is computed of them.
+    /// All objects with their references, and everything computed from them.
     ///
     /// # Errors
     /// The heap cannot be captured, or its objects cannot be found.
@@ -56,13 +56,13 @@ pub trait Source: Debug {
     /// [`heap`](Self::heap).
     ///
     /// # Errors
-    /// As of [`heap`](Self::heap).
+    /// As for [`heap`](Self::heap).
     fn summary(&self, by: Grouping) -> Result<Summary, SourceError>;
 
-    /// What the resident set is made of.
+    /// The parts of the resident set.
     ///
     /// # Errors
-    /// As of [`heap`](Self::heap), and if it is not known which pages are in memory.
+    /// As for [`heap`](Self::heap), and if the kernel does not say which pages are in memory.
     fn composition(&self) -> Result<Composition, SourceError>;
 
     /// The stack of every thread.
@@ -71,16 +71,16 @@ pub trait Source: Debug {
     /// The process cannot be paused, or its threads cannot be read.
     fn threads(&self) -> Result<ThreadDump, SourceError>;
 
-    /// What the monotonic clock said in the process; `None` if it runs in another time namespace.
+    /// The time on the process's monotonic clock; `None` if it is in another time namespace.
     fn monotonic_clock(&self) -> Option<Duration>;
 }
 
-/// Which process a source is about.
+/// The process that a source describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Its PID.
     pub pid: i32,
-    /// When it started, in clock ticks since boot: with the PID, the identity of a process.
+    /// When it started, in clock ticks since boot; together with the PID this identifies a process.
     pub started: u64,
     /// Its command line.
     pub command: String,
@@ -91,7 +91,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The same for figures.
+    /// The same in the form that a summary has.
     pub fn owner(&self) -> Owner {
         Owner { pid: self.pid, command: self.command.clone(), python: self.version.to_string() }
     }
@@ -103,7 +103,7 @@ pub enum SourceError {
     /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// No Python was understood in it.
+    /// It has no Python that we understand.
     #[error(transparent)]
     Python(#[from] PythonError),
     /// Its heap cannot be captured or understood.
@@ -123,12 +123,12 @@ pub enum SourceError {
         /// What is wrong with it.
         error: FileError,
     },
-    /// The file does not say that.
+    /// The file does not contain the answer.
     #[error("{} does not say {what}: a snapshot has only the objects", path.display())]
     NotKept {
         /// The file.
         path: PathBuf,
-        /// What was asked.
+        /// What was asked for.
         what: &'static str,
     },
 }

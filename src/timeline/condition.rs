@@ -9,58 +9,58 @@ use super::sample::Sample;
 use super::slope::{Trend, TrendKind};
 use super::trigger::{Edge, Trigger};
 
-/// Of the time over which growth is measured, so much must have passed.
+/// The part of the window that must have passed before growth is measured.
 const WINDOW_LEAST: f64 = 0.8;
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// A resident set of more than so many bytes.
+    /// A resident set of more than this many bytes.
     Rss(u64),
-    /// A resident set that grows by more than so many bytes a second, over so much time.
+    /// A resident set that grows faster than this over the window.
     Growth {
         /// Bytes a second.
         per_second: f64,
-        /// What the growth is measured over.
+        /// The time over which growth is measured.
         window: Duration,
     },
-    /// More than so many bytes in the arenas of Python's allocator.
+    /// More than this many bytes in the arenas of Python's allocator.
     Arenas(u64),
-    /// More than this part of what the control group may have.
+    /// A control group that uses more than this part of its limit.
     Group(f64),
-    /// More than so many objects of a type.
+    /// More than this many objects of a type.
     Objects {
         /// The type: `module.qualname`, or the name alone.
         kind: String,
-        /// How many.
+        /// The number of objects.
         count: u64,
-        /// How often they are counted, at most: that pauses the process.
+        /// The shortest time between two counts: each pauses the process.
         every: Duration,
     },
 }
 
-/// A condition, and how far it is.
+/// A condition and its state.
 #[derive(Debug)]
 pub struct Watched {
-    /// What is waited for.
+    /// What to wait for.
     pub condition: Condition,
     trigger: Trigger,
     window: VecDeque<(f64, f64)>,
     pace: Pace,
 }
 
-/// What there is to look at.
+/// The current figures.
 pub struct Now<'a> {
     /// The process, or the sum over its tree.
     pub sample: &'a Sample,
-    /// What part of its limit the control group has used.
+    /// The part of its limit that the control group uses.
     pub group: &'a dyn Fn() -> Option<f64>,
-    /// How many objects there are of a type.
+    /// The number of objects of a type.
     pub objects: &'a dyn Fn(&str) -> Option<u64>,
 }
 
 impl Watched {
-    /// Begins to wait for a condition.
+    /// Starts watching a condition.
     pub fn new(condition: Condition) -> Watched {
         let (limit, every) = match condition {
             Condition::Rss(bytes) | Condition::Arenas(bytes) => (bytes as f64, Duration::ZERO),
@@ -76,7 +76,7 @@ impl Watched {
         }
     }
 
-    /// Looks at what there is: what has happened, and the figure. `None` where there is no figure now.
+    /// Checks the condition: what has happened, and the figure. `None` if there is no figure now.
     pub fn see(&mut self, now: &Now<'_>) -> Option<(Edge, f64)> {
         let figure = match &self.condition {
             Condition::Rss(_) => now.sample.rss_bytes as f64,
@@ -95,7 +95,7 @@ impl Watched {
     }
 }
 
-/// How much the resident set has grown by the second, over a window; 0 where it did not for sure.
+/// The growth of the resident set over a window, in bytes a second; 0 unless it certainly grew.
 fn growth(points: &mut VecDeque<(f64, f64)>, window: f64, sample: &Sample) -> Option<f64> {
     let now = sample.time_s;
     points.push_back((now, sample.rss_bytes as f64));

@@ -1,4 +1,4 @@
-//! What the interpreter counts itself, read without a pause: collections, and arenas in use.
+//! The interpreter's own counters, read without a pause: collections, and arenas in use.
 //!
 //! A process may start or stop being Python (`execve`) at any moment.
 
@@ -8,11 +8,11 @@ use super::pace::Pace;
 use crate::process::{AddressSpace, Process};
 use crate::python::Python;
 
-/// How often a process is asked at first whether it is a Python, and at least.
+/// The shortest time between two attempts to find a Python in a process, at first and in the end.
 const ATTACH: Duration = Duration::from_secs(1);
 const ATTACH_AT_LEAST: Duration = Duration::from_secs(64);
 
-/// The Python in a process, if there is one.
+/// The Python in a process, if any.
 #[derive(Debug)]
 pub(super) struct Counters {
     python: Option<(Python, AddressSpace)>,
@@ -25,22 +25,22 @@ pub(super) struct Counters {
 pub(super) struct Reading {
     /// Collections of each generation, the youngest first.
     pub collections: Option<[u64; 3]>,
-    /// Bytes of pymalloc's arenas, as they were seen last.
+    /// Bytes of pymalloc's arenas when last read.
     pub arena_bytes: Option<u64>,
 }
 
 impl Counters {
-    /// Of a process that has just been met.
+    /// For a process not read before.
     pub fn new() -> Counters {
         Counters { python: None, arena_bytes: None, attach: Pace::new(ATTACH) }
     }
 
-    /// The Python that is read.
+    /// The Python being read.
     pub fn python(&self) -> Option<&Python> {
         self.python.as_ref().map(|(python, _)| python)
     }
 
-    /// Reads what there is; arenas in their rounds, and once at the beginning.
+    /// Reads the counters; arenas only in their rounds, and once at the beginning.
     pub fn read(&mut self, process: &Process, arenas: &mut Pace) -> Reading {
         if self.python.as_ref().is_some_and(|(_, space)| space.is_gone()) {
             self.python = None;
@@ -59,7 +59,7 @@ impl Counters {
             }
         }
         let Some((python, _)) = &self.python else { return Reading::default() };
-        // What cannot be read now may be read the next time.
+        // A failed read is tried again next time.
         let look = || python.arenas(process).ok();
         let found = match self.arena_bytes {
             Some(_) => arenas.work(look).flatten(),

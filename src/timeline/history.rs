@@ -1,29 +1,29 @@
-//! The history of a figure that is sampled without end: its last values, and enough of all values to tell its
-//! slope.
+//! The history of a figure that is sampled without end: its last values, and enough of the earlier ones to
+//! compute its slope.
 
 use std::collections::VecDeque;
 
 use super::series::Peak;
 use super::slope::Trend;
 
-/// So many of the last values are kept.
+/// How many of the last values are kept.
 const LAST: usize = 40;
-/// With more points than these every other one is forgotten.
+/// Beyond this many points every other one is dropped.
 const MOST: usize = 8192;
 
-/// A figure, as far as it is remembered.
+/// The remembered values of a figure.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     last: VecDeque<f64>,
     points: Vec<(f64, f64)>,
-    /// Every so many values one is kept as a point (as a power of two), and how many came.
+    /// One in `2^stride` values is kept as a point; `seen` counts all values.
     stride: u32,
     seen: u64,
     peak: Option<Peak>,
 }
 
 impl History {
-    /// Takes in what it is now: seconds, and bytes.
+    /// Adds a value: seconds, and bytes.
     pub fn add(&mut self, time: f64, bytes: u64) {
         if self.peak.is_none_or(|peak| bytes > peak.bytes) {
             self.peak = Some(Peak { time, bytes });
@@ -51,7 +51,7 @@ impl History {
         self.last.iter().copied()
     }
 
-    /// The most that it was.
+    /// The largest value.
     pub fn peak(&self) -> Option<Peak> {
         self.peak
     }
@@ -61,7 +61,7 @@ impl History {
         Trend::of(&self.points)
     }
 
-    /// How many values it has seen.
+    /// The number of values added.
     pub fn seen(&self) -> u64 {
         self.seen
     }

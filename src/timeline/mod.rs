@@ -1,9 +1,9 @@
-//! Memory against time: what a process and its children have, from moment to moment, the files that keep
-//! it, what it comes to, and when it is enough to act.
+//! Memory against time: samples of a process and its children, files of samples, trends, and conditions to
+//! act on.
 //!
-//! An [`Observer`] looks at processes and gives a [`Sample`] of each; a [`Writer`] puts samples into a
-//! file as they come; [`read`] makes a [`Timeline`] of such a file, or of one of memory_profiler's; a
-//! [`Trend`] says how it grows. [`Trigger`]s say when a figure has crossed a limit.
+//! An [`Observer`] takes a [`Sample`] of each process; a [`Writer`] writes samples to a file as they come;
+//! [`read`] makes a [`Timeline`] from such a file, or from one of memory_profiler's; a [`Trend`] says how it
+//! grows. [`Trigger`]s say when a figure has crossed a limit.
 
 mod condition;
 mod counters;

@@ -1,7 +1,7 @@
 //! Sampling processes again and again.
 //!
-//! What the kernel counts anyway is read each time. What costs more, PSS, USS and Python's arenas, is read
-//! less often the longer a read takes. Nothing is ever paused.
+//! Figures that the kernel counts anyway are read each time. Those that cost more, PSS, USS and Python's
+//! arenas, are read less often the longer a read takes. Nothing is ever paused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,26 +15,27 @@ use crate::python::{Frame, Python};
 
 /// How often command lines, which a program may change, and arenas are read.
 const SELDOM: Duration = Duration::from_secs(1);
-/// The most of a command line that is kept, in characters.
+/// The maximum length of a command line, in characters.
 const LONGEST_COMMAND: usize = 120;
-/// What the resident set grows by at once at a jump: so many bytes, and such a part of it.
+/// A jump is a growth of the resident set between two samples by at least this many bytes, and by at least
+/// one part in this many.
 const JUMP: u64 = 1 << 20;
 const JUMP_PART: u64 = 50;
 
-/// What is looked at.
+/// What to observe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Whether those that descend from the process are followed.
+    /// Whether the descendants of the process are followed.
     pub subprocesses: bool,
     /// Whether Python's counters are read.
     pub counters: bool,
-    /// Whether it is noted what runs at each jump of the resident set.
+    /// Whether the running stack is recorded at each jump of the resident set.
     pub stacks: bool,
-    /// How often the proportional and the unique set are looked at; never if that is zero.
+    /// How often the proportional and the unique set are read; zero for never.
     pub shares: Duration,
 }
 
-/// Looks at a process, and at those that descend from it.
+/// Samples a process and its descendants.
 #[derive(Debug)]
 pub struct Observer {
     options: Options,
@@ -42,14 +43,14 @@ pub struct Observer {
     followed: Followed<Notes>,
 }
 
-/// What costs more, done in rounds over all processes: however many there are, it costs little.
+/// Costly reads, paced in rounds over all processes, so that their cost stays small however many there are.
 #[derive(Debug)]
 struct Dear {
     shares: Pace,
     arenas: Pace,
 }
 
-/// What is kept of a process.
+/// The state kept for a process.
 #[derive(Debug)]
 struct Notes {
     command: Arc<str>,
@@ -70,7 +71,7 @@ impl Notes {
 }
 
 impl Observer {
-    /// Looks at a process from now on.
+    /// Starts observing a process.
     pub fn new(process: Process, options: Options) -> Observer {
         Observer {
             options,
@@ -79,13 +80,13 @@ impl Observer {
         }
     }
 
-    /// Whether the process that it began with has ended.
+    /// Whether the first process has ended.
     pub fn has_ended(&self) -> bool {
         !self.followed.has_root()
     }
 
-    /// Looks at all processes. `time` is now, in seconds since 1970. The first sample is of the process it
-    /// began with, as long as that is there.
+    /// Samples all processes. `time` is now, in seconds since 1970. The first sample is of the first process,
+    /// as long as that exists.
     pub fn look(&mut self, time: f64) -> Vec<Sample> {
         let mut samples = Vec::new();
         let Observer { options, dear, followed } = self;
@@ -104,7 +105,7 @@ impl Observer {
     }
 }
 
-/// Looks at one process.
+/// Samples one process.
 fn sample(
     process: &Process,
     notes: &mut Notes,
@@ -120,7 +121,7 @@ fn sample(
         true => notes.counters.read(process, &mut dear.arenas),
         false => Default::default(),
     };
-    // To see the share takes more permission than to see the rest.
+    // Reading the share takes more permissions than reading the rest.
     let share = dear.shares.work(|| process.share().ok()).flatten();
     let jumped = notes
         .rss
@@ -150,8 +151,8 @@ fn sample(
     })
 }
 
-/// What runs: the stack of the thread that holds the GIL, or else of one that runs. It is read without
-/// a pause, and left out where it changed meanwhile.
+/// The stack of the thread that holds the GIL, or else of one that runs. It is read without a pause, and left
+/// out if it changed meanwhile.
 fn running_stack(process: &Process, python: &Python) -> Option<String> {
     let dump = python.dump_threads(process, false).ok()?;
     let holder = dump.threads.iter().find(|thread| thread.holds_gil);
@@ -163,7 +164,7 @@ fn running_stack(process: &Process, python: &Python) -> Option<String> {
     Some(frames.join(";"))
 }
 
-/// A frame in words; no semicolon is in them, since those stand between frames.
+/// A frame in words, without semicolons, since those separate frames.
 fn frame(frame: &Frame) -> String {
     let file = frame.file.rsplit('/').next().unwrap_or_default();
     let words = match frame.line {
@@ -173,7 +174,7 @@ fn frame(frame: &Frame) -> String {
     words.replace(|c: char| c == ';' || c.is_control(), ":")
 }
 
-/// A command line that is not too long, in one line.
+/// A command line on one line, shortened.
 fn shortened(command: &str) -> String {
     let command = command.replace(char::is_control, "\u{fffd}");
     match command.char_indices().nth(LONGEST_COMMAND) {

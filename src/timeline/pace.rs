@@ -1,21 +1,21 @@
-//! How often a costly read is repeated: seldom enough that its total cost stays small.
+//! How often a costly read is repeated: rarely enough that its total cost stays small.
 
 use std::time::{Duration, Instant};
 
-/// What is done so seldom that it takes no more than this part of the time.
+/// Work may take at most one part in this many of the time.
 const PART: u32 = 300;
 
-/// Something that is done again and again: at one go, or in a round of several pieces of work.
+/// Repeated work: in one go, or in a round of several pieces.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
     next: Option<Instant>,
-    /// The round that goes on now: when it began, and what its work has taken so far.
+    /// The current round: when it began, and the time its work has taken so far.
     round: Option<(Instant, Duration)>,
 }
 
 impl Pace {
-    /// It is to be done every so often, or more seldom.
+    /// For work that is due at this interval, or less often if it takes long.
     pub fn new(interval: Duration) -> Pace {
         Pace { interval, next: None, round: None }
     }
@@ -27,7 +27,7 @@ impl Pace {
         self.round = is_due.then_some((now, Duration::ZERO));
     }
 
-    /// Does a piece of work, in a round.
+    /// Does a piece of work if a round is under way.
     pub fn work<T>(&mut self, work: impl FnOnce() -> T) -> Option<T> {
         let (_, took) = self.round.as_mut()?;
         let began = Instant::now();
@@ -36,14 +36,14 @@ impl Pace {
         Some(done)
     }
 
-    /// Ends a round: the next one comes the later, the longer the work of this one took.
+    /// Ends a round: the longer its work took, the later the next one.
     pub fn end(&mut self) {
         if let Some((began, took)) = self.round.take() {
             self.next = Some(began + self.interval.max(took.saturating_mul(PART)));
         }
     }
 
-    /// Does it if it is time.
+    /// Does the work if it is due.
     pub fn when_due<T>(&mut self, work: impl FnOnce() -> T) -> Option<T> {
         self.begin();
         let done = self.work(work);
@@ -51,12 +51,12 @@ impl Pace {
         done
     }
 
-    /// From now on it is to be done more seldom, but at least so often.
+    /// Doubles the interval, up to `most`.
     pub fn slow_down(&mut self, most: Duration) {
         self.interval = self.interval.saturating_mul(2).min(most);
     }
 
-    /// It may be done at once.
+    /// Makes the work due at once, and then at this interval.
     pub fn hurry(&mut self, interval: Duration) {
         *self = Pace::new(interval);
     }

@@ -7,48 +7,48 @@ use serde::{Deserialize, Serialize};
 /// The command of the sum over all processes, whose PID is 0.
 pub(super) const ALL: &str = "(all)";
 
-/// What a process, or all of them together, had in memory at one moment.
+/// The memory of a process, or of all of them together, at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Sample {
     /// When, in seconds since 1970.
     pub time_s: f64,
     /// The process; 0 for the sum over all.
     pub pid: i32,
-    /// When it started, in clock ticks since boot: two processes can have the same PID, one after the
-    /// other.
+    /// When it started, in clock ticks since boot: a PID may be reused.
     pub started_ticks: u64,
     /// The resident set.
     pub rss_bytes: u64,
-    /// What of it is anonymous.
+    /// The anonymous memory in it.
     pub anonymous_bytes: Option<u64>,
-    /// What of it is pages of files.
+    /// The pages of files in it.
     pub file_bytes: Option<u64>,
-    /// What of it is shared memory.
+    /// The shared memory in it.
     pub shared_bytes: Option<u64>,
-    /// What is swapped out.
+    /// Swapped-out memory.
     pub swap_bytes: Option<u64>,
-    /// The proportional set, where it was looked at: pages shared with others are divided by their number.
+    /// The proportional set, where it was read: each shared page is divided by the number of processes that
+    /// share it.
     pub pss_bytes: Option<u64>,
-    /// The unique set, likewise: what would come back if the process ended.
+    /// The unique set, where it was read: memory that would be freed if the process ended.
     pub uss_bytes: Option<u64>,
-    /// How many threads there are.
+    /// The number of threads.
     pub threads: Option<u64>,
-    /// What the arenas of Python's own allocator took when they were last looked at, a second ago at most
-    /// or, where that costs much, a while.
+    /// The size of the arenas of Python's own allocator when last read: at most a second ago, or longer where
+    /// a read is costly.
     pub arena_bytes: Option<u64>,
-    /// How many collections of the young generation there have been.
+    /// The number of collections of the young generation.
     pub collections_0: Option<u64>,
-    /// Of the middle generation.
+    /// The same of the middle generation.
     pub collections_1: Option<u64>,
-    /// Of the old generation.
+    /// The same of the old generation.
     pub collections_2: Option<u64>,
-    /// What ran when a jump was seen: functions with file and line, the outermost first.
+    /// The stack that ran when a jump was seen: functions with file and line, the outermost first.
     pub stack: Option<String>,
     /// The command line, shortened.
     pub command: Arc<str>,
 }
 
-/// Whose sample it is.
+/// The process that a sample is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Who {
     /// All processes together.
@@ -57,7 +57,7 @@ pub enum Who {
     Process(i32, u64),
 }
 
-/// What can be looked at over time.
+/// A figure that can be followed over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Measure {
     /// The resident set.
@@ -67,7 +67,7 @@ pub enum Measure {
     Pss,
     /// The unique set.
     Uss,
-    /// What is swapped out.
+    /// Swapped-out memory.
     Swap,
     /// Anonymous memory.
     Anonymous,
@@ -80,7 +80,7 @@ pub enum Measure {
 }
 
 impl Sample {
-    /// Whose it is.
+    /// The process that it is of.
     pub fn who(&self) -> Who {
         match (self.pid, self.started_ticks) {
             (0, 0) => Who::All,
@@ -88,7 +88,7 @@ impl Sample {
         }
     }
 
-    /// One figure of it, in bytes; `None` where it was not looked at.
+    /// One of its figures, in bytes; `None` where it was not read.
     pub fn bytes(&self, measure: Measure) -> Option<u64> {
         match measure {
             Measure::Rss => Some(self.rss_bytes),
@@ -102,7 +102,7 @@ impl Sample {
         }
     }
 
-    /// The sum of samples of one moment. What one of them lacks, the sum lacks too.
+    /// The sum of the samples of one moment. A figure that one of them lacks is lacking in the sum too.
     pub fn sum(samples: &[Sample]) -> Sample {
         let sum = |field: fn(&Sample) -> Option<u64>| {
             samples.iter().try_fold(0_u64, |sum, sample| Some(sum.saturating_add(field(sample)?)))
@@ -118,7 +118,7 @@ impl Sample {
             pss_bytes: sum(|sample| sample.pss_bytes),
             uss_bytes: sum(|sample| sample.uss_bytes),
             threads: sum(|sample| sample.threads),
-            // Not every process is a Python.
+            // Not every process runs Python.
             arena_bytes: arenas.into_iter().reduce(u64::saturating_add),
             command: ALL.into(),
             ..Sample::default()
@@ -127,7 +127,7 @@ impl Sample {
 }
 
 impl Measure {
-    /// What it is called.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Measure::Rss => "resident set (RSS)",

@@ -8,13 +8,13 @@ use super::slope::Trend;
 /// The samples of one process, or of the sum over all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Whose they are.
+    /// The process.
     pub who: Who,
-    /// In order of time; there is at least one.
+    /// In order of time; at least one.
     pub samples: Vec<Sample>,
 }
 
-/// What was seen of processes over some time.
+/// The samples of processes over some time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Timeline {
     /// The sum over all first, then each process in order of its PID.
@@ -22,7 +22,7 @@ pub struct Timeline {
     places: FxHashMap<Who, usize>,
 }
 
-/// The most that there was.
+/// The largest value of a figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Peak {
     /// When, in seconds since 1970.
@@ -32,7 +32,7 @@ pub struct Peak {
 }
 
 impl Timeline {
-    /// Adds a sample. Times and sizes that are none are left out.
+    /// Adds a sample. Invalid times and sizes are left out.
     pub(super) fn add(&mut self, sample: Sample) {
         if !sample.time_s.is_finite() {
             return;
@@ -47,7 +47,7 @@ impl Timeline {
         }
     }
 
-    /// Puts all in order.
+    /// Sorts everything.
     pub(super) fn finish(&mut self) {
         for series in &mut self.series {
             series.samples.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
@@ -63,7 +63,7 @@ impl Timeline {
         times.map(|sample| sample.time_s).reduce(f64::min).unwrap_or_default()
     }
 
-    /// What the samples from `from` to `to` seconds after the first say.
+    /// The samples from `from` to `to` seconds after the first.
     pub fn part(mut self, from: Option<f64>, to: Option<f64>) -> Timeline {
         let begin = self.begin();
         let range = from.unwrap_or(f64::NEG_INFINITY)..=to.unwrap_or(f64::INFINITY);
@@ -82,7 +82,7 @@ impl Timeline {
 }
 
 impl Series {
-    /// The command line that it had last.
+    /// Its last command line.
     pub fn command(&self) -> &str {
         self.samples.last().map(|sample| &*sample.command).unwrap_or_default()
     }
@@ -92,7 +92,7 @@ impl Series {
         self.samples.iter().filter_map(move |sample| Some((sample.time_s, sample.bytes(measure)?)))
     }
 
-    /// The most of a figure, the first time that it was so much.
+    /// The largest value of a figure, when it was first reached.
     pub fn peak(&self, measure: Measure) -> Option<Peak> {
         let peaks = self.points(measure).map(|(time, bytes)| Peak { time, bytes });
         peaks.reduce(|most, next| if next.bytes > most.bytes { next } else { most })
@@ -105,7 +105,7 @@ impl Series {
         Trend::of(&points)
     }
 
-    /// When collections of the old generation were first seen to have been, in seconds since 1970.
+    /// The times at which new collections of the old generation were first seen, in seconds since 1970.
     pub fn full_collections(&self) -> impl Iterator<Item = f64> {
         let counts = self.samples.iter().filter_map(|s| Some((s.time_s, s.collections_2?)));
         let mut last = None;

@@ -1,19 +1,19 @@
 //! How a figure grows: the slope of a straight line through its points, with its error.
 //!
 //! The line is fitted by least squares. Its error cannot be computed as for independent points: memory that
-//! is a little above the line now will be in a tenth of a second too, so ten times as many samples add
-//! little. The number of points is therefore reduced by the correlation of each residual with the next:
-//! `n (1 - r) / (1 + r)`, as for a first-order autoregressive process. So a saw-tooth with a few teeth, or a
+//! is a little above the line now will still be in a tenth of a second, so ten times as many samples add
+//! little. The number of points is therefore reduced by the correlation of each residual with the next: `n (1
+//! - r) / (1 + r)`, as for a first-order autoregressive process. So a saw-tooth with a few teeth, or a
 //! staircase with a few steps, gets the wide error it deserves.
 
-/// The fewest points, and the fewest independent ones, of which a slope is told.
+/// The fewest points, and the fewest independent ones, from which a slope is computed.
 const FEWEST: usize = 8;
 const FEWEST_INDEPENDENT: f64 = 3.0;
-/// With fewer independent points than these a wide error is no sign of rest: it is said to be unknown, and
-/// not flat.
+/// With fewer independent points than this, a wide error does not mean that the figure is flat: the trend is
+/// unknown.
 const FEWEST_FOR_FLAT: f64 = 6.0;
-/// A change over the whole time by no more than this part of what there is, is none; and so is one of so
-/// many bytes.
+/// A change over the whole time by no more than this part of the mean, or by no more than this many bytes,
+/// counts as none.
 const NO_PART: f64 = 0.001;
 const NO_CHANGE: f64 = 65536.0;
 
@@ -22,22 +22,22 @@ const NO_CHANGE: f64 = 65536.0;
 pub struct Trend {
     /// Bytes a second.
     pub slope: f64,
-    /// Half the width of its 95 % confidence interval; infinite where too little was seen.
+    /// Half the width of its 95 % confidence interval; infinite if there are too few points.
     pub error: f64,
-    /// What that comes to.
+    /// The conclusion.
     pub kind: TrendKind,
 }
 
-/// What a trend comes to.
+/// The conclusion from a slope and its error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrendKind {
-    /// It grows for sure.
+    /// It certainly grows.
     Grows,
-    /// It shrinks for sure.
+    /// It certainly shrinks.
     Shrinks,
-    /// It does neither, as far as can be told, or by next to nothing.
+    /// It does neither with certainty, or changes by a negligible amount.
     Flat,
-    /// Too little was seen.
+    /// There are too few points.
     Unknown,
 }
 
@@ -64,7 +64,7 @@ impl Trend {
         };
         let change = (slope * duration).abs();
         let negligible = NO_CHANGE.max(NO_PART * mean_bytes);
-        // Points that scatter by less than what is negligible need not be independent.
+        // Points that scatter by a negligible amount need not be independent.
         let spread = (squares / count).sqrt();
         let too_few = independent < FEWEST_INDEPENDENT && spread > negligible;
         if points.len() < FEWEST || too_few {
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_jumps_and_then_climbs_is_not_called_flat() {
-        // As was seen of a program from its start, for three seconds.
+        // As observed in a program during its first three seconds.
         let mib = |i: i32| match i {
             ..4 => 3.0,
             4 => 10.0,

@@ -10,12 +10,12 @@ pub struct Trigger {
     above: bool,
 }
 
-/// What a figure has done since it was last seen.
+/// What a figure has done since it was last checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {
-    /// It has come above its limit.
+    /// It has risen above its limit.
     Crossed,
-    /// It has fallen so far below that it can cross it again.
+    /// It has fallen far enough below its limit that it can cross it again.
     Rearmed,
     /// Neither.
     None,
@@ -27,7 +27,7 @@ impl Trigger {
         Trigger { limit, above: false }
     }
 
-    /// Takes in what the figure is now. What is above from the start has crossed, too.
+    /// Takes the current figure. One that is above the limit from the start has crossed it, too.
     pub fn see(&mut self, figure: f64) -> Edge {
         let before = self.above;
         if figure > self.limit {

@@ -4,10 +4,10 @@
 //! The C library's malloc (glibc) gives each large block a mapping of its own, which begins with the block's
 //! header: `prev_size` (0), then the size with the bit `IS_MMAPPED`. The kernel merges neighbouring mappings,
 //! so blocks are found by their headers, outside pymalloc's arenas. A sample of its words shows whether a
-//! block holds references: in a list's items or a dict's entries many are addresses of memory that holds
-//! objects; in numbers or text none are.
+//! block holds references: many words of a list's items or a dict's entries are addresses of memory that
+//! holds objects; in numbers or text none are.
 //!
-//! The first page of a block is always copied: an object may begin there and have its data behind it.
+//! The first page of a block is always copied: an object may begin there, followed by its data.
 
 use std::ops::Range;
 
@@ -19,15 +19,15 @@ use crate::python::pymalloc::Arena;
 
 /// Bytes of a block's header.
 const HEADER: usize = glibc::HEADER as usize;
-/// Smaller blocks are copied without asking, in bytes.
+/// Blocks smaller than this, in bytes, are always copied.
 const LEAST: u64 = 1 << 20;
-/// A block is looked at once every so many bytes, but no fewer and no more times than these.
+/// A block is sampled once every this many bytes, within these bounds on the number of samples.
 const SAMPLE_DISTANCE: u64 = 1 << 20;
 const FEWEST_SAMPLES: u64 = 16;
 const MOST_SAMPLES: u64 = 1024;
-/// Headers that are read at once.
+/// How many headers are read at once.
 const BATCH: usize = 256;
-/// Bytes that are looked at again in the pause.
+/// How many bytes of a buffer are checked again in the pause.
 const LOOK: usize = 64;
 
 /// A large block without objects.
@@ -37,7 +37,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// What of it need not be copied.
+    /// The part that need not be copied.
     pub fn skipped(&self) -> Range<u64> {
         self.block.start + PAGE..self.block.end
     }
@@ -60,7 +60,7 @@ pub fn find_buffers(
         }
         runs.clear();
         if pages.occupied(gap.range.clone(), &mut runs).is_err() {
-            // It is gone by now.
+            // It has been unmapped.
             continue;
         }
         let mut next = gap.range.start;
@@ -85,8 +85,8 @@ pub fn find_buffers(
     Ok(buffers)
 }
 
-/// Keeps the buffers that are still what they were: to be asked in the pause. Their header is the same,
-/// and a look at one place finds no address.
+/// Keeps the buffers that have not changed, to be called in the pause. The header must be the same, and a
+/// sample at one place must have no address.
 pub fn still_buffers(process: &Process, regions: &[Region], buffers: &mut Vec<Buffer>) {
     let mut bytes = vec![0; buffers.len() * (HEADER + LOOK)];
     let mut pieces = Vec::with_capacity(2 * buffers.len());
@@ -118,7 +118,7 @@ fn next_block(
 ) -> Result<Option<Range<u64>>, ReadError> {
     let mut headers = [0; BATCH * HEADER];
     let mut batch = pages.start;
-    // One by one first: behind a block there is often another.
+    // The first one alone: a block is often followed by another.
     let mut count = 1;
     while batch < pages.end {
         let count_here = count.min(((pages.end - batch) / PAGE) as usize).max(1);
@@ -143,8 +143,8 @@ fn next_block(
     Ok(None)
 }
 
-/// Whether a sample of the block, behind its first page, has an address of memory that holds objects. A
-/// block that cannot be read now may hold some.
+/// Whether a sample of the block, after its first page, has an address of memory that holds objects. A block
+/// that cannot be read may hold some.
 fn holds_objects(process: &Process, regions: &[Region], block: &Range<u64>) -> bool {
     let pages = (block.end - block.start) / PAGE - 1;
     let samples = ((pages * PAGE) / SAMPLE_DISTANCE).clamp(FEWEST_SAMPLES, MOST_SAMPLES).min(pages);

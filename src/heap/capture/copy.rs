@@ -1,7 +1,7 @@
 //! A capture: the memory of a process as it was in one pause.
 //!
-//! The copy lies in one buffer, made of [`Segment`]s. The position of a word in the buffer is a shorter name
-//! for it than its address: a *[slot](Slot)* is the number of an eight-byte word of the buffer and fits 32
+//! The copy is one buffer, made of [`Segment`]s. The position of a word in the buffer is a shorter name for
+//! it than its address: a *[slot](Slot)* is the number of an eight-byte word of the buffer, and fits in 32
 //! bits for captures up to 32 GB. Pages never touched in the target are not touched in the buffer either, and
 //! read as zeros in both.
 
@@ -16,7 +16,7 @@ use crate::heap::ids::Slot;
 use crate::memory::{Memory, ReadError};
 use crate::process::Process;
 
-/// Addresses are looked up by this many low bits less: one entry a megabyte.
+/// Addresses are looked up without this many low bits: one entry per megabyte.
 const GRANULE_BITS: u32 = 20;
 
 /// A stretch of captured memory.
@@ -28,20 +28,20 @@ pub struct Segment {
     pub offset: usize,
 }
 
-/// The segments of a capture, and the way to them.
+/// The segments of a capture, with indices for lookup.
 #[derive(Debug, Default)]
 pub struct Segments {
     by_address: Vec<Segment>,
-    /// The largest, which is tried first: most of a heap is in one.
+    /// The largest segment, which is tried first: most of a heap is in one.
     largest: Segment,
-    /// The first segment that has a part in each granule.
+    /// The first segment that overlaps each granule.
     granules: FxHashMap<u64, u32>,
-    /// Numbers of the segments, by their place in the buffer.
+    /// Indices of the segments, in the order of their offsets.
     by_offset: Vec<u32>,
 }
 
 impl Segments {
-    /// Puts segments in order, which must not overlap, and makes one of neighbours.
+    /// Sorts segments, which must not overlap, and merges neighbours.
     pub fn new(mut segments: Vec<Segment>) -> Segments {
         segments.sort_unstable_by_key(|segment| segment.range.start);
         segments.dedup_by(|next, last| {
@@ -90,7 +90,7 @@ impl Segments {
         }
         let first = *self.granules.get(&(address >> GRANULE_BITS))?;
         let candidates = self.by_address.get(first as usize..)?;
-        // In one granule there are few.
+        // A granule overlaps few of them.
         let found = candidates.iter().find(|segment| address < segment.range.end)?;
         found.range.contains(&address).then_some(found)
     }
@@ -106,7 +106,7 @@ impl Segments {
         u32::try_from(place / Slot::BYTES).ok().map(Slot)
     }
 
-    /// The slots of what there is of these addresses.
+    /// The slots of the captured part of these addresses.
     pub fn slots_in(&self, addresses: Range<u64>) -> impl Iterator<Item = Range<Slot>> {
         let first = self.by_address.partition_point(|part| part.range.end <= addresses.start);
         let parts = self.by_address.iter().skip(first);
@@ -126,7 +126,7 @@ impl Segments {
         self.segment_of(slot)?.address_of(slot)
     }
 
-    /// The last segment that does not begin behind this slot.
+    /// The last segment that begins at or before this slot.
     fn segment_of(&self, slot: Slot) -> Option<&Segment> {
         let place = slot.offset();
         let after = self.by_offset.partition_point(|&index| {
@@ -148,8 +148,8 @@ impl Segment {
 
 /// The memory of a process as it was in one pause.
 ///
-/// Only what can hold objects was copied. What the process cannot change, such as the names of types in
-/// its program files, is read from the process itself when it is asked for.
+/// Only memory that can hold objects was copied. What the process cannot change, such as the names of types
+/// in its program files, is read from the process itself on demand.
 #[derive(Debug)]
 pub struct Capture<'a> {
     pub(crate) segments: Arc<Segments>,
@@ -159,27 +159,27 @@ pub struct Capture<'a> {
     /// Memory that comes with the program's files, by address.
     pub(crate) program: Vec<Range<u64>>,
     pub(crate) process: &'a Process,
-    /// How it was made.
+    /// How the capture was made.
     pub facts: CaptureFacts,
 }
 
 impl Capture<'_> {
-    /// The stretches of memory that it has.
+    /// The captured segments.
     pub fn segments(&self) -> &Segments {
         &self.segments
     }
 
-    /// The same, to be kept.
+    /// The same, shared.
     pub(crate) fn shared_segments(&self) -> Arc<Segments> {
         Arc::clone(&self.segments)
     }
 
-    /// The number of slots: they end with the last segment.
+    /// The number of slots, up to the end of the last segment.
     pub fn slots(&self) -> usize {
         self.segments.end() / Slot::BYTES as usize
     }
 
-    /// The bytes that it has, those of untouched pages included.
+    /// The captured bytes, including those of untouched pages.
     pub fn extent(&self) -> u64 {
         self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
     }
@@ -204,7 +204,7 @@ impl Memory for Capture<'_> {
             buffer.copy_from_slice(bytes);
             return Ok(());
         }
-        // Perhaps it lies in several stretches, one behind the other, some of which were not copied.
+        // The range may span several segments, some of them constant and not copied.
         let mut rest = buffer;
         let mut next = address;
         while !rest.is_empty() {
@@ -243,7 +243,7 @@ impl Memory for Capture<'_> {
     }
 }
 
-/// Has the processor fetch what is there into its caches, without waiting for it.
+/// Prefetches a place into the processor's caches, without waiting for it.
 #[inline]
 pub(crate) fn fetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]

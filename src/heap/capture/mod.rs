@@ -1,8 +1,8 @@
 //! A capture: all memory of a process that can hold Python objects, copied in one pause.
 //!
-//! Before the pause, [`regions`] tells which memory can hold objects and [`buffers`] which large blocks
-//! cannot; with these the [`plan`] is made. [`take`] then pauses the target and lets [`readers`] copy. What it gives is a [`Capture`] ([`copy`]), which
-//! answers reads like the process itself would have at that moment.
+//! Before the pause, [`regions`] finds the memory that can hold objects and [`buffers`] the large blocks that
+//! cannot; from these the [`plan`] is made. [`take`] then pauses the target and lets [`readers`] copy. The
+//! result is a [`Capture`] ([`copy`]), which answers reads as the process itself would have at that moment.
 
 pub mod buffers;
 pub mod copy;

@@ -1,4 +1,4 @@
-//! How a capture is to be taken, how it was made, and why there is none.
+//! How to take a capture, how it was taken, and why it could not be.
 
 use std::io;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use crate::process::ProcessError;
 use crate::python::pause::PythonPauseError;
 
-/// How a capture is to be taken.
+/// How to take a capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptureOptions {
-    /// Whether the target is paused meanwhile. Without a pause the parts do not fit together exactly.
+    /// Whether the target is paused for the copy. Without a pause the capture is not quite consistent.
     pub pausing: bool,
-    /// How much memory the capture, and what is made of it, may take, in bytes; by default half of what
-    /// is available.
+    /// The most memory, in bytes, that the capture and everything computed from it may take; by default half
+    /// of what is available.
     pub max_memory: Option<u64>,
 }
 
@@ -24,12 +24,12 @@ impl Default for CaptureOptions {
     }
 }
 
-/// How a capture was made.
+/// How a capture was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CaptureFacts {
-    /// How long the target stood still while it was copied.
+    /// How long the target was paused for the copy.
     pub pause: Duration,
-    /// How long it stood still in all, with the pauses that fell on a collection and were left.
+    /// How long it was paused in all, including pauses given up because a collection was running.
     pub paused: Duration,
     /// Bytes that were copied.
     pub copied: u64,
@@ -39,10 +39,10 @@ pub struct CaptureFacts {
     pub rss: u64,
 }
 
-/// Why there is no capture.
+/// Why a capture could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// The process cannot be looked at.
+    /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// It could not be paused.
@@ -51,18 +51,18 @@ pub enum CaptureError {
     /// Its memory cannot be read.
     #[error("cannot read the memory of the process: {0}")]
     Read(#[from] ReadError),
-    /// It has more memory than may be used for a copy of it.
+    /// A copy of its memory would take more than may be used.
     #[error("its heap takes {} MB to look at, more than the {} MB that may be used", needed >> 20, allowed >> 20)]
     TooLarge {
-        /// Bytes that it takes.
+        /// The bytes needed.
         needed: u64,
-        /// Bytes that may be used.
+        /// The bytes that may be used.
         allowed: u64,
     },
-    /// No moment was found in which the collector's lists could be looked at.
+    /// No moment was found at which the collector's lists were consistent.
     #[error("its garbage collector is at work all the time")]
     Collecting,
-    /// It grew more quickly than a place for it could be made.
+    /// It grew faster than room could be made for it.
     #[error("it grows too quickly to be captured")]
     Restless,
     /// There is no memory for the copy.

@@ -18,43 +18,45 @@ use crate::python::Python;
 
 /// Bytes of the buffer that are faulted in at a time.
 const POPULATED: usize = 8 << 20;
-/// Spare room that is faulted in: so much, and a part of all; and what is only reserved.
+/// Spare room that is faulted in: this much, and one part in this many of the occupied bytes; then room that
+/// is only reserved.
 const SPARE: u64 = 4 << 20;
 const SPARE_PART: u64 = 128;
 const RESERVED: u64 = 256 << 20;
-/// The most that slots can number, in bytes.
+/// The most memory that slots can address, in bytes.
 const MOST_SLOTS: u64 = 32 << 30;
-/// A region of this length in which this part is occupied gets huge pages.
+/// A region of at least this length, three quarters of it occupied, gets huge pages.
 const HUGE: u64 = 4 << 20;
 
-/// What a graph takes beside the capture that it is made of: one byte for two.
+/// The memory for a capture and its graph: the graph takes one byte for every two captured.
 fn needed(occupied: u64) -> u64 {
     occupied + occupied / 2
 }
 
-/// What is known before the pause.
+/// Everything decided before the pause.
 pub(super) struct Plan {
     pub pages: Option<PageMap>,
     pub buffers: Vec<Buffer>,
     /// A place in the buffer for each region.
     places: Vec<Segment>,
-    /// The parts of the buffer to be faulted in, and of these the ones worth huge pages.
+    /// The parts of the buffer to be faulted in, and those of them worth huge pages.
     populate: Vec<Range<usize>>,
     huge: Vec<Range<usize>>,
-    /// Where the spare part begins, and the end of it.
+    /// Where the spare room begins, and where it ends.
     spare: usize,
     end: usize,
 }
 
 impl Plan {
-    /// Finds out what there is to copy, and gives each region its place.
+    /// Decides what to copy, and gives each region its place.
     pub fn make(
         process: &Process,
         python: &Python,
         options: &CaptureOptions,
     ) -> Result<Plan, CaptureError> {
         let all = regions(&process.maps()?);
-        // Without the page map everything is copied, and without the arenas more is asked for.
+        // Without the page map everything is copied, and without the arenas more memory is searched for
+        // buffers.
         let pages = PageMap::open(process.pid()).ok();
         let arenas = python.arenas(process).unwrap_or_default();
         let buffers = match &pages {
@@ -82,7 +84,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Gives each region a place in the buffer, and the bytes that are occupied.
+    /// Gives each region a place in the buffer, and returns the number of occupied bytes.
     fn place(&mut self, regions: Vec<Region>) -> u64 {
         let mut occupied = 0;
         let mut runs = Vec::new();
@@ -92,7 +94,7 @@ impl Plan {
             runs.clear();
             match &self.pages {
                 Some(pages) if region.anonymous => {
-                    // A region that is gone by now has no runs.
+                    // A region that has been unmapped has no runs.
                     let _ = pages.occupied(region.range.clone(), &mut runs);
                 }
                 _ => runs.push(region.range.clone()),
@@ -112,7 +114,7 @@ impl Plan {
         occupied
     }
 
-    /// Makes the buffer, and faults in what will be needed of it.
+    /// Allocates the buffer, and faults in the parts that will be needed.
     pub fn buffer(&self) -> Result<MmapMut, CaptureError> {
         let buffer = MmapOptions::new()
             .len(self.end)
@@ -120,7 +122,7 @@ impl Plan {
             .map_anon()
             .map_err(CaptureError::NoMemory)?;
         for range in &self.huge {
-            // Only a kernel without huge pages refuses, and then there are small ones.
+            // Refused only by a kernel without huge pages; small pages do then.
             let _ = buffer.advise_range(Advice::HugePage, range.start, range.len());
         }
         let pieces: Vec<Range<usize>> = self
@@ -134,7 +136,7 @@ impl Plan {
         let next = AtomicUsize::new(0);
         let populate = || {
             while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                // Kernels before 5.14 cannot; the pages are then faulted in as they are written.
+                // Not supported before kernel 5.14; the pages are then faulted in as they are written.
                 let _ = buffer.advise_range(Advice::PopulateWrite, piece.start, piece.len());
             }
         };
@@ -145,8 +147,8 @@ impl Plan {
         Ok(buffer)
     }
 
-    /// A place in the buffer for each region as it is now: where it was planned, and for what is new in
-    /// the spare part. `None` if that is too small.
+    /// A place in the buffer for each region as it is now: where it was planned, or in the spare room if it
+    /// is new. `None` if that is too small.
     pub fn places_now(&self, regions: Vec<Region>) -> Option<Vec<Placed>> {
         let mut spare = self.spare;
         let mut places = Vec::with_capacity(regions.len() + self.places.len());
@@ -187,7 +189,7 @@ pub(super) fn skipped(buffers: &[Buffer]) -> Vec<Range<u64>> {
     buffers.iter().map(Buffer::skipped).collect()
 }
 
-/// What the system could give us without trouble, in bytes.
+/// The memory that the system can give us without swapping (`MemAvailable`), in bytes.
 pub(crate) fn available_memory() -> u64 {
     Meminfo::current().ok().and_then(|info| info.mem_available).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Copying, by two readers at a time: each takes a piece of the rest until nothing is left.
+//! Copying with two readers: each takes a part at a time until nothing is left.
 
 use std::mem;
 use std::ops::Range;
@@ -17,12 +17,12 @@ pub(super) struct Placed {
     pub anonymous: bool,
 }
 
-/// What is still to be copied.
+/// The parts still to be copied.
 pub(super) struct Queue<'a> {
     parts: Mutex<Vec<Part<'a>>>,
 }
 
-/// What one reader copies at a time.
+/// A part for one reader.
 struct Part<'a> {
     address: u64,
     anonymous: bool,
@@ -56,7 +56,7 @@ impl<'a> Queue<'a> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Copies parts until none is left, and gives the bytes that were copied.
+    /// Copies parts until none is left, and returns the number of bytes copied.
     pub fn copy(&self, process: &Process, pages: Option<&PageMap>) -> Result<u64, ReadError> {
         let mut bytes = 0;
         let mut runs = Vec::new();
@@ -64,7 +64,7 @@ impl<'a> Queue<'a> {
             let all = part.address..part.address + part.buffer.len() as u64;
             runs.clear();
             match pages.filter(|_| part.anonymous) {
-                // Unless it says what is there, all is.
+                // If this fails, everything is copied.
                 Some(pages) if pages.occupied(all.clone(), &mut runs).is_ok() => {}
                 _ => runs.push(all),
             }
@@ -84,7 +84,7 @@ impl<'a> Queue<'a> {
     }
 }
 
-/// Bytes of a range of addresses.
+/// The length of a range of addresses.
 pub(super) fn length(range: &Range<u64>) -> u64 {
     range.end.saturating_sub(range.start)
 }

@@ -1,9 +1,9 @@
-//! Which memory of a process can hold Python objects.
+//! The memory of a process that can hold Python objects.
 //!
-//! An object can be written (its reference count at least), so it lies in private writable memory: in
+//! Objects are written to (their reference counts at least), so they are in private writable memory: in
 //! anonymous mappings (pymalloc's arenas, malloc's heaps and large blocks, stacks) or in the data of an
-//! executable file (static types, small integers). A private writable mapping of any other file is
-//! data of the program's own.
+//! executable file (static types, small integers). A private writable mapping of any other file holds the
+//! program's own data.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -22,7 +22,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// Bytes.
+    /// Its length in bytes.
     pub fn length(&self) -> u64 {
         self.range.end.saturating_sub(self.range.start)
     }
@@ -33,7 +33,7 @@ impl Region {
     }
 }
 
-/// The regions of these mappings, in order of address. Neighbours of the same kind are one.
+/// The regions of these mappings, in order of address. Neighbours of the same kind are merged.
 pub fn regions(maps: &[Mapping]) -> Vec<Region> {
     let programs = programs(maps);
     let mut regions: Vec<Region> = Vec::new();
@@ -62,8 +62,8 @@ pub fn regions(maps: &[Mapping]) -> Vec<Region> {
     regions
 }
 
-/// The memory that comes with the program's files, in order of address: their writable data. Which memory
-/// right behind is theirs as well (`.bss`) is known of the interpreter only.
+/// The memory that comes with the program's files, in order of address: their writable data. The memory after
+/// it that is theirs as well (`.bss`) is known for the interpreter only.
 pub fn program_data(maps: &[Mapping], interpreter: &Image) -> Vec<Range<u64>> {
     let programs = programs(maps);
     let files = maps.iter().filter(|mapping| {

@@ -1,8 +1,9 @@
-//! Taking a capture: everything that can be done before the pause is done before it.
+//! Taking a capture, with as much as possible done before the pause.
 //!
-//! Before: a [plan](super::plan) is made, with a buffer, and a second [reader](super::readers) is started. In
-//! the pause: the mappings are listed once more, since the process may have grown, and two readers copy all
-//! pages that hold anything. What is new since then goes to a spare part of the buffer.
+//! Before the pause, a [plan](super::plan) and a buffer are made, and a second [reader](super::readers) is
+//! started. In the pause, the mappings are listed once more, since the process may have grown, and two
+//! readers copy all pages that hold anything. Memory that is new since the plan goes to the spare room of the
+//! buffer.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -20,9 +21,9 @@ use crate::process::{Mapping, Process};
 use crate::python::Python;
 use crate::python::pause::PythonPause;
 
-/// How often a target is captured that outgrows the place made for it.
+/// How often a capture is tried if the target outgrows its buffer.
 const TRIES: usize = 3;
-/// For how long a moment is looked for in which no collection runs, and how long each wait is at most.
+/// How long to look for a moment without a collection, and the longest wait in between.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
@@ -36,8 +37,8 @@ impl<'a> Capture<'a> {
         Capture::take_with(process, python, options, &mut || ())
     }
 
-    /// As [`take`](Self::take), and does something else in the same pause; more than once if the first
-    /// capture is none.
+    /// As [`take`](Self::take), and calls `meanwhile` in the same pause; more than once if the first try
+    /// fails.
     pub fn take_with(
         process: &'a Process,
         python: &Python,
@@ -68,14 +69,14 @@ impl<'a> Capture<'a> {
     }
 }
 
-/// What the pause gave.
+/// The outcome of the pause.
 struct Copied {
     pause: Duration,
     paused: Duration,
     bytes: u64,
     maps: Vec<Mapping>,
     buffers: Vec<Buffer>,
-    /// `None` where the spare part was not large enough.
+    /// `None` if the spare room was too small.
     segments: Option<Vec<Segment>>,
 }
 
@@ -109,7 +110,7 @@ impl Plan {
             let mut bytes = 0;
             if let Some(places) = &places {
                 let queue = Arc::new(Queue::new(places, buffer));
-                // It only fails where the other reader is gone.
+                // Fails only if the other reader is gone.
                 let _ = give.send(Arc::clone(&queue));
                 bytes = queue.copy(process, pages)?;
                 bytes += second.join().unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -124,8 +125,8 @@ impl Plan {
     }
 }
 
-/// Pauses Python at a moment when its collector's lists can be looked at, and says how long it stood
-/// still in vain before.
+/// Pauses Python at a moment when its collector's lists are consistent. Also returns how long earlier pauses,
+/// given up, have taken.
 fn pause_between_collections(
     process: &Process,
     python: &Python,

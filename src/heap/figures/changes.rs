@@ -7,29 +7,29 @@ use super::groups::Group;
 /// How a group changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// As it was; of a group that is new, empty.
+    /// The group before; empty if it is new.
     pub before: Group,
-    /// As it is; of a group that is gone, empty.
+    /// The group after; empty if it is gone.
     pub after: Group,
 }
 
 impl Change {
-    /// What the members have in common.
+    /// The name of the group.
     pub fn name(&self) -> &str {
         if self.after.name.is_empty() { &self.before.name } else { &self.after.name }
     }
 
-    /// By how many objects it grew.
+    /// The growth in objects.
     pub fn count(&self) -> i64 {
         difference(self.before.count, self.after.count)
     }
 
-    /// By how many bytes, those of its own and those elsewhere together, it grew.
+    /// The growth in bytes, shallow and owned elsewhere.
     pub fn bytes(&self) -> i64 {
         difference(self.before.bytes(), self.after.bytes())
     }
 
-    /// By how many bytes more it retains; `None` where that is not known of both.
+    /// The growth in retained bytes; `None` unless known for both.
     pub fn retained(&self) -> Option<i64> {
         let of = |group: &Group| match group.name.as_str() {
             "" => Some(0),
@@ -39,7 +39,7 @@ impl Change {
     }
 }
 
-/// All groups that changed, those that grew most bytes first.
+/// All groups that changed, those that grew by the most bytes first.
 pub fn changes(before: &[Group], after: &[Group]) -> Vec<Change> {
     let mut rest: FxHashMap<&str, &Group> =
         before.iter().map(|group| (group.name.as_str(), group)).collect();

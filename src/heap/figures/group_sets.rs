@@ -1,5 +1,5 @@
-//! The groups on the path down to a node, for millions of nodes at the price of a number each: there are few
-//! different sets of groups, and each set is an existing one plus one group.
+//! The sets of groups on the path down to each node, for millions of nodes at the cost of a number each:
+//! there are few different sets, and each is an existing one plus one group.
 
 use rustc_hash::FxHashMap;
 
@@ -9,9 +9,10 @@ pub(crate) const EMPTY: u32 = 0;
 /// Sets of groups, by number.
 #[derive(Debug)]
 pub(crate) struct GroupSets {
-    /// Each set as another with one more group; the first, which is empty, of itself.
+    /// Each set as a pair of another set and the group added to it; the first, which is empty, refers to
+    /// itself.
     sets: Vec<(u32, usize)>,
-    /// What was asked: a set and a group, and the set with the group.
+    /// Answers by question: a set and a group, and the set with the group added.
     asked: FxHashMap<(u32, usize), u32>,
 }
 
@@ -21,7 +22,7 @@ impl GroupSets {
         GroupSets { sets: vec![(EMPTY, usize::MAX)], asked: FxHashMap::default() }
     }
 
-    /// A set with a group: the set itself, if that is in it.
+    /// A set with a group added: the set itself if it has the group.
     #[inline]
     pub fn with(&mut self, set: u32, group: usize) -> u32 {
         match self.asked.get(&(set, group)) {

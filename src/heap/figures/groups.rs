@@ -16,7 +16,7 @@ use crate::heap::trace::type_counts::TypeCounts;
 use crate::python::gc::Generation;
 use crate::python::objects::TypeInfo;
 
-/// What makes a group.
+/// What objects are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Grouping {
     /// The type's name.
@@ -24,41 +24,41 @@ pub enum Grouping {
     Type,
     /// The module of the type.
     Module,
-    /// All bytes that go with an object, in classes of which each is twice as wide as the one before.
+    /// The full size of an object, in classes, each twice as wide as the one before.
     Size,
-    /// The collector's list that an object is in, if it is in one.
+    /// The collector's list that an object is in, if any.
     Generation,
 }
 
 /// A group of objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Group {
-    /// What they have in common.
+    /// What its objects have in common.
     pub name: String,
-    /// How many there are.
+    /// The number of objects.
     pub count: u64,
-    /// How many of them the collector tracks; `None` where that was not asked.
+    /// The number of those that the collector tracks; `None` where that was not determined.
     pub tracked: Option<u64>,
-    /// The sum of their own sizes with what stands before them, as `sys.getsizeof` says, in bytes.
+    /// The sum of their own sizes including headers, as `sys.getsizeof` says, in bytes.
     pub shallow: u64,
     /// The bytes that they own elsewhere.
     pub external: u64,
-    /// What would go at least if they went: what each of them retains, nothing counted twice, in bytes.
-    /// `None` where no graph was made.
+    /// The bytes that they retain, nothing counted twice: at least these would be freed with them. `None`
+    /// where no graph was made.
     pub retained: Option<u64>,
 }
 
 impl Group {
-    /// Their own bytes, and those that they own elsewhere.
+    /// Their own bytes plus those that they own elsewhere.
     pub fn bytes(&self) -> u64 {
         self.shallow.saturating_add(self.external)
     }
 }
 
-/// Classes of sizes: the first has up to 16 bytes.
+/// Size classes: the first has up to 16 bytes.
 const SMALLEST_CLASS: u32 = 4;
 const SIZE_CLASSES: u32 = u64::BITS - SMALLEST_CLASS + 1;
-/// The group of objects that are in none of the collector's lists.
+/// The group of objects that the collector does not track.
 const UNTRACKED: u32 = Generation::ALL.len() as u32;
 const UNREADABLE: &str = "(unreadable)";
 
@@ -73,20 +73,20 @@ impl fmt::Display for Generation {
     }
 }
 
-/// Which group each object is in.
+/// The group of each object.
 struct Membership<'a> {
     graph: &'a Graph,
     names: Vec<String>,
     of: Of,
 }
 
-/// What decides.
+/// What determines the group.
 enum Of {
-    /// The number of the type; the last group has what could not be read.
+    /// The type, by number; the last entry is for objects that could not be read.
     Type(Vec<u32>),
     /// The size.
     Size,
-    /// The list, by container.
+    /// The collector's list, by container.
     List(Vec<u8>),
 }
 
@@ -147,8 +147,8 @@ impl<'a> Membership<'a> {
         group as usize
     }
 
-    /// Whether an object can be in the same group as one that dominates it. A leaf such as a string
-    /// cannot, if groups are types.
+    /// Whether an object can be in the same group as one that dominates it. If groups are types, a leaf such
+    /// as a string cannot.
     fn can_nest(&self, node: NodeId) -> bool {
         !matches!(self.of, Of::Type(_))
             || self.graph.type_info(node).is_none_or(|info| !info.is_leaf())
@@ -169,8 +169,8 @@ fn size_class_name(class: u32) -> String {
     }
 }
 
-/// The groups of a heap that have members: by bytes, the largest first; sizes and generations in their
-/// own order.
+/// The groups of a heap that have members: the largest first in bytes; sizes and generations in their own
+/// order.
 pub fn groups(heap: &Analysis<'_>, by: Grouping) -> Vec<Group> {
     let graph = &heap.graph;
     let membership = Membership::new(graph, by);
@@ -189,7 +189,7 @@ pub fn groups(heap: &Analysis<'_>, by: Grouping) -> Vec<Group> {
     groups
 }
 
-/// The same of objects that were only counted: by type or by module, without what they retain.
+/// The same for objects that were only counted: by type or by module, without retained sizes.
 pub fn counted(counts: &TypeCounts, by: Grouping) -> Vec<Group> {
     let mut groups: FxHashMap<&str, Group> = FxHashMap::default();
     for (kind, count) in counts.by_type().filter(|(_, count)| count.objects > 0) {
@@ -228,7 +228,7 @@ fn members(graph: &Graph, membership: &Membership<'_>) -> Vec<Group> {
     groups
 }
 
-/// What each group retains: the sum over those of its objects that none of the others dominates.
+/// The retained size of each group: the sum over its objects that no other of them dominates.
 fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
     let Analysis { graph, dominators, .. } = heap;
     let (first, first_leaf) = (graph.first_object(), graph.first_leaf());
@@ -239,7 +239,7 @@ fn retained(heap: &Analysis<'_>, membership: &Membership<'_>) -> Vec<u64> {
         }
     };
     let mut sets = GroupSets::new();
-    // The groups from the root down to each node that is no leaf.
+    // For each node that is not a leaf, the groups on the path from the root down to it.
     let mut above = filled(EMPTY, first_leaf.index());
     let set_of = |above: &[u32], node: NodeId| above.get(node.index()).copied().unwrap_or(EMPTY);
     for &node in dominators.order() {

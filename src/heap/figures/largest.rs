@@ -14,7 +14,7 @@ use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::python::objects::Disclosure;
 
-/// An object that retains much.
+/// An object with a large retained size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LargeObject {
     /// Its address.
@@ -22,21 +22,21 @@ pub struct LargeObject {
     /// The name of its type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its own size with what stands before it, as `sys.getsizeof` says, in bytes.
+    /// Its own size including the header before it, as `sys.getsizeof` says, in bytes.
     pub shallow: u64,
     /// The bytes that it owns elsewhere.
     pub external: u64,
-    /// What it retains, in bytes.
+    /// Its retained size, in bytes.
     pub retained: u64,
-    /// How many objects it retains, itself included.
+    /// The number of objects it retains, itself included.
     pub objects: u32,
     /// A shortest path to it from a root.
     #[serde(flatten)]
     pub lineage: ReferenceChain,
 }
 
-/// So many of the objects that retain the most, the largest first. Modules and their dicts, which
-/// retain whatever is global, are not among them. Of keys as much is told as the `disclosure` says.
+/// The `count` objects with the largest retained sizes, largest first. Modules and their dicts, which retain
+/// everything global, are left out. `disclosure` says how much of keys may be shown.
 pub fn largest(
     heap: &Analysis<'_>,
     names: &RootNames,

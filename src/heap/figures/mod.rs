@@ -1,4 +1,4 @@
-//! Figures about a heap, as tables show them, and the selection of objects by what a person types.
+//! Figures about a heap, as tables show them, and the selection of objects by what the user types.
 //!
 //! | | |
 //! |---|---|

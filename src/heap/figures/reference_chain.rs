@@ -22,7 +22,7 @@ pub struct ReferenceChain {
 
 impl ReferenceChain {
     /// Finds the words for a path from a root, as [`crate::heap::ShortestPaths::between`] gives it.
-    /// Of keys no more is told than may be names.
+    /// `disclosure` says how much of keys may be shown.
     pub fn of(
         heap: &Analysis<'_>,
         names: &RootNames,
@@ -47,7 +47,7 @@ impl ReferenceChain {
     }
 }
 
-/// How a root and the objects of a path hold each other.
+/// The links from a root along the objects of a path.
 fn links(
     heap: &Analysis<'_>,
     root: Option<&Root>,
@@ -72,7 +72,7 @@ fn links(
         _ => {}
     }
     links.extend(names.path(&objects).into_iter().map(|step| step.link));
-    // Variables that functions share are in cells.
+    // Variables shared by functions are in cells.
     if let [Link::Local(_), Link::Attribute(field), ..] = &*links
         && field == "cell_contents"
     {

@@ -10,7 +10,7 @@ use crate::python::{Frame, Python, RawStack};
 /// A frame whose function cannot be read.
 pub const UNNAMED_FRAME: &str = "frame";
 
-/// What a root is called.
+/// The name of a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RootName {
     /// Anything but a frame.
@@ -19,7 +19,7 @@ pub enum RootName {
     Frame {
         /// Its thread's root.
         thread: RootId,
-        /// The frame; `None` where its code cannot be read, or has not begun to run.
+        /// The frame; `None` if its code cannot be read, or it has not begun to run.
         frame: Option<Frame>,
     },
 }
@@ -31,12 +31,12 @@ pub struct RootNames {
 }
 
 impl RootNames {
-    /// Names that a snapshot file has kept.
+    /// Names loaded from a snapshot file.
     pub(crate) fn kept(names: Vec<RootName>) -> RootNames {
         RootNames { names }
     }
 
-    /// Finds the names of the roots of a heap that was captured.
+    /// Finds the names of the roots of a captured heap.
     pub fn of(heap: &Analysis<'_>, python: &Python) -> RootNames {
         let Some(capture) = heap.capture() else { return RootNames { names: Vec::new() } };
         let threads = python.thread_names(capture);
@@ -52,7 +52,7 @@ impl RootNames {
                         None => format!("thread {pthread:#x}"),
                     })
                 }
-                // The frames of a thread follow it, innermost first, as those of its stack do.
+                // The frames of a thread follow it, innermost first, as on its stack.
                 RootKind::Frame { thread, .. } => {
                     RootName::Frame { thread, frame: frames.pop().flatten() }
                 }
@@ -62,12 +62,12 @@ impl RootNames {
         RootNames { names }
     }
 
-    /// What a root is called.
+    /// The name of a root.
     pub fn get(&self, root: RootId) -> Option<&RootName> {
         self.names.get(root.index())
     }
 
-    /// The same in words, for a frame too.
+    /// The same in words, for frames too.
     pub fn label(&self, root: RootId) -> String {
         match self.get(root) {
             Some(RootName::Words(words)) => words.clone(),
@@ -85,7 +85,7 @@ fn thread_frames(
     code: &mut CodeCache,
 ) -> Vec<Option<Frame>> {
     let mut stack = RawStack::default();
-    // What can be read of it can be named.
+    // Frames that could be read before an error still get their names.
     let _ = python.copy_stack(capture, state, &mut stack);
     let resolve = |raw| code.resolve(capture, python, raw).ok().flatten();
     stack.frames.iter().rev().map(resolve).collect()

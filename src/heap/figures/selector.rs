@@ -8,29 +8,29 @@ use crate::heap::trace::roots::RootKind;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::python::objects::{EdgeNames, Link, Role};
 
-/// No more types than this are offered in place of one that is not there.
+/// The maximum number of types suggested in place of an unknown one.
 const MOST_OFFERS: usize = 5;
 
-/// What a person asks about.
+/// Which objects the user asks about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     /// All objects of the types with this name: `app.cache.Entry`, or its end, `Entry`.
     Type(String),
     /// The object at this address.
     Address(u64),
-    /// The object that a module has behind a path: `app.cache:CACHE['key'].entries[3]`.
+    /// The object at the end of a path from a module: `app.cache:CACHE['key'].entries[3]`.
     Path {
         /// The module's name.
         module: String,
-        /// The steps from there, as they are written in Python.
+        /// The steps from there, as written in Python.
         steps: Vec<String>,
     },
 }
 
-/// Why there is nothing to tell about a subject.
+/// Why a selector selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectorError {
-    /// It is not written as one.
+    /// It cannot be parsed.
     #[error(
         "`{0}` is neither a type, nor an address such as 0x7f12…, nor a path such as app.cache:CACHE"
     )]
@@ -43,16 +43,16 @@ pub enum SelectorError {
         /// Types with similar names, in words.
         offers: String,
     },
-    /// There is no object.
+    /// There is no object at this address.
     #[error("there is no object at {0:#x}")]
     NoObject(u64),
-    /// There is no module.
+    /// There is no such module.
     #[error("there is no module {0} in the process")]
     NoSuchModule(String),
-    /// There is nothing behind a step of the path.
+    /// A step of the path leads nowhere.
     #[error("{after} has no {step}")]
     NoSuchStep {
-        /// As far as the path leads.
+        /// The path up to there.
         after: String,
         /// The step.
         step: String,
@@ -91,7 +91,7 @@ impl FromStr for Selector {
     }
 }
 
-/// Takes a path apart: `CACHE['key'].entries` is `CACHE`, `['key']`, `.entries`. Quotes become single ones.
+/// Splits a path: `CACHE['key'].entries` is `CACHE`, `['key']`, `.entries`. All quotes become single quotes.
 fn steps(path: &str) -> Option<Vec<String>> {
     let mut steps = Vec::new();
     let mut rest = path;
@@ -134,7 +134,7 @@ fn steps(path: &str) -> Option<Vec<String>> {
 }
 
 impl Selector {
-    /// The nodes that are meant; never none.
+    /// The selected nodes, at least one.
     ///
     /// # Errors
     /// There is no such object.
@@ -150,7 +150,7 @@ impl Selector {
     }
 }
 
-/// All objects of the types with this name, or if there are none, of those whose names end so.
+/// All objects of the types with this name or, if there are none, of those whose names end with it.
 fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<NodeId>, SelectorError> {
     let graph = &heap.graph;
     let types = graph.types();
@@ -196,7 +196,7 @@ fn offers(heap: &Analysis<'_>, name: &str) -> String {
     }
 }
 
-/// The object behind a path.
+/// The object at the end of a path.
 fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId, SelectorError> {
     let is_meant = |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == module);
     let root = heap.graph.roots().iter().find(|root| is_meant(&root.kind));
@@ -214,7 +214,7 @@ fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId,
     heap.graph.node(object).ok_or(SelectorError::NoObject(object))
 }
 
-/// What an object has behind a step.
+/// The object that a step from another leads to.
 fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
     let names = heap.names();
     let mut roles = Vec::new();
@@ -223,7 +223,7 @@ fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
     if let Some(&(found, _)) = roles.iter().find(|(_, role)| says(*role)) {
         return Some(found);
     }
-    // An attribute can be in the dict of the object, or of a class.
+    // An attribute may be in the dict of the object or of a class.
     let name = step.strip_prefix('.')?;
     let is_dict = |role: Role| role == Role::Field("__dict__");
     let dicts: Vec<u64> =

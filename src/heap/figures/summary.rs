@@ -20,25 +20,25 @@ pub struct Summary {
     pub command: String,
     /// The version of its interpreter.
     pub python: String,
-    /// When it was looked at.
+    /// When it was captured.
     pub time: SystemTime,
-    /// How long it stood still for that.
+    /// How long it was paused for that.
     pub pause: Duration,
-    /// The bytes that were copied meanwhile.
+    /// The bytes that were copied.
     pub copied: u64,
     /// Its resident set, in bytes.
     pub rss: u64,
-    /// References and objects that did not fit together: hardly any where the process stood still.
+    /// References and objects that contradict each other: hardly any if the process was paused.
     pub inconsistencies: u64,
-    /// Its objects by type, the type with most bytes first.
+    /// Its objects by type, the type with the most bytes first.
     pub types: Vec<Group>,
-    /// Its objects in other groups, if that was asked for.
+    /// Its objects in other groups, if requested.
     pub groups: Option<Vec<Group>>,
-    /// The objects that retain most, if they were asked for.
+    /// The objects with the largest retained sizes, if requested.
     pub largest: Vec<LargeObject>,
 }
 
-/// Whose heap it is.
+/// The process that a heap belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The process.
@@ -50,7 +50,7 @@ pub struct Owner {
 }
 
 impl Summary {
-    /// The figures of a heap that was looked at just now.
+    /// The figures of a heap just captured.
     pub fn of(heap: &Analysis<'_>, owner: Owner, by: Grouping) -> Summary {
         Summary {
             inconsistencies: heap.graph.inconsistencies().count(),
@@ -60,7 +60,7 @@ impl Summary {
         }
     }
 
-    /// The figures of a heap whose objects were only counted, just now: by type, or by module too.
+    /// The figures of a heap just captured whose objects were only counted: by type, or by module too.
     pub fn of_counts(
         capture: &Capture<'_>,
         counts: &TypeCounts,
@@ -75,7 +75,7 @@ impl Summary {
         }
     }
 
-    /// What is known before any object is.
+    /// The summary before any object is known.
     fn blank(facts: CaptureFacts, owner: Owner) -> Summary {
         Summary {
             pid: owner.pid,
@@ -92,7 +92,7 @@ impl Summary {
         }
     }
 
-    /// All figures of several processes together. What is said of one is said of the first.
+    /// The combined figures of several processes. Facts about a single process are those of the first.
     pub fn together(all: &[Summary]) -> Option<Summary> {
         let mut sum = all.first()?.clone();
         for other in all.iter().skip(1) {
@@ -121,7 +121,7 @@ impl Summary {
     }
 }
 
-/// Groups of the same name become one, at the place of the first.
+/// Merges groups of the same name, at the place of the first.
 fn merged<'a>(parts: impl Iterator<Item = &'a [Group]>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places = FxHashMap::default();

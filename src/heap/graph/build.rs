@@ -1,4 +1,4 @@
-//! Making the graph: known roots first, then what they do not reach.
+//! Building the graph: known roots first, then the objects that they do not reach.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::heap::trace::discovery::Discovery;
 use crate::python::objects::Reader;
 
 impl Graph {
-    /// Makes the graph of what was discovered in a capture, with so many threads, and searches it from the
-    /// super-root, as [`Dominators`](crate::heap::Dominators) need it.
+    /// Builds the graph of the objects discovered in a capture, on this many threads, and searches it from
+    /// the super-root as [`Dominators`](crate::heap::Dominators) need it.
     pub fn of(capture: &Capture<'_>, discovery: Discovery, threads: usize) -> (Graph, Search) {
         let types = Arc::clone(&discovery.types);
         let mut graph = Graph::of_known_roots(capture, discovery, threads);

@@ -1,7 +1,7 @@
 //! Strongly connected components: objects that all reach each other, the cycles of a heap.
 //!
 //! Tarjan's algorithm without recursion: each node is entered once and each reference followed once. Only
-//! components that hold a cycle are kept: of several nodes, or of one that refers to itself.
+//! components that form a cycle are kept: several nodes, or one that refers to itself.
 
 use super::csr::Csr;
 use super::search::{Flow, NONE};
@@ -14,7 +14,7 @@ pub struct Components {
     nodes: Csr<NodeId>,
 }
 
-/// A node that has been entered: how many of its successors have been looked at.
+/// A node that has been entered, and how many of its successors have been visited.
 #[derive(Debug)]
 struct Visit {
     node: NodeId,
@@ -22,7 +22,7 @@ struct Visit {
 }
 
 impl Components {
-    /// Finds them among the nodes from this one on. Leaves are in none.
+    /// Finds the cycles among the nodes from `first` on. Leaves are in none.
     pub fn of(graph: &impl Flow, first: NodeId) -> Components {
         let end = graph.first_leaf();
         let count = end.index().saturating_sub(first.index());
@@ -43,30 +43,31 @@ impl Components {
         Components { nodes: tarjan.found }
     }
 
-    /// How many there are.
+    /// The number of cycles.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no cycles.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The nodes of each.
+    /// The nodes of each cycle.
     pub fn iter(&self) -> impl Iterator<Item = &[NodeId]> {
         self.nodes.rows()
     }
 }
 
-/// The low of a node whose component is known.
+/// The `low` of a node whose component is known.
 const DONE: u32 = NONE - 1;
 
 struct Tarjan {
     first: NodeId,
-    /// For each node the earliest that it is known to reach, by the order of entering: at first itself.
+    /// For each node, the earliest node that it is known to reach, as a position in the order of entering; at
+    /// first its own.
     low: Vec<u32>,
-    /// Nodes whose component is not known yet, each with its place in the order of entering.
+    /// Nodes whose component is not known yet, each with its position in the order of entering.
     open: Vec<(NodeId, u32)>,
     visits: Vec<Visit>,
     entered: u32,
@@ -115,7 +116,7 @@ impl Tarjan {
         }
     }
 
-    /// All that a node leads to has been seen.
+    /// Leaves a node all of whose successors have been visited.
     fn leave(&mut self, graph: &impl Flow, node: NodeId) {
         self.visits.pop();
         let low = self.low(node);

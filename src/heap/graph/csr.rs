@@ -1,8 +1,8 @@
-//! Rows of different lengths in two arrays (*compressed sparse rows*): all items one row after the other, and
-//! where each row starts.
+//! Rows of different lengths in two arrays (*compressed sparse rows*): all items, row after row, and where
+//! each row starts.
 //!
-//! Rows are appended one by one, or sorted out of pairs of row and item in two passes, of which the first
-//! [counts](Counts) and the second [fills](Filling).
+//! Rows are appended one by one, or built from pairs of row and item in two passes: the first
+//! [counts](Counts), the second [fills](Filling).
 
 use crate::heap::capture::copy::fetch;
 use crate::heap::support::huge_vec::filled;
@@ -10,7 +10,7 @@ use crate::heap::support::huge_vec::filled;
 /// Lists of items, one for each row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Csr<T> {
-    /// Where each row starts among the items; one more for the end, and perhaps others behind it.
+    /// Where each row starts among the items; one more for the end, and perhaps others after it.
     starts: Vec<u32>,
     items: Vec<T>,
 }
@@ -21,7 +21,7 @@ impl<T> Csr<T> {
         Csr { starts: vec![0], items: Vec::new() }
     }
 
-    /// Appends an item to the row that has not ended.
+    /// Appends an item to the row under way.
     pub fn push(&mut self, item: T) {
         self.items.push(item);
     }
@@ -31,12 +31,12 @@ impl<T> Csr<T> {
         self.starts.push(self.items.len() as u32);
     }
 
-    /// How many rows were appended.
+    /// The number of complete rows.
     pub fn len(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }
 
-    /// The rows that were appended.
+    /// The complete rows.
     pub fn rows(&self) -> impl Iterator<Item = &[T]> {
         self.starts.windows(2).map(|pair| match pair {
             [start, end] => self.items.get(*start as usize..*end as usize).unwrap_or_default(),
@@ -53,7 +53,7 @@ impl<T> Csr<T> {
     }
 }
 
-/// The first pass: how long each row will be.
+/// The first pass: counts the items of each row.
 #[derive(Debug)]
 pub(crate) struct Counts {
     /// The length of each row, two places behind its own: the second pass moves the starts by one.
@@ -61,7 +61,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Nothing yet in so many rows.
+    /// This many rows, all empty.
     pub fn new(rows: usize) -> Counts {
         Counts { lengths: filled(0, rows + 2) }
     }
@@ -74,7 +74,7 @@ impl Counts {
         }
     }
 
-    /// Says that an item of a row will soon be counted.
+    /// Prefetches the count of a row.
     #[inline]
     pub fn prefetch(&self, row: usize) {
         if let Some(length) = self.lengths.get(row + 2) {
@@ -82,7 +82,7 @@ impl Counts {
         }
     }
 
-    /// All items have been counted.
+    /// Ends the first pass; `blank` fills the places of the items for now.
     pub fn fill<T: Copy>(self, blank: T) -> Filling<T> {
         let mut starts = self.lengths;
         let mut sum = 0_u32;
@@ -94,7 +94,7 @@ impl Counts {
     }
 }
 
-/// The second pass: the items are put in their rows, in the order in which they come.
+/// The second pass: puts items in their rows, in the order in which they come.
 #[derive(Debug)]
 pub(crate) struct Filling<T>(Csr<T>);
 
@@ -102,7 +102,8 @@ impl<T> Filling<T> {
     /// Puts an item in a row. It must have been counted.
     #[inline]
     pub fn put(&mut self, row: usize, item: T) {
-        // The start of the next row moves to where that begins as the items of this one are put in place.
+        // The end of a row starts out at its beginning and moves with each item: then it is the start of the
+        // next row.
         if let Some(end) = self.0.starts.get_mut(row + 1) {
             if let Some(place) = self.0.items.get_mut(*end as usize) {
                 *place = item;
@@ -111,7 +112,7 @@ impl<T> Filling<T> {
         }
     }
 
-    /// Says that an item will soon be put in a row.
+    /// Prefetches the end of a row.
     #[inline]
     pub fn prefetch(&self, row: usize) {
         if let Some(end) = self.0.starts.get(row + 1) {
@@ -119,7 +120,7 @@ impl<T> Filling<T> {
         }
     }
 
-    /// All items are in place.
+    /// Ends the second pass.
     pub fn finish(self) -> Csr<T> {
         self.0
     }

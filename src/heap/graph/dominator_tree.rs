@@ -1,18 +1,18 @@
-//! The dominator tree downwards: the objects that each object dominates.
+//! The dominator tree from the top down: the objects that each object dominates.
 
 use super::csr::{Counts, Csr};
 use super::dominators::Dominators;
 use super::search::Flow;
 use crate::heap::ids::NodeId;
 
-/// The nodes that each node dominates immediately.
+/// The nodes that each node immediately dominates.
 #[derive(Debug)]
 pub struct DominatorTree {
     children: Csr<NodeId>,
 }
 
 impl DominatorTree {
-    /// Turns dominators around.
+    /// Inverts the immediate dominators.
     pub fn of(graph: &impl Flow, dominators: &Dominators) -> DominatorTree {
         let edge = |node: NodeId| Some((dominators.immediate(node)?.index(), node));
         let edges = || NodeId::ROOT.up_to(graph.end()).filter_map(edge);
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
     use crate::heap::Search;
 
-    /// 0 → 1 → {2, 3} → 4, and two leaves, of which one has two that lead to it.
+    /// 0 → 1 → {2, 3} → 4, and two leaves, one of which has two referrers.
     struct Example;
 
     impl Flow for Example {

@@ -1,15 +1,15 @@
 //! Immediate dominators: for each node the nearest node without which it could not be reached.
 //!
 //! The algorithm is Semi-NCA (Georgiadis and Tarjan): semidominators by depth-first search and path
-//! compression as Lengauer and Tarjan have it, then each immediate dominator as the nearest common
-//! ancestor of parent and semidominator in the tree found so far. That step walks up the tree; *jump
-//! pointers* keep it logarithmic where a naive walk is quadratic, as below a linked list of a million
-//! nodes. Nothing recurses.
+//! compression, as in Lengauer and Tarjan, then each immediate dominator as the nearest common ancestor of
+//! parent and semidominator in the tree found so far. That step walks up the tree; *jump pointers* keep it
+//! logarithmic where a naive walk is quadratic, as below a linked list of a million nodes. There is no
+//! recursion.
 //!
 //! Most nodes of a heap are leaves: they refer to nothing, so they dominate nothing and take no part in the
 //! algorithm. The dominator of a leaf is the nearest common ancestor of its referrers.
 //!
-//! Over 400 lines with its tests: one algorithm, and the brute force that it is held against.
+//! Over 400 lines with its tests: one algorithm, and the brute force that checks it.
 
 use std::mem;
 
@@ -21,10 +21,10 @@ use crate::heap::support::huge_vec::{collected, filled, room_for};
 /// The dominator tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dominators {
-    /// For each node its immediate dominator, or [`NodeId::NONE`] if it cannot be reached; the root's is
+    /// The immediate dominator of each node, or [`NodeId::NONE`] if it cannot be reached; the root's is
     /// itself.
     immediate: Vec<NodeId>,
-    /// The nodes that can be reached and are no leaves, each behind its dominator.
+    /// The nodes that can be reached and are not leaves, each after its dominator.
     order: Vec<NodeId>,
 }
 
@@ -52,10 +52,10 @@ impl Dominators {
         Dominators { immediate, order }
     }
 
-    /// Dominators that are known already: of each node, [`NodeId::NONE`] of what cannot be reached. Nodes
+    /// Dominators that are already known, by node; [`NodeId::NONE`] for a node that cannot be reached. Nodes
     /// from the first leaf on dominate nothing. `None` if they do not form a tree below the root.
     pub(crate) fn kept(immediate: Vec<NodeId>, first_leaf: NodeId) -> Option<Dominators> {
-        /// The depth is not known yet; there is none, as the node cannot be reached.
+        /// Not computed yet, and no depth because the node cannot be reached.
         const UNKNOWN: u32 = 0;
         const UNREACHABLE: u32 = u32::MAX;
         let end = first_leaf.index().min(immediate.len());
@@ -70,11 +70,11 @@ impl Dominators {
                     Some(UNKNOWN) if way.len() < end => way.push(node),
                     Some(UNKNOWN) => return None,
                     Some(depth) => break depth,
-                    // It would be dominated by a leaf.
+                    // Its dominator would be a leaf.
                     None => return None,
                 }
                 match above(node) {
-                    // What is dominated by what cannot be reached is not reached either.
+                    // A node below an unreachable one cannot be reached either.
                     NodeId::NONE if way.len() > 1 => return None,
                     NodeId::NONE => break UNREACHABLE,
                     dominator => node = dominator.index(),
@@ -101,18 +101,18 @@ impl Dominators {
         Some(Dominators { immediate, order })
     }
 
-    /// The immediate dominator of a node; `None` for the root, and for what it does not lead to.
+    /// The immediate dominator of a node; `None` for the root, and for a node that it does not reach.
     pub fn immediate(&self, node: NodeId) -> Option<NodeId> {
         let dominator = *self.immediate.get(node.index())?;
         (dominator != NodeId::NONE && node != NodeId::ROOT).then_some(dominator)
     }
 
-    /// Whether the root leads to a node.
+    /// Whether the root reaches a node.
     pub fn reaches(&self, node: NodeId) -> bool {
         self.immediate.get(node.index()).is_some_and(|&dominator| dominator != NodeId::NONE)
     }
 
-    /// The nodes that can be reached and are no leaves, each behind its dominator; first the root.
+    /// The nodes that can be reached and are not leaves, each after its dominator; the root is first.
     pub fn order(&self) -> &[NodeId] {
         &self.order
     }
@@ -127,7 +127,7 @@ fn semidominators(parent: &[u32], mut semi: Vec<u32>, predecessors: &Csr<u32>) -
             if least == 0 {
                 break;
             }
-            // What has a smaller number has not been worked on, and stands for itself.
+            // A node with a smaller number has not been processed, and stands for itself.
             let reached = if from > node { forest.best(from, node) } else { from };
             least = least.min(reached);
         }
@@ -148,7 +148,7 @@ fn leaf_dominators(mut leaves: Vec<u32>, shared: Vec<[u32; 2]>, tree: &Tree) -> 
     leaves
 }
 
-/// Edges among so many nodes, by where they lead to.
+/// Edges among this many nodes, by target.
 fn predecessors(nodes: usize, edges: Vec<[u32; 2]>) -> Csr<u32> {
     let mut counts = Counts::new(nodes);
     for [_, to] in &edges {
@@ -161,13 +161,13 @@ fn predecessors(nodes: usize, edges: Vec<[u32; 2]>) -> Csr<u32> {
     predecessors.finish()
 }
 
-/// The nodes worked on, as trees along the search's parents, with shortened paths.
+/// The processed nodes, as trees along the search's parents, with compressed paths.
 struct Forest {
     trees: Vec<Shortened>,
     path: Vec<u32>,
 }
 
-/// A node's way up.
+/// The compressed path up from a node.
 struct Shortened {
     ancestor: u32,
     /// The least semidominator from the node up to that ancestor.
@@ -183,8 +183,8 @@ impl Forest {
         Forest { trees: collected(trees), path: Vec::new() }
     }
 
-    /// The least semidominator on the way up from `node` to what has not been worked on: numbers up to
-    /// `last`.
+    /// The least semidominator on the path up from `node` to the first unprocessed node; those have numbers
+    /// up to `last`.
     fn best(&mut self, node: u32, last: u32) -> u32 {
         let mut top = node;
         while self.trees[top as usize].ancestor > last {
@@ -201,12 +201,12 @@ impl Forest {
     }
 }
 
-/// A tree in which ancestors are found in logarithmic time. Parents have smaller numbers.
+/// A tree that finds ancestors in logarithmic time. Parents have smaller numbers.
 struct Tree {
     links: Vec<Link>,
 }
 
-/// A node of the tree: beside its parent it knows one ancestor further up (Myers' skew-binary jump
+/// A node of the tree: besides its parent it knows one ancestor further up (Myers' skew-binary jump
 /// pointers).
 #[derive(Debug, Clone, Copy, Default)]
 struct Link {
@@ -240,7 +240,7 @@ impl Tree {
         self.links.push(Link { parent, jump, depth: above.depth + 1 });
     }
 
-    /// The first on the way up from `node` whose number is not greater than `most`.
+    /// The first node on the path up from `node` with a number of at most `most`.
     fn ancestor_up_to(&self, mut node: u32, most: u32) -> u32 {
         while node > most {
             let Link { parent, jump, .. } = self.link(node);
@@ -260,7 +260,7 @@ impl Tree {
             one = if self.link(jump).depth >= level { jump } else { parent };
         }
         while one != other {
-            // Nodes of one depth jump to one depth.
+            // Nodes of equal depth jump to equal depths.
             let (here, there) = (self.link(one), self.link(other));
             (one, other) = match here.jump != there.jump {
                 true => (here.jump, there.jump),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     impl Lists {
-        /// What the root leads to, without passing a node.
+        /// The nodes that the root reaches without passing a node.
         fn reached_without(&self, absent: Option<NodeId>) -> BTreeSet<NodeId> {
             let mut reached = BTreeSet::new();
             let mut rest = vec![NodeId::ROOT];
@@ -318,7 +318,7 @@ mod tests {
             reached
         }
 
-        /// Each node's dominators by what cannot be reached without them; of these the immediate one is
+        /// The dominators of a node are the nodes without which it cannot be reached; the immediate one is
         /// dominated by all others.
         fn brute_force(&self) -> Vec<Option<NodeId>> {
             let all = self.reached_without(None);
@@ -374,8 +374,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// What the root did not lead to is connected later: nodes to a new child of the root, then leaves.
-        /// That child may hold only what nothing else leads to.
+        /// Nodes that the root does not reach are connected later: nodes to a new child of the root, then
+        /// leaves. That child may be of the kind that holds only what nothing else reaches.
         #[test]
         fn a_search_can_go_on(mut graph in graphs(), is_last in any::<bool>()) {
             let child = graph.first_leaf();
@@ -383,7 +383,7 @@ mod tests {
             graph.end += 1;
             graph.last = is_last.then_some(child);
             for next in graph.successors.iter_mut().flatten() {
-                // What were leaves have moved by one.
+                // Former leaves have moved by one.
                 next.0 += u32::from(*next >= child);
             }
             let mut search = Search::of(&graph);
@@ -415,8 +415,8 @@ mod tests {
         }
     }
 
-    /// A linked list with a fan at its end, to all of which the root leads as well: where a walk up the
-    /// list for each of the fan would take 10 to the 11 steps.
+    /// A linked list with a fan at its end, all of which the root refers to as well: a walk up the list for
+    /// each node of the fan would take 10^11 steps.
     #[test]
     fn a_fan_below_a_long_list() {
         const LENGTH: u32 = 300_000;

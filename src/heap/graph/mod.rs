@@ -1,13 +1,13 @@
-//! The object graph, and what follows from its shape alone.
+//! The object graph, and everything that follows from its shape alone.
 //!
-//! [`object_table`] makes arrays of the trace logs, [`object_graph`] is nodes and edges on top of them. To
-//! [`build`] a graph also means to connect what no known root leads to ([`mod@unreachable`]). One
-//! depth-first [`search`] serves both that and the [`dominators`].
+//! [`object_table`] turns the trace logs into arrays; [`object_graph`] is nodes and edges on top of them. To
+//! [`build`] a graph also means to connect what no known root reaches ([`mod@unreachable`]). One depth-first
+//! [`search`] serves both that and the [`dominators`].
 //!
 //! | | |
 //! |---|---|
 //! | [`dominators`], [`dominator_tree`], [`retained`] | what would be freed with an object |
-//! | [`referrers`] | the graph turned around |
+//! | [`referrers`] | the transposed graph |
 //! | [`shortest_paths`], [`several_paths`] | reference chains from the GC roots |
 //! | [`csr`] | rows of different lengths in two arrays, for most of these |
 //! | [`components`] | cycles: strongly connected components |

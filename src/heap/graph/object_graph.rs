@@ -1,11 +1,11 @@
-//! The object graph: every object with its type, its size and what it refers to.
+//! The object graph: every object with its type, its size and its references.
 //!
-//! Nodes have 32-bit numbers. Node 0 is the root of all, then come the [roots](crate::heap::trace::roots),
-//! then the containers, then the leaves, which refer to nothing (see
-//! [`numbering`](crate::heap::trace::numbering)). Sizes have 32 bits as well, with the few larger ones kept
-//! apart: ten million objects have to fit into half of the memory they take in the target.
+//! Nodes have 32-bit numbers. Node 0 is the super-root, then come the [roots](crate::heap::trace::roots), the
+//! containers, and the leaves, which refer to nothing (see [`numbering`](crate::heap::trace::numbering)).
+//! Sizes have 32 bits as well, with the few larger ones kept apart: ten million objects have to fit into half
+//! of the memory they take in the target.
 //!
-//! Over 400 lines, because building a graph from its parts and from a snapshot share every invariant.
+//! Over 400 lines, because a graph made by tracing and one made from a snapshot share every invariant.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,21 +26,21 @@ use crate::python::objects::{TypeId, TypeInfo, TypeTable};
 #[derive(Debug)]
 pub struct Graph {
     numbering: Numbering,
-    /// Where the slots are in the target's memory.
+    /// Translates slots to addresses in the target.
     segments: Arc<Segments>,
     types: Types,
     roots: Vec<Root>,
-    /// What the root of all and the roots lead to.
+    /// The successors of the super-root and the roots.
     root_edges: Vec<Vec<NodeId>>,
     objects: ObjectTable,
-    /// Objects that come with the program's files, in order.
+    /// Objects in the program's files, in order.
     fixed: Vec<NodeId>,
     tracked: [Vec<NodeId>; Generation::ALL.len()],
     inconsistencies: Inconsistencies,
 }
 
 impl Graph {
-    /// The graph of what was discovered in a capture, as far as roots are known.
+    /// The graph of the objects discovered in a capture, with known roots only.
     pub(super) fn of_known_roots(
         capture: &Capture<'_>,
         discovery: Discovery,
@@ -65,7 +65,7 @@ impl Graph {
         graph
     }
 
-    /// Says what the root of all and the roots lead to, as far as it is known.
+    /// Sets the successors of the super-root and the roots, as far as they are known.
     fn connect_known_roots(&mut self, capture: &Capture<'_>) {
         let node_at = |&object: &u64| self.numbering.number(capture.segments().slot(object)?);
         for (node, root) in (0..).map(|root| RootId(root).node()).zip(&self.roots) {
@@ -94,14 +94,14 @@ impl Graph {
         self.root_nodes().find(|(_, root)| root.kind == *kind).map(|(node, _)| node)
     }
 
-    /// Lets the root of all, or a root, lead to one more node.
+    /// Adds an edge from the super-root or a root.
     pub(crate) fn add_root_edge(&mut self, from: NodeId, to: NodeId) {
         if let Some(edges) = self.root_edges.get_mut(from.index()) {
             edges.push(to);
         }
     }
 
-    /// The roots; their nodes follow the root of all, in this order.
+    /// The roots; their nodes follow the super-root in this order.
     pub fn roots(&self) -> &[Root] {
         &self.roots
     }
@@ -117,12 +117,12 @@ impl Graph {
         (root.index() < self.roots.len()).then_some(root)
     }
 
-    /// The root that a node stands for, and what is known of it.
+    /// The root that a node stands for, with its details.
     pub fn root(&self, node: NodeId) -> Option<&Root> {
         self.roots.get(self.root_of_node(node)?.index())
     }
 
-    /// The node of the root that leads to all garbage.
+    /// The node of the root of all garbage.
     pub fn garbage(&self) -> Option<NodeId> {
         self.node_of_kind(&RootKind::Garbage)
     }
@@ -139,7 +139,7 @@ impl Graph {
         self.numbering.first_container()
     }
 
-    /// The place of a node among those that are objects.
+    /// The index of a node among the objects.
     #[inline]
     pub fn object_index(&self, node: NodeId) -> Option<usize> {
         node.index().checked_sub(self.first_object().index())
@@ -156,7 +156,7 @@ impl Graph {
         self.segments.address(self.numbering.slot(node)?)
     }
 
-    /// The number of an object's type; `None` for what is no object or could not be described.
+    /// The number of an object's type; `None` for other nodes, and if the object could not be described.
     pub fn type_id(&self, node: NodeId) -> Option<TypeId> {
         let id = self.objects.facts(node).type_id;
         (id != UNKNOWN).then_some(id)
@@ -177,12 +177,12 @@ impl Graph {
         self.size(node).saturating_sub(self.external(node)).saturating_sub(self.header(node))
     }
 
-    /// What it owns elsewhere, in bytes: [`Shape::external`](crate::python::objects::Shape::external).
+    /// The bytes that it owns elsewhere: [`Shape::external`](crate::python::objects::Shape::external).
     pub fn external(&self, node: NodeId) -> u64 {
         self.objects.facts(node).external
     }
 
-    /// What it has before its address, in bytes: [`Shape::header`](crate::python::objects::Shape::header).
+    /// The bytes before its address: [`Shape::header`](crate::python::objects::Shape::header).
     pub fn header(&self, node: NodeId) -> u64 {
         match self.type_info(node) {
             Some(info) if info.is_metatype() && self.is_fixed(node) => 0,
@@ -191,40 +191,40 @@ impl Graph {
         }
     }
 
-    /// All bytes that go with an object: its own, those before it, and those that it owns elsewhere.
+    /// The full size of an object: its own bytes, those before it, and those that it owns elsewhere.
     #[inline]
     pub fn size(&self, node: NodeId) -> u64 {
         self.objects.facts(node).size
     }
 
-    /// The objects that come with the program's files, in order.
+    /// The objects in the program's files, in order.
     pub(crate) fn fixed(&self) -> &[NodeId] {
         &self.fixed
     }
 
-    /// Where the pages begin that have objects, in the order of the numbers of those.
+    /// The addresses of the pages that have objects, in the order of the numbers of these.
     pub(crate) fn pages(&self, page: u64) -> Vec<u64> {
         let words = (page / Slot::BYTES) as u32;
         let pages = self.numbering.blocks(words).map(|block| Slot(block.saturating_mul(words)));
         pages.filter_map(|slot| self.segments.address(slot)).collect()
     }
 
-    /// The places of a container's references among those of all; only in a graph made of parts.
+    /// The range of a container's references among all references; only in a graph made from parts.
     pub(crate) fn edges_of_row(&self, row: usize) -> Range<usize> {
         self.objects.edges_of_row(row)
     }
 
-    /// Whether an object comes with the program's files.
+    /// Whether an object is in the program's files.
     fn is_fixed(&self, node: NodeId) -> bool {
         self.fixed.binary_search(&node).is_ok()
     }
 
-    /// The objects that the collector tracks: those of each generation, the youngest first.
+    /// The objects that the collector tracks, by generation, youngest first.
     pub fn tracked(&self) -> &[Vec<NodeId>; Generation::ALL.len()] {
         &self.tracked
     }
 
-    /// What did not fit together.
+    /// The inconsistencies met in tracing.
     pub fn inconsistencies(&self) -> Inconsistencies {
         self.inconsistencies
     }
@@ -264,9 +264,9 @@ impl Flow for Graph {
 /// The types of all objects.
 #[derive(Debug)]
 pub enum Types {
-    /// As they were read, so that objects of them can be.
+    /// As read from the capture, able to read their objects.
     Read(Arc<TypeTable>),
-    /// As a snapshot file has them.
+    /// As loaded from a snapshot file.
     Kept(Vec<TypeInfo>),
 }
 
@@ -280,7 +280,7 @@ impl Types {
         }
     }
 
-    /// How many there are. Their numbers are those below.
+    /// The number of types, and the upper bound of their numbers.
     pub fn count(&self) -> usize {
         match self {
             Types::Read(table) => table.count(),
@@ -294,7 +294,7 @@ impl Types {
     }
 }
 
-/// The parts of a graph, to be put together by someone who knows it already.
+/// The parts of a graph, for a loader that already knows them.
 #[derive(Debug)]
 pub(crate) struct GraphParts {
     numbering: Numbering,
@@ -303,16 +303,16 @@ pub(crate) struct GraphParts {
     roots: Vec<Root>,
     objects: ObjectTable,
     inconsistencies: Inconsistencies,
-    /// What the root of all and each root lead to.
+    /// The successors of the super-root and of each root.
     pub root_edges: Vec<Vec<NodeId>>,
-    /// Objects that come with the program's files, in order.
+    /// Objects in the program's files, in order.
     pub fixed: Vec<NodeId>,
-    /// The objects in each of the collector's lists.
+    /// The objects on each of the collector's lists.
     pub tracked: [Vec<NodeId>; Generation::ALL.len()],
 }
 
 impl GraphParts {
-    /// A graph without objects and references so far.
+    /// A graph with no objects or references yet.
     pub fn new(
         numbering: Numbering,
         segments: Segments,
@@ -343,17 +343,17 @@ impl GraphParts {
         self.numbering.first_container().up_to(self.numbering.end())
     }
 
-    /// How many containers there are.
+    /// The number of containers.
     pub fn containers(&self) -> usize {
         self.numbering.first_leaf().index() - self.numbering.first_container().index()
     }
 
-    /// How many types there are.
+    /// The number of types.
     pub fn type_count(&self) -> u32 {
         self.types.len() as u32
     }
 
-    /// Of each root the address of its frame, if it is one.
+    /// For each root, the address of its frame, if it is one.
     pub fn frames(&self) -> impl Iterator<Item = Option<u64>> {
         self.roots.iter().map(|root| match root.kind {
             RootKind::Frame { frame, .. } => Some(frame),
@@ -361,18 +361,18 @@ impl GraphParts {
         })
     }
 
-    /// Says what the next object is.
+    /// Describes the next object.
     pub fn add_object(&mut self, node: NodeId, type_id: Option<TypeId>, size: u64, external: u64) {
         let type_id = type_id.unwrap_or(UNKNOWN);
         self.objects.add(node, UnusualFacts { type_id, size, external });
     }
 
-    /// Adds a reference to those of the next container.
+    /// Adds a reference to the current container.
     pub fn add_edge(&mut self, target: NodeId) {
         self.objects.add_edge(target);
     }
 
-    /// The next container has no more references.
+    /// Ends the references of the current container.
     pub fn end_row(&mut self) {
         self.objects.end_row();
     }
@@ -393,7 +393,7 @@ impl GraphParts {
     }
 }
 
-/// The numbers of the objects that come with the program's files, in order.
+/// The numbers of the objects in the program's files, in order.
 fn fixed(capture: &Capture<'_>, numbering: &Numbering) -> Vec<NodeId> {
     let [mut containers, mut leaves] = [Vec::new(), Vec::new()];
     for slots in capture.slots_of_program() {

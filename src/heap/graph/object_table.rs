@@ -1,4 +1,4 @@
-//! From the notes of the tracing threads to arrays by object number.
+//! From the notes of the tracing threads to arrays indexed by object number.
 
 use std::mem;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::heap::support::huge_vec::filled;
 use crate::heap::trace::numbering::Numbering;
 use crate::heap::trace::trace_log::{Facts, Span, Target, TraceLog, UnusualFacts};
 
-/// Containers whose references are numbered at a time.
+/// How many containers have their references numbered at a time.
 const BATCH: usize = 1 << 14;
 
 /// All objects and their references, by number.
@@ -21,24 +21,24 @@ const BATCH: usize = 1 << 14;
 pub(crate) struct ObjectTable {
     /// The number of the first object, a container.
     first: NodeId,
-    /// Of each object.
+    /// The type and size of each object.
     facts: Vec<Facts>,
-    /// Those that do not fit.
+    /// Those that do not fit there.
     unusual: FxHashMap<NodeId, UnusualFacts>,
-    /// Of each container.
+    /// The references of each container, as a range of `targets`.
     spans: Vec<Span>,
-    /// The objects that are referred to.
+    /// The referenced objects.
     targets: Vec<NodeId>,
 }
 
-/// The references of some containers, to be numbered.
+/// The references of some containers, still to be numbered.
 struct Work<'a> {
     spans: &'a mut [Span],
     targets: &'a mut [Target],
 }
 
 impl ObjectTable {
-    /// Puts together what the logs have, with so many threads.
+    /// Combines the logs, on this many threads.
     pub fn of(numbering: &Numbering, mut logs: Vec<TraceLog>, threads: usize) -> ObjectTable {
         let first = numbering.first_container();
         let place = |slot| numbering.number(slot).map(|node| node.index() - first.index());
@@ -61,7 +61,7 @@ impl ObjectTable {
         });
         all.unusual.reserve(logs.iter().map(|log| log.unusual.len()).sum());
         for (log, (spans, targets)) in logs.into_iter().zip(references) {
-            // Stays where it is: the compiler makes nothing of it.
+            // Done in place: the compiler optimizes the copy away.
             let mut targets: Vec<NodeId> = targets.into_iter().map(Target::node).collect();
             let before = all.targets.len() as u32;
             match before {
@@ -81,12 +81,12 @@ impl ObjectTable {
         all
     }
 
-    /// No objects yet; the first will have this number.
+    /// An empty table; the first object will have this number.
     pub fn empty(first: NodeId) -> ObjectTable {
         ObjectTable { first, ..ObjectTable::default() }
     }
 
-    /// Adds an object behind those that there are.
+    /// Adds an object at the end.
     pub fn add(&mut self, object: NodeId, facts: UnusualFacts) {
         match facts.usual() {
             Some(usual) => self.facts.push(usual),
@@ -97,24 +97,24 @@ impl ObjectTable {
         }
     }
 
-    /// Adds a reference of the container that has no end yet.
+    /// Adds a reference to the current container.
     pub fn add_edge(&mut self, target: NodeId) {
         self.targets.push(target);
     }
 
-    /// Ends the references of a container; what follows is the next one's.
+    /// Ends the references of the current container.
     pub fn end_row(&mut self) {
         let start = self.spans.last().map_or(0, |span| span.end);
         self.spans.push(Span { start, end: self.targets.len() as u32 });
     }
 
-    /// The places of a container's references among those of all.
+    /// The range of a container's references among all references.
     pub fn edges_of_row(&self, row: usize) -> Range<usize> {
         let Span { start, end } = self.spans.get(row).copied().unwrap_or_default();
         start as usize..end as usize
     }
 
-    /// The type and the sizes of an object; nothing for what is none.
+    /// The type and the sizes of an object; unknown and zero if there is none.
     #[inline]
     pub fn facts(&self, object: NodeId) -> UnusualFacts {
         let facts = self.index(object).and_then(|index| self.facts.get(index));
@@ -125,7 +125,7 @@ impl ObjectTable {
         }
     }
 
-    /// The numbers of the objects that a container refers to.
+    /// The objects that a container refers to.
     #[inline]
     pub fn references(&self, container: NodeId) -> &[NodeId] {
         let span = self.index(container).and_then(|index| self.spans.get(index));
@@ -133,7 +133,7 @@ impl ObjectTable {
         self.targets.get(start as usize..end as usize).unwrap_or_default()
     }
 
-    /// Says that [`references`](Self::references) will soon be asked for.
+    /// Prefetches for [`references`](Self::references).
     #[inline]
     pub fn prefetch_references(&self, container: NodeId) {
         if let Some(span) = self.index(container).and_then(|index| self.spans.get(index)) {
@@ -147,7 +147,7 @@ impl ObjectTable {
     }
 }
 
-/// Numbers what is referred to, with so many threads, of which this one does something else first.
+/// Numbers the referenced objects on this many threads; the calling thread runs `first` before it joins in.
 fn number_all(
     numbering: &Numbering,
     references: &mut [(Vec<Span>, Vec<Target>)],
@@ -171,7 +171,7 @@ fn number_all(
     });
 }
 
-/// Cuts the references of a log into batches.
+/// Splits the references of a log into batches.
 fn batches<'a>(spans: &'a mut [Span], targets: &'a mut [Target]) -> impl Iterator<Item = Work<'a>> {
     let mut rest = targets;
     spans.chunks_mut(BATCH).map(move |spans| {
@@ -185,7 +185,7 @@ fn batches<'a>(spans: &'a mut [Span], targets: &'a mut [Target]) -> impl Iterato
 }
 
 impl Work<'_> {
-    /// Numbers what is referred to, and forgets what is no object.
+    /// Replaces slots by object numbers, and drops references that do not lead to an object.
     fn number(self, numbering: &Numbering) {
         let mut rest = self.targets;
         for span in self.spans {

@@ -1,13 +1,12 @@
 //! The transposed graph: the referrers of each object.
 //!
-//! An object that refers to another twice is listed twice, as it is counted twice in the other's reference
-//! count.
+//! An object that refers to another twice is listed twice, as it counts twice in the other's reference count.
 
 use super::csr::{Counts, Csr};
 use super::search::Flow;
 use crate::heap::ids::NodeId;
 
-/// So many references ahead their place is fetched.
+/// How many references ahead their places are prefetched.
 const AHEAD: usize = 16;
 
 /// The nodes that refer to each node.
@@ -17,7 +16,7 @@ pub struct Referrers {
 }
 
 impl Referrers {
-    /// Turns all references of a graph around. Those of roots, and of the root of all, are among them.
+    /// Inverts all edges of a graph, including those of the super-root and the roots.
     pub fn of(graph: &impl Flow) -> Referrers {
         let mut counts = Counts::new(graph.end().index());
         for node in NodeId::ROOT.up_to(graph.first_leaf()) {
@@ -42,7 +41,7 @@ impl Referrers {
         Referrers { referrers: referrers.finish() }
     }
 
-    /// The nodes that refer to a node, in order; those that do so several times are there as often.
+    /// The referrers of a node, in order; one that refers to it several times is listed as often.
     pub fn of_node(&self, node: NodeId) -> &[NodeId] {
         self.referrers.row(node.index())
     }

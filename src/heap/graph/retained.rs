@@ -1,7 +1,7 @@
 //! Retained sizes: what would be freed with an object.
 //!
-//! An object retains itself and all that it dominates. So the sizes of everything below the root of all
-//! add up to the whole heap.
+//! An object retains itself and all that it dominates. So the retained sizes of the immediate children of the
+//! super-root add up to the whole heap.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -14,16 +14,16 @@ use crate::heap::support::huge_vec::room_for;
 /// Bytes and objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Amount {
-    /// Bytes, with [all that goes](Graph::size) with each object.
+    /// Bytes: the [full size](Graph::size) of each object.
     pub bytes: u64,
     /// Objects.
     pub objects: u32,
 }
 
-/// What each node retains.
+/// The retained size of each node.
 #[derive(Debug)]
 pub struct Retained {
-    /// By node, for those that are no leaves.
+    /// By node, for nodes that are not leaves.
     amounts: Vec<Amount>,
 }
 
@@ -49,7 +49,7 @@ impl Retained {
         retained
     }
 
-    /// What a node retains, itself included. For the root of all: the whole heap.
+    /// The retained size of a node, itself included. For the super-root: the whole heap.
     pub fn amount(&self, graph: &Graph, node: NodeId) -> Amount {
         if node < graph.first_leaf() {
             self.inner(node)
@@ -70,7 +70,7 @@ impl Retained {
     }
 }
 
-/// What would go if these objects went: what each of them retains, nothing counted twice.
+/// What would be freed with these objects: their retained sizes, nothing counted twice.
 pub fn retained_together(
     graph: &Graph,
     dominators: &Dominators,
@@ -78,7 +78,7 @@ pub fn retained_together(
     nodes: &[NodeId],
 ) -> Amount {
     let members: FxHashSet<NodeId> = nodes.iter().copied().collect();
-    // Whether one of them is on the way from a node up to the root, the node included.
+    // Whether one of them is on the path from a node up to the root, the node included.
     let mut known: FxHashMap<NodeId, bool> = FxHashMap::default();
     let mut way = Vec::new();
     let mut is_below = |node: NodeId| {

@@ -1,11 +1,11 @@
-//! A depth-first search from the root of a graph: what is reached, and the input for computing dominators.
-//! Every edge is followed once.
+//! A depth-first search from the root of a graph, which prepares the computation of dominators. Every edge is
+//! followed once.
 //!
 //! Nodes are numbered in the order in which they are found. Most edges of a heap lead to new nodes and form
 //! the search tree. Of the other edges, *crossings*, only those within one branch below the root matter: a
 //! node reached from two branches has the root as its dominator, and nothing else needs to be known about it.
 //!
-//! Nothing recurses. The graph may get more edges from its root while the search goes on.
+//! There is no recursion. The graph may get more edges from its root during the search.
 
 use std::slice;
 
@@ -13,10 +13,10 @@ use crate::heap::capture::copy::fetch;
 use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::{filled, room_for};
 
-/// So many successors of a node are fetched ahead.
+/// How many successors of a node are prefetched.
 const AHEAD: usize = 16;
 
-/// What stands for no number.
+/// Stands for "no number".
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// A graph with a root, [`NodeId::ROOT`].
@@ -27,59 +27,57 @@ pub trait Flow {
     /// One past the number of the last node.
     fn end(&self) -> NodeId;
 
-    /// The nodes that a node leads to; there may be equal ones. Only nodes before the first leaf are
-    /// asked for.
+    /// The successors of a node, possibly with repetitions. Only called for nodes before the first leaf.
     fn successors(&self, node: NodeId) -> &[NodeId];
 
-    /// Says that the successors of a node will soon be asked for.
+    /// Prefetches the successors of a node.
     fn prefetch(&self, node: NodeId) {
         let _ = node;
     }
 
-    /// How willingly a child of the root gives way to the others: it leads only to what none that gives way
-    /// less leads to.
+    /// How a child of the root ranks among the others where several reach a node.
     fn precedence(&self, node: NodeId) -> Precedence {
         let _ = node;
         Precedence::Known
     }
 }
 
-/// Which of the children of a root counts where several lead to a node.
+/// Which child of the root counts when several reach a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precedence {
-    /// It is known to hold what it leads to.
+    /// It is known to hold its successors.
     Known,
-    /// It is inferred: paths from it come after all that are known.
+    /// It is inferred: paths from it come after all those from known ones.
     Inferred,
-    /// It holds only what nothing else leads to, and dominates all of that.
+    /// It holds only what nothing else reaches, and dominates all of that.
     Last,
 }
 
 /// A depth-first search.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// The number of each node that is no leaf.
+    /// The number of each node that is not a leaf.
     pub(crate) number: Vec<u32>,
     /// The nodes by their numbers.
     pub(crate) order: Vec<NodeId>,
-    /// By number, the number of the node from which each was found.
+    /// By number, the number of the parent in the search tree.
     pub(crate) parent: Vec<u32>,
-    /// By number: 0 for what two branches lead to, else the parent.
+    /// By number: 0 for a node reached from two branches, else the parent.
     pub(crate) semi: Vec<u32>,
-    /// The numbers of both ends of the crossings that matter.
+    /// The numbers of both ends of each crossing that matters.
     pub(crate) crossings: Vec<[u32; 2]>,
-    /// For each leaf the number of the first node that leads to it, or 0 if two branches do.
+    /// For each leaf the number of its first referrer, or 0 if two branches reach it.
     pub(crate) leaves: Vec<u32>,
-    /// Leaves that more nodes of a branch lead to, each with the number of such a node.
+    /// Leaves with further referrers in the same branch, each with the number of such a referrer.
     pub(crate) shared: Vec<[u32; 2]>,
     /// The number of the node with which the current branch begins.
     branch: u32,
-    /// Whether that holds only what no other branch leads to.
+    /// Whether that node holds only what no other branch reaches.
     is_last: bool,
 }
 
 impl Search {
-    /// Searches all that the root leads to.
+    /// Searches everything that the root reaches.
     pub fn of(graph: &impl Flow) -> Search {
         let inner = graph.first_leaf().index();
         let leaves = graph.end().index().saturating_sub(inner);
@@ -100,8 +98,8 @@ impl Search {
         search
     }
 
-    /// Goes on with an edge that the graph did not have so far. It leads away from the root, or from the
-    /// child of the root that was found last, or else to a leaf that nothing led to.
+    /// Continues with an edge that the graph did not have before. It must leave the root, or the child of the
+    /// root that was found last, or lead to a leaf that was not reached.
     pub fn add_edge(&mut self, graph: &impl Flow, from: NodeId, to: NodeId) {
         let Some(&from) = self.number.get(from.index()).filter(|&&number| number != NONE) else {
             return;
@@ -118,7 +116,7 @@ impl Search {
         found.is_some_and(|&found| found != NONE)
     }
 
-    /// Searches from a node that has not been reached, found from another (by number).
+    /// Searches from an unreached node, found from a parent (by number).
     fn go<'a>(&mut self, graph: &'a impl Flow, node: NodeId, parent: u32) {
         let mut path: Vec<(u32, slice::Iter<'a, NodeId>)> = Vec::new();
         path.push((self.visit(graph, node, parent), self.successors(graph, node)));
@@ -133,7 +131,7 @@ impl Search {
         }
     }
 
-    /// What a node leads to, where the search will soon look at the first.
+    /// The successors of a node; prefetches the first of them.
     fn successors<'a>(&self, graph: &'a impl Flow, node: NodeId) -> slice::Iter<'a, NodeId> {
         let successors = graph.successors(node);
         for &next in successors.iter().take(AHEAD) {
@@ -166,8 +164,8 @@ impl Search {
         number
     }
 
-    /// Looks at an edge, and says whether it leads to where the search is to go on: to a node that is no
-    /// leaf and has not been reached. Of others it remembers what matters.
+    /// Takes note of an edge, and returns whether the search continues along it: to a node that is not a leaf
+    /// and has not been reached.
     #[inline]
     fn is_fresh(&mut self, from: u32, to: NodeId) -> bool {
         let Some(&number) = self.number.get(to.index()) else {

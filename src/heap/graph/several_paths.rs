@@ -1,8 +1,8 @@
 //! Several shortest paths to one object, the shortest first.
 //!
-//! Paths are grown backwards, from the object to the root of all, most promising first (A*): the remaining
-//! distance is that of a shortest path to the object reached so far. It is never overestimated, so paths come
-//! out in order of length. No path passes an object twice.
+//! Paths are grown backwards, from the object to the super-root, most promising first (A*). The remaining
+//! distance is the length of a shortest path to the object reached so far. It is never overestimated, so
+//! paths come out in order of length. No path passes an object twice.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,10 +11,10 @@ use super::referrers::Referrers;
 use super::shortest_paths::ShortestPaths;
 use crate::heap::ids::NodeId;
 
-/// No more unfinished paths than this are made for one object: what comes then would be long.
+/// The maximum number of unfinished paths for one object: further ones would be long.
 const MOST_TRIALS: usize = 200_000;
 
-/// A path that has not come to the root of all yet.
+/// A path that has not reached the super-root yet.
 struct Trial {
     node: NodeId,
     /// The trial that it continues; itself for the first.
@@ -22,8 +22,8 @@ struct Trial {
     length: u32,
 }
 
-/// Up to so many shortest paths from the root of all to a node, both included. Those that the `shortest`
-/// paths do not lead to, and what is not `allowed`, they do not pass.
+/// Up to `count` shortest paths from the super-root to a node, both included. They pass only nodes that are
+/// `allowed` and that the `shortest` paths reach.
 pub fn several(
     shortest: &ShortestPaths,
     referrers: &Referrers,
@@ -61,7 +61,7 @@ pub fn several(
     paths
 }
 
-/// The nodes of a trial, from where it has come to.
+/// The nodes of a trial, from the last one reached.
 fn way(trials: &[Trial], number: u32) -> impl Iterator<Item = NodeId> {
     let mut next = Some(number);
     std::iter::from_fn(move || {

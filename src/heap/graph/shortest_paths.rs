@@ -9,21 +9,21 @@ use crate::heap::capture::copy::fetch;
 use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::{filled, room_for};
 
-/// Paths with more steps than this have no [length](ShortestPaths::length).
+/// A path with more steps than this has no [length](ShortestPaths::length).
 const LONGEST: u32 = 10_000;
-/// So many nodes ahead of the search, where a node leads to is fetched, and what is known of that.
+/// How many nodes ahead of the search successors are prefetched, and how many ahead the entries of those.
 const FAR: usize = 16;
 const NEAR: usize = 6;
-/// Of so many of the nodes that it leads to.
+/// For at most this many successors of a node.
 const MOST_AHEAD: usize = 16;
-/// What stands for no node where one is wanted. There are fewer nodes than this.
+/// Marks a wanted node that has not been found. There are fewer nodes than this.
 const WANTED: NodeId = NodeId(u32::MAX - 1);
 
-/// From which node each was found first, in a search in breadth from the root of all.
+/// The node from which each node was found first, in a breadth-first search from the super-root.
 ///
-/// Paths from roots that are known come before those from roots that are [inferred](Precedence), however long
-/// they are: garbage refers to much that lives, and does not hold it. Of paths of one length the first is taken,
-/// and roots that have names come before those that have none.
+/// Paths from known roots come before those from [inferred](Precedence) roots, however long they are: garbage
+/// refers to many live objects, and does not hold them. Of paths of equal length the first is taken, and
+/// roots with names come before those without.
 #[derive(Debug)]
 pub struct ShortestPaths {
     parents: Vec<NodeId>,
@@ -35,13 +35,13 @@ impl ShortestPaths {
         ShortestPaths::through(graph, |_| true)
     }
 
-    /// Finds a shortest path to every object among those paths that lead through nothing but what is
-    /// `allowed`; where they end does not matter.
+    /// Finds a shortest path to every object among the paths that pass only nodes that are `allowed`; the
+    /// last node need not be.
     pub fn through(graph: &impl Flow, allowed: impl Fn(NodeId) -> bool) -> ShortestPaths {
         ShortestPaths::search(graph, allowed, None)
     }
 
-    /// The same for these nodes and what leads to them; what of others is found is not said.
+    /// The same for these nodes and the nodes on their paths; for other nodes the result is not meaningful.
     pub fn to(
         graph: &impl Flow,
         allowed: impl Fn(NodeId) -> bool,
@@ -50,7 +50,7 @@ impl ShortestPaths {
         ShortestPaths::search(graph, allowed, Some(wanted))
     }
 
-    /// Searches everything, or until all that is wanted has been found.
+    /// Searches everything, or until all wanted nodes have been found.
     fn search(
         graph: &impl Flow,
         allowed: impl Fn(NodeId) -> bool,
@@ -117,14 +117,14 @@ impl ShortestPaths {
         self.parents.get(node.index()).is_some_and(|&parent| parent != NodeId::NONE)
     }
 
-    /// The child of the root of all with which the path to a node begins.
+    /// The child of the super-root with which the path to a node begins.
     pub fn root(&self, node: NodeId) -> Option<NodeId> {
         std::iter::successors(Some(node), |&node| self.before(node))
             .take_while(|&node| node != NodeId::ROOT)
             .last()
     }
 
-    /// How many steps the path to a node has; `None` where there is none, or an endless one for people.
+    /// The number of steps of the path to a node; `None` if there is none, or if it is too long to show.
     pub fn length(&self, node: NodeId) -> Option<u32> {
         let mut node = node;
         for length in 0..LONGEST {
@@ -136,14 +136,14 @@ impl ShortestPaths {
         None
     }
 
-    /// The node before this one on the path; `None` for the root of all and for what no path leads to.
+    /// The node before this one on the path; `None` for the super-root and for nodes without a path.
     pub fn before(&self, node: NodeId) -> Option<NodeId> {
         let parent = self.parents.get(node.index()).copied()?;
         (node != NodeId::ROOT && parent != NodeId::NONE).then_some(parent)
     }
 
-    /// The nodes from one that dominates a node (the root of all, for instance) to that node, both
-    /// included; nothing where no path is known.
+    /// The nodes from a dominator of a node (the super-root, for instance) to that node, both included; empty
+    /// if no path is known.
     pub fn between(&self, from: NodeId, to: NodeId) -> Vec<NodeId> {
         let mut nodes = vec![to];
         let mut node = to;
@@ -201,7 +201,7 @@ mod tests {
     }
 
     proptest! {
-        /// Where not all paths are wanted, those that are wanted are the same.
+        /// If only some paths are wanted, those are found as if all were.
         #[test]
         fn what_is_wanted_is_found_as_if_all_were(
             successors in prop::collection::vec(prop::collection::vec((0..30_u32).prop_map(NodeId), 0..4), 30),

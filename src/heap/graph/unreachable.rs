@@ -3,7 +3,7 @@
 //! If the reference count of such an object exceeds the references found, native code holds it: a local
 //! variable of a C function, a static variable of an extension module. (Native code may also hold an object
 //! that a known root reaches. That is not examined, since a count too high by one would detach the object
-//! from its holder.) The rest is garbage.
+//! from its holder.) The others are garbage.
 
 use super::object_graph::Graph;
 use super::search::{Flow, Search};
@@ -12,11 +12,11 @@ use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::python::objects::{Reader, ReferenceCount};
 
-/// The name of the type of the table of interned strings.
+/// The type name of the table of interned strings.
 const DICT: &str = "dict";
 
-/// Gives the objects that no known root leads to a root to belong to, and goes on with the search through
-/// the graph, which has come to the end of the known roots.
+/// Gives each object that no known root reaches a root of its own, and continues the search, which has
+/// finished with the known roots.
 pub(crate) fn connect_unreachable(
     graph: &mut Graph,
     search: &mut Search,
@@ -44,7 +44,7 @@ pub(crate) fn connect_unreachable(
             connect(graph, search, garbage, node);
         }
     }
-    // What is left are leaves that nothing refers to.
+    // The rest are leaves without referrers.
     for node in graph.first_leaf().up_to(graph.end()) {
         if !search.reaches(node) {
             let is_interned = is_interned(graph, reader, node);
@@ -53,14 +53,14 @@ pub(crate) fn connect_unreachable(
     }
 }
 
-/// Lets a root lead to a node.
+/// Adds an edge from a root to a node.
 fn connect(graph: &mut Graph, search: &mut Search, from: NodeId, to: NodeId) {
     graph.add_root_edge(from, to);
     search.add_edge(graph, from, to);
 }
 
-/// Whether an object is an interned string, or the table of all of them, which does not count as their
-/// holder and so refers to nothing.
+/// Whether an object is an interned string, or the table of interned strings. The table does not count as a
+/// holder of the strings and so refers to nothing.
 fn is_interned(graph: &Graph, reader: Reader<'_, Capture<'_>>, node: NodeId) -> bool {
     let Some(address) = graph.address(node) else { return false };
     match graph.type_info(node).is_some_and(|info| info.name == DICT) {
@@ -69,8 +69,7 @@ fn is_interned(graph: &Graph, reader: Reader<'_, Capture<'_>>, node: NodeId) -> 
     }
 }
 
-/// How many references there are to each of these nodes, which are in order. No other node refers to
-/// them.
+/// The number of references to each of these nodes, which are in order. No other node refers to them.
 fn references_among(graph: &Graph, nodes: &[NodeId]) -> Vec<u32> {
     let mut counts = vec![0_u32; nodes.len()];
     for &node in nodes {
@@ -85,7 +84,7 @@ fn references_among(graph: &Graph, nodes: &[NodeId]) -> Vec<u32> {
     counts
 }
 
-/// Whether an object's reference count tells of more references than there are.
+/// Whether an object's reference count exceeds the references found.
 fn is_held(graph: &Graph, reader: Reader<'_, Capture<'_>>, node: NodeId, references: u32) -> bool {
     let count = graph.address(node).map(|object| reader.reference_count(object));
     match count {

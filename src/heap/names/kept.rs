@@ -1,8 +1,8 @@
-//! What the objects of a heap are to each other, as a snapshot file has kept it.
+//! The links between the objects of a heap, as kept in a snapshot file.
 //!
 //! Roles are kept by edge, as short codes: most are a field or an attribute that thousands of objects have,
-//! the next index of a sequence, or the value for a key of a dict. Words are kept for what can be a key and for
-//! what has a name in the interpreter. Nothing else of any object is known.
+//! the next index of a sequence, or the value for a key of a dict. Words are kept for objects that may be
+//! keys and for those that have names in the interpreter. Nothing else is known about an object.
 
 use std::sync::Arc;
 
@@ -15,41 +15,43 @@ use crate::python::objects::{Disclosure, EdgeNames, Link, Role};
 
 /// Codes of roles.
 pub(crate) mod code {
-    /// The role is not known.
+    /// The role is unknown.
     pub const NONE: u32 = 0;
-    /// The index after that of the edge before; the first is 0.
+    /// The index after that of the previous edge; the first is 0.
     pub const NEXT: u32 = 1;
-    /// The value for a key, which is kept beside.
+    /// The value for a key, which is kept separately.
     pub const VALUE: u32 = 2;
-    /// The first of the roles that are in the dictionary.
+    /// The first of the roles in the dictionary.
     pub const FIRST: u32 = 3;
 }
 
-/// So many rows have one entry in [`KeptNames::key_starts`].
+/// How many rows share one entry of [`KeptNames::key_starts`].
 pub(crate) const KEY_ROWS: usize = 64;
 
-/// What a file has kept.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub(crate) struct KeptNames {
-    /// How much may be told at most.
+    /// The most that may be shown.
     pub disclosure: Disclosure,
     /// The code of each edge, in the order of the containers.
     pub codes: Vec<u32>,
-    /// The keys of the edges with [`code::VALUE`], in the same order; [`NodeId::NONE`] where it is no object.
+    /// The keys of the edges with [`code::VALUE`], in the same order; [`NodeId::NONE`] for a key that is not
+    /// an object.
     pub keys: Vec<NodeId>,
-    /// How many keys there are before the edges of every 64th container.
+    /// The number of keys before the edges of every 64th container.
     pub key_starts: Vec<u32>,
-    /// The roles that have codes of their own, each with its words if those need the memory.
+    /// The roles with codes of their own, each with its words if those cannot be found without the target's
+    /// memory.
     pub roles: Vec<(Role, Option<Link>)>,
     /// The same words by role.
     pub words: FxHashMap<Role, Link>,
-    /// Of each root the objects that its frame refers to, with codes.
+    /// For each frame, the objects that it refers to, with codes.
     pub frames: FxHashMap<u64, Vec<(NodeId, u32)>>,
-    /// What objects are called as keys.
+    /// The words for objects as keys.
     pub key_words: Texts<KeyForm>,
     /// The variables of functions.
     pub functions: FxHashMap<NodeId, FunctionNames>,
-    /// Reference counts that are others than the references found; `None` of what is immortal.
+    /// Reference counts that differ from the references found; `None` for immortal objects.
     pub counts: FxHashMap<NodeId, Option<u64>>,
     /// The values of objects.
     pub values: Texts<()>,
@@ -58,11 +60,11 @@ pub(crate) struct KeptNames {
 /// How a key is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyForm {
-    /// Only its type, which the text is.
+    /// Only by its type, which the text names.
     Type,
-    /// It is this text.
+    /// As this text.
     Text,
-    /// It is this number.
+    /// As this number.
     Number,
 }
 
@@ -73,7 +75,7 @@ pub(crate) struct FunctionNames {
     pub defaults: Vec<Arc<str>>,
 }
 
-/// Texts of some objects.
+/// The texts of some objects.
 #[derive(Debug)]
 pub(crate) struct Texts<F> {
     /// The objects, in order.
@@ -104,7 +106,7 @@ impl<F: Copy> Texts<F> {
     }
 }
 
-/// What a file has kept of this graph.
+/// The links that a file has kept for this graph.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept<'a> {
     pub(crate) names: &'a KeptNames,
@@ -128,7 +130,7 @@ impl Kept<'_> {
         self.names.roles.get(index).map(|(role, _)| *role)
     }
 
-    /// What an object is called as a key.
+    /// The words for an object as a key.
     fn key(&self, key: u64) -> Option<(KeyForm, String)> {
         self.names.key_words.get(self.graph.node(key)?)
     }

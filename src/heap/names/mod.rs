@@ -1,4 +1,4 @@
-//! What the objects of a heap are to each other: read in the capture, or kept in a snapshot file.
+//! The links between the objects of a heap: read in the capture, or kept in a snapshot file.
 
 pub(crate) mod kept;
 
@@ -6,12 +6,12 @@ use self::kept::Kept;
 use super::capture::copy::Capture;
 use crate::python::objects::{Disclosure, EdgeNames, Link, Reader, Role};
 
-/// Says what the objects of a heap are to each other. It is a few references, and free to copy.
+/// Finds the links between the objects of a heap. It is a few references, and cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub enum Names<'a> {
-    /// The memory is there.
+    /// The memory is available.
     Captured(Reader<'a, Capture<'a>>),
-    /// Only its answers are.
+    /// Only the answers are.
     Kept(Kept<'a>),
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::heap::analysis::HeapError;
 use crate::obstacle::{Obstructed, Obstruction};
 
-/// Why a process's memory could not be divided up.
+/// Why the resident set of a process could not be divided up.
 #[derive(Debug, thiserror::Error)]
 pub enum CompositionError {
-    /// There is no capture of it, or its objects cannot be found.
+    /// It could not be captured, or its objects cannot be found.
     #[error(transparent)]
     Heap(#[from] HeapError),
     /// The kernel does not say which pages are in memory.
@@ -28,52 +28,52 @@ impl Obstructed for CompositionError {
     }
 }
 
-/// What the resident set is made of, in bytes.
+/// The parts of the resident set, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Composition {
     /// The resident set: the sum of all parts.
     pub rss: u64,
-    /// What lives in Python.
+    /// Memory in use by Python objects.
     pub python: PythonPart,
-    /// What is free in Python's own allocator.
+    /// Free memory in Python's own allocator.
     pub pymalloc: PymallocPart,
-    /// The C library's heap, without what is Python's.
+    /// The C library's heap, without Python's part.
     pub malloc: MallocPart,
     /// Stacks of threads.
     pub stacks: u64,
-    /// Data of programs: their variables.
+    /// Writable data of programs: their variables.
     pub program_data: u64,
-    /// Mapped files: code, and data that is read only.
+    /// Mapped files: code, and read-only data.
     pub files: u64,
-    /// Memory shared with other processes, or made to be.
+    /// Memory shared with other processes, or made for sharing.
     pub shared: u64,
-    /// Anonymous memory of which nothing is known.
+    /// Anonymous memory of unknown use.
     pub other: u64,
-    /// Counts that are no bytes.
+    /// Figures that are not parts of the resident set.
     pub facts: Facts,
 }
 
-/// Memory in use by Python.
+/// Memory in use by Python objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PythonPart {
     /// Blocks of pymalloc that hold objects.
     pub small_objects: u64,
     /// Other blocks of pymalloc in use: small buffers of objects.
     pub small_buffers: u64,
-    /// Blocks of malloc that hold objects, those with mappings of their own included.
+    /// Blocks of malloc that hold objects, including those with mappings of their own.
     pub large_objects: u64,
-    /// Blocks of malloc that objects point to, likewise.
+    /// Blocks of malloc that objects point to, including those with mappings of their own.
     pub large_buffers: u64,
 }
 
-/// Memory that pymalloc has and nobody uses.
+/// Memory that pymalloc has and that is not in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PymallocPart {
-    /// Free blocks in pools that are used.
+    /// Free blocks in used pools.
     pub in_used_pools: u64,
-    /// Free pools, in arenas that have others.
+    /// Free pools, in arenas with used pools.
     pub free_pools: u64,
-    /// Heads of pools, and what is too little for a block.
+    /// Headers of pools, and remainders too small for a block.
     pub overhead: u64,
 }
 
@@ -82,68 +82,68 @@ pub struct PymallocPart {
 pub struct MallocPart {
     /// In use by others: libraries, extension modules, the interpreter itself.
     pub others: u64,
-    /// The part of that which is in blocks with mappings of their own.
+    /// The part of that in blocks with mappings of their own.
     pub others_mapped: u64,
     /// Free blocks: in bins, and in lists of small ones.
     pub free: u64,
-    /// Free at the end of arenas.
+    /// Free memory at the end of arenas.
     pub top: u64,
 }
 
-/// What else was found out.
+/// Further figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// What `malloc_trim(0)` would give back, in bytes.
+    /// The bytes that `malloc_trim(0)` would return.
     pub trimmable: u64,
-    /// How many arenas pymalloc has.
+    /// The number of pymalloc's arenas.
     pub python_arenas: u64,
-    /// How many blocks in them are in use.
+    /// The number of blocks in use in them.
     pub python_blocks: u64,
-    /// How many arenas glibc's malloc has; `None` where it was not found.
+    /// The number of arenas of glibc's malloc; `None` if they were not found.
     pub malloc_arenas: Option<u64>,
-    /// Bytes of malloc's heap that could not be read, and are counted as used by others.
+    /// Bytes of malloc's heap that could not be read; they count as used by others.
     pub malloc_unread: u64,
-    /// Another allocator that is there.
+    /// Another allocator, if the process has one.
     pub other_allocator: Option<&'static str>,
-    /// How long the process stood still.
+    /// How long the process was paused.
     pub pause: Duration,
-    /// How much was copied meanwhile, in bytes.
+    /// The bytes copied in the pause.
     pub copied: u64,
 }
 
-/// What most of the memory is.
+/// The largest part of the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Objects that live, and their buffers.
+    /// Live objects and their buffers.
     LivePython,
-    /// Blocks of malloc that are no Python object's.
+    /// Blocks of malloc that do not belong to Python objects.
     Native,
-    /// Memory that the C library keeps and would give back.
+    /// Free memory that the C library keeps and could return.
     Retention,
-    /// Memory that Python's allocator cannot give back because there are objects between.
+    /// Free memory that Python's allocator cannot return, because there are objects in between.
     Fragmentation,
     /// None of these stands out.
     Mixed,
 }
 
-/// No verdict is given on less than this part of what is not mapped from files.
+/// A verdict needs at least this part of the memory that is not mapped from files.
 const VERDICT_LEAST: f64 = 0.3;
-/// What is besides worth a word is no less than this part of it.
+/// Anything else mentioned needs at least this part of it.
 const WORTH_A_WORD: f64 = 0.2;
 
 impl Composition {
-    /// What Python uses.
+    /// Memory in use by Python.
     pub fn live_python(&self) -> u64 {
         let PythonPart { small_objects, small_buffers, large_objects, large_buffers } = self.python;
         small_objects + small_buffers + large_objects + large_buffers
     }
 
-    /// What malloc has given to others than Python's objects.
+    /// Blocks of malloc that do not belong to Python objects.
     pub fn native(&self) -> u64 {
         self.malloc.others
     }
 
-    /// What is free in pymalloc.
+    /// Free memory in pymalloc.
     pub fn free_in_pymalloc(&self) -> u64 {
         self.pymalloc.in_used_pools + self.pymalloc.free_pools
     }
@@ -169,14 +169,14 @@ impl Composition {
         parts.iter().sum()
     }
 
-    /// What most of the memory is, and how much that is. Mapped files are left out of account: whatever
-    /// a program does, they are there.
+    /// The largest part of the memory, and its size. Mapped files are ignored, because they are there
+    /// whatever a program does.
     pub fn verdict(&self) -> (Verdict, u64) {
         let most = self.candidates().into_iter().max_by_key(|candidate| candidate.1);
         most.filter(|most| self.is_part(most.1, VERDICT_LEAST)).unwrap_or((Verdict::Mixed, 0))
     }
 
-    /// What else is a good part of the memory, the most first.
+    /// The other large parts of the memory, largest first.
     pub fn besides(&self) -> Vec<(Verdict, u64)> {
         let (verdict, _) = self.verdict();
         let mut others = self.candidates().to_vec();

@@ -25,7 +25,7 @@ use crate::python::gc::GcError;
 use crate::python::pymalloc::{Arena, FARTHEST_OBJECT, POOL_HEADER};
 
 impl Composition {
-    /// Divides up the memory of a process.
+    /// Divides up the resident set of a process.
     pub fn of(
         process: &Process,
         python: &Python,
@@ -46,7 +46,7 @@ impl Composition {
     }
 }
 
-/// Divides up the memory of a capture.
+/// Divides up the resident set from a capture.
 fn divide(
     capture: &Capture<'_>,
     python: &Python,
@@ -75,7 +75,7 @@ fn divide(
     }
     sum.stacks += stacks.0.iter().map(|stack| residency.bytes(stack)).sum::<u64>();
 
-    // What is known by address, in the order of that.
+    // All ranges with a known use, in order of address.
     let mut known = taken;
     if let Some(malloc) = &malloc {
         known.extend(malloc.ranges());
@@ -89,7 +89,7 @@ fn divide(
             last_file = Some(&resident.mapping);
         }
     }
-    // Pages of which the kernel says only how many count can be one more or less in each range.
+    // For some pages the kernel only says how many of a mapping count, so a range may be off by one page.
     let excess = sum.sum().saturating_sub(sum.rss);
     sum.other = sum.other.saturating_sub(excess);
     sum.other += sum.rss.saturating_sub(sum.sum());
@@ -110,7 +110,7 @@ impl Composition {
         let mut objects = 0_u64;
         let mut buffers = 0_u64;
         let mut blocks = 0_u64;
-        // In use, by the pool.
+        // Bytes in use, by pool.
         let mut pools: Vec<(u64, u64)> = Vec::new();
         python.for_each_block(capture, arena, |block| {
             let pool = block.address / pool_size * pool_size;
@@ -138,7 +138,7 @@ impl Composition {
             overhead += rest.min(POOL_HEADER);
             in_used += rest.saturating_sub(POOL_HEADER);
         }
-        // A block in use has been written to, so that it is in memory unless it is swapped out.
+        // A block in use has been written to, so it is in memory unless it is swapped out.
         let live = (objects + buffers).min(all);
         let objects = objects.min(live);
         let rest = all - live;
@@ -191,7 +191,7 @@ impl Composition {
         self.malloc.others += unread;
     }
 
-    /// Adds what is in a mapping and not known by address.
+    /// Adds the part of a mapping that is outside the ranges with a known use.
     fn add_mapping(
         &mut self,
         resident: &Resident,
@@ -209,7 +209,7 @@ impl Composition {
             _ if mapping.shared && (is_shared_memory || mapping.inode == 0) => &mut self.shared,
             0 if resident.special == "stack" => &mut self.stacks,
             0 if resident.special == "vdso" => &mut self.files,
-            // What a program's variables are that begin as zeros follows its file.
+            // A program's zero-initialized variables follow its file.
             0 if last_file.is_some_and(|file| file.writable && file.end == mapping.start) => {
                 &mut self.program_data
             }

@@ -1,8 +1,9 @@
-//! What the resident set is made of, to the last page.
+//! The parts of the resident set, to the last page.
 //!
 //! [`residency`] says which pages are in memory, [`malloc`] walks the chunks of the C library's heap,
-//! [`owners`] tells which of its blocks are Python's, [`stacks`] where threads have theirs. The [`division`]
-//! adds it all up to a [`composition`]; [`native_blocks`] is the part that no Python object explains.
+//! [`owners`] tells which of its blocks are Python's, [`stacks`] finds the stacks of threads. The
+//! [`division`] adds everything up to a [`composition`]; [`native_blocks`] is the part that no Python object
+//! explains.
 
 pub mod composition;
 pub(crate) mod division;

@@ -11,19 +11,19 @@ use crate::heap::support::nice::politely;
 use crate::process::Process;
 use crate::python::Python;
 
-/// Blocks that are none of Python's.
+/// Blocks that Python does not own.
 #[derive(Debug, Default)]
 pub struct NativeBlocks {
-    /// Where they begin, in order.
+    /// Their addresses, in order.
     starts: Vec<u64>,
-    /// How many bytes their chunks have, all together.
+    /// The total size of their chunks, in bytes.
     pub bytes: u64,
 }
 
 impl NativeBlocks {
-    /// Those of a capture that was taken just now; `None` where the C library is not glibc, or the heap of
-    /// its malloc cannot be read. An object's own list of objects that is inconsistent leaves out what it
-    /// would lead to, so that its buffers count.
+    /// The native blocks of a capture taken just now; `None` if the C library is not glibc, or its malloc's
+    /// heap cannot be read. A collector's list that does not close is not an error: objects missed because of
+    /// it make their buffers count as native.
     pub fn of(
         process: &Process,
         python: &Python,
@@ -45,7 +45,7 @@ impl NativeBlocks {
         })
     }
 
-    /// Whether a block that begins here is one of them.
+    /// Whether a native block begins here.
     pub fn contains(&self, block: u64) -> bool {
         self.starts.binary_search(&block).is_ok()
     }

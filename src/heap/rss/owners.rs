@@ -1,10 +1,10 @@
-//! Which malloc blocks Python owns: those that hold an object, and those that an object points to.
+//! The malloc blocks that Python owns: those that hold an object, and those that an object points to.
 //!
-//! A block holds an object if one begins where the block does (or 16 bytes later, where the debugging
-//! allocator has its own head before it). A block is a buffer of an object if one of the object's first
-//! words, where all of Python's own types have their pointers, is the address of the block: a list's items, a
-//! dict's table, the data of an array. Small buffers can lead to further ones, as the blocks of a deque do.
-//! Objects of undescribed types may hold anything, so what they point to does not count.
+//! A block holds an object if one begins where the block does (or 16 bytes later, after the debugging
+//! allocator's own header). A block is a buffer of an object if one of the object's first words, where all of
+//! Python's own types have their pointers, is the address of the block: a list's items, a dict's table, the
+//! data of an array. Small buffers can lead to further ones, as the blocks of a deque do. Objects of
+//! undescribed types may hold anything, so their pointers do not count.
 
 use super::malloc::{Chunk, ChunkState, Malloc};
 use crate::heap::capture::copy::Capture;
@@ -19,26 +19,26 @@ use crate::python::allocators::DEBUG_HEAD;
 use crate::python::gc::GcError;
 use crate::python::objects::Shape;
 
-/// So much of an object is looked at: pointers to buffers are in its first fields.
+/// How many bytes of an object are examined: pointers to buffers are in its first fields.
 const LOOK: u64 = 256;
-/// Buffers up to this size can lead to others, in bytes.
+/// The maximum size of a buffer that can lead to others, in bytes.
 const LEADS_ON: u64 = 1040;
 
-/// Whose a block is.
+/// The owner of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// It holds an object.
+    /// An object, which is in the block.
     Object,
-    /// An object points to it.
+    /// An object, which points to the block.
     Buffer,
-    /// Nobody known.
+    /// None that is known.
     Other,
 }
 
-/// Whose blocks are.
+/// The owners of malloc's blocks.
 #[derive(Debug)]
 pub(crate) struct Owners {
-    /// Where objects are.
+    /// The slots of objects.
     pub objects: Marks,
     blocks: Blocks,
 }
@@ -51,14 +51,14 @@ struct Blocks {
     pointed_to: Marks,
 }
 
-/// Looks at the words of objects that are found.
+/// Examines the words of objects that are found.
 struct Looking<'a> {
     capture: &'a Capture<'a>,
     blocks: &'a Blocks,
 }
 
 impl Owners {
-    /// Traces all objects, and finds whose the blocks of malloc are.
+    /// Traces all objects, and finds the owners of malloc's blocks.
     pub fn find(
         capture: &Capture<'_>,
         python: &Python,
@@ -85,7 +85,7 @@ impl Owners {
         Ok(owners)
     }
 
-    /// Whose a block is that begins at this address.
+    /// The owner of the block that begins at this address.
     pub fn of(&self, capture: &Capture<'_>, block: u64) -> Whose {
         let Some(slot) = capture.segments().slot(block) else { return Whose::Other };
         if self.blocks.with_object.contains(slot) {
@@ -97,7 +97,7 @@ impl Owners {
         }
     }
 
-    /// Follows small buffers to others.
+    /// Follows pointers from small buffers to further buffers.
     fn lead_on(&self, capture: &Capture<'_>, small: Vec<Chunk>) {
         let is_buffer = |block: u64| self.of(capture, block) == Whose::Buffer;
         let mut next: Vec<u64> = small
@@ -127,7 +127,7 @@ impl Owners {
 }
 
 impl Blocks {
-    /// Notes that a pointer leads to a block, if it does, and gives whether that is new.
+    /// Marks the block that a pointer leads to, if there is one; returns whether that is new.
     #[inline]
     fn point_to(&self, capture: &Capture<'_>, pointer: u64) -> bool {
         if !pointer.is_multiple_of(16) || pointer == 0 {

@@ -1,7 +1,7 @@
-//! Which pages of a process are resident at the moment of a capture.
+//! The pages of a process that are resident at the moment of a capture.
 //!
 //! The kernel's own account per mapping (`smaps`) is exact, and adds up to the resident set; the page map
-//! tells the pages. They differ in one thing: an anonymous page that was only read maps to the shared zero
+//! tells the pages. They differ in one respect: an anonymous page that was only read maps to the shared zero
 //! page and does not count as resident. The page map does not identify the zero page, but flags it neither as
 //! exclusive to this process nor as a file's.
 
@@ -14,7 +14,7 @@ use procfs::process::{MMapPath, MemoryMaps};
 
 use crate::process::{Mapping, PageMap, PageState, Process};
 
-/// What was copied in a pause.
+/// The kernel's account, copied in a pause and not parsed.
 #[derive(Debug, Default)]
 pub struct RawResidency {
     smaps: Vec<u8>,
@@ -36,16 +36,16 @@ pub struct Residency {
 pub struct Resident {
     /// The mapping.
     pub mapping: Mapping,
-    /// What the kernel calls it in brackets, such as `stack`; empty for others.
+    /// The kernel's name for it in brackets, such as `stack`; empty for others.
     pub special: String,
     /// Bytes in memory.
     pub bytes: u64,
-    /// Which part of the doubtful pages counts.
+    /// The part of the doubtful pages that counts.
     doubtful: f64,
 }
 
 impl RawResidency {
-    /// Copies what the kernel says of a process.
+    /// Copies the kernel's account of a process.
     pub fn read(process: &Process) -> io::Result<RawResidency> {
         let mut raw = RawResidency::default();
         let pages = PageMap::open(process.pid())?;
@@ -61,7 +61,7 @@ impl RawResidency {
         Ok(raw)
     }
 
-    /// Makes sense of it.
+    /// Parses it.
     pub fn parse(self) -> io::Result<Residency> {
         let maps = MemoryMaps::from_buf_read(&*self.smaps).map_err(io::Error::other)?;
         let mut mappings = Vec::new();
@@ -93,7 +93,7 @@ impl Residency {
         self.mappings.iter().map(|resident| resident.bytes).sum()
     }
 
-    /// How many bytes of anonymous memory at these addresses are in memory.
+    /// How many bytes of anonymous memory in this range are in memory.
     pub fn bytes(&self, range: &Range<u64>) -> u64 {
         let own = within(&self.pages, range);
         let doubtful = within(&self.doubtful, range);
@@ -120,7 +120,7 @@ fn add(runs: &mut Vec<Range<u64>>, page: Range<u64>) {
     }
 }
 
-/// The bytes of these runs, which are in order, that lie in a range.
+/// The bytes of these runs, which are in order, within a range.
 fn within(runs: &[Range<u64>], range: &Range<u64>) -> u64 {
     let first = runs.partition_point(|run| run.end <= range.start);
     let here = runs.iter().skip(first).take_while(|run| run.start < range.end);

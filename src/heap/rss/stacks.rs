@@ -12,9 +12,9 @@ use crate::python::Python;
 pub(crate) struct Stacks(pub Vec<Range<u64>>);
 
 impl Stacks {
-    /// A thread of the C library's has its descriptor, which its `pthread_t` is the address of, at the
-    /// upper end of its stack, behind its thread-local variables; threads that Python does not know show by their stack pointers, which
-    /// the kernel tells of those that wait.
+    /// Finds stacks in two ways. A thread known to Python has a `pthread_t`: the address of the C library's
+    /// descriptor, at the upper end of its stack, after its thread-local variables. A thread unknown to
+    /// Python shows by its stack pointer, which the kernel reports while the thread waits.
     pub fn find(process: &Process, python: &Python, capture: &Capture<'_>) -> Stacks {
         let Ok(maps) = process.maps() else { return Stacks(Vec::new()) };
         let anonymous = |address: u64| {
@@ -23,7 +23,7 @@ impl Stacks {
                 is_stack && mapping.contains(address)
             })
         };
-        // Below a stack is memory that nobody may touch. (The descriptor of the first thread is elsewhere.)
+        // Below a stack is an inaccessible guard. (The descriptor of the first thread is elsewhere.)
         let has_guard = |stack: &Mapping| {
             maps.iter().any(|guard| guard.end == stack.start && !guard.readable && !guard.writable)
         };
@@ -31,7 +31,8 @@ impl Stacks {
             descriptor.saturating_add(DESCRIPTOR).next_multiple_of(PAGE).min(mapping.end)
         };
         let mut stacks: Vec<Range<u64>> = Vec::new();
-        // From glibc 2.42 on that memory is no mapping of its own, and stacks can follow one another in one.
+        // From glibc 2.42 on the guard is not a mapping of its own, and one mapping can have several stacks
+        // in a row.
         let first = process.inner_id(process.pid());
         for thread in python.thread_states(capture).unwrap_or_default() {
             let is_other = thread.native_id.is_some() && thread.native_id != first;

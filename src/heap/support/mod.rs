@@ -1,4 +1,4 @@
-//! What a fast analysis needs and the standard library does not have: large arrays in huge pages
+//! Tools that a fast analysis needs and the standard library lacks: large arrays in huge pages
 //! ([`huge_vec`]), a [`work_queue`] for tracing, and threads that yield to the target ([`nice`]).
 
 pub(crate) mod huge_vec;

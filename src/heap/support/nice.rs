@@ -1,17 +1,17 @@
-//! Yielding the processors to the target where there are too few for both.
+//! Yielding the processors to the target if there are too few for both.
 
 use std::panic::resume_unwind;
 use std::thread;
 
 /// How much nicer (see nice(7)) analysing threads are than others: a busy thread that shares a processor with
-/// one keeps three quarters of it, and is rather given a processor of its own.
+/// one keeps three quarters of it, and the scheduler prefers to give it a processor of its own.
 const NICER: libc::c_int = 5;
 
-/// Does something in a thread that gives way to others, as do the threads that it starts.
+/// Runs `work` in a thread that yields to others, as do the threads that it starts.
 pub(crate) fn politely<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            // SAFETY: it takes and gives numbers. On Linux it holds for the calling thread only.
+            // SAFETY: it takes and returns integers. On Linux it affects the calling thread only.
             let _ = unsafe { libc::nice(NICER) };
             work()
         });

@@ -1,11 +1,11 @@
-//! A work queue shared by several threads: each takes tasks and gives away what it finds beyond its needs.
+//! A work queue shared by several threads: each takes tasks, and gives away those it finds beyond its needs.
 //! The work is done when the queue is empty and no thread is left that could add to it. Not rayon: tracing
 //! discovers its tasks, keeps per-thread logs, and runs on threads that yield to the target.
 
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The tasks that are to be taken, and how many hands are at work.
+/// The tasks still to be done, and the number of busy hands.
 #[derive(Debug)]
 pub struct Tasks<T> {
     state: Mutex<State<T>>,
@@ -18,7 +18,7 @@ struct State<T> {
     busy: usize,
 }
 
-/// One of those who take and give: at work until it asks for a task, and while it has one.
+/// A worker of the queue: busy until it asks for a task, and while it has one.
 #[derive(Debug)]
 pub struct Hand<'a, T> {
     all: &'a Tasks<T>,
@@ -26,12 +26,12 @@ pub struct Hand<'a, T> {
 }
 
 impl<T> Tasks<T> {
-    /// These tasks, of which the last is taken first.
+    /// A queue of these tasks; the last is taken first.
     pub fn new(tasks: Vec<T>) -> Tasks<T> {
         Tasks { state: Mutex::new(State { tasks, busy: 0 }), changed: Condvar::new() }
     }
 
-    /// Joins those at work. All should have joined before one of them asks for a task.
+    /// Adds a worker. All should have joined before one of them asks for a task.
     pub fn join(&self) -> Hand<'_, T> {
         self.lock().busy += 1;
         Hand { all: self, is_busy: true }
@@ -49,7 +49,7 @@ impl<T> Hand<'_, T> {
         self.all.changed.notify_one();
     }
 
-    /// Takes a task. If there is none, waits for others to give one; `None` when all of them wait.
+    /// Takes a task. If there is none, waits for others to give one; `None` when all workers wait.
     pub fn take(&mut self) -> Option<T> {
         let mut state = self.all.lock();
         state.busy -= usize::from(mem::take(&mut self.is_busy));
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// Each task of a size gives two of the next smaller one: all are done, by whichever thread.
+    /// Each task of a size gives two of the next smaller size: all are done, by whichever thread.
     #[test]
     fn all_that_is_given_is_taken() {
         let tasks = Tasks::new(vec![10_u32]);

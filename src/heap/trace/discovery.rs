@@ -16,23 +16,23 @@ use crate::python::objects::TypeTable;
 /// All objects of a capture.
 #[derive(Debug)]
 pub struct Discovery {
-    /// The objects; numbers before the first are for the root of all and the roots.
+    /// The objects; numbers before the first are for the super-root and the roots.
     pub numbering: Numbering,
     /// The types of all objects.
     pub types: Arc<TypeTable>,
     /// The roots.
     pub roots: Vec<Root>,
-    /// The numbers of the objects that the collector tracks: those of each generation, youngest first.
+    /// The numbers of the objects that the collector tracks, by generation, youngest first.
     pub tracked: [Vec<NodeId>; Generation::ALL.len()],
     /// What did not fit together.
     pub inconsistencies: Inconsistencies,
-    /// What was noted of the objects when they were found.
+    /// What was noted about the objects when they were found.
     pub(crate) logs: Vec<TraceLog>,
 }
 
 impl Discovery {
-    /// Finds all objects, with so many threads. Lists of the collector that do not close are an error if
-    /// it is to be `strict`, as for a capture that was made in a pause.
+    /// Finds all objects, on this many threads. If `strict`, as for a capture taken in a pause, a list of the
+    /// collector that does not close is an error.
     pub fn of(
         capture: &Capture<'_>,
         python: &Python,

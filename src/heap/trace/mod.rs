@@ -1,8 +1,8 @@
 //! Tracing: every object in a capture is found and gets a number.
 //!
-//! The [`tracer`] follows references from the [`roots`] and the collector's lists, in several threads, and
+//! The [`tracer`] follows references from the [`roots`] and the collector's lists, on several threads, and
 //! sweeps pymalloc's pools for the rest. Each thread writes a [`trace_log`], or only [`type_counts`] where
-//! that is enough; [`numbering`] gives the objects their numbers. [`discovery`] is the whole of it.
+//! that is enough; [`numbering`] gives the objects their numbers. [`discovery`] runs all of this.
 
 pub mod discovery;
 pub(crate) mod notes;

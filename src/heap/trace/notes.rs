@@ -3,31 +3,31 @@
 use crate::heap::ids::Slot;
 use crate::python::objects::{Shape, TypeId};
 
-/// In place of the type of an object that could not be described.
+/// Stands for the type of an object that could not be described.
 pub(crate) const UNKNOWN: TypeId = TypeId(u32::MAX);
 
-/// What is kept of the objects that are found.
+/// Receives the objects that are found.
 pub(crate) trait Notes: Send {
-    /// The object that is described next refers to what is at this slot, if that is an object.
+    /// The next object to be described refers to this slot, if there is an object.
     fn edge(&mut self, slot: Slot);
-    /// What is at this slot, without the shape if it could not be read whole. A container refers to
-    /// others; its edges have been given.
+    /// The object at this slot, without a shape if it could not be read completely. A container refers to
+    /// others; its edges have been passed before.
     fn object(&mut self, slot: Slot, shape: Option<&Shape>, is_container: bool);
 }
 
-/// What does not fit together in a capture. In one that was made in a pause there is hardly any.
+/// Inconsistencies of a capture. One taken in a pause has hardly any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inconsistencies {
     /// Lists of the collector that do not close.
     pub open_lists: u64,
-    /// References that lead to what is no object.
+    /// References that do not lead to an object.
     pub dangling: u64,
-    /// Objects that could not be read whole.
+    /// Objects that could not be read completely.
     pub unreadable: u64,
 }
 
 impl Inconsistencies {
-    /// All of them together.
+    /// All inconsistencies together.
     pub fn count(&self) -> u64 {
         self.open_lists + self.dangling + self.unreadable
     }

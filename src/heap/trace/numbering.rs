@@ -1,9 +1,9 @@
-//! Which slots of a capture are objects, and the number of each.
+//! The slots of a capture that are objects, and the number of each.
 //!
-//! Two bits per slot: it is an object; it is a *container*, an object that refers to others. Objects are
-//! numbered in the order of their slots, containers before *leaves*. With the number of objects before every
-//! 64 slots, a number is found by reading 24 bytes: for ten million objects that takes less room than a word
-//! each, and no search.
+//! There are two bits per slot: whether it is an object, and whether that is a *container*, an object that
+//! refers to others. Objects are numbered in the order of their slots, containers before *leaves*. With the
+//! number of objects before every 64 slots, a number is found by reading 24 bytes: for ten million objects
+//! this takes less memory than a word each, and no search.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use crate::heap::capture::copy::fetch;
 use crate::heap::ids::{NodeId, Slot};
 use crate::heap::support::huge_vec::{collected, room_for};
 
-/// Slots of one entry.
+/// The number of slots in an entry.
 const ENTRY: u32 = u64::BITS;
 
-/// What is being found out, by several threads at a time.
+/// The objects found so far, by several threads at once.
 #[derive(Debug)]
 pub struct Marks {
     entries: Vec<Mark>,
@@ -28,24 +28,24 @@ struct Mark {
 }
 
 impl Marks {
-    /// No object yet, among so many slots.
+    /// No objects yet, among this many slots.
     pub fn new(slots: usize) -> Marks {
         let entries = slots.div_ceil(ENTRY as usize);
         Marks { entries: collected((0..entries).map(|_| Mark::default())) }
     }
 
-    /// Says that there is an object, and gives whether that is new.
+    /// Marks an object, and returns whether it is new.
     #[inline]
     pub fn add(&self, slot: Slot) -> bool {
         let (entry, bit) = self.place(slot);
         entry.is_some_and(|entry| {
-            // Most have been seen before, and looking is cheaper than writing.
+            // Most objects have been seen before, and reading is cheaper than writing.
             entry.objects.load(Ordering::Relaxed) & bit == 0
                 && entry.objects.fetch_or(bit, Ordering::Relaxed) & bit == 0
         })
     }
 
-    /// Says that a slot will soon be asked for.
+    /// Prefetches the marks of a slot.
     #[inline]
     pub fn prefetch(&self, slot: Slot) {
         if let (Some(entry), _) = self.place(slot) {
@@ -53,7 +53,7 @@ impl Marks {
         }
     }
 
-    /// Says that an object is a container.
+    /// Marks an object as a container.
     #[inline]
     pub fn add_container(&self, slot: Slot) {
         if let (Some(entry), bit) = self.place(slot) {
@@ -61,14 +61,14 @@ impl Marks {
         }
     }
 
-    /// Whether there is an object.
+    /// Whether an object is marked.
     #[inline]
     pub fn contains(&self, slot: Slot) -> bool {
         let (entry, bit) = self.place(slot);
         entry.is_some_and(|entry| entry.objects.load(Ordering::Relaxed) & bit != 0)
     }
 
-    /// How many objects there are between two slots, both multiples of 64.
+    /// The number of objects between two slots, both multiples of 64.
     pub fn count(&self, slots: Range<Slot>) -> u32 {
         let entries = (slots.start.0 / ENTRY) as usize..(slots.end.0 / ENTRY) as usize;
         let entries = self.entries.get(entries).unwrap_or_default();
@@ -137,7 +137,7 @@ impl Numbering {
     pub fn number(&self, slot: Slot) -> Option<NodeId> {
         let entry = self.entries.get((slot.0 / ENTRY) as usize)?;
         let bit = 1 << (slot.0 % ENTRY);
-        // Nobody can foretell which it is, so that both are worked out rather than guessed.
+        // A branch here would be unpredictable, so both counts are computed without one.
         let (first, same) = match entry.containers & bit != 0 {
             true => (self.first_container.0 + entry.containers_before, entry.containers),
             false => (self.first_leaf.0 + entry.leaves_before, entry.leaves()),
@@ -146,20 +146,20 @@ impl Numbering {
         (entry.objects & bit != 0).then_some(number)
     }
 
-    /// The blocks of so many slots, a multiple of 64, that have objects, by number.
+    /// The numbers of the blocks that have objects; a block has this many slots, a multiple of 64.
     pub fn blocks(&self, slots: u32) -> impl Iterator<Item = u32> {
         let entries = self.entries.chunks((slots / ENTRY).max(1) as usize);
         let has_objects = |block: &&[Entry]| block.iter().any(|entry| entry.objects != 0);
         (0..).zip(entries).filter(move |(_, block)| has_objects(block)).map(|(number, _)| number)
     }
 
-    /// The numbers of the containers, and of the leaves, at these slots.
+    /// The numbers of the containers, and of the leaves, in these slots.
     pub fn between(&self, slots: Range<Slot>) -> [Range<NodeId>; 2] {
         let [start, end] = [slots.start, slots.end].map(|slot| self.before(slot));
         [start[0]..end[0], start[1]..end[1]]
     }
 
-    /// The numbers that the next container, and the next leaf, would have at this slot or behind.
+    /// The numbers that the next container, and the next leaf, at or after this slot would have.
     fn before(&self, slot: Slot) -> [NodeId; 2] {
         let Some(entry) = self.entries.get((slot.0 / ENTRY) as usize) else {
             return [self.first_leaf, self.end];
@@ -202,13 +202,13 @@ impl Numbering {
         self.end
     }
 
-    /// The last entry that does not begin behind this rank.
+    /// The last entry that begins at or before this rank.
     fn entry_of(&self, column: Column, rank: u32) -> Option<usize> {
         self.entries.partition_point(|entry| (column.before)(entry) <= rank).checked_sub(1)
     }
 }
 
-/// Containers or leaves: how many there are before an entry, and those in it.
+/// Containers or leaves: their number before an entry, and their bits in it.
 #[derive(Clone, Copy)]
 struct Column {
     before: fn(&Entry) -> u32,
@@ -219,7 +219,7 @@ const CONTAINERS: Column =
     Column { before: |entry| entry.containers_before, bits: |entry| entry.containers };
 const LEAVES: Column = Column { before: |entry| entry.leaves_before, bits: |entry| entry.leaves() };
 
-/// The places of the bits of a word, the lowest first.
+/// The positions of the set bits of a word, the lowest first.
 struct Bits(u64);
 
 impl Iterator for Bits {

@@ -1,8 +1,8 @@
-//! GC roots: why objects are alive without another object that refers to them.
+//! GC roots: what keeps objects alive other than references from objects.
 //!
 //! Some roots are known beforehand: frames of threads, modules, the interpreter's own fields, static objects
-//! in the program's files. Others show only in the graph: objects held by native code (their reference count
-//! exceeds the references found), and garbage, which is unreachable and not collected yet.
+//! in the program's files. Others only follow from the graph: objects held by native code (their reference
+//! count exceeds the references found), and garbage, which is unreachable and not collected yet.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::python::Python;
 use crate::python::held::{Held, Module};
 use crate::python::objects::Reader;
 
-/// Why objects live.
+/// Why objects are alive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RootKind {
     /// A thread: the exception it handles, its context. Its frames are roots of their own below it.
@@ -26,7 +26,7 @@ pub enum RootKind {
     Frame {
         /// The thread's root.
         thread: RootId,
-        /// The address of the frame (of the frame object up to 3.10).
+        /// The address of the frame (up to 3.10, of the frame object).
         frame: u64,
     },
     /// A module in `sys.modules`, and its globals.
@@ -41,9 +41,9 @@ pub enum RootKind {
     },
     /// Objects inside the files of the program: built-in types, `None`, small integers.
     Static,
-    /// The interpreter's table of interned strings, and those that only it knows.
+    /// The interpreter's table of interned strings, and the strings that only it refers to.
     Interned,
-    /// Objects whose reference count tells of more references than there are: native code holds them.
+    /// Objects whose reference count exceeds the references found: native code holds them.
     Native,
     /// Objects that nothing holds: cycles that have not been collected.
     Garbage,
@@ -52,7 +52,7 @@ pub enum RootKind {
 /// A root, and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// Why those objects live.
+    /// Why those objects are alive.
     pub kind: RootKind,
     /// The addresses of the objects that it holds.
     pub objects: Vec<u64>,
@@ -70,8 +70,8 @@ impl Root {
     }
 }
 
-/// All roots, with the objects of those that are known by what they are; the objects of the last four
-/// show when the graph is known. What cannot be read is left out.
+/// All roots, with their objects if these can be read beforehand; the objects of the last four follow from
+/// the graph. Unreadable ones are left out.
 pub fn known_roots<M: Memory>(reader: Reader<'_, M>, python: &Python) -> Vec<Root> {
     let memory = reader.memory();
     let mut roots = Vec::new();

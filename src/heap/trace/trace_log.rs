@@ -1,28 +1,28 @@
 //! What one thread records about the objects it finds, in the order of finding, which differs from run to
-//! run. Objects are identified by their slots, because numbers are assigned when all are found.
+//! run. Objects are identified by their slots, because numbers are assigned after all are found.
 
 use super::notes::{Notes, UNKNOWN};
 use crate::heap::ids::{NodeId, Slot};
 use crate::heap::support::huge_vec::room_for;
 use crate::python::objects::{Shape, TypeId};
 
-/// In place of a type: the facts are noted elsewhere.
+/// Stands for a type: the facts are kept separately.
 const UNUSUAL: u16 = u16::MAX;
 
-/// Objects and what they refer to.
+/// Objects and their references.
 #[derive(Debug)]
 pub(crate) struct TraceLog {
     /// Objects that refer to others.
     pub containers: Vec<Entry>,
-    /// Objects that do not.
+    /// Objects without references.
     pub leaves: Vec<Entry>,
-    /// Which of the targets each container refers to.
+    /// The targets that each container refers to.
     pub spans: Vec<Span>,
-    /// What is referred to; some of that is no object.
+    /// The targets of references; some are not objects.
     pub targets: Vec<Target>,
-    /// Facts that do not fit an entry, with the slots.
+    /// Facts that do not fit an entry, by slot.
     pub unusual: Vec<(Slot, UnusualFacts)>,
-    /// No more references than this are noted.
+    /// The maximum number of references recorded.
     most_targets: usize,
 }
 
@@ -40,39 +40,39 @@ pub(crate) struct Facts {
     size: u16,
 }
 
-/// The facts of an object that is large, or owns bytes elsewhere, or could not be read, or whose type has
-/// a large number.
+/// The facts of an object that is large, owns bytes elsewhere, could not be read, or has a type with a large
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnusualFacts {
     /// Its type; [`UNKNOWN`] if it could not be read.
     pub type_id: TypeId,
-    /// All bytes that go with it.
+    /// Its full size.
     pub size: u64,
-    /// Those of them that it owns elsewhere.
+    /// The part of that which it owns elsewhere.
     pub external: u64,
 }
 
-/// Places of targets.
+/// A range of targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Span {
     pub start: u32,
     pub end: u32,
 }
 
-/// What an object refers to: a slot, until that is replaced by the number of the object there. Both are kept
-/// in one place, because references take more memory than all else that is known of a heap.
+/// The target of a reference: a slot, until that is replaced by the number of the object there. Both share
+/// one place, because references take more memory than anything else known of a heap.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Target(u32);
 
 impl Target {
-    /// What is at this slot.
+    /// The target at this slot.
     #[inline]
     pub fn at(slot: Slot) -> Target {
         Target(slot.0)
     }
 
-    /// The slot, as long as there is no number.
+    /// The slot, before numbering.
     #[inline]
     pub fn slot(self) -> Slot {
         Slot(self.0)
@@ -84,7 +84,7 @@ impl Target {
         Target(node.0)
     }
 
-    /// The number.
+    /// The number, after numbering.
     #[inline]
     pub fn node(self) -> NodeId {
         NodeId(self.0)
@@ -92,10 +92,10 @@ impl Target {
 }
 
 impl Facts {
-    /// They are noted elsewhere.
+    /// They are kept separately.
     pub const UNUSUAL: Facts = Facts { type_id: UNUSUAL, size: 0 };
 
-    /// The type and the size; `None` if they are noted elsewhere.
+    /// The type and the size; `None` if they are kept separately.
     #[inline]
     pub fn get(self) -> Option<(TypeId, u64)> {
         (self.type_id != UNUSUAL).then_some((TypeId(self.type_id.into()), self.size.into()))
@@ -103,7 +103,7 @@ impl Facts {
 }
 
 impl UnusualFacts {
-    /// Nothing.
+    /// Those of an object that could not be read.
     pub const UNKNOWN: UnusualFacts = UnusualFacts { type_id: UNKNOWN, size: 0, external: 0 };
 
     /// The same in few bytes, if they fit.
@@ -115,9 +115,10 @@ impl UnusualFacts {
 }
 
 impl TraceLog {
-    /// One of so many, which together can be numbered with 32 bits, for a capture of so many slots.
+    /// One of this many logs, whose references together can be numbered with 32 bits, for a capture of this
+    /// many slots.
     pub fn one_of(logs: usize, slots: usize) -> TraceLog {
-        // More than most heaps need: it costs only what is used, and to grow costs a copy.
+        // More than most heaps need: unused room costs nothing, and growing costs a copy.
         let logs = logs.max(1);
         let containers = slots / 16 / logs;
         TraceLog {
@@ -131,7 +132,7 @@ impl TraceLog {
     }
 }
 
-/// The facts in few bytes, noting elsewhere what does not fit.
+/// The facts in few bytes; those that do not fit are kept separately.
 fn noted(facts: UnusualFacts, slot: Slot, unusual: &mut Vec<(Slot, UnusualFacts)>) -> Facts {
     facts.usual().unwrap_or_else(|| {
         unusual.push((slot, facts));

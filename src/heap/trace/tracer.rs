@@ -1,6 +1,6 @@
-//! Tracing: from the collector's lists and the known roots along all references, by several threads at once;
-//! then what pymalloc has in use and nothing refers to. Each object is visited once, and everything about it
-//! is recorded at that moment, while it is in the processor's caches.
+//! Tracing: from the collector's lists and the known roots along all references, on several threads at once;
+//! then the blocks in use by pymalloc that nothing refers to. Each object is visited once, and everything
+//! about it is recorded at that moment, while it is in the processor's caches.
 //!
 //! A reference that does not lead to an object (its type is not a type) is not followed: the target may have
 //! been paused in the middle of a change.
@@ -22,33 +22,33 @@ use crate::python::objects::{
 };
 use crate::python::pymalloc::{Arena, Block, Pool};
 
-/// Listed objects of a task.
+/// The number of listed objects in a task.
 const BATCH: usize = 1024;
-/// So many met objects are sorted out at once.
+/// How many met addresses are sorted out at once.
 const TOGETHER: usize = 256;
-/// Who has found more objects than these and not yet followed them gives the older half to others.
+/// A tracer with more unfollowed objects than this gives the older half to others.
 const MOST_FOUND: usize = 8192;
-/// The bytes of an object that are fetched ahead: of a small one all.
+/// How many bytes of an object are prefetched: all of a small one.
 const HEAD: usize = 48;
 
-/// What tracing gives.
+/// The result of tracing.
 pub(crate) struct Traced<N> {
-    /// Where there are objects.
+    /// The slots of the objects.
     pub marks: Marks,
     /// The types of all objects.
     pub types: TypeTable,
     /// The roots.
     pub roots: Vec<Root>,
-    /// The slots of the objects that the collector tracks: those of each generation, youngest first.
+    /// The slots of the objects that the collector tracks, by generation, youngest first.
     pub tracked: [Vec<Slot>; Generation::ALL.len()],
-    /// What each thread has noted.
+    /// The notes of each thread.
     pub notes: Vec<N>,
     /// What did not fit together.
     pub inconsistencies: Inconsistencies,
 }
 
-/// Traces all objects of a capture, a thread for each of these notes. Lists of the collector that do not
-/// close are an error if it is to be `strict`.
+/// Traces all objects of a capture, on one thread for each of these notes. If `strict`, a list of the
+/// collector that does not close is an error.
 pub(crate) fn trace<N: Notes>(
     capture: &Capture<'_>,
     python: &Python,
@@ -68,7 +68,7 @@ pub(crate) fn trace<N: Notes>(
 
     let mut listed = Listed::default();
     work(&heap, &mut tracers, vec![Task::Meet(seeds)], |hand| listed.walk(&heap, hand, strict))?;
-    // What nothing refers to is known as an object by its type.
+    // The sweep recognizes objects by their types, so each tracer learns all types found so far.
     tracers.iter_mut().for_each(|tracer| tracer.types.take_over());
     work(&heap, &mut tracers, arenas.into_iter().map(Task::Sweep).collect(), |_| Ok(()))?;
 
@@ -82,7 +82,7 @@ pub(crate) fn trace<N: Notes>(
     Ok(Traced { marks, types, roots, tracked: listed.slots, notes, inconsistencies })
 }
 
-/// What all tracers look at.
+/// What all tracers share.
 struct Heap<'a> {
     capture: &'a Capture<'a>,
     marks: &'a Marks,
@@ -95,7 +95,7 @@ impl Heap<'_> {
         self.capture.segments().slot(object)
     }
 
-    /// A word of the capture; zero where there is none.
+    /// A word of the capture; zero if it was not captured.
     #[inline]
     fn word(&self, address: u64) -> u64 {
         self.capture.lend(address, 8).and_then(|bytes| u64_at(bytes, 0)).unwrap_or_default()
@@ -108,18 +108,17 @@ impl Heap<'_> {
     }
 }
 
-/// What a tracer does at a time.
+/// A unit of work for a tracer.
 enum Task {
-    /// Looks at these objects, which may have been found before or be none.
+    /// Visit these addresses, which may have been visited before or not be objects.
     Meet(Vec<u64>),
-    /// Follows these, which another has found.
+    /// Follow these objects, which another tracer has found.
     Follow(Vec<Met>),
-    /// Finds the objects in an arena that nothing refers to.
+    /// Find the objects in an arena that nothing refers to.
     Sweep(Arena),
 }
 
-/// Lets the tracers work on tasks, while this thread does something else that gives more of them and then
-/// joins in.
+/// Runs the tracers on tasks, while this thread runs `first`, which gives more tasks, and then joins in.
 fn work<N: Notes>(
     heap: &Heap<'_>,
     tracers: &mut [Tracer<'_, N>],
@@ -149,7 +148,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// Walks the lists, and lets others look at the objects meanwhile: to walk is to wait for memory.
+    /// Walks the lists while others visit the objects, because walking mostly waits for memory.
     fn walk(
         &mut self,
         heap: &Heap<'_>,
@@ -184,7 +183,7 @@ struct Met {
     slot: Slot,
 }
 
-/// An object that can lead to others, and its type.
+/// An object that can refer to others, and its type.
 #[derive(Clone, Copy)]
 struct Found<'t> {
     met: Met,
@@ -196,9 +195,9 @@ struct Tracer<'t, N> {
     types: TypeCache<'t>,
     notes: N,
     edges: Edges,
-    /// What was met and has not been sorted out.
+    /// Addresses met and not sorted out yet.
     met: Vec<Met>,
-    /// Objects that are found and not yet followed.
+    /// Objects found and not followed yet.
     found: Vec<Found<'t>>,
     dangling: u64,
     unreadable: u64,
@@ -217,7 +216,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
         }
     }
 
-    /// Works on tasks until there are none.
+    /// Works on tasks until none are left.
     fn work(&mut self, heap: &Heap<'_>, mut hand: Hand<'_, Task>) {
         while let Some(task) = hand.take() {
             match task {
@@ -240,15 +239,15 @@ impl<'t, N: Notes> Tracer<'t, N> {
         }
     }
 
-    /// Remembers an address.
+    /// Adds an address to be sorted out.
     #[inline]
     fn meet(&mut self, heap: &Heap<'_>, object: u64) {
         self.met.extend(heap.slot(object).map(|slot| Met { object, slot }));
     }
 
-    /// Finds out which of the addresses met are those of objects that have not been found.
+    /// Finds the new objects among the addresses met.
     ///
-    /// Nearly every look at one of them is a cache miss. In rounds, many misses are waited for together.
+    /// Nearly every first read of one is a cache miss. In rounds, many misses overlap.
     fn sort_out(&mut self, heap: &Heap<'_>) {
         let mut met = mem::take(&mut self.met);
         let mut fresh: Vec<Met> = Vec::with_capacity(TOGETHER);
@@ -267,7 +266,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
         self.met = met;
     }
 
-    /// Marks an object, whose type is at an address, and notes it if it cannot lead to others.
+    /// Marks an object with a type at this address, and describes it at once if it is a leaf.
     fn find(&mut self, heap: &Heap<'_>, met: Met, kind: u64) {
         let Some(info) = self.types.at(heap.capture, kind) else {
             self.dangling += 1;
@@ -285,17 +284,17 @@ impl<'t, N: Notes> Tracer<'t, N> {
         }
     }
 
-    /// Is to follow an object that another has found.
+    /// Queues an object that another tracer has found.
     fn take_over(&mut self, heap: &Heap<'_>, met: Met) {
         if let Some(info) = self.types.at(heap.capture, heap.kind(met.object)) {
             self.found.push(Found { met, info });
         }
     }
 
-    /// Describes an object and meets what it refers to.
+    /// Describes an object and meets its references.
     fn follow(&mut self, heap: &Heap<'_>, found: Found<'t>) {
         if found.info.is_metatype() {
-            // It need not have objects, or none that has been seen. If it is none, its objects show.
+            // Makes the type known, even if none of its objects has been seen yet.
             let _ = self.types.at(heap.capture, found.met.object);
         }
         self.describe(heap, found);
@@ -328,7 +327,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
     /// Meets the objects in an arena that nothing refers to.
     fn sweep(&mut self, heap: &Heap<'_>, arena: &Arena) {
         let mut met = mem::take(&mut self.met);
-        // In most pools an object has been found in each block.
+        // In most pools every used block holds an object that has been found.
         let is_wanted = |pool: Pool| {
             let slots = heap.slot(pool.start).zip(heap.slot(pool.end - Slot::BYTES));
             slots.is_none_or(|(first, last)| heap.marks.count(first..last.plus(1)) != pool.used)

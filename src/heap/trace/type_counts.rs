@@ -13,26 +13,26 @@ use crate::python::objects::{Shape, TypeId, TypeInfo, TypeTable};
 pub struct TypeCounts {
     counts: Vec<Count>,
     types: TypeTable,
-    /// How many objects the collector tracks in each generation, the youngest first.
+    /// The number of objects that the collector tracks in each generation, youngest first.
     pub tracked: [u64; Generation::ALL.len()],
-    /// What did not fit together. Objects that could not be read whole are counted only there.
+    /// Inconsistencies met. Objects that could not be read completely are counted only here.
     pub inconsistencies: Inconsistencies,
 }
 
 /// The objects of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
-    /// How many there are.
+    /// The number of objects.
     pub objects: u64,
-    /// What `sys.getsizeof` says of them, in bytes: [`Shape::shallow`] and [`Shape::header`].
+    /// Their sizes as `sys.getsizeof` says, in bytes: [`Shape::shallow`] and [`Shape::header`].
     pub shallow: u64,
     /// Bytes that they own elsewhere: [`Shape::external`].
     pub external: u64,
 }
 
 impl TypeCounts {
-    /// Counts all objects of a capture, with so many threads. Lists of the collector that do not close
-    /// are an error if it is to be `strict`, as for a capture that was made in a pause.
+    /// Counts all objects of a capture, on this many threads. If `strict`, as for a capture taken in a pause,
+    /// a list of the collector that does not close is an error.
     pub fn of(
         capture: &Capture<'_>,
         python: &Python,
@@ -62,7 +62,7 @@ impl TypeCounts {
 }
 
 impl Count {
-    /// All bytes that go with them.
+    /// The full size of all objects.
     pub fn bytes(&self) -> u64 {
         self.shallow.saturating_add(self.external)
     }
@@ -74,7 +74,7 @@ impl Count {
     }
 }
 
-/// Counts by the numbers of the types.
+/// Counts, indexed by the number of the type.
 #[derive(Debug, Default)]
 struct Counts(Vec<Count>);
 
@@ -93,7 +93,7 @@ impl Notes for Counts {
 
 impl Counts {
     fn add(&mut self, id: TypeId, count: &Count) {
-        // Types are numbered one by one.
+        // Types are numbered consecutively.
         let index = id.0 as usize;
         if self.0.len() <= index {
             self.0.resize(index + 1, Count::default());

@@ -1,4 +1,4 @@
-//! Where objects were allocated, from tracemalloc's tables.
+//! The allocation sites of objects, from tracemalloc's tables.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use rustc_hash::FxHashMap;
 
 use crate::python::tracemalloc::{TracebackId, Traces};
 
-/// Where an object was allocated that tracemalloc does not know.
+/// The allocation site of an object that tracemalloc does not know.
 const UNKNOWN: &str = "allocated before tracemalloc saw it";
 
-/// The places at which blocks were allocated.
+/// The allocation sites of blocks.
 pub struct Births<'a> {
     traces: &'a Traces,
     places: FxHashMap<TracebackId, Arc<str>>,
@@ -17,12 +17,12 @@ pub struct Births<'a> {
 }
 
 impl<'a> Births<'a> {
-    /// With what tracemalloc knows.
+    /// From the traces of tracemalloc.
     pub fn of(traces: &'a Traces) -> Births<'a> {
         Births { traces, places: FxHashMap::default(), unknown: UNKNOWN.into() }
     }
 
-    /// Where a block was allocated, in words.
+    /// The allocation site of a block, in words.
     pub fn place(&mut self, block: u64) -> Arc<str> {
         let Some(trace) = self.traces.trace_of(block) else { return Arc::clone(&self.unknown) };
         let place = self.places.entry(trace.traceback).or_insert_with(|| {

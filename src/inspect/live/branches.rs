@@ -1,9 +1,9 @@
 //! The branches of the live view: a tree of names, each with its objects.
 //!
-//! Objects are many and names are few, but names come from the target. So the depth of the tree, the children
-//! per branch and the number of branches are bounded: what goes beyond is put on the last branch within. A
-//! name that occurs twice on the way down is not added a third time: a linked list of a million nodes is one
-//! branch, not a million.
+//! There are many objects and few names, but names come from the target. The depth of the tree, the children
+//! per branch and the number of branches are therefore bounded: what exceeds a bound is put on the last
+//! branch within it. A name that already occurs twice on the way down is not added a third time: a linked
+//! list of a million nodes is one branch, not a million.
 
 use std::sync::Arc;
 
@@ -12,34 +12,34 @@ use rustc_hash::FxHashMap;
 use crate::profile::{Profile, Stack, Weight};
 use crate::python::Frame;
 
-/// No branch is deeper below the frames.
+/// The maximum depth of a branch below the frames.
 const DEEPEST: u32 = 100;
-/// No branch has more children.
+/// The maximum number of children of a branch.
 const MOST_CHILDREN: u32 = 2_000;
-/// No more branches than this are told apart.
+/// The maximum number of branches.
 const MOST: usize = 500_000;
-/// How often a name can be on the way from the root to a branch.
+/// How often a name may occur between the root and a branch.
 const REPEATS: usize = 2;
 
-/// A branch, by its number.
+/// The number of a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Branch(u32);
 
-/// What all branches grow from.
+/// The branch from which all others grow.
 pub const TOP: Branch = Branch(0);
 
-/// What is written on a branch.
+/// What a branch stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// Nothing: it is the top.
     Top,
-    /// A root that is no frame.
+    /// A root other than a frame.
     Root(Arc<str>),
     /// A frame.
     Frame(Frame),
     /// Objects, and how they are held.
     Holder(Arc<str>),
-    /// Where objects were allocated.
+    /// The allocation site of objects.
     Birth(Arc<str>),
 }
 
@@ -74,12 +74,12 @@ impl Branches {
         self.push(parent, part, 0)
     }
 
-    /// The branch with the name of a holder on another, or where what has that name belongs instead.
+    /// The child of a branch with the name of a holder, or the branch that takes its objects instead.
     pub fn child(&mut self, parent: Branch, name: &Arc<str>) -> Branch {
         self.named(parent, name, Part::Holder)
     }
 
-    /// The same with where objects were allocated.
+    /// The same with an allocation site.
     pub fn birth(&mut self, parent: Branch, place: &Arc<str>) -> Branch {
         self.named(parent, place, Part::Birth)
     }
@@ -99,14 +99,14 @@ impl Branches {
                 let depth = node.depth + 1;
                 self.push(parent, part(Arc::clone(name)), depth)
             }
-            // It is not remembered: of these names there may be any number.
+            // Not remembered: there may be any number of such names.
             _ => return parent,
         };
         self.by_name.insert(key, child);
         child
     }
 
-    /// Adds an object to what lies on a branch.
+    /// Adds an object to a branch.
     pub fn add(&mut self, branch: Branch, bytes: u64) {
         if let Some(node) = self.nodes.get_mut(branch.0 as usize) {
             node.bytes = node.bytes.saturating_add(bytes);
@@ -127,7 +127,7 @@ impl Branches {
         branch
     }
 
-    /// The nearest branch with this name on the way up, if there have been enough of them.
+    /// The nearest branch with this name on the way up, if the name occurs there often enough.
     fn repeated(&self, from: Branch, name: &str) -> Option<Branch> {
         let above = self.way_up(from).take_while(|(_, node)| node.depth > 0);
         let mut same = above.filter_map(|(branch, node)| match &node.part {
@@ -138,7 +138,7 @@ impl Branches {
         (same.count() + 1 >= REPEATS).then_some(nearest)
     }
 
-    /// A branch and all that it grows from, but the top.
+    /// A branch and all its ancestors, without the top.
     fn way_up(&self, from: Branch) -> impl Iterator<Item = (Branch, &Node)> {
         let mut next = from;
         std::iter::from_fn(move || {
@@ -149,7 +149,7 @@ impl Branches {
         })
     }
 
-    /// All branches on which something lies, as stacks.
+    /// All branches that have objects, as stacks.
     pub fn into_profile(self) -> Profile {
         let mut profile = Profile::new();
         for (number, node) in (0..).zip(&self.nodes) {

@@ -1,10 +1,10 @@
 //! The live view: every live object under exactly one path, so that all widths add up to the heap.
 //!
 //! The tree is the dominator tree: below an object is what it retains. Each object is named by how its
-//! dominator refers to it, what only the interpreter needs (the dict of an instance, the cell of a variable)
-//! is left out, and siblings with the same name and type share a [branch](branches). A key is shown by itself
-//! only if what is behind it is large enough to be seen. An object with several referrers is dominated by
-//! none of them; it is beside them, under a label that says so and one of its paths.
+//! dominator refers to it; objects that only the interpreter needs (the dict of an instance, the cell of a
+//! variable) are left out, and siblings with the same name and type share a [branch](branches). A key is
+//! shown by itself only if the object behind it is large enough to be seen. An object with several referrers
+//! is dominated by none of them; it appears beside them, under a label that says so and one of its paths.
 
 mod births;
 mod branches;
@@ -23,13 +23,13 @@ use crate::profile::Profile;
 use crate::python::objects::{Disclosure, EdgeNames, Role};
 use crate::python::tracemalloc::Traces;
 
-/// What is held from several places, without one of them alone keeping it alive.
+/// The label of objects that several others hold, none of which alone keeps them alive.
 const SHARED: &str = "held from several places";
-/// What is smaller than this part of the whole is not named by itself.
+/// The share of the heap, one part in this many, below which an object is not named individually.
 const SMALLEST_SHARE: u64 = 500;
 
-/// What is larger than this is named by itself. Two pictures that are to be compared need the same, or what
-/// is named in one of them only would seem to have come or gone.
+/// The size from which an object is named individually. Two pictures to be compared need the same threshold,
+/// or objects that are named in only one of them would seem to have come or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heavy {
     bytes: u64,
@@ -37,7 +37,7 @@ pub struct Heavy {
 }
 
 impl Heavy {
-    /// What is heavy in a heap.
+    /// The threshold for a heap.
     pub fn of(heap: &Analysis<'_>) -> Heavy {
         let total = heap.total();
         let objects = u64::from(total.objects) / SMALLEST_SHARE;
@@ -46,8 +46,8 @@ impl Heavy {
 }
 
 /// The live objects of a heap as stacks: a root, frames, and a path of objects. Weights are exact. With the
-/// `traces` of tracemalloc each also says where the objects were allocated. As much is told of keys as the
-/// `disclosure` says.
+/// `traces` of tracemalloc each stack also says where its objects were allocated. `disclosure` says how much
+/// of keys may be shown.
 pub fn live<'a>(
     heap: &'a Analysis<'a>,
     names: &'a RootNames,
@@ -64,7 +64,7 @@ pub fn live<'a>(
     grower.branches.into_profile()
 }
 
-/// Lets the branches grow along the dominator tree.
+/// Grows the branches along the dominator tree.
 struct Grower<'a> {
     heap: &'a Analysis<'a>,
     names: &'a RootNames,
@@ -76,13 +76,13 @@ struct Grower<'a> {
     roots: Vec<Branch>,
     /// Objects that stand for a root: the dict of a module, a frame object.
     stands_for: FxHashMap<NodeId, (RootId, Context)>,
-    /// What roots refer to themselves: pairs of root and object.
+    /// The objects that roots refer to directly: pairs of root and object.
     direct: FxHashSet<(NodeId, NodeId)>,
     naming: Naming,
     heavy: Heavy,
-    /// Where objects were allocated, if that is known.
+    /// Allocation sites, if known.
     births: Option<Births<'a>>,
-    /// Nodes whose children are to be placed.
+    /// Nodes whose children are still to be placed.
     rest: Vec<(NodeId, Branch, Context)>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// A branch for each root: those of frames on that of their caller.
+    /// A branch for each root; that of a frame grows from that of its caller.
     fn plant_roots(&mut self) {
         let roots = (0..self.roots.len() as u32).map(RootId).rev();
         for root in roots.clone() {
@@ -114,7 +114,7 @@ impl<'a> Grower<'a> {
                 self.set_root(root, TOP, Part::Root(words.as_str().into()));
             }
         }
-        // Callers come behind what they called.
+        // Callers come after the frames they called.
         for root in roots {
             if let Some(RootName::Frame { thread, frame }) = self.names.get(root) {
                 let next = RootId(root.0 + 1);
@@ -160,7 +160,7 @@ impl<'a> Grower<'a> {
             });
             roles.clear();
             roles.extend(numbered);
-            // Of equals the first stays first.
+            // Keeps the order of equals.
             roles.sort_by_key(|&(child, _)| child);
             let mut next = roles.iter().peekable();
             for index in 0..children {
@@ -176,7 +176,7 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// What a node refers to, with roles.
+    /// The references of a node, with their roles.
     fn find_roles(&self, node: NodeId, found: &mut Vec<(u64, Role)>) {
         let graph = &self.heap.graph;
         match graph.root(node) {
@@ -193,7 +193,7 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// Puts a child on a branch of its own or of its like, and leaves its children to be placed.
+    /// Puts a child on a branch of its own or of its kind, and queues its own children.
     fn place(
         &mut self,
         node: NodeId,
@@ -228,7 +228,7 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// Whether a root itself leads to an object.
+    /// Whether a root refers to an object directly.
     fn is_direct(&self, root: NodeId, child: NodeId) -> bool {
         self.direct.contains(&(root, child))
     }
@@ -259,7 +259,7 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// A place for what its dominator does not refer to: beside those that hold it.
+    /// A place for an object that its dominator does not refer to: beside its holders.
     fn shared(&mut self, node: NodeId, child: NodeId, branch: Branch) -> (Branch, Context) {
         let mut branch = self.branches.child(branch, &SHARED.into());
         if self.is_heavy(child) {
@@ -286,7 +286,7 @@ impl<'a> Grower<'a> {
     }
 }
 
-/// What roots refer to.
+/// The objects that roots refer to.
 fn direct(graph: &Graph) -> FxHashSet<(NodeId, NodeId)> {
     graph
         .root_nodes()
@@ -294,7 +294,7 @@ fn direct(graph: &Graph) -> FxHashSet<(NodeId, NodeId)> {
         .collect()
 }
 
-/// The objects that stand for roots, and how what they refer to is named.
+/// The objects that stand for roots, and how their referents are named.
 fn stands_for(heap: &Analysis<'_>) -> FxHashMap<NodeId, (RootId, Context)> {
     let mut found = FxHashMap::default();
     for (number, root) in (0..).map(RootId).zip(heap.graph.roots()) {

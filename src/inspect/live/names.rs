@@ -1,7 +1,6 @@
 //! The names of objects in the live view: role and type.
 //!
-//! Most objects have the same name as many others, so names are cached by their parts, and no text is read or
-//! built twice.
+//! Many objects share a name, so names are cached by their parts, and no text is read or built twice.
 
 use std::sync::Arc;
 
@@ -11,10 +10,10 @@ use crate::heap::{Analysis, Names, NodeId, ReferenceChain, RootNames};
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, EdgeNames, Link, Role, TypeInfo};
 
-/// What an object that only the interpreter needs makes of those that it refers to.
+/// What an object that only the interpreter needs says about its referents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Context {
-    /// Nothing: it is an object like any other.
+    /// Nothing: it is an ordinary object.
     Plain,
     /// It is the dict of an instance or a class: values are attributes.
     Attributes,
@@ -22,22 +21,22 @@ pub enum Context {
     Globals,
     /// It is the tuple of cells of the function at this address.
     Closure(u64),
-    /// It has the default values of the arguments of the function at this address.
+    /// It holds the default values of arguments of the function at this address.
     Defaults(u64),
-    /// It has the default values of arguments that go by keywords.
+    /// It holds the default values of keyword-only arguments.
     KeywordDefaults,
-    /// It is the cell of a variable that has been named.
+    /// It is the cell of a variable that has already been named.
     Cell,
 }
 
 /// Where an object is put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// With the one that refers to it.
+    /// With its referrer.
     Hidden(Context),
     /// On a branch with this name.
     Named(Arc<str>, Context),
-    /// On a branch for its type, on one with the name of a variable.
+    /// On a branch for its type, below one with the name of a variable.
     Variable(Arc<str>, Context),
 }
 
@@ -48,13 +47,13 @@ pub enum Held {
     Hidden(Context),
     /// As the contents of a cell.
     Contents,
-    /// By these words.
+    /// In these words.
     Named(Arc<str>),
     /// By a variable of this name.
     Variable(Arc<str>, Context),
 }
 
-/// Names that have been made.
+/// The names made so far.
 #[derive(Debug, Default)]
 pub struct Naming {
     indices: bool,
@@ -66,20 +65,20 @@ pub struct Naming {
 
 /// The name of the type of cells.
 pub const CELL: &str = "cell";
-/// The name of what has no type that could be read.
+/// The name of an object whose type could not be read.
 const UNREADABLE: &str = "(unreadable)";
-/// What stands for any index, any key, any place in an object of unknown type.
+/// Stands for any index, any key, any place in an object of unknown type.
 const ANY: &str = "[…]";
 const ANY_FIELD: &str = "[?]";
 
 impl Naming {
-    /// With no name made yet: whether a heavy object in a sequence is named by its index, and how
-    /// much is told of keys.
+    /// `indices` says whether a heavy object in a sequence is named by its index, `disclosure` how much of
+    /// keys may be shown.
     pub fn new(indices: bool, disclosure: Disclosure) -> Naming {
         Naming { indices, disclosure, ..Naming::default() }
     }
 
-    /// Finds the place of an object by its role to the one at `parent`. One that is not `heavy` is
+    /// Finds the place of an object by its role in the one at `parent`. An object that is not `heavy` is
     /// named like its siblings.
     pub fn place(
         &mut self,
@@ -98,7 +97,7 @@ impl Naming {
         }
     }
 
-    /// How an object is held, as [`place`](Self::place) has it.
+    /// How an object is held; the arguments are those of [`place`](Self::place).
     pub fn held(
         &mut self,
         edges: Names<'_>,
@@ -142,7 +141,7 @@ impl Naming {
         }
     }
 
-    /// The words of a path from a root, or from an object inside.
+    /// The words of a path from a root, or from an object within a path.
     pub fn lineage(
         &self,
         heap: &Analysis<'_>,
@@ -150,7 +149,7 @@ impl Naming {
         nodes: &[NodeId],
     ) -> Vec<Arc<str>> {
         let lineage = ReferenceChain::of(heap, names, nodes, self.disclosure);
-        // A root that has its own branch is not named again.
+        // A root with a branch of its own is not named again.
         let is_inside = nodes.first().is_some_and(|&first| first != NodeId::ROOT);
         let root = Some(lineage.root).filter(|root| !is_inside && !root.is_empty());
         let frame = lineage.frame.map(|frame| {

@@ -2,8 +2,8 @@
 //!
 //! Each selected object is at the end of one or several shortest paths. Paths share their common beginnings
 //! ([`path_trie`]). Each step along them gets a [node](path_tree) by role and type: siblings with equal names
-//! are one node, so the paths of a hundred thousand objects are a few lines. What only the interpreter needs
-//! is left out unless it was selected.
+//! are one node, so the paths of a hundred thousand objects take a few lines. Objects that only the
+//! interpreter needs are left out unless they were selected.
 
 mod path_tree;
 mod path_trie;
@@ -22,91 +22,91 @@ use crate::heap::{
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, EdgeNames, Role};
 
-/// If there are many paths, what less than this part of them leads to is not named by its own key or index.
+/// If there are many paths, a step on fewer than one in this many is not named by its own key or index.
 const SMALLEST_SHARE: u64 = 20;
 const MANY: u64 = 40;
-/// If several paths are wanted for each object, no more objects than this are looked at.
+/// The maximum number of objects for which several paths each are found.
 const MOST_WITH_SEVERAL: usize = 1000;
 
-/// Which paths are wanted.
+/// Which paths to find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// So many for each object, the shortest ones.
+    /// How many paths per object, shortest first.
     pub paths: usize,
-    /// What no path may lead through.
+    /// What no path may pass through.
     pub excluded: Vec<Excluded>,
-    /// How much is told of keys and values.
+    /// How much of keys and values may be shown.
     pub disclosure: Disclosure,
 }
 
-/// What paths do not lead through.
+/// What paths may not pass through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Excluded {
     /// Frames that are running, and frame objects.
     Frames,
-    /// What is in `sys.modules`.
+    /// The modules in `sys.modules`.
     Modules,
-    /// What native code holds.
+    /// Objects held by native code.
     Native,
-    /// Weak references: what they refer to they do not hold anyway, but they hold their callbacks.
+    /// Weak references: they do not hold their referents, but they do hold their callbacks.
     Weak,
     /// Objects of the types with this name.
     Type(String),
 }
 
-/// Why objects live.
+/// Why objects are alive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Why {
-    /// How many objects were asked for.
+    /// The number of selected objects.
     pub asked: u64,
-    /// What would go if they went, nothing counted twice.
+    /// What they retain together, nothing counted twice.
     pub retained: Amount,
-    /// The name of their type, if they all have the same.
+    /// The name of their type, if they share one.
     pub kind: Option<String>,
-    /// For how many of them paths were looked for: all of them, or some from all over the heap.
+    /// For how many of them paths were searched: all of them, or a sample from all over the heap.
     pub sampled: u64,
-    /// To how many of those no path leads, because of what was excluded.
+    /// How many of those no path reaches, because of what was excluded.
     pub unreached: u64,
-    /// How many paths there are.
+    /// The number of paths.
     pub paths: u64,
-    /// The places along the paths, each before those that it leads to.
+    /// The places along the paths, each before those that follow it.
     pub lines: Vec<Line>,
-    /// The path of the one that retains most: all objects on it, those included that only the interpreter
-    /// needs, each with its address and its type.
+    /// The path to the object that retains the most: every object on it, including those that only the
+    /// interpreter needs, with its address and type.
     pub example: Vec<(u64, String)>,
 }
 
-/// A place that paths lead to.
+/// A place along the paths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// How many places lead to it.
+    /// The number of places before it.
     pub depth: u32,
-    /// What is there.
+    /// The root, the frame or the objects there.
     pub what: What,
-    /// How many paths lead here or further.
+    /// How many paths pass here or end here.
     pub paths: u64,
     /// How many paths end here.
     pub ends: u64,
-    /// How many objects are there.
+    /// The number of objects here.
     pub objects: u64,
-    /// What would go if those went. `None` for a root.
+    /// What they retain. `None` for a root.
     pub retained: Option<u64>,
-    /// The address of the object, or of that which retains most.
+    /// The address of the object, or of the one that retains the most.
     pub address: Option<u64>,
-    /// The value of the object that was asked for, shortened, if values are told and it is the only one.
+    /// The value of the object, shortened, if values may be shown and it is the only selected one here.
     pub value: Option<String>,
 }
 
-/// What is at a place.
+/// What a place stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// A root that is no frame.
+    /// A root other than a frame.
     Root(Arc<str>),
     /// A frame.
     Frame(Frame),
     /// Objects.
     Objects {
-        /// How they are held; `None` where a root holds them by itself.
+        /// How they are held; `None` where a root holds them directly.
         link: Option<Arc<str>>,
         /// Their type.
         kind: Arc<str>,
@@ -119,7 +119,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &O
     let allowed = |node| !shut.contains(heap, node);
     let several_wanted = options.paths > 1;
     let shortest = match several_wanted {
-        // They are grown along the shortest paths to what they pass.
+        // Grown along the shortest paths to the objects that are passed.
         true => ShortestPaths::through(&heap.graph, allowed),
         false => ShortestPaths::to(&heap.graph, allowed, asked),
     };
@@ -130,7 +130,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &O
         let step = asked.len().div_ceil(MOST_WITH_SEVERAL).max(1);
         let some = || asked.iter().step_by(step);
         sampled = some().count();
-        // Garbage refers to much that lives, and holds none of it.
+        // Garbage refers to many live objects, and keeps none of them alive.
         let gives_way = |root: NodeId| heap.graph.precedence(root) == Precedence::Last;
         for &node in some() {
             let root = shortest.root(node);
@@ -179,10 +179,10 @@ fn common_kind(heap: &Analysis<'_>, nodes: &[NodeId]) -> Option<String> {
     names.all(|name| name == Some(first)).then(|| first.clone())
 }
 
-/// What paths may not lead through.
+/// What paths may not pass through.
 struct Shut {
     roots: FxHashSet<NodeId>,
-    /// By number of type.
+    /// Indexed by the number of the type.
     types: Vec<bool>,
 }
 
@@ -222,16 +222,16 @@ impl Shut {
     }
 }
 
-/// A step of the trails whose successors are to be placed.
+/// A step of the trails whose successors are still to be placed.
 struct Stop {
     step: u32,
     place: u32,
     context: Context,
-    /// How the object is held, where that is said of what it holds: a variable in a cell.
+    /// How the object is held, where its referents are named by that: a variable in a cell.
     pending: Option<Arc<str>>,
 }
 
-/// Walks along all trails and finds the places of what is on them.
+/// Walks along all trails and finds the place of each step.
 struct Walker<'a> {
     heap: &'a Analysis<'a>,
     names: &'a RootNames,
@@ -278,7 +278,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// What the objects of these steps are to that of the step before.
+    /// The roles of the objects of these steps in the object of the step before.
     fn roles(
         &mut self,
         step: u32,
@@ -315,7 +315,7 @@ impl<'a> Walker<'a> {
         roles
     }
 
-    /// Finds the place of a step that follows another.
+    /// Finds the place of a step after another.
     fn place(&mut self, before: &Stop, step: u32, role: Option<Role>) {
         let heap = self.heap;
         let graph = &heap.graph;
@@ -335,7 +335,7 @@ impl<'a> Walker<'a> {
         let parent = self.trails.node(before.step);
         let info = graph.type_info(node);
         let held = match graph.root(parent).map(|root| &root.kind) {
-            // It is what the root is about, and not worth a line.
+            // The object that the root stands for needs no line of its own.
             Some(RootKind::Module { .. }) => Some(Held::Hidden(Context::Globals)),
             Some(RootKind::Frame { frame, .. }) if graph.address(node) == Some(*frame) => {
                 Some(Held::Hidden(Context::Plain))

@@ -1,8 +1,8 @@
 //! The nodes of merged paths: a tree of names, each with its objects.
 //!
 //! Names come from the target, so the depth of the tree, the children per node and the number of nodes are
-//! bounded: what goes beyond is put on the last node within. A name that occurs twice on the way down is not
-//! added a third time: a linked list of a million nodes is one node here.
+//! bounded: what exceeds a bound is put on the last node within it. A name that already occurs twice on the
+//! way down is not added a third time: a linked list of a million nodes is one node here.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use super::{Line, What};
 use crate::heap::{Analysis, NodeId};
 use crate::python::Frame;
 
-/// No place is deeper.
+/// The maximum depth of a place.
 const DEEPEST: u32 = 200;
-/// No place has more after it.
+/// The maximum number of children of a place.
 const MOST_CHILDREN: u32 = 2_000;
-/// No more places than this are told apart.
+/// The maximum number of places.
 const MOST: usize = 200_000;
-/// How often a name can be on the way to a place.
+/// How often a name may occur on the way to a place.
 const REPEATS: usize = 2;
 
-/// What all places come after.
+/// The place before all others.
 pub const TOP: u32 = 0;
 
-/// What is written on a place.
+/// What a place stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// A root that is no frame.
+    /// A root other than a frame.
     Root(Arc<str>),
     /// A frame.
     Frame(Frame),
@@ -49,14 +49,14 @@ struct Place {
 struct Entry {
     place: u32,
     node: NodeId,
-    /// How many steps led there.
+    /// The number of steps that led to it.
     depth: u32,
 }
 
 /// All places.
 #[derive(Debug)]
 pub struct Places {
-    /// Whether each object is on one shortest path only.
+    /// Whether each object is on one path only, a shortest one.
     is_shortest: bool,
     places: Vec<Place>,
     numbers: FxHashMap<(u32, Part), u32>,
@@ -64,7 +64,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// None yet, for paths of which each is the only one to its object and a shortest one, or not.
+    /// `is_shortest` says whether each path is the only one to its object, and a shortest one.
     pub fn new(is_shortest: bool) -> Places {
         let top = Place { before: TOP, part: None, depth: 0, children: 0, ends: 0 };
         let (numbers, entries) = (FxHashMap::default(), Vec::new());
@@ -76,7 +76,7 @@ impl Places {
         self.named(before, part)
     }
 
-    /// The place of objects that are held so and have this type.
+    /// The place of objects of this type that are held by this link.
     pub fn objects(&mut self, before: u32, link: Option<Arc<str>>, kind: Arc<str>) -> u32 {
         self.named(before, Part::Objects(link, kind))
     }
@@ -96,14 +96,14 @@ impl Places {
                 let depth = place.depth + 1;
                 self.push(before, key.1.clone(), depth)
             }
-            // It is not remembered: of these names there may be any number.
+            // Not remembered: there may be any number of such names.
             _ => return before,
         };
         self.numbers.insert(key, place);
         place
     }
 
-    /// Puts an object at a place, at which so many paths end, after so many steps.
+    /// Puts an object at a place: `ends` paths end with it, after `depth` steps.
     pub fn add(&mut self, place: u32, node: NodeId, depth: u32, ends: u64) {
         self.entries.push(Entry { place, node, depth });
         if let Some(place) = self.places.get_mut(place as usize) {
@@ -124,7 +124,7 @@ impl Places {
         number
     }
 
-    /// The nearest place with this name on the way back, if there have been enough of them.
+    /// The nearest place with this name on the way back, if the name occurs there often enough.
     fn repeated(&self, from: u32, part: &Part) -> Option<u32> {
         let mut next = from;
         let way = std::iter::from_fn(|| {
@@ -140,7 +140,7 @@ impl Places {
         (same.count() + 1 >= REPEATS).then_some(nearest)
     }
 
-    /// All places but the top, each before those after it, those with most paths first.
+    /// All places but the top, each before those after it, those with the most paths first.
     pub fn into_lines(mut self, heap: &Analysis<'_>) -> Vec<Line> {
         self.entries.sort_unstable();
         self.entries.dedup_by_key(|entry| (entry.place, entry.node));
@@ -161,7 +161,7 @@ impl Places {
             line.map(|line| std::cmp::Reverse((line.paths, line.retained)))
         };
         for places in &mut after {
-            // Of equals the first stays first.
+            // Keeps the order of equals.
             places.reverse();
             places.sort_by_key(order);
         }
@@ -202,7 +202,7 @@ impl Places {
         let mut depths = entries.iter().map(|entry| entry.depth);
         let first = depths.next();
         if self.is_shortest && depths.all(|depth| Some(depth) == first) {
-            // On a shortest path, what dominates an object is nearer to the root.
+            // On a shortest path, the dominator of an object is nearer to the root.
             let amounts = entries.iter().map(|entry| heap.amount(entry.node).bytes);
             return amounts.fold(0, u64::saturating_add);
         }

@@ -1,30 +1,30 @@
-//! A trie of paths from the root of all.
+//! A trie of paths from the super-root.
 
 use rustc_hash::FxHashMap;
 
 use crate::heap::{NodeId, ShortestPaths};
 
-/// A step of a path, or of many.
+/// A step that one or many paths take.
 #[derive(Debug)]
 struct Step {
     node: NodeId,
-    /// The step before; its own number for the root of all.
+    /// The step before; for the super-root, its own number.
     before: u32,
     depth: u32,
     /// Paths that end here.
     ends: u64,
-    /// Paths that lead here or further.
+    /// Paths that pass here or end here.
     passing: u64,
 }
 
-/// Paths that share their beginnings. Step 0 is the root of all; a step has a larger number than the one
-/// before.
+/// Paths that share their beginnings. Step 0 is the super-root; a step has a larger number than the one
+/// before it.
 #[derive(Debug)]
 pub struct Trails {
     steps: Vec<Step>,
     /// The number of the step to a node after another step.
     numbers: FxHashMap<(u32, NodeId), u32>,
-    /// All steps but the first, by the one before; known when no path is to come.
+    /// All steps but the first, sorted by the step before; filled in by `close`.
     order: Vec<u32>,
 }
 
@@ -36,7 +36,7 @@ impl Default for Trails {
 }
 
 impl Trails {
-    /// Adds a path, which begins with the root of all.
+    /// Adds a path, which begins with the super-root.
     pub fn add_path(&mut self, path: &[NodeId]) {
         let mut step = 0;
         for &node in path.iter().skip(1) {
@@ -45,9 +45,9 @@ impl Trails {
         self.end(step);
     }
 
-    /// Adds the shortest paths to these nodes; those that have none are left out.
+    /// Adds the shortest paths to these nodes; nodes without one are left out.
     pub fn add_shortest(&mut self, shortest: &ShortestPaths, nodes: &[NodeId]) {
-        // On shortest paths there is one way to each node.
+        // Shortest paths form a tree: each node has one way to it.
         let mut known: FxHashMap<NodeId, u32> = FxHashMap::from_iter([(NodeId::ROOT, 0)]);
         let mut way = Vec::new();
         for &node in nodes.iter().filter(|&&node| shortest.reaches(node)) {
@@ -94,7 +94,7 @@ impl Trails {
         }
     }
 
-    /// Says that all paths are there.
+    /// Ends the adding of paths.
     pub fn close(&mut self) {
         for number in (0..self.steps.len()).rev() {
             let Some(step) = self.steps.get_mut(number) else { continue };
@@ -117,12 +117,12 @@ impl Trails {
         rest.get(..count).unwrap_or_default()
     }
 
-    /// Where a step leads.
+    /// The node that a step leads to.
     pub fn node(&self, step: u32) -> NodeId {
         self.step(step).map_or(NodeId::ROOT, |step| step.node)
     }
 
-    /// How many steps there are up to this one.
+    /// The number of steps up to this one.
     pub fn depth(&self, step: u32) -> u32 {
         self.step(step).map_or(0, |step| step.depth)
     }
@@ -132,7 +132,7 @@ impl Trails {
         self.step(step).map_or(0, |step| step.ends)
     }
 
-    /// How many paths have a step.
+    /// How many paths take a step.
     pub fn passing(&self, step: u32) -> u64 {
         self.step(step).map_or(0, |step| step.passing)
     }

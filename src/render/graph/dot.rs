@@ -1,4 +1,4 @@
-//! DOT, for Graphviz and what else reads it.
+//! DOT, for Graphviz and other programs that read it.
 
 use std::io::Write;
 
@@ -35,7 +35,7 @@ pub fn write(picture: &Picture, out: &mut impl Write) -> Result<(), RenderError>
     Ok(())
 }
 
-/// Text inside of double quotes.
+/// Text in double quotes.
 fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -47,8 +47,9 @@ mod tests {
     use super::*;
     use crate::inspect::subgraph::{Edge, Node};
 
-    /// The words of a line, and what is in double quotes as one word, as the language defines it: a quote
-    /// within is behind a backslash. Of labels Graphviz then takes `\\n` for a line and `\\\\` for a backslash.
+    /// The words of a line, with text in double quotes as one word, as the language defines it: a quote
+    /// within has a backslash before it. In labels Graphviz then takes `\\n` for a line break and `\\\\` for
+    /// a backslash.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut rest) = (Vec::new(), line);
         while let Some(start) = rest.find('"') {
@@ -80,7 +81,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Whatever the names: a parser finds all nodes and edges, with what is written on them.
+        /// Whatever the names: a parser finds all nodes and edges, with their texts.
         #[test]
         fn any_graph_can_be_read(
             names in prop::collection::vec(any::<String>(), 1..20),

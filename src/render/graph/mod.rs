@@ -1,12 +1,12 @@
 //! Pictures of a part of the object graph: as SVG, and as DOT for Graphviz.
 //!
-//! Both show the same: a box for each object with its type and its size, arrows from those that refer to
-//! those that are referred to, with how they do so, cycles in a colour of their own.
+//! Both show the same: a box for each object with its type and size, arrows from referrers to referents with
+//! the names of the references, and cycles in a colour of their own.
 //!
 //! | file | |
 //! |---|---|
-//! | [`dot`] | writes DOT; where everything goes is left to Graphviz |
-//! | [`svg`] | measures text, has everything placed, and draws it |
+//! | [`dot`] | writes DOT and leaves the layout to Graphviz |
+//! | [`svg`] | measures text, runs the layout, and draws |
 //! | [`layout`] | places boxes, arrows and labels by their sizes |
 
 pub mod dot;
@@ -18,15 +18,15 @@ use indicatif::HumanBytes;
 use super::labels::printable;
 use crate::inspect::subgraph::{Edge, Node, NodeRole};
 
-/// So many characters of a name, or of a value, are shown.
+/// The maximum length of a name or a value, in characters.
 const LONGEST: usize = 36;
-/// So many of how one object refers to another.
+/// The maximum length of a reference's name.
 const LONGEST_LINK: usize = 24;
-/// Arrows and frames of what is in a cycle, and of the rest.
+/// The colours of arrows and frames in a cycle, and of the rest.
 const IN_CYCLE: &str = "#c0392b";
 const OUTSIDE: &str = "#5d6d7e";
 
-/// What is written in a box, line by line.
+/// The text in a box, line by line.
 fn lines(node: &Node) -> Vec<String> {
     let mut lines = vec![shortened(&printable(&node.name), LONGEST)];
     if node.address.is_some() {
@@ -45,12 +45,12 @@ fn lines(node: &Node) -> Vec<String> {
     lines
 }
 
-/// How one object refers to the other.
+/// The name of a reference.
 fn link(edge: &Edge) -> String {
     shortened(&printable(&edge.label), LONGEST_LINK)
 }
 
-/// A text without its end, if it is too long. Of a dotted name the end says most.
+/// A text, cut at its end if too long; a dotted name is cut at its beginning, because its end says more.
 fn shortened(text: &str, longest: usize) -> String {
     let count = text.chars().count();
     if count <= longest {
@@ -63,7 +63,7 @@ fn shortened(text: &str, longest: usize) -> String {
     }
 }
 
-/// The colour that a box is filled with.
+/// The fill colour of a box.
 fn fill(role: NodeRole) -> &'static str {
     match role {
         NodeRole::Root => "#d5f5e3",

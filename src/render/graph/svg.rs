@@ -1,4 +1,4 @@
-//! SVG: lines below boxes below text, each where [`layout`] puts it.
+//! SVG: lines below boxes below text, all placed by [`layout`].
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -10,14 +10,14 @@ use super::{fill, lines, link, stroke};
 use crate::inspect::subgraph::{Edge, Node, NodeRole, Picture};
 use crate::render::RenderError;
 
-/// Heights of text, in pixels: in boxes and on arrows.
+/// The font sizes of boxes and of arrows, in pixels.
 const FONT: f64 = 13.0;
 const LINK_FONT: f64 = 11.0;
-/// The width of a character in a font that is one pixel high. Wide characters take two of it.
+/// The width of a character in a font of one pixel. Wide characters take twice that.
 const CHARACTER: f64 = 0.61;
-/// How far below its middle a line of text stands, in a font that is one pixel high.
+/// How far the baseline is below the middle of a line of text, in a font of one pixel.
 const FOOT: f64 = 0.35;
-/// The height of a line in a box, and what a box is larger than its lines.
+/// The height of a line in a box, and the padding of a box.
 const LINE: f64 = 16.0;
 const PADDING: f64 = 14.0;
 /// The height of a label on an arrow.
@@ -25,14 +25,14 @@ const LINK_LINE: f64 = 14.0;
 /// The length of an arrow's head, and half its width.
 const HEAD: f64 = 8.0;
 const HALF_HEAD: f64 = 3.5;
-/// What is left free around everything.
+/// The margin around the picture.
 const MARGIN: f64 = 16.0;
 
-/// Draws a picture: roots and what refers above what is referred to.
+/// Draws a picture, with roots and referrers above their referents.
 ///
 /// # Errors
 ///
-/// [`RenderError::TooLarge`] if there is more than what can be read as a picture.
+/// [`RenderError::TooLarge`] if there is more than can be read as a picture.
 pub fn write(picture: &Picture, out: &mut impl Write) -> Result<(), RenderError> {
     let texts: Vec<Vec<String>> = picture.nodes.iter().map(lines).collect();
     let boxes: Vec<Size> = texts.iter().map(|lines| box_size(lines)).collect();
@@ -76,7 +76,7 @@ fn label_size(link: &str) -> Size {
     Size { width: link.width() as f64 * CHARACTER * LINK_FONT, height: LINK_LINE }
 }
 
-// Writing to a String does not fail, so the results below are left.
+// Writing to a String does not fail, so the results below are ignored.
 
 fn begin(svg: &mut String, layout: &Layout) {
     let (width, height) = (layout.size.width + 2.0 * MARGIN, layout.size.height + 2.0 * MARGIN);
@@ -135,7 +135,7 @@ fn draw_arrow(svg: &mut String, route: &Route, in_cycle: bool) {
     for piece in before {
         at = draw_piece(&mut way, piece);
     }
-    // The line ends within the head, whose point would be blunt otherwise.
+    // The line ends inside the head, which would be blunt otherwise.
     let (come_from, tip) = match *last {
         Piece::Line(end) => (at, end),
         Piece::Curve(_, control, end) => (control, end),
@@ -165,7 +165,7 @@ fn draw_arrow(svg: &mut String, route: &Route, in_cycle: bool) {
     );
 }
 
-/// Adds a piece to a path, and tells where it ends.
+/// Adds a piece to a path, and returns where it ends.
 fn draw_piece(way: &mut String, piece: &Piece) -> Point {
     match *piece {
         Piece::Line(end) => {
@@ -183,7 +183,7 @@ fn draw_piece(way: &mut String, piece: &Piece) -> Point {
     }
 }
 
-/// How wide lines are.
+/// The width of lines.
 fn width(in_cycle: bool) -> u8 {
     if in_cycle { 2 } else { 1 }
 }
@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    /// Figures are rounded, in pixels.
+    /// Numbers in the file are rounded, in pixels.
     const ROUNDING: f64 = 0.11;
 
     fn node(name: &str) -> Node {
@@ -229,13 +229,13 @@ mod tests {
             && other.top + ROUNDING < one.bottom
     }
 
-    /// What is in a picture.
+    /// The contents of a picture.
     struct Drawn {
         whole: Area,
         boxes: Vec<Area>,
         /// The text of boxes, line by line.
         lines: Vec<Area>,
-        /// That of arrows.
+        /// The text of arrows.
         links: Vec<Area>,
         arrows: usize,
     }
@@ -264,11 +264,11 @@ mod tests {
             let [x, y, font] = ["x", "y", "font-size"].map(|name| number(one.attribute(name)));
             let width = one.text().unwrap_or_default().width() as f64 * CHARACTER * font;
             let left = if is_link(&one) { x } else { x - width / 2.0 };
-            // From the head of a bracket to the foot of a comma.
+            // From the top of a bracket to the bottom of a comma.
             Area { left, top: y - 0.8 * font, right: left + width, bottom: y + 0.1 * font }
         };
         Drawn {
-            // Everything is moved by the margin.
+            // Everything is shifted by the margin.
             whole: Area { left: 0.0, top: 0.0, right: width, bottom: height },
             boxes: named("rect").skip(1).map(rectangle).collect(),
             lines: named("text").filter(|one| !is_link(one)).map(line).collect(),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     impl Drawn {
-        /// What is not as it has to be.
+        /// The first fault of a picture.
         fn fault(&self) -> Option<String> {
             let solid: Vec<Area> = self.boxes.iter().chain(&self.links).copied().collect();
             for (index, one) in solid.iter().enumerate() {
@@ -309,8 +309,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Whatever the names: the picture is XML, with all boxes and arrows, nothing lies upon anything else or
-        /// leaves the picture, and text keeps to its box.
+        /// Whatever the names: the picture is XML, with all boxes and arrows, nothing overlaps or leaves the
+        /// picture, and text stays in its box.
         #[test]
         fn any_name_has_a_place_of_its_own(
             names in prop::collection::vec(any::<String>(), 0..30),

@@ -11,16 +11,16 @@ use crate::obstacle::{Obstructed, Obstruction};
 use crate::render::RenderError;
 use crate::render::json::SCHEMA;
 
-/// Why a file is no saved summary.
+/// Why a file is not a saved summary.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It is not what leakspy writes.
+    /// leakspy did not write it.
     #[error("it is not a summary that `leakspy heap --save` wrote")]
     Form(#[from] serde_json::Error),
     /// A later leakspy wrote it.
     #[error("its form has the number {found}, and this leakspy knows only {SCHEMA}")]
     Schema {
-        /// The number of its form.
+        /// The version of its form.
         found: u32,
     },
 }
@@ -161,7 +161,7 @@ impl From<Heap> for Summary {
     }
 }
 
-/// Writes a heap; with its subprocesses' heaps, and all together, where those were asked for.
+/// Writes a heap; with those of its subprocesses and all of them together, if requested.
 pub fn write(
     summary: &Summary,
     subprocesses: Option<&[Summary]>,
@@ -182,7 +182,7 @@ pub fn write(
     Ok(())
 }
 
-/// Reads a summary that was saved: that of all processes together where there are several.
+/// Reads a saved summary: if there are several processes, that of all together.
 pub fn read(from: impl Read) -> Result<Summary, LoadError> {
     #[derive(Deserialize)]
     struct Form {

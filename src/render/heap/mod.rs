@@ -1,4 +1,4 @@
-//! Heaps in figures, and what changed between two: as tables for a terminal and as JSON.
+//! Heap summaries, and the changes between two: as tables for a terminal and as JSON.
 
 pub mod json;
 pub mod table;

@@ -11,12 +11,12 @@ use crate::render::labels;
 use crate::render::labels::printable;
 use crate::render::{Paths, RenderError, time};
 
-/// What a table shows of its groups.
+/// The columns and rows of a table of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Columns {
-    /// What makes a group: `type`.
+    /// What objects are grouped by: `type`.
     pub group: &'static str,
-    /// How many groups are shown at most.
+    /// The maximum number of groups.
     pub top: usize,
 }
 
@@ -50,7 +50,7 @@ pub fn write(summary: &Summary, columns: Columns, out: &mut impl Write) -> Resul
     Ok(())
 }
 
-/// Of what the figures are, and what they come to.
+/// The process, and the totals.
 fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
     let total = summary.total();
     writeln!(out, "Process {}: {}", summary.pid, printable(&summary.command))?;
@@ -71,7 +71,7 @@ fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
     )?;
     write!(out, "Paused for {} ", time(summary.pause))?;
     writeln!(out, "while {} were copied.", HumanBytes(summary.copied))?;
-    // In a pause it is an object that was just being made.
+    // If the process was paused, they are only objects that were just being made.
     if summary.inconsistencies > 0 && summary.pause.is_zero() {
         writeln!(
             out,
@@ -159,7 +159,7 @@ pub fn write_changes(
     Ok(())
 }
 
-/// A table with these columns, of which so many are text and the others are numbers.
+/// A table with these columns; the first `texts` are text, the others are numbers.
 pub(in crate::render) fn table<const N: usize>(names: [&str; N], texts: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -172,7 +172,7 @@ pub(in crate::render) fn table<const N: usize>(names: [&str; N], texts: usize) -
     table
 }
 
-/// Writes the lines of a table, without blanks at their ends.
+/// Writes the lines of a table, without trailing blanks.
 pub(in crate::render) fn write_table(
     table: &Table,
     out: &mut impl Write,

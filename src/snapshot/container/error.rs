@@ -1,4 +1,4 @@
-//! What can be wrong with a snapshot file.
+//! The errors of snapshot files.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use crate::obstacle::{Obstructed, Obstruction};
 /// Why a snapshot file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refuses.
+    /// The system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is something else.
+    /// It is not a snapshot.
     #[error("it is not a leakspy snapshot")]
     Foreign,
     /// Its end is missing.
@@ -22,16 +22,16 @@ pub enum FileError {
         /// The version of its format.
         version: u32,
     },
-    /// Bytes are not as they were written.
+    /// Bytes are not as written.
     #[error("the file is damaged: {part} is not as it was written")]
     Damaged {
-        /// Which part of it.
+        /// The damaged part.
         part: String,
     },
     /// A column is missing.
     #[error("the file has no column `{0}`")]
     Missing(&'static str),
-    /// What is in a column contradicts the rest.
+    /// The contents of a column contradict the rest.
     #[error("the file contradicts itself: column `{column}` {what}")]
     Contradiction {
         /// The column.
@@ -42,9 +42,9 @@ pub enum FileError {
     /// It would take too much memory.
     #[error("reading it takes {needed} bytes of memory, and {allowed} are allowed")]
     TooLarge {
-        /// What it would take, in bytes.
+        /// The bytes needed.
         needed: u64,
-        /// What it may take.
+        /// The bytes allowed.
         allowed: u64,
     },
 }

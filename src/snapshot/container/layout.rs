@@ -39,11 +39,11 @@ pub(super) const HEAD: usize = 16;
 pub(super) const TAIL: usize = 32;
 /// The head of a block.
 pub(super) const BLOCK_HEAD: usize = 8;
-/// The most that a block has when it is decompressed, in bytes.
+/// The maximum size of a decompressed block, in bytes.
 pub(super) const BLOCK: usize = 1 << 20;
-/// The longest name of a column, in bytes.
+/// The maximum length of a column's name, in bytes.
 pub(super) const LONGEST_NAME: usize = 255;
-/// No more columns than this are read.
+/// The maximum number of columns that are read.
 const MOST_COLUMNS: u32 = 4096;
 
 /// How elements are written.
@@ -75,7 +75,7 @@ impl Encoding {
         }
     }
 
-    /// The bytes of an element in memory.
+    /// The size of an element in memory, in bytes.
     pub(super) fn width(self) -> u8 {
         match self {
             Encoding::Bytes => 1,
@@ -87,14 +87,14 @@ impl Encoding {
 /// The codec of the blocks: zstd. There is no other yet.
 const ZSTD: u8 = 1;
 
-/// A column, as the directory has it.
+/// A column, as described by the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub name: String,
     pub encoding: Encoding,
-    /// How many elements it has.
+    /// The number of elements.
     pub count: u64,
-    /// Its bytes when decompressed.
+    /// The size when decompressed, in bytes.
     pub decoded: u64,
     /// Where it is in the file.
     pub place: Range<u64>,
@@ -134,11 +134,10 @@ pub(super) fn directory(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// The columns that a directory has, as far as this leakspy can read them, in a file of which columns may
-/// take `space`.
+/// The columns of a directory that this leakspy can read, in a file whose columns may take `space`.
 ///
 /// # Errors
-/// It is not a directory, or what it says of a column cannot be.
+/// It is not a directory, or describes an impossible column.
 pub(super) fn entries(bytes: &[u8], space: Range<u64>) -> Result<Vec<Entry>, FileError> {
     let damaged = || FileError::damaged("the directory");
     let mut cursor = Cursor(bytes);
@@ -157,7 +156,7 @@ pub(super) fn entries(bytes: &[u8], space: Range<u64>) -> Result<Vec<Entry>, Fil
         if start < space.start || end > space.end {
             return Err(FileError::contradiction(&name, "lies outside the file"));
         }
-        // A later leakspy may write columns in another way: they are unknown like any other.
+        // A later leakspy may write columns in another way: they are skipped like unknown ones.
         let Some(encoding) = Encoding::from_byte(encoding).filter(|_| codec == ZSTD) else {
             continue;
         };
@@ -175,7 +174,7 @@ pub(super) fn entries(bytes: &[u8], space: Range<u64>) -> Result<Vec<Entry>, Fil
     Ok(entries)
 }
 
-/// Takes bytes from the front.
+/// Takes bytes off the front.
 pub(super) struct Cursor<'a>(pub &'a [u8]);
 
 impl<'a> Cursor<'a> {

@@ -1,9 +1,9 @@
 //! Reading a file.
 //!
-//! A file is hostile until checked. What is read of it is checked against its checksum first; that tells
-//! accidents, and not intent, so nothing relies on it: lengths are compared with what is there, a block
-//! decompresses into a buffer of bounded length, and all columns together have a bound, that of the
-//! memory that may be used.
+//! A file is hostile until checked. Everything read from it is first checked against its checksum; that finds
+//! accidents, not intent, so nothing relies on it: lengths are compared with what is there, a block
+//! decompresses into a buffer of bounded length, and all columns together are bounded by the memory that may
+//! be used.
 
 use std::fs::File;
 use std::ops::Range;
@@ -19,7 +19,7 @@ use super::layout::{
 };
 use super::varint;
 
-/// A file that is read.
+/// An open file.
 #[derive(Debug)]
 pub struct Reader {
     map: Mmap,
@@ -27,18 +27,18 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens a file. What is read of it takes no more than so much memory, in bytes.
+    /// Opens a file. Its contents may take up to `allowed` bytes of memory.
     ///
     /// # Errors
-    /// It cannot be opened, is no snapshot, is incomplete, damaged, of a later format, or too large.
+    /// It cannot be opened, is not a snapshot, is incomplete, damaged, of a later format, or too large.
     pub fn open(path: &Path, allowed: u64) -> Result<Reader, FileError> {
         let file = File::open(path)?;
         if !file.metadata()?.is_file() {
             return Err(FileError::Foreign);
         }
-        // SAFETY: the mapping is only read. leakspy never changes a file that has its name, it renames a
-        // new one over it. If someone else cuts the file off meanwhile, the kernel ends this process with
-        // SIGBUS, which harms nobody else.
+        // SAFETY: the mapping is only read. leakspy never changes a file that has its name, it renames a new
+        // one over it. If someone else truncates the file while it is mapped, the kernel ends this process
+        // with SIGBUS, which harms no other process.
         let map = unsafe { Mmap::map(&file)? };
         let entries = open(&map)?;
         let memory = |entry: &Entry| entry.count.saturating_mul(entry.encoding.width().into());
@@ -49,7 +49,7 @@ impl Reader {
         Ok(Reader { map, entries })
     }
 
-    /// The columns: their names, how many elements each has, and its bytes in the file.
+    /// The columns: the name, the number of elements and the bytes in the file of each.
     pub fn columns(&self) -> impl Iterator<Item = (&str, u64, u64)> {
         self.entries.iter().map(|entry| {
             (entry.name.as_str(), entry.count, entry.place.end.saturating_sub(entry.place.start))
@@ -61,7 +61,7 @@ impl Reader {
         self.map.len() as u64
     }
 
-    /// Whether there is no column.
+    /// Whether there are no columns.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -71,7 +71,7 @@ impl Reader {
         self.entries.iter().any(|entry| entry.name == name)
     }
 
-    /// The numbers of a column, once its checksum has been found right.
+    /// The numbers of a column, after its checksum has been verified.
     ///
     /// # Errors
     /// There is no such column, it is damaged, or has no numbers.
@@ -123,7 +123,7 @@ impl Reader {
     }
 }
 
-/// Checks what stands around the columns of a file, and gives the columns.
+/// Checks everything around the columns of a file, and returns the columns.
 fn open(file: &[u8]) -> Result<Vec<Entry>, FileError> {
     let head = file.get(..HEAD).filter(|head| head.starts_with(&HEAD_MAGIC));
     let head = match head {
@@ -165,7 +165,7 @@ struct Blocks<'a> {
     name: &'static str,
     rest: Cursor<'a>,
     decompressor: Decompressor<'static>,
-    /// The block that was read last.
+    /// The last block read.
     buffer: Vec<u8>,
 }
 
@@ -188,7 +188,7 @@ impl<'a> Blocks<'a> {
             return None;
         }
         self.buffer.clear();
-        // It never writes behind the capacity of the buffer, which is that of a block.
+        // It never writes beyond the capacity of the buffer, which is that of a block.
         let found = self.decompressor.decompress_to_buffer(bytes, &mut self.buffer).ok()?;
         (found == decoded).then_some(())
     }
@@ -213,7 +213,7 @@ impl Values<'_> {
     /// The next number.
     ///
     /// # Errors
-    /// There is none, or the column is damaged.
+    /// There are no more, or the column is damaged.
     #[inline]
     pub fn number(&mut self) -> Result<u64, FileError> {
         if self.left == 0 {
@@ -233,10 +233,10 @@ impl Values<'_> {
         Ok(self.previous)
     }
 
-    /// The next number, where 32 bits are enough for all.
+    /// The next number of a column whose numbers all fit in 32 bits.
     ///
     /// # Errors
-    /// There is none, it is larger, or the column is damaged.
+    /// There are no more, it is larger, or the column is damaged.
     #[inline]
     pub fn u32(&mut self) -> Result<u32, FileError> {
         let number = self.number()?;
@@ -244,10 +244,10 @@ impl Values<'_> {
             .map_err(|_| FileError::contradiction(self.name, "has an element that is too large"))
     }
 
-    /// The next number, as a place among so many.
+    /// The next number, as an index below `end`.
     ///
     /// # Errors
-    /// There is none, it is not among them, or the column is damaged.
+    /// There are no more, it is not below `end`, or the column is damaged.
     #[inline]
     pub fn below(&mut self, end: u32) -> Result<u32, FileError> {
         match self.u32()? {

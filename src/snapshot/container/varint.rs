@@ -1,7 +1,7 @@
-//! Numbers in as few bytes as they need: seven bits a byte, the lowest first, the eighth bit says that more
+//! Numbers in as few bytes as they need: seven bits per byte, the lowest first; the eighth bit says that more
 //! follow (LEB128).
 
-/// The most bytes that a number takes.
+/// The maximum number of bytes of a number.
 pub(super) const LONGEST: usize = 10;
 
 /// Appends a number.
@@ -14,7 +14,7 @@ pub(super) fn write(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-/// The number at this place, which moves behind it; `None` where there is none.
+/// The number at this position, which moves past it; `None` if there is none.
 #[inline]
 pub(super) fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let first = *bytes.get(*at)?;
@@ -39,7 +39,7 @@ pub(super) fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
     None
 }
 
-/// The difference between two numbers, small whichever of them is larger.
+/// The difference between two numbers, small in either direction.
 #[inline]
 pub fn difference(from: u64, to: u64) -> u64 {
     let signed = to.wrapping_sub(from) as i64;

@@ -1,9 +1,9 @@
 //! Writing a file, column by column.
 //!
-//! Columns are filled independently, several at a time if need be, and compressed meanwhile; what waits to be
-//! written is only compressed blocks. The file is written beside its destination, for its owner only, synced to
-//! the disk, and renamed when it is whole: nobody ever finds half a file under its name. A writer that is
-//! dropped leaves nothing behind.
+//! Columns are filled independently, several at a time if need be, and compressed as they fill, so only
+//! compressed blocks wait to be written. The file is written beside its destination, readable by its owner
+//! only, synced to the disk, and renamed when it is complete: a reader never finds half a file under its
+//! name. A writer that is dropped leaves nothing behind.
 
 use std::fmt;
 use std::fs::File;
@@ -18,7 +18,7 @@ use super::error::FileError;
 use super::layout::{BLOCK, BLOCK_HEAD, Encoding, Entry, LONGEST_NAME, directory, head, tail};
 use super::varint;
 
-/// How hard the codec tries: at this level it takes several hundred megabytes a second.
+/// The effort of the codec: at this level it compresses several hundred megabytes a second.
 const LEVEL: i32 = 1;
 
 /// A column that is being filled.
@@ -27,11 +27,11 @@ pub struct Column {
     encoding: Encoding,
     count: u64,
     decoded: u64,
-    /// The number before, of which the next is a difference.
+    /// The previous number, from which the next is a difference.
     previous: u64,
-    /// The block that is not full yet.
+    /// The block being filled.
     block: Vec<u8>,
-    /// The blocks that are.
+    /// The full blocks, compressed.
     blocks: Vec<u8>,
     compressor: Compressor<'static>,
 }
@@ -143,10 +143,10 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a file that will have this name.
+    /// Starts a file that will have this name.
     ///
     /// # Errors
-    /// There can be no file.
+    /// The file cannot be created.
     pub fn create(path: &Path) -> Result<Writer, FileError> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -204,7 +204,7 @@ impl Writer {
         self.add(column)
     }
 
-    /// Ends the file and gives it its name. Its length, in bytes.
+    /// Ends the file and gives it its name. Returns its length in bytes.
     ///
     /// # Errors
     /// The disk is full, or cannot be written.
@@ -220,7 +220,7 @@ impl Writer {
         file.as_file().sync_all()?;
         let folder = file.path().parent().map(Path::to_owned);
         file.persist(&self.path).map_err(|error| error.error)?;
-        // So that the new name outlasts a crash. Not every file system can do that for a folder.
+        // Makes the new name survive a crash. Not every file system can sync a folder.
         if let Some(Ok(folder)) = folder.map(File::open) {
             let _ = folder.sync_all();
         }

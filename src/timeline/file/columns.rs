@@ -11,7 +11,7 @@ use crate::timeline::series::Timeline;
 /// How such a file begins.
 pub(super) const BEGINNING: &[u8] = b"time_s,pid";
 
-/// Writes samples as lines, after the heading if this is the beginning.
+/// Writes samples as lines, after a heading if `heading` is set.
 pub(super) fn write(samples: &[Sample], heading: bool, out: &mut Vec<u8>) -> Result<(), FileError> {
     let mut writer = WriterBuilder::new().has_headers(heading).from_writer(out);
     for sample in samples {
@@ -20,9 +20,9 @@ pub(super) fn write(samples: &[Sample], heading: bool, out: &mut Vec<u8>) -> Res
     Ok(writer.flush()?)
 }
 
-/// Reads such a file. Columns are known by their names; there may be others.
+/// Reads such a file. Columns are found by name; others are ignored.
 pub(super) fn read(mut file: impl BufRead) -> Result<Timeline, FileError> {
-    // A line that is not whole can look like one: a number ends too early, a command is short of words.
+    // Ignores an incomplete last line, which can look complete: a number or a command may be cut short.
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);

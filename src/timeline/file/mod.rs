@@ -1,7 +1,7 @@
 //! Files of samples: leakspy's own, and those of memory_profiler's `mprof`.
 //!
-//! Both are written as the samples come, a line at a time, so that whatever ends the writing loses no more
-//! than what was not passed on yet. A last line that is not whole is therefore no error.
+//! Both are written as the samples come, a line at a time, so a sudden end loses at most the moment being
+//! written. An incomplete last line is therefore not an error.
 
 mod columns;
 mod mprof;
@@ -12,13 +12,13 @@ use super::sample::Sample;
 use super::series::Timeline;
 use crate::obstacle::{Obstructed, Obstruction};
 
-/// How samples are written.
+/// The format of a file of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
-    /// A table: a heading with names and units, then a line per process and moment.
+    /// A table: a heading with names and units, then a line for each process and moment.
     #[default]
     Csv,
-    /// What `mprof run` and `mprof attach` write.
+    /// The format of `mprof run` and `mprof attach`.
     Mprof,
 }
 
@@ -28,7 +28,7 @@ pub enum FileError {
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is a table, but not one of samples.
+    /// It is a table, but not of samples.
     #[error("line {line} is no sample: {what}")]
     NoSample {
         /// The line, from 1.
@@ -36,10 +36,10 @@ pub enum FileError {
         /// What is wrong with it.
         what: String,
     },
-    /// It is no file of samples at all.
+    /// It is not a file of samples.
     #[error("not a file of `leakspy timeline`, nor one of `mprof`")]
     Unknown,
-    /// There is nothing in it.
+    /// It is empty.
     #[error("there are no samples in it")]
     Empty,
 }
@@ -83,7 +83,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Reads a file of samples, of whichever form.
+/// Reads a file of samples in either format.
 pub fn read(mut file: impl BufRead) -> Result<Timeline, FileError> {
     let beginning = file.fill_buf()?;
     let timeline = match beginning {
@@ -166,7 +166,7 @@ mod tests {
                 timeline.map(|found| found.series.iter().map(|s| s.samples.len()).sum::<usize>())
             };
             let all = lines(&whole).expect("it is whole");
-            // In mprof's form a line without its end can be whole.
+            // In mprof's format a line can be complete without its newline.
             let first = if form == Form::Csv { 1 } else { 2 };
             for missing in first..25 {
                 let cut = &whole[..whole.len() - missing];

@@ -9,20 +9,20 @@ use super::FileError;
 use crate::timeline::sample::{Sample, Who};
 use crate::timeline::series::Timeline;
 
-/// Bytes of the unit.
+/// Bytes in the unit of memory.
 const MIB: f64 = 1048576.0;
-/// What lines can begin with.
+/// The words that lines can begin with.
 const WORDS: [&str; 4] = ["CMDLINE", "MEM", "CHLD", "FUNC"];
-/// No process is taken to have more memory, in MiB.
+/// The upper bound of a plausible size, in MiB.
 const MOST: f64 = 1e12;
 
-/// Whether a file that begins so is one.
+/// Whether a file with this beginning is one.
 pub(super) fn is_one(beginning: &[u8]) -> bool {
     let word = beginning.split(|&byte| byte == b' ').next().unwrap_or_default();
     WORDS.iter().any(|known| known.as_bytes() == word)
 }
 
-/// Writes samples. The sum over all has no place in this form; children are called by their PIDs.
+/// Writes samples. This format has no place for the sum over all; children are named by their PIDs.
 pub(super) fn write(
     samples: &[Sample],
     root: i32,
@@ -43,7 +43,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Reads such a file. The process is number 1, a child its own number.
+/// Reads such a file. The process gets number 1, a child its own number.
 pub(super) fn read(file: impl BufRead) -> Result<Timeline, FileError> {
     let mut timeline = Timeline::default();
     let mut command: Arc<str> = "(unknown)".into();
@@ -83,7 +83,7 @@ fn child(rest: &str) -> Option<Sample> {
     Some(sample(number, 1, &name, mib, time))
 }
 
-/// Memory and time. The time has four digits behind the point: fewer are a line that is not whole.
+/// Memory and time. A time with fewer than four decimals is from an incomplete line.
 fn number_pair(text: &str) -> Option<(f64, f64)> {
     let (mib, time) = text.trim_end().split_once(' ')?;
     let (_, digits) = time.split_once('.')?;

@@ -1,13 +1,13 @@
 //! glibc's arenas, found without symbols.
 //!
 //! `main_arena` is a `malloc_state` in the C library's data. It is recognized by its bins: 127 heads of
-//! doubly linked lists, each two words, of which an empty one points to itself (as if it were a chunk: 16
+//! doubly linked lists, two words each; the head of an empty list points to itself (as if it were a chunk: 16
 //! bytes before). Right before the first head are `top` and `last_remainder`, and before those the ten heads
-//! of the fastbins. After the heads come `binmap` (16 bytes), `next` (all arenas are a ring), `next_free`,
+//! of the fastbins. After the heads come `binmap` (16 bytes), `next` (the arenas form a ring), `next_free`,
 //! `attached_threads`, `system_mem` and `max_system_mem`.
 //!
-//! A thread's arena lies in heaps of 64 MiB, aligned to that. Each begins with a `heap_info`: `ar_ptr`,
-//! `prev`, `size`; in the first of an arena the `malloc_state` follows.
+//! A thread's arena consists of heaps of up to 64 MiB, aligned to 64 MiB. Each begins with a `heap_info`:
+//! `ar_ptr`, `prev`, `size`; in the first heap of an arena the `malloc_state` follows.
 
 use std::ops::Range;
 
@@ -19,34 +19,34 @@ use crate::heap::rss::residency::Residency;
 use crate::memory::{Memory, PAGE, u64_at};
 use crate::process::glibc::{ALIGNMENT, FLAGS, LEAST};
 
-/// Heads of lists, and bytes of each.
+/// The number of list heads, and the bytes of each.
 const BINS: usize = 127;
 const BIN: usize = 16;
-/// Behind the heads: `next`, and the end of the `malloc_state`.
+/// Offsets after the heads: `next`, and the end of the `malloc_state`.
 const NEXT: u64 = 16;
 const STATE_END: u64 = 56;
-/// Before the heads: `top`, and the fastbins.
+/// Distances before the heads: `top`, and the fastbins.
 const TOP: u64 = 16;
 const FASTBINS: u64 = 96;
 const FASTBIN_COUNT: usize = 10;
-/// The `malloc_state` begins no further than this before the heads, in bytes.
+/// The maximum distance from the beginning of the `malloc_state` to the heads, in bytes.
 const BEFORE_BINS: u64 = 512;
-/// So many heads that point to themselves, one behind the other, are looked for.
+/// The search looks for this many heads in a row that point to themselves.
 const EMPTY: usize = 8;
-/// No data of a program larger than this is searched, in bytes.
+/// The maximum size of program data that is searched, in bytes.
 const LARGEST_DATA: u64 = 64 << 20;
-/// No more arenas than this are followed.
+/// The maximum number of arenas that are followed.
 const MOST_ARENAS: usize = 4096;
-/// Bytes that heaps are aligned to, and that each has at most.
+/// The alignment and the maximum size of a heap, in bytes.
 const HEAP: u64 = 64 << 20;
-/// Bytes of `heap_info`: up to 2.34, and from 2.35 on.
+/// The size of `heap_info`: up to 2.34, and from 2.35 on.
 const HEAP_INFO: [u64; 2] = [32, 48];
 
-/// What was found.
+/// The arenas of malloc.
 #[derive(Debug, Default)]
 pub(crate) struct Arenas {
     pub stretches: Vec<Stretch>,
-    /// The first chunk of each list of the fastbins, and the size of its chunks.
+    /// The first chunk of each fastbin, and the size of its chunks.
     pub fastbins: Vec<(u64, u64)>,
     pub arenas: usize,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Arenas {
 pub(crate) fn find(capture: &Capture<'_>, residency: &Residency) -> Option<Arenas> {
     let (bins, data) = main_arena(capture, residency)?;
     let ring = ring(capture, bins);
-    // Which of them is in the program's data is `main_arena` itself.
+    // The one in the program's data is `main_arena` itself.
     let is_main = |arena: u64| data.contains(&arena) && bins.wrapping_sub(arena) <= BEFORE_BINS;
     let main = ring.iter().copied().find(|&arena| is_main(arena))?;
     let to_bins = bins - main;
@@ -73,7 +73,7 @@ pub(crate) fn find(capture: &Capture<'_>, residency: &Residency) -> Option<Arena
     Some(found)
 }
 
-/// The address of the first head of `main_arena`, and the data in which it lies.
+/// The address of the first head of `main_arena`, and the data around it.
 fn main_arena(capture: &Capture<'_>, residency: &Residency) -> Option<(u64, Range<u64>)> {
     let mappings = residency.mappings.iter().map(|resident| &resident.mapping);
     let data = mappings.filter(|mapping| {
@@ -92,7 +92,7 @@ fn main_arena(capture: &Capture<'_>, residency: &Residency) -> Option<(u64, Rang
     })
 }
 
-/// The first head of an arena's lists in these bytes.
+/// The first list head of an arena in these bytes.
 fn bins_in(capture: &Capture<'_>, bytes: &[u8], range: &Range<u64>) -> Option<u64> {
     let is_empty = |place: usize| {
         let itself = range.start.wrapping_add(place as u64).wrapping_sub(16);
@@ -105,7 +105,7 @@ fn bins_in(capture: &Capture<'_>, bytes: &[u8], range: &Range<u64>) -> Option<u6
         if !(0..EMPTY).all(|bin| is_empty(here + bin * BIN)) {
             continue;
         }
-        // The lists before may have chunks.
+        // Lists before these may have chunks.
         let is_head = |place: usize| {
             is_empty(place) || is_linked(capture, range.start.wrapping_add(place as u64))
         };
@@ -131,12 +131,12 @@ fn is_linked(memory: &impl Memory, head: u64) -> bool {
     leads_back(first, 24) && leads_back(last, 16)
 }
 
-/// All arenas, from `next` to `next`.
+/// All arenas, along `next`.
 fn ring(memory: &impl Memory, bins: u64) -> Vec<u64> {
     let next_of = bins.wrapping_add((BINS * BIN) as u64).wrapping_add(NEXT);
     let mut arenas = Vec::new();
     let Ok(first) = memory.u64(next_of) else { return arenas };
-    // How far `next` is from the beginning of an arena shows when the ring closes: it is the same for all.
+    // The offset of `next` in an arena is the same for all; the right one closes the ring.
     for before in (16..=BEFORE_BINS).step_by(8) {
         let to_next = before + (BINS * BIN) as u64 + NEXT;
         let main = bins.wrapping_sub(before);
@@ -156,7 +156,7 @@ fn ring(memory: &impl Memory, bins: u64) -> Vec<u64> {
     Vec::new()
 }
 
-/// The stretch of the main arena: `[heap]`, up to the end of its free rest.
+/// The stretch of the main arena: `[heap]`, up to the end of its top chunk.
 fn main_stretch(capture: &Capture<'_>, residency: &Residency, bins: u64) -> Option<Stretch> {
     let top = capture.u64(bins.wrapping_sub(TOP)).ok()?;
     let mut heap = residency.mappings.iter().map(|r| &r.mapping).filter(|mapping| mapping.brk);
@@ -167,7 +167,7 @@ fn main_stretch(capture: &Capture<'_>, residency: &Residency, bins: u64) -> Opti
     Some(Stretch { range: first..after, top: Some(top), is_main: true })
 }
 
-/// Where heaps of threads can begin.
+/// The addresses at which threads' heaps can begin.
 fn heaps(residency: &Residency) -> impl Iterator<Item = u64> {
     let mappings = residency.mappings.iter().map(|resident| &resident.mapping);
     let anonymous = mappings.filter(|mapping| mapping.inode == 0 && mapping.writable);
@@ -177,7 +177,7 @@ fn heaps(residency: &Residency) -> impl Iterator<Item = u64> {
     })
 }
 
-/// The stretch of a heap that is one of these arenas'.
+/// The stretch of a heap that belongs to one of these arenas.
 fn heap_stretch(
     capture: &Capture<'_>,
     residency: &Residency,
@@ -194,7 +194,7 @@ fn heap_stretch(
             let state = to_bins + (BINS * BIN) as u64 + STATE_END;
             arena.checked_add(state)?.next_multiple_of(ALIGNMENT)
         }
-        // A further heap; the length of its head is that of the first.
+        // A further heap; its `heap_info` is as long as that of the first.
         None => heap + HEAP_INFO.iter().find(|&info| arena % HEAP == *info)?,
     };
     let bins = arena.wrapping_add(to_bins);
@@ -204,8 +204,8 @@ fn heap_stretch(
 }
 
 impl Arenas {
-    /// Adds the fastbins of an arena. (Versions without them have something else there, which leads to no
-    /// chunk of that size.)
+    /// Adds the fastbins of an arena. (Versions without them have something else there, which does not lead
+    /// to a chunk of that size.)
     fn read_fastbins(&mut self, memory: &impl Memory, bins: u64) {
         for index in 0..FASTBIN_COUNT {
             let place = bins.wrapping_sub(FASTBINS).wrapping_add(8 * index as u64);

@@ -3,7 +3,7 @@
 //!
 //! A thread's cache is itself a block of its arena: counts, then the heads of singly linked lists. It is
 //! recognized by its size, and because it leads only to chunks of the right sizes. The links are addresses of
-//! blocks (of chunks in fastbins), from glibc 2.32 on XORed with their own position.
+//! blocks (in fastbins, of chunks), from glibc 2.32 on XORed with their own position.
 
 use rustc_hash::FxHashSet;
 
@@ -11,24 +11,24 @@ use super::{ChunkState, Malloc};
 use crate::memory::{Memory, u64_at};
 use crate::process::glibc::{ALIGNMENT, FLAGS, HEADER, LEAST, size_at};
 
-/// How a cache is laid out: bytes before the heads, and the number of heads.
+/// The layout of a cache: bytes before the heads, and the number of heads.
 struct Layout {
     heads: usize,
     count: usize,
 }
 
-/// Counts of one byte (up to 2.29), of two, and of more sizes (from 2.42 on).
+/// With counts of one byte (up to 2.29), of two bytes, and for more sizes (from 2.42 on).
 const LAYOUTS: [Layout; 3] = [
     Layout { heads: 64, count: 64 },
     Layout { heads: 128, count: 64 },
     Layout { heads: 152, count: 76 },
 ];
-/// So many lists are of one size each; those of larger blocks are of many.
+/// The number of lists with chunks of a single size; the lists of larger blocks have many sizes.
 const EXACT: usize = 64;
-/// No list is longer than this.
+/// The maximum length of a list.
 const LONGEST: usize = 1 << 16;
 
-/// The chunks that wait in lists, by their beginning.
+/// The chunks in lists, by their beginning.
 pub(crate) fn find(
     memory: &impl Memory,
     malloc: &Malloc,
@@ -46,16 +46,17 @@ pub(crate) fn find(
         found.extend(lists.cache(block, size).into_iter().flatten());
     }
     for &(first, size) in fastbins {
-        // A list of chunks is one of blocks that are 16 bytes behind them.
+        // A list of chunks is a list of blocks, which begin 16 bytes after them.
         let chain = lists.chain(first.wrapping_add(HEADER), Some(size), HEADER);
         found.extend(chain.into_iter().flatten());
     }
     found
 }
 
-/// Whether a block, in a chunk of this size, waits in the list of a thread's cache, as far as one look at it
-/// tells: its first word leads to another of its size or to none, and its second is a key, which is cleared
-/// when it is given again. The key is the address of the cache from glibc 2.29 on, and random from 2.34 on.
+/// Whether a block, in a chunk of this size, is in the list of a thread's cache, as far as its first words
+/// show: the first leads to another block of its size or to none, and the second is a key, which is cleared
+/// when the block is allocated again. The key is the address of the cache from glibc 2.29 on, and random from
+/// 2.34 on.
 pub(crate) fn waits(memory: &impl Memory, block: u64, size: u64) -> bool {
     if size >= LEAST + ALIGNMENT * EXACT as u64 {
         return false;
@@ -73,7 +74,7 @@ pub(crate) fn waits(memory: &impl Memory, block: u64, size: u64) -> bool {
 }
 
 impl Layout {
-    /// Bytes of the chunk that it is in.
+    /// The size of the chunk that the cache is in.
     fn size(&self) -> u64 {
         (self.heads as u64 + 8 * self.count as u64 + 8).next_multiple_of(ALIGNMENT)
     }
@@ -85,7 +86,7 @@ struct Lists<'a, M> {
 }
 
 impl<M: Memory> Lists<'_, M> {
-    /// The chunks in a cache; `None` if it is none.
+    /// The chunks in a cache; `None` if the block is not a cache.
     fn cache(&self, block: u64, size: u64) -> Option<Vec<u64>> {
         let layout = LAYOUTS.iter().find(|layout| layout.size() == size)?;
         let bytes = self.memory.bytes(block, size - HEADER, size as usize).ok()?;
@@ -100,7 +101,7 @@ impl<M: Memory> Lists<'_, M> {
         Some(found)
     }
 
-    /// The chunks of the list that begins with this block; `None` if it leads to what is no chunk of that
+    /// The chunks of the list that begins with this block; `None` if it leads to anything but a chunk of that
     /// size. A link is `before` bytes less than the block that it leads to.
     fn chain(&self, first: u64, size: Option<u64>, before: u64) -> Option<Vec<u64>> {
         let mut found = Vec::new();
@@ -122,7 +123,7 @@ impl<M: Memory> Lists<'_, M> {
         None
     }
 
-    /// The chunk of this block, if it is one in an arena and has that size.
+    /// The chunk of this block, if it is in an arena and has that size.
     fn chunk(&self, block: u64, size: Option<u64>) -> Option<u64> {
         let chunk = block.checked_sub(HEADER).filter(|chunk| chunk.is_multiple_of(ALIGNMENT))?;
         let is_inside = self.malloc.stretches.iter().any(|part| part.range.contains(&chunk));

@@ -3,12 +3,12 @@
 //!
 //! Every malloc block is in a *chunk*: two words, then the block. The second word is the chunk's size, which
 //! leads to the next chunk, with flags in the low bits: whether the chunk before is in use (`PREV_INUSE`, 1),
-//! whether this one has a mapping of its own (`IS_MMAPPED`, 2), whether it is of a thread's arena
+//! whether this one has a mapping of its own (`IS_MMAPPED`, 2), whether it belongs to a thread's arena
 //! (`NON_MAIN_ARENA`, 4). So a run of chunks can be walked from its start, and the flags show which are in
-//! use, except that small freed blocks stay marked as in use while they wait in lists for reuse (thread
-//! caches and fastbins): those lists are followed, too.
+//! use, except that small freed blocks stay marked as in use while they are in lists for reuse (thread caches
+//! and fastbins): those lists are followed, too.
 //!
-//! All is of glibc 2.26 and later on 64-bit machines (`malloc/malloc.c`, `malloc/arena.c`).
+//! Everything is for glibc 2.26 and later on 64-bit machines (`malloc/malloc.c`, `malloc/arena.c`).
 
 mod arenas;
 mod cached;
@@ -35,14 +35,14 @@ pub use other::other_allocator;
 pub struct Chunk {
     /// Where it begins.
     pub start: u64,
-    /// Its bytes, header included.
+    /// Its size in bytes, header included.
     pub size: u64,
-    /// What is with it.
+    /// Whether it is in use.
     pub state: ChunkState,
 }
 
 impl Chunk {
-    /// Where the block in it begins.
+    /// Where its block begins.
     pub fn block(&self) -> u64 {
         self.start.wrapping_add(HEADER)
     }
@@ -53,27 +53,27 @@ impl Chunk {
     }
 }
 
-/// What is with a chunk.
+/// The state of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkState {
-    /// Somebody has it.
+    /// In use.
     InUse,
-    /// It was freed, and waits in a list of small chunks for somebody who wants one of its size.
+    /// Freed, and kept in a list of small chunks for reuse.
     Cached,
-    /// It is free.
+    /// Free.
     Free,
-    /// It is the free rest at the end of an arena.
+    /// The free memory at the end of an arena.
     Top,
 }
 
-/// Where chunks follow one another.
+/// A run of contiguous chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stretch {
     /// From the first chunk to the end of the last.
     pub range: Range<u64>,
-    /// Where the free rest begins, if it is in this stretch.
+    /// Where the top chunk begins, if it is in this stretch.
     pub top: Option<u64>,
-    /// Whether it is of the main arena, whose free rest `malloc_trim` gives back.
+    /// Whether it belongs to the main arena, whose top chunk `malloc_trim` returns.
     pub is_main: bool,
 }
 
@@ -81,19 +81,19 @@ pub(crate) struct Stretch {
 #[derive(Debug, Default)]
 pub struct Malloc {
     stretches: Vec<Stretch>,
-    /// Chunks that have mappings of their own.
+    /// Chunks with mappings of their own.
     mapped: Vec<Range<u64>>,
-    /// Chunks that wait in lists, by their beginning.
+    /// Chunks in lists for reuse, by their beginning.
     cached: FxHashSet<u64>,
-    /// Stretches that could not be walked to their end: what is missing.
+    /// The rest of each stretch that could not be walked to its end.
     pub unread: Vec<Range<u64>>,
-    /// How many arenas it has.
+    /// The number of arenas.
     pub arenas: usize,
 }
 
 impl Malloc {
-    /// Reads it from a capture that was taken just now, with what the kernel says of mappings since. `None`
-    /// where there is no glibc's arena.
+    /// Reads it from a capture taken just now, with the mappings as the kernel reports them since. `None` if
+    /// there is no arena of glibc.
     pub fn of(
         process: &Process,
         python: &Python,
@@ -106,8 +106,8 @@ impl Malloc {
         Ok(Malloc::read(capture, &residency, &taken))
     }
 
-    /// Reads it. `None` where there is no glibc's arena. `taken` is what is known not to be malloc's, in
-    /// order of address.
+    /// Reads it. `None` if there is no arena of glibc. `taken` are ranges known not to be malloc's, in order
+    /// of address.
     pub fn read(
         capture: &Capture<'_>,
         residency: &Residency,
@@ -128,7 +128,7 @@ impl Malloc {
         Some(malloc)
     }
 
-    /// The addresses of arenas, in order, those included that could not be walked.
+    /// The addresses of arenas, in order, including those that could not be walked.
     pub fn ranges(&self) -> Vec<Range<u64>> {
         let walked = self.stretches.iter().map(|stretch| stretch.range.clone());
         let mut ranges: Vec<_> = walked.chain(self.unread.iter().cloned()).collect();
@@ -152,10 +152,10 @@ impl Malloc {
         }
     }
 
-    /// What `malloc_trim(0)` would give back to the system, in bytes: whole pages inside free chunks, and
-    /// of the main arena's free rest.
+    /// The bytes that `malloc_trim(0)` would return to the system: whole pages inside free chunks, and in the
+    /// top chunk of the main arena.
     pub fn trimmable(&self, memory: &impl Memory, residency: &Residency) -> u64 {
-        /// What of a free chunk is used to account for it (`sizeof(struct malloc_chunk)`).
+        /// The part of a free chunk that holds its links (`sizeof(struct malloc_chunk)`).
         const IN_USE: u64 = 48;
         let mut bytes = 0_u64;
         for stretch in &self.stretches {
@@ -175,8 +175,8 @@ impl Malloc {
     }
 }
 
-/// Calls `each` with every chunk of a stretch, and gives where that ended: at the end, or before what is
-/// no chunk.
+/// Calls `each` with every chunk of a stretch. Returns where the walk ended: at the end, or where no valid
+/// chunk follows.
 fn walk(memory: &impl Memory, stretch: &Stretch, mut each: impl FnMut(Chunk)) -> u64 {
     let end = stretch.range.end;
     let mut start = stretch.range.start;
@@ -185,7 +185,7 @@ fn walk(memory: &impl Memory, stretch: &Stretch, mut each: impl FnMut(Chunk)) ->
         let bytes = size & !FLAGS;
         let Some(next) = start.checked_add(bytes).filter(|&next| next <= end) else { break };
         if bytes < ALIGNMENT {
-            // At the end of a heap that another follows stands a fence: a chunk of 16 bytes, and one of 0.
+            // A heap followed by another ends with a fence: a chunk of 16 bytes, and one of 0.
             return if end - start < PAGE { end } else { start };
         }
         if stretch.top == Some(start) {
@@ -205,8 +205,8 @@ fn walk(memory: &impl Memory, stretch: &Stretch, mut each: impl FnMut(Chunk)) ->
     start
 }
 
-/// The size of the chunk that a block is in; `None` if it is free, waits in a list of a thread's cache, or
-/// cannot be read. Before glibc 2.29 those that wait cannot be told.
+/// The size of the chunk that a block is in; `None` if it is free, is in the list of a thread's cache, or
+/// cannot be read. Before glibc 2.29 a cached block cannot be recognized.
 pub fn size_in_use(memory: &impl Memory, block: u64) -> Option<u64> {
     let chunk = block.checked_sub(HEADER)?;
     let size = size_at(memory, chunk)?;
@@ -219,8 +219,8 @@ pub fn size_in_use(memory: &impl Memory, block: u64) -> Option<u64> {
     (!is_free).then_some(bytes)
 }
 
-/// Chunks with mappings of their own: a header at the beginning of a page in anonymous memory that is
-/// nothing else. The kernel makes one mapping of neighbours.
+/// Chunks with mappings of their own: each has its header at the beginning of a page, in anonymous memory
+/// with no other use. The kernel merges neighbouring mappings.
 fn mapped(
     capture: &Capture<'_>,
     residency: &Residency,
@@ -254,8 +254,8 @@ fn mapped(
     found
 }
 
-/// Where there is anonymous memory, other than `[heap]`. The kernel may split what is one block into several
-/// mappings, as for the huge pages that numpy asks for.
+/// Runs of anonymous memory other than `[heap]`. The kernel may split one block into several mappings, as for
+/// the huge pages that numpy asks for.
 fn anonymous_runs(residency: &Residency) -> Vec<Range<u64>> {
     let mut runs: Vec<Range<u64>> = Vec::new();
     for resident in &residency.mappings {
@@ -275,9 +275,9 @@ fn anonymous_runs(residency: &Residency) -> Vec<Range<u64>> {
     runs
 }
 
-/// The end of the chunk that begins at this page, if one with a mapping of its own does.
+/// The end of the chunk with a mapping of its own that begins at this page, if there is one.
 fn mapped_chunk(capture: &Capture<'_>, page: u64) -> Option<u64> {
-    // What was not captured is inside of a larger one.
+    // A header that was not captured is inside a larger chunk.
     let header = capture.lend(page, HEADER as usize)?;
     page.checked_add(mapped_size(header)?)
 }
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// Chunks of these sizes and flags, one behind the other.
+    /// Chunks of these sizes and flags, one after the other.
     fn heap(sizes: &[u64]) -> (Words, Stretch) {
         let mut words = Vec::new();
         for size in sizes {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::process::Mapping;
 
-/// What the names of files begin with, and whose they are.
+/// Beginnings of file names, and the allocators they belong to.
 const NAMES: [(&str, &str); 6] = [
     ("libjemalloc", "jemalloc"),
     ("libtcmalloc", "tcmalloc"),
@@ -14,12 +14,12 @@ const NAMES: [(&str, &str); 6] = [
     ("libc.musl", "musl"),
 ];
 
-/// The allocator that a process has in place of glibc's, if it shows.
+/// The allocator that a process uses in place of glibc's, if its files show one.
 pub fn other_allocator<'m>(maps: impl Iterator<Item = &'m Mapping>) -> Option<&'static str> {
     maps.filter_map(|mapping| mapping.path.as_deref()).find_map(of_file)
 }
 
-/// Whose a file is, if it is an allocator's.
+/// The allocator that a file belongs to, if any.
 fn of_file(path: &Path) -> Option<&'static str> {
     let file = path.file_name()?.to_string_lossy();
     NAMES.iter().find(|(name, _)| file.starts_with(name)).map(|(_, whose)| *whose)

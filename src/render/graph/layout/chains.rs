@@ -1,14 +1,14 @@
-//! Arrows as chains of dummies: one dummy in each layer that an arrow passes, so that it has a place there like a
-//! box, and one arrow is as long as the distance of two layers.
+//! Arrows as chains of dummies: one dummy in each layer that an arrow passes, so that it has a place there
+//! like a box, and each link spans the distance of two layers.
 //!
-//! Boxes stand in even layers. Odd layers are between them and have the labels, so that each arrow has a dummy
-//! at least. An arrow's line goes along the left edge of its label.
+//! Boxes are in even layers. The odd layers between them have the labels, so each arrow has at least one
+//! dummy. An arrow's line follows the left edge of its label.
 
 use super::{ARROW_GAP, Arrow, BOX_GAP, Size};
 
-/// What a label keeps free to the left, where its arrow is, in pixels.
+/// The room to the left of a label, for its arrow, in pixels.
 pub const LABEL_INDENT: f64 = 4.0;
-/// How far an arrow from a box to itself goes out from the box, in pixels.
+/// How far an arrow from a box to itself extends from the box, in pixels.
 pub const LOOP_WIDTH: f64 = 22.0;
 
 /// A box or a dummy in its layer.
@@ -16,13 +16,13 @@ pub const LOOP_WIDTH: f64 = 22.0;
 pub struct Spot {
     /// The number of its layer.
     pub layer: usize,
-    /// What it covers left of its x.
+    /// Its extent to the left of its x.
     pub left: f64,
-    /// What it covers right of its x.
+    /// Its extent to the right of its x.
     pub right: f64,
-    /// What it covers from top to bottom.
+    /// Its height.
     pub height: f64,
-    /// Whether an arrow passes here and no box stands here.
+    /// Whether it is a place for an arrow to pass, without a box.
     pub is_dummy: bool,
 }
 
@@ -46,20 +46,20 @@ pub struct Loop {
     pub arrow: usize,
     /// The box.
     pub spot: usize,
-    /// How far right of the box's x it goes.
+    /// How far it extends to the right of the box's x.
     pub out: f64,
 }
 
-/// Boxes and dummies in layers. Boxes come first and have their own numbers.
+/// Boxes and dummies in layers. Boxes come first and keep their numbers.
 #[derive(Debug)]
 pub struct Chains {
-    /// All of them.
+    /// Boxes, then dummies.
     pub spots: Vec<Spot>,
     /// Each layer, from left to right.
     pub layers: Vec<Vec<usize>>,
-    /// What each is connected to in the layer above.
+    /// The spots that each is connected to in the layer above.
     pub above: Vec<Vec<usize>>,
-    /// What each is connected to in the layer below.
+    /// The spots that each is connected to in the layer below.
     pub below: Vec<Vec<usize>>,
     /// The arrows between boxes.
     pub chains: Vec<Chain>,
@@ -68,7 +68,7 @@ pub struct Chains {
 }
 
 impl Chains {
-    /// Boxes alone, each in its layer.
+    /// Only boxes, each in its layer.
     pub fn new(boxes: &[Size], layers: &[usize]) -> Chains {
         let count = layers.iter().max().map_or(0, |&last| 2 * last + 1);
         let mut chains = Chains {
@@ -92,15 +92,15 @@ impl Chains {
         chains
     }
 
-    /// How far apart two neighbours in a layer are, from x to x.
+    /// The distance of two neighbours in a layer, from x to x.
     pub fn distance(&self, left: usize, right: usize) -> f64 {
         let (left, right) = (&self.spots[left], &self.spots[right]);
         let gap = if left.is_dummy || right.is_dummy { ARROW_GAP } else { BOX_GAP };
         left.right + gap + right.left
     }
 
-    /// Adds arrows, each with its index. Layers get labels up to a width of `limit`, as long as there is another
-    /// layer for them.
+    /// Adds arrows, each with its index. A layer gets labels up to a width of `limit`, as long as another
+    /// layer can take the rest.
     pub fn add_arrows(&mut self, arrows: &[(usize, Arrow)], is_turned: &[bool], limit: f64) {
         let mut used = vec![0.0; self.layers.len()];
         let mut arrows: Vec<(usize, Arrow, bool)> = arrows
@@ -108,7 +108,7 @@ impl Chains {
             .zip(is_turned)
             .map(|(&(index, arrow), &is_turned)| (index, arrow, is_turned))
             .collect();
-        // Short arrows have no choice where their labels go.
+        // Short arrows first: they have no choice where their labels go.
         let length =
             |arrow: &Arrow| self.spots[arrow.from].layer.abs_diff(self.spots[arrow.to].layer);
         arrows.sort_by_key(|(_, arrow, _)| length(arrow));

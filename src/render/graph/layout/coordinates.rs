@@ -1,24 +1,25 @@
 //! The x of each box and dummy, in the order of its layer.
 //!
-//! Arrows are like springs: what is sought is where the sum of the squares of how far they go aside is least, a
-//! little of it between boxes, more of it along the dummies of an arrow. Layer by layer that is an isotonic
-//! regression, which has an exact solution in linear time (pool adjacent violators), so neighbours always keep
-//! their distance. Some sweeps over all layers come near enough. At last arrows that are nearly straight are
-//! made straight where nothing is in their way.
+//! Arrows are like springs: the layout minimizes the sum of the squares of their sideways distances, with a
+//! small weight between boxes and a larger one along the dummies of an arrow. For a single layer that is an
+//! isotonic regression, which has an exact solution in linear time (pool adjacent violators), so neighbours
+//! always keep their distance. A few sweeps over all layers come close enough. At last arrows that are nearly
+//! straight are made straight where nothing is in their way.
 
 use super::chains::Chains;
 
-/// Sweeps, down and up, in which layers follow the layer before, and in which they follow both neighbours.
+/// The number of sweeps, down and up: first those in which layers follow only the layer before, then those in
+/// which they follow both neighbours.
 const FIRST_SWEEPS: usize = 2;
 const SWEEPS: usize = 12;
-/// How often arrows are made straight: each may make room for others.
+/// How often arrows are straightened: each time may make room for others.
 const STRAIGHTENINGS: usize = 3;
-/// How strong the pull between two dummies is, next to that of a box.
+/// The pull between two dummies, relative to that of a box.
 const STRAIGHT: f64 = 8.0;
-/// How strongly spots stay where they are.
+/// The pull of a spot towards its current place.
 const INERTIA: f64 = 1e-3;
 
-/// The x of each spot. What they cover begins at 0.
+/// The x of each spot. The leftmost edge is at 0.
 pub fn assign(chains: &Chains) -> Vec<f64> {
     let mut x = vec![0.0; chains.spots.len()];
     for layer in &chains.layers {
@@ -45,7 +46,7 @@ pub fn assign(chains: &Chains) -> Vec<f64> {
     x
 }
 
-/// The x of each spot of a layer if they stand as close as they can, from 0.
+/// The x of each spot of a layer if they are as close as possible, from 0.
 fn offsets(chains: &Chains, layer: &[usize]) -> Vec<f64> {
     let mut offsets = Vec::with_capacity(layer.len());
     let mut last: Option<(usize, f64)> = None;
@@ -57,11 +58,11 @@ fn offsets(chains: &Chains, layer: &[usize]) -> Vec<f64> {
     offsets
 }
 
-/// Puts the spots of a layer where their arrows pull them, those to the layer above, below, or both.
+/// Moves the spots of a layer to where their arrows to the layer above, below, or both pull them.
 fn relax(chains: &Chains, layer: &[usize], x: &mut [f64], is_above: bool, is_below: bool) {
     let offsets = offsets(chains, layer);
-    // Runs of spots that stand as close as they can: where the first would be if it stood at 0, with the weight
-    // of all of them and how many they are.
+    // Runs of spots that are as close as possible: the place of the run, relative to the offsets, the weight
+    // of all its spots and their number.
     let mut runs: Vec<(f64, f64, usize)> = Vec::with_capacity(layer.len());
     for (&spot, offset) in layer.iter().zip(&offsets) {
         let (mut weight, mut sum) = (INERTIA, INERTIA * x[spot]);
@@ -89,7 +90,7 @@ fn relax(chains: &Chains, layer: &[usize], x: &mut [f64], is_above: bool, is_bel
     }
 }
 
-/// Moves the dummies of each arrow to one x, or to as few as they have room for.
+/// Moves the dummies of each arrow to one x, or to as few as there is room for.
 fn straighten(chains: &Chains, x: &mut [f64]) {
     let count = chains.spots.len();
     let (mut left, mut right) = (vec![None; count], vec![None; count]);
@@ -122,10 +123,10 @@ fn straighten(chains: &Chains, x: &mut [f64]) {
     }
 }
 
-/// Puts spots at one x within a range, as near as possible to where they are.
+/// Puts spots at one x within a range, as near as possible to their places.
 fn put(run: &[usize], (least, most): (f64, f64), x: &mut [f64]) {
     let mean = run.iter().map(|&spot| x[spot]).sum::<f64>() / run.len().max(1) as f64;
-    // Rounding may leave a range without room, for a spot that has none.
+    // Rounding may leave an empty range for a spot without room.
     let place = mean.max(least).min(most);
     if least <= most {
         run.iter().for_each(|&spot| x[spot] = place);

@@ -1,14 +1,14 @@
-//! Which arrows are turned around so that no cycle is left.
+//! Turning arrows around so that no cycle is left.
 //!
-//! Arrows between strongly connected components are in no cycle and stay. Within a component the boxes are put
-//! in an order by the heuristic of Eades, Lin and Smyth, and whatever points backwards in it is turned.
+//! Arrows between strongly connected components are in no cycle and stay. Within a component the boxes are
+//! ordered by the heuristic of Eades, Lin and Smyth, and arrows that point backwards in that order are
+//! turned.
 
 use std::cmp::Reverse;
 
 use crate::heap::{Components, Flow, NodeId};
 
-/// Tells for each arrow, given by its ends, whether it is to be turned around. An arrow from a box to itself
-/// stays as it is.
+/// For each arrow, given by its ends, whether to turn it around. An arrow from a box to itself is left alone.
 pub fn turned(count: usize, ends: &[(usize, usize)]) -> Vec<bool> {
     let mut graph = Successors(vec![Vec::new(); count]);
     for &(from, to) in ends.iter().filter(|(from, to)| from != to) {
@@ -42,9 +42,9 @@ pub fn turned(count: usize, ends: &[(usize, usize)]) -> Vec<bool> {
     ends.iter().map(|&(from, to)| is_inside((from, to)) && place[from] > place[to]).collect()
 }
 
-/// The boxes of a component in an order in which few arrows point backwards: what nothing is left to point to
-/// goes to the end, and of the others the one that points to most more than is pointed to it comes first; of
-/// several the one that is pointed to from outside, or else the first.
+/// The boxes of a component in an order in which few arrows point backwards: a box with no arrow left to
+/// another goes to the end; of the others, the one with the largest surplus of outgoing arrows comes next; of
+/// several, one with an arrow from outside, or else the first.
 fn line_up(
     count: usize,
     members: Vec<usize>,
@@ -83,7 +83,7 @@ fn line_up(
     first
 }
 
-/// A small graph: what each box points to.
+/// A small graph: the successors of each box.
 struct Successors(Vec<Vec<NodeId>>);
 
 impl Flow for Successors {

@@ -1,13 +1,13 @@
-//! The layer of each box: below all boxes that point to it, with arrows as short as possible, and layers no wider
-//! than a limit.
+//! The layer of each box: below all boxes that point to it, with arrows as short as possible, and layers no
+//! wider than a limit.
 
 use super::{BOX_GAP, Size};
 
-/// How often boxes are moved to where their arrows are shorter, at most.
+/// The maximum number of rounds in which boxes move to shorten their arrows.
 const MOST_ROUNDS: usize = 8;
 
-/// Gives each box a layer, 0 at the top, so that all arrows point down: an arrow is an upper box and a lower one,
-/// and no cycle is left but arrows from a box to itself. Each layer has a box.
+/// Gives each box a layer, 0 at the top, so that all arrows point down. An arrow is an upper box and a lower
+/// one, and there is no cycle but arrows from a box to itself. Each layer has a box.
 pub fn assign(boxes: &[Size], arrows: &[(usize, usize)], limit: f64) -> Vec<usize> {
     let graph = Adjacent::new(boxes.len(), arrows);
     let order = graph.top_to_bottom();
@@ -23,7 +23,7 @@ pub fn assign(boxes: &[Size], arrows: &[(usize, usize)], limit: f64) -> Vec<usiz
     break_up(boxes, &graph, &layers, limit)
 }
 
-/// What points to each box, and what each box points to.
+/// The predecessors and successors of each box.
 struct Adjacent {
     above: Vec<Vec<usize>>,
     below: Vec<Vec<usize>>,
@@ -56,13 +56,13 @@ impl Adjacent {
         order
     }
 
-    /// The highest layer that a box can have below those that point to it.
+    /// The highest layer that a box can have below its predecessors.
     fn highest(&self, node: usize, layers: &[usize]) -> usize {
         self.above[node].iter().map(|&upper| layers[upper] + 1).max().unwrap_or(0)
     }
 
-    /// Moves each box that points to more than is pointed to it down as far as it can go, and the others up.
-    /// Returns whether it has moved any. The sum of all lengths never grows.
+    /// Moves each box with at least as many outgoing as incoming arrows down as far as possible, and the
+    /// others up. Returns whether any box moved. The sum of all lengths never grows.
     fn shorten(&self, order: &[usize], layers: &mut [usize]) -> bool {
         let mut has_moved = false;
         let mut put = |node: usize, layer: usize, layers: &mut [usize]| {
@@ -84,8 +84,8 @@ impl Adjacent {
     }
 }
 
-/// Numbers the layers that have boxes, and makes several of one that would be too wide: boxes that are pointed
-/// to come first, those that only point to others last.
+/// Numbers the layers that have boxes, and splits those that would be too wide: boxes that are pointed to
+/// come first, those that only point to others last.
 fn break_up(boxes: &[Size], graph: &Adjacent, layers: &[usize], limit: f64) -> Vec<usize> {
     let count = layers.iter().max().map_or(0, |&last| last + 1);
     let mut members = vec![Vec::new(); count];
@@ -102,7 +102,7 @@ fn break_up(boxes: &[Size], graph: &Adjacent, layers: &[usize], limit: f64) -> V
             .sort_by_key(|&node| graph.below[node].len() as i64 - graph.above[node].len() as i64);
         let mut used = 0.0;
         for node in members {
-            // Half a box more or less is nearer to the share than none.
+            // The last box goes where the layer comes closer to its share.
             if used > 0.0 && used + width(node) / 2.0 > share {
                 next += 1;
                 used = 0.0;

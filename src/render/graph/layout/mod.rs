@@ -1,8 +1,8 @@
 //! A layered layout of a directed graph: where its boxes, arrows and labels go.
 //!
-//! The method is Sugiyama's: arrows point down, boxes stand in layers, and few arrows cross. Every arrow has a
-//! place of its own in each layer that it passes, so an arrow never runs through a box or a label, and no two of
-//! those overlap. The result depends on the input alone. Nothing here knows what is drawn or how.
+//! The method is Sugiyama's: arrows point down, boxes are in layers, and few arrows cross. Every arrow has a
+//! place of its own in each layer that it passes, so an arrow never runs through a box or a label, and those
+//! never overlap. The result depends on the input alone. Nothing here knows what is drawn or how.
 //!
 //! | file | step |
 //! |---|---|
@@ -10,10 +10,10 @@
 //! | `layers` | gives each box a layer below those that refer to it, and breaks layers that are too wide |
 //! | `chains` | makes each arrow a chain of dummies, one in each layer between its ends; labels are dummies too |
 //! | `order` | orders each layer so that few arrows cross |
-//! | `coordinates` | gives each box and dummy an x, so that arrows go aside little |
-//! | `routes` | gives each layer a y, and makes curves of chains |
+//! | `coordinates` | gives each box and dummy an x, so that arrows are nearly vertical |
+//! | `routes` | gives each layer a y, and turns chains into curves |
 //!
-//! Indices into slices are numbers that this module has made, or has checked on entry.
+//! Indices into slices are numbers made here, or checked on entry.
 
 mod chains;
 mod coordinates;
@@ -24,20 +24,20 @@ mod routes;
 
 use chains::Chains;
 
-/// The most boxes that are laid out.
+/// The maximum number of boxes.
 pub const MOST_BOXES: usize = 500;
-/// The most arrows that are laid out. More than that nobody can follow.
+/// The maximum number of arrows: more are unreadable.
 pub const MOST_ARROWS: usize = 1500;
-/// The most dummies that arrows may have in all: a bound on the time that the layout takes.
+/// The maximum number of dummies in all: it bounds the time of the layout.
 const MOST_DUMMIES: usize = 40_000;
-/// Boxes have at least this much free space beside them, in pixels, arrows and labels at least the other.
+/// The minimum free space beside boxes, and beside arrows and labels, in pixels.
 const BOX_GAP: f64 = 24.0;
 const ARROW_GAP: f64 = 9.0;
-/// A layer is broken up when it is wider than this, in pixels, or than [`ASPECT`] asks for.
+/// A layer is broken up when it is wider than this, in pixels, and than [`ASPECT`] asks for.
 const LEAST_LIMIT: f64 = 1500.0;
-/// The width of a large picture over its height, roughly.
+/// The approximate width of a large picture over its height.
 const ASPECT: f64 = 1.5;
-/// How high the space between two layers of boxes is taken to be for [`ASPECT`], in pixels.
+/// The height that [`ASPECT`] assumes for the space between two layers of boxes, in pixels.
 const TYPICAL_GAP: f64 = 70.0;
 
 /// The size of a box or a label, in pixels.
@@ -74,9 +74,9 @@ pub struct Area {
 /// An arrow to be laid out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Arrow {
-    /// The index of the box that it comes from.
+    /// The index of the box at its start.
     pub from: usize,
-    /// The index of the box that it points to, which may be the same: of such arrows each box has one at most.
+    /// The index of the box at its tip, which may be the same: each box has at most one such arrow.
     pub to: usize,
     /// The size of its label, if it has one.
     pub label: Option<Size>,
@@ -91,7 +91,7 @@ pub enum Piece {
     Curve(Point, Point, Point),
 }
 
-/// The way of an arrow.
+/// The path of an arrow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     /// Where it leaves its box.
@@ -102,24 +102,24 @@ pub struct Route {
     pub label: Option<Area>,
 }
 
-/// Where everything goes.
+/// The place of everything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     /// The boxes, in their order.
     pub boxes: Vec<Area>,
-    /// The arrows, in their order; `None` if one comes from, or points to, a box that is not there.
+    /// The arrows, in their order; `None` for one with a box that does not exist.
     pub arrows: Vec<Option<Route>>,
-    /// The size of all of it; it begins at (0, 0).
+    /// The size of the picture, which begins at (0, 0).
     pub size: Size,
 }
 
-/// There is too much to be laid out.
+/// There is too much to lay out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{boxes} boxes with {arrows} arrows between them are too many to draw")]
 pub struct TooLarge {
-    /// How many boxes there are.
+    /// The number of boxes.
     pub boxes: usize,
-    /// How many arrows there are.
+    /// The number of arrows.
     pub arrows: usize,
 }
 
@@ -127,7 +127,7 @@ pub struct TooLarge {
 ///
 /// # Errors
 ///
-/// If there is more than what can be read when it is drawn, or laid out in a moment.
+/// If there is more than can be read when drawn, or laid out quickly.
 pub fn lay_out(boxes: &[Size], arrows: &[Arrow]) -> Result<Layout, TooLarge> {
     let too_large = TooLarge { boxes: boxes.len(), arrows: arrows.len() };
     if boxes.len() > MOST_BOXES || arrows.len() > MOST_ARROWS {
@@ -163,7 +163,7 @@ pub fn lay_out(boxes: &[Size], arrows: &[Arrow]) -> Result<Layout, TooLarge> {
     Ok(routes::draw(&chains, &x, boxes, arrows))
 }
 
-/// How wide a layer may become before it is broken up, in pixels.
+/// The width up to which a layer is not broken up, in pixels.
 fn width_limit(boxes: &[Size]) -> f64 {
     let cell = |size: &Size| (size.width + BOX_GAP) * (size.height + TYPICAL_GAP);
     let area: f64 = boxes.iter().map(cell).sum();
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// What has less than this in common does not overlap, in pixels.
+    /// Areas with less than this in common do not overlap, in pixels.
     const TOUCH: f64 = 0.01;
 
     impl Area {
@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    /// What is not as it has to be.
+    /// The first fault of a layout.
     fn fault(boxes: &[Size], arrows: &[Arrow], layout: &Layout) -> Option<String> {
         let size = |area: &Area| (area.right - area.left, area.bottom - area.top);
         let is_near = |one: f64, other: f64| (one - other).abs() < TOUCH;
@@ -303,7 +303,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
-        /// Nothing lies upon anything else, and arrows go from box to box without running through anything.
+        /// Nothing overlaps, and arrows go from box to box without running through anything.
         #[test]
         fn everything_has_a_place_of_its_own(
             boxes in prop::collection::vec(sizes(), 1..40),
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn as_many_as_are_allowed_are_laid_out_and_more_are_refused() {
-        // Each refers to those that are its multiples and so on, round and round.
+        // Each refers to its multiples and so on, modulo the number of boxes.
         let arrow = |number: usize| Arrow {
             from: number % MOST_BOXES,
             to: (number * 7 + number / MOST_BOXES * 31 + 1) % MOST_BOXES,

@@ -1,24 +1,24 @@
-//! The order within layers: few arrows are to cross.
+//! The order within layers, chosen so that few arrows cross.
 //!
 //! Layers are ordered by barycenters, downwards and upwards in turn, and neighbours are exchanged where that
-//! takes crossings away. The best order that was met is kept. The number of sweeps has a bound.
+//! removes crossings. The best order found is kept. The number of sweeps is bounded.
 
 use super::chains::Chains;
 
-/// The most sweeps, and how many in a row may bring nothing.
+/// The maximum number of sweeps, and of those in a row without improvement.
 const MOST_SWEEPS: usize = 24;
 const MOST_IN_VAIN: usize = 6;
-/// In a large graph there are fewer sweeps: so many spots are ordered in all.
+/// A large graph gets fewer sweeps: this many spots are ordered in all.
 const MOST_WORK: usize = 200_000;
 const LEAST_SWEEPS: usize = 4;
-/// How often all pairs of neighbours in a layer are tried, at most.
+/// The maximum number of rounds over all pairs of neighbours in a layer.
 const MOST_EXCHANGES: usize = 4;
 
 /// Orders all layers.
 pub fn order(chains: &mut Chains) {
     let sweeps = (MOST_WORK / chains.spots.len().max(1)).clamp(LEAST_SWEEPS, MOST_SWEEPS);
     let mut best: Option<(u64, Vec<Vec<usize>>)> = None;
-    // Begun at the top and at the bottom.
+    // Starting at the top, then at the bottom.
     for first in 0..2 {
         let mut order = Order::new(chains);
         let mut in_vain = 0;
@@ -43,7 +43,7 @@ pub fn order(chains: &mut Chains) {
 struct Order<'a> {
     chains: &'a Chains,
     layers: Vec<Vec<usize>>,
-    /// Where each spot is in its layer.
+    /// The position of each spot in its layer.
     place: Vec<usize>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Order<'a> {
         }
     }
 
-    /// Orders a layer by the mean place of what each spot is connected to. What is connected to nothing stays
+    /// Orders a layer by the mean position of the neighbours of each spot. A spot without neighbours stays
     /// where it is.
     fn sort(&mut self, layer: usize, fixed: &[Vec<usize>]) {
         let mean = |spot: usize| {
@@ -104,7 +104,7 @@ impl<'a> Order<'a> {
         self.note_places(layer);
     }
 
-    /// Exchanges neighbours in a layer where that leaves fewer crossings.
+    /// Exchanges neighbours in a layer where that removes crossings.
     fn exchange(&mut self, layer: usize) {
         let mut spots = std::mem::take(&mut self.layers[layer]);
         let sorted = |list: &[usize]| {
@@ -137,20 +137,20 @@ impl<'a> Order<'a> {
         self.note_places(layer);
     }
 
-    /// How many crossings there are.
+    /// The number of crossings.
     fn crossings(&self) -> u64 {
         self.layers.iter().skip(1).map(|layer| self.crossings_above(layer)).sum()
     }
 
-    /// How many there are between a layer and the one above: pairs that are ordered one way above and the other
-    /// way below.
+    /// The number of crossings between a layer and the one above: pairs whose order above differs from that
+    /// below.
     fn crossings_above(&self, layer: &[usize]) -> u64 {
         let mut ends: Vec<(usize, usize)> = Vec::new();
         for (lower, &spot) in layer.iter().enumerate() {
             ends.extend(self.chains.above[spot].iter().map(|&upper| (self.place[upper], lower)));
         }
         ends.sort_unstable();
-        // A Fenwick tree of those that have been passed, by their lower end.
+        // A Fenwick tree of the arrows already passed, by their lower end.
         let mut tree = vec![0_u64; layer.len() + 1];
         let mut count = 0;
         for (passed, &(_, lower)) in ends.iter().enumerate() {
@@ -170,8 +170,8 @@ impl<'a> Order<'a> {
     }
 }
 
-/// Half of the boxes of a layer, the dummies, and the other boxes: where arrows that pass could as well go to one
-/// side or the other, boxes are on both sides of them.
+/// Half of the boxes of a layer, the dummies, and the other boxes: where a passing arrow could go to either
+/// side, there are boxes on both sides of it.
 fn dummies_in_the_middle(chains: &Chains, layer: &[usize]) -> Vec<usize> {
     let (dummies, boxes): (Vec<usize>, Vec<usize>) =
         layer.iter().partition(|&&spot| chains.spots[spot].is_dummy);
@@ -179,8 +179,8 @@ fn dummies_in_the_middle(chains: &Chains, layer: &[usize]) -> Vec<usize> {
     [left, &dummies, right].concat()
 }
 
-/// How often the arrows of two spots cross, one left of the other; `left` and `right` are the places of their
-/// other ends, sorted.
+/// How often the arrows of two spots cross, one left of the other; `left` and `right` are the positions of
+/// their other ends, sorted.
 fn crossings_of_two(left: &[usize], right: &[usize]) -> u64 {
     let mut passed = 0;
     let mut count = 0;
@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn crossings_are_those_of_pairs() {
-        // All arrows between two sets of three: each pair of one with each pair of the other crosses once.
+        // All arrows between two sets of three: each pair of one set crosses once with each pair of the
+        // other.
         let ends: Vec<(usize, usize)> =
             (0..3).flat_map(|from| (3..6).map(move |to| (from, to))).collect();
         let mut full = chains(&[0, 0, 0, 1, 1, 1], &ends);

@@ -1,22 +1,24 @@
 //! The y of each layer, and the lines of arrows.
 //!
-//! In a layer a line is vertical, at the x of its dummy; between layers, where nothing else is, it is a curve that
-//! is vertical at both ends. At a box lines end side by side, in the order of what they come from.
+//! In a layer a line is vertical, at the x of its dummy; between layers, where nothing else is, it is a curve
+//! that is vertical at both ends. At a box, lines end side by side, in the order of their other ends.
 
 use super::chains::{Chain, Chains, LABEL_INDENT, LOOP_WIDTH, Loop};
 use super::{Area, Arrow, Layout, Piece, Point, Route, Size};
 
-/// The space between two layers, in pixels: at least, at most, and for each pixel that a line goes aside in it.
+/// The space between two layers, in pixels: at least, at most, and per pixel that a line moves sideways in
+/// it.
 const LEAST_GAP: f64 = 18.0;
 const MOST_GAP: f64 = 64.0;
 const GAP_ASIDE: f64 = 0.08;
-/// How far apart lines end at a box, in pixels, if there is room, and which part of its width they take.
+/// The distance of line ends at a box, in pixels, if there is room, and the part of the box's width that they
+/// may take.
 const PORT_GAP: f64 = 12.0;
 const PORT_PART: f64 = 0.8;
-/// How far above and below the middle of its box an arrow to the same box ends, in pixels.
+/// The distance from the middle of a box to each end of an arrow to itself, in pixels.
 const LOOP_HALF: f64 = 9.0;
 
-/// Makes areas and lines of places in layers.
+/// Turns places in layers into areas and lines.
 pub fn draw(chains: &Chains, x: &[f64], boxes: &[Size], arrows: &[Arrow]) -> Layout {
     let ports = Ports::new(chains, x, boxes);
     let bands = Bands::new(chains, x, &ports);
@@ -45,7 +47,7 @@ pub fn draw(chains: &Chains, x: &[f64], boxes: &[Size], arrows: &[Arrow]) -> Lay
     Layout { boxes: areas, arrows: routes, size }
 }
 
-/// The area of something by its left edge and the middle of its height.
+/// The area of a size with this left edge and vertical middle.
 fn around(left: f64, middle: f64, size: Size) -> Area {
     Area {
         left,
@@ -55,7 +57,7 @@ fn around(left: f64, middle: f64, size: Size) -> Area {
     }
 }
 
-/// Where lines end at boxes: the x for each dummy that is next to a box above or below it.
+/// The ends of lines at boxes: an x for each dummy next to a box above or below it.
 struct Ports {
     above: Vec<f64>,
     below: Vec<f64>,
@@ -81,12 +83,11 @@ impl Ports {
     }
 }
 
-/// Places as near to those that are wanted, which are sorted, as a width around a middle allows; a single one is
-/// in the middle.
+/// Places as near to the `wanted` ones, which are sorted, as the width around the middle allows.
 fn side_by_side(wanted: &[f64], middle: f64, width: f64) -> Vec<f64> {
     let between = wanted.len().saturating_sub(1) as f64;
     let gap = if between > 0.0 { PORT_GAP.min(width / between) } else { 0.0 };
-    // No wider than the lines need to be told apart, so that few lines stay near the middle.
+    // No wider than the lines need to be told apart, so that a few lines stay near the middle.
     let half = (width / 2.0).min(gap * between);
     let mut places = Vec::with_capacity(wanted.len());
     let mut least = middle - half;
@@ -106,7 +107,7 @@ struct Bands {
 
 impl Bands {
     fn new(chains: &Chains, x: &[f64], ports: &Ports) -> Bands {
-        // How far lines go aside between each layer and the next.
+        // The largest sideways distance of a line between each layer and the next.
         let mut aside = vec![0.0_f64; chains.layers.len()];
         for chain in &chains.chains {
             for (layer, from, to) in steps(chain, chains, x, ports) {
@@ -135,7 +136,7 @@ impl Bands {
     }
 }
 
-/// For each space that a chain passes, from above: the layer above it, the x there and the x below.
+/// For each space that a chain passes, from the top: the layer above it, the x there and the x below.
 fn steps<'a>(
     chain: &'a Chain,
     chains: &'a Chains,
@@ -197,7 +198,7 @@ fn route(
     Route { start, pieces, label }
 }
 
-/// Adds a vertical line, or makes the one before longer.
+/// Adds a vertical line, or extends the one before.
 fn line(pieces: &mut Vec<Piece>, at: &mut Point, to: Point) {
     match pieces.last_mut() {
         _ if *at == to => {}
