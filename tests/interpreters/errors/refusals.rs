@@ -99,7 +99,7 @@ fn a_container_without_the_capability_is_told_so(way: Way) -> Result<(), Failed>
         });
     }
     let text = message(&command.output()?);
-    assert_says(&text, &["without the capability SYS_PTRACE", "on the machine itself"]);
+    assert_says(&text, &["without the capability SYS_PTRACE", "on the host"]);
     target.assert_healthy();
     Ok(())
 }
@@ -110,7 +110,7 @@ fn a_filter_is_not_taken_for_a_lack_of_rights(way: Way) -> Result<(), Failed> {
     let refused = [libc::SYS_ptrace, libc::SYS_process_vm_readv];
     refuse(&mut command, &refused.map(|call| Refusal { call, request: None, error: libc::EPERM }));
     let text = message(&command.output()?);
-    assert_says(&text, &["although we have CAP_SYS_PTRACE", "seccomp"]);
+    assert_says(&text, &["although it has CAP_SYS_PTRACE", "seccomp"]);
     target.assert_healthy();
     Ok(())
 }

@@ -115,7 +115,7 @@ fn zombie(way: Way) -> Result<(), Failed> {
 fn not_a_python(way: Way) -> Result<(), Failed> {
     let echo = Echo::start(&mut Command::new("cat"))?;
     let text = message(&ask(way, echo.pid()).output()?);
-    assert_says(&text, &[&format!("Process {} (cat) is not a Python", echo.pid())]);
+    assert_says(&text, &[&format!("Process {} (cat) is not a Python process", echo.pid())]);
     echo.end()
 }
 
@@ -171,7 +171,7 @@ fn too_new(way: Way, interpreter: &'static Interpreter) -> Result<(), Failed> {
         .collect();
     let echo = Echo::start(Command::new(&words[0]).args(&words[1..]))?;
     let text = message(&ask(way, echo.pid()).output()?);
-    let start = format!("Process {} runs Python 3.99.0, which is newer", echo.pid());
+    let start = format!("Process {} runs Python 3.99.0, which this version", echo.pid());
     assert_says(&text, &[&start, env!("CARGO_PKG_VERSION")]);
     echo.end()
 }
