@@ -33,7 +33,7 @@ pub struct Args {
     pub part: Part,
 }
 
-/// What is looked at of a file.
+/// The part of a file to show.
 #[derive(Debug, clap::Args)]
 pub struct Part {
     /// The figure to show.

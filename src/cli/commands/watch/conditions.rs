@@ -30,7 +30,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// All of them; growth is measured over the `window`, and objects are counted `every` so often.
+    /// All conditions; growth is measured over the `window`, and objects are counted `every` so often.
     pub fn all(&self, window: Duration, every: Duration) -> Vec<Condition> {
         let mut all = Vec::new();
         all.extend(self.rss_above.map(|size| Condition::Rss(size.as_u64())));
