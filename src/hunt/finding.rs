@@ -43,7 +43,7 @@ pub struct Holder {
 /// A stack that adds objects to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Feeder {
-    /// Its share of all insertions seen, from 0 to 1.
+    /// Its share of all growth seen, from 0 to 1.
     pub share: f64,
     /// How often it was seen.
     pub hits: u64,
@@ -65,9 +65,9 @@ pub struct Finding {
     pub holder: Holder,
     /// Paths of other objects that grow with the same contents.
     pub also: Vec<String>,
-    /// How many objects of that type are added each second.
+    /// The growth in objects of that type, per second.
     pub objects_per_s: f64,
-    /// How many bytes they add each second, retained sizes included.
+    /// The growth in bytes that they retain, per second.
     pub bytes_per_s: f64,
     /// The average retained size of one of them, in bytes.
     pub bytes_per_object: f64,

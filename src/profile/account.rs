@@ -47,7 +47,7 @@ const LOW: f64 = 0.1;
 /// How many measurements of a counted hit are remembered. The cost changes with the load of the machine.
 const MEASUREMENTS: usize = 25;
 
-/// What hits cost.
+/// The cost of hits.
 #[derive(Debug)]
 pub struct Costs {
     /// Measures a hit that is only counted, where hits are counted.

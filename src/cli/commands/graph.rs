@@ -63,7 +63,7 @@ pub struct Args {
     pub output: Option<PathBuf>,
 }
 
-/// What is drawn beside the objects that were asked for.
+/// The objects drawn in addition to those asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Show {
     /// Objects that refer to them.

@@ -17,7 +17,7 @@ use crate::render::labels::printable;
 use crate::snapshot::container::Reader;
 use crate::snapshot::load;
 
-/// Print of which process and moment a snapshot file is, and what is in it.
+/// Print the process and moment of a snapshot file, and its contents.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file.

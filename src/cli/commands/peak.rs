@@ -16,7 +16,7 @@ pub struct Args {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// What is looked at of them.
+    /// The part of each file to read.
     #[command(flatten)]
     pub part: Part,
 }

@@ -28,7 +28,7 @@ pub struct Args {
     /// the first file, ending in .svg].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What is looked at of them.
+    /// The part of each file to show.
     #[command(flatten)]
     pub part: Part,
 }
@@ -47,7 +47,7 @@ pub struct Part {
     pub to: Option<f64>,
 }
 
-/// The figures that there are.
+/// The figures that a chart can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
     /// The resident set.

@@ -58,13 +58,13 @@ pub struct Args {
     pub stacks: bool,
 }
 
-/// What can be written.
+/// The forms of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Comma-separated values, with names and units in the first line.
     #[default]
     Csv,
-    /// What memory_profiler's `mprof plot` reads.
+    /// The format that memory_profiler's `mprof plot` reads.
     Mprof,
 }
 

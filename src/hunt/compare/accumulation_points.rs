@@ -29,7 +29,7 @@ pub enum Shape {
     One,
     /// Many objects below it hold some of it each.
     Spread,
-    /// What is new hangs from what was new before.
+    /// Each new object hangs from an earlier new one.
     Chain,
 }
 
@@ -42,7 +42,7 @@ pub struct AccumulationPoint {
     pub shape: Shape,
     /// The holders: the object itself, or those below it.
     pub holders: Vec<NodeId>,
-    /// What was attached to all of them.
+    /// The objects attached to all of them.
     pub accumulated: Accumulation,
 }
 

@@ -31,7 +31,7 @@ pub struct Word {
     pub is_tracked: bool,
 }
 
-/// What a word counts.
+/// The meaning of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Meaning {
     /// The number of items that the object holds.

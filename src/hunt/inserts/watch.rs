@@ -219,7 +219,7 @@ impl Watcher {
         Ok(resumed?)
     }
 
-    /// Passes the hits on as news; hits of instances wait until it is known whether they survive.
+    /// Reports the hits; those of instances wait until it is known whether they survive.
     fn take_over_hits(&mut self, open: &mut Open, guard: &mut Guard<'_>) {
         let now = Instant::now();
         for hit in open.hits.drain(..) {

@@ -93,7 +93,7 @@ pub struct Args {
     pub breakpoints: BreakpointsArg,
 }
 
-/// What can be shown.
+/// The views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum View {
     /// Live objects, under the references that keep them alive.
@@ -105,7 +105,7 @@ pub enum View {
     Traced,
 }
 
-/// What can be written.
+/// The forms of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// An interactive SVG for any browser.
@@ -120,7 +120,7 @@ pub enum Format {
     Json,
 }
 
-/// What can be weighed.
+/// The weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
     /// Bytes.

@@ -12,7 +12,7 @@ use crate::cli::errors::{CommandError, Context};
 use crate::cli::terminal::say;
 use crate::process::{Process, ProcessError};
 
-/// What can be done.
+/// The possible actions.
 #[derive(Debug, clap::Args)]
 pub struct Actions {
     /// Print its objects by type, and save the figures (as `leakspy heap --save`).

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use crate::render::phrases::mib;
 use crate::timeline::Condition;
 
-/// What can be waited for.
+/// The possible conditions.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub struct Conditions {

@@ -68,7 +68,7 @@ pub struct Args {
     pub actions: Actions,
 }
 
-/// A process, or whichever has a command line.
+/// A process, or any process with a certain command line.
 #[derive(Debug, clap::Args)]
 #[group(id = "whom", required = true, multiple = false, args = ["pid", "name"])]
 pub struct Whom {
