@@ -15,7 +15,7 @@
 //! counts, if it came soon enough to lie in a window of fixed length.
 //!
 //! The target's own time is elapsed time less the cost of the hits. That cost is known to a percent or two,
-//! so phases with less than that between allocations are underestimated, the densest most.
+//! so among phases with less than that between allocations the denser ones are underestimated.
 //!
 //! A target that allocates so rarely that it can bear all its hits is observed all the time.
 
@@ -157,7 +157,7 @@ pub fn weights(seen: &Seen, time: Duration) -> (f64, Vec<f64>) {
     (0.0, (0..seen.samples).map(|number| total * shape(number) / sum).collect())
 }
 
-/// The target's own time in a `time` without stops: it less the cost of the hits.
+/// The target's own time in a `time` without stops: that time less the cost of the hits.
 pub fn own_time(time: Duration, hits: u64, cost: Duration) -> Duration {
     let cost = cost.as_secs_f64() * hits as f64;
     let own = time.as_secs_f64() - cost;

@@ -2,8 +2,8 @@
 //! of each pair.
 //!
 //! Trials of a group run side by side, groups one after another: many trials measure time or memory, so the
-//! other load must be known. A filter that starts with a group in brackets selects from that group: `cargo
-//! test --test interpreters '[hunt] hunt_dict'`.
+//! other load must be known. A filter that starts with a group in brackets selects from that group:
+//! `cargo test --test interpreters '[hunt] hunt_dict'`.
 
 // A test panics where a result is unexpected, and prints its measurements.
 #![allow(

@@ -178,8 +178,7 @@ fn a_stopped_process_can_be_debugged_and_goes_on(
     {
         let said = text(&output.stdout);
         assert!(said.contains("* 1 "), "{output:?}");
-        // A process continues when its debugger leaves, unless it was stopped before: so SIGSTOP says that it
-        // was.
+        // A debugger that leaves lets a process continue, unless it was stopped before: SIGSTOP makes sure.
         kill(debugged, Signal::SIGSTOP)?;
     }
     kill(Pid::from_raw(target.pid()), Signal::SIGCONT)?;

@@ -106,7 +106,7 @@ fn denied(facts: &Facts) -> String {
 fn traced(pid: i32, tracer: (i32, &str)) -> String {
     format!(
         "Process {pid} is already being traced by process{}, and a process can have only one \
-         tracer. Stop that tracer first.",
+         tracer. End that tracer first.",
         named(tracer)
     )
 }

@@ -103,8 +103,8 @@ impl Watching {
         })
     }
 
-    /// Waits for reports, but no longer than `timeout`, and takes them in. That watching [has
-    /// ended](Watching::has_ended) is not an error; a failure of the guardian is.
+    /// Waits for reports, but no longer than `timeout`, and takes them in. The end of
+    /// [all reports](Watching::has_ended) is not an error; a failure of the guardian is.
     pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let until = Instant::now() + timeout;
         while !self.has_ended() {

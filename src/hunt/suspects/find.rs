@@ -1,8 +1,8 @@
 //! Finds leak suspects in successive heaps of one process.
 //!
-//! New objects are attributed to [holders](crate::hunt::compare::growth) and gathered in [accumulation
-//! points](crate::hunt::compare::accumulation_points), which are [assessed](super::scoring). In addition
-//! there is growth [without new objects](super::containers).
+//! New objects are attributed to [holders](crate::hunt::compare::growth) and gathered in
+//! [accumulation points](crate::hunt::compare::accumulation_points), which are [assessed](super::scoring).
+//! In addition there is growth [without new objects](super::containers).
 
 use rustc_hash::FxHashMap;
 
