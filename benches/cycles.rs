@@ -1,9 +1,9 @@
-//! What `leakspy cycles` takes for as many cycles of few classes and of many: a class more is to cost one more
-//! line, and nothing for each cycle.
+//! How long `leakspy cycles` takes for the same number of cycles of few classes and of many: another class
+//! should cost one more line, and nothing for each cycle.
 //!
 //!     cargo bench --bench cycles -- [--rounds 9] [--cycles 20000] [--classes 50,1000] [--python P] [--program L]
 
-// A benchmark ends where something is not as it expects, and prints what it measured.
+// A benchmark panics where a result is unexpected, and prints its measurements.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "common/mod.rs"]
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             target
         })
         .collect();
-    // What the machine does meanwhile is to hit all alike: they take turns.
+    // They take turns, so that other load on the machine affects all alike.
     let mut times = vec![Vec::new(); targets.len()];
     for _ in 0..options.rounds {
         for (target, times) in targets.iter().zip(&mut times) {
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How long the command takes.
+/// The time that the command takes.
 fn seconds(program: &Path, pid: i32) -> Result<f64, Box<dyn Error>> {
     let begin = Instant::now();
     let output = Command::new(program).args(["cycles", "--pid", &pid.to_string()]).output()?;

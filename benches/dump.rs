@@ -1,11 +1,11 @@
-//! How long it takes to see the stacks of a process: `leakspy dump` against `py-spy dump`.
+//! The time to get the stacks of a process: `leakspy dump` against `py-spy dump`.
 //!
-//! Both run in turn, in shuffled order, as a person would run them: the time is that of the whole
-//! command. The target's own standstill is what `leakspy dump --json` says of it.
+//! Both run in turn, in shuffled order, as a user would run them: the time is that of the whole command. The
+//! target's pause is the one that `leakspy dump --json` reports.
 //!
 //!     cargo bench --bench dump -- [--runs 100] [--python P]
 
-// A benchmark ends where something is not as it expects, and prints what it measured.
+// A benchmark panics where a result is unexpected, and prints its measurements.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod common;
@@ -98,7 +98,7 @@ fn ratio_of_medians(pairs: &[(f64, f64)]) -> f64 {
     median(&ours) / median(&theirs)
 }
 
-/// Runs a command to its end; an error if it fails.
+/// Runs a command to its end and returns its time in seconds; an error if it fails.
 fn seconds(command: &mut Command) -> Result<f64, String> {
     let start = Instant::now();
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
@@ -110,7 +110,7 @@ fn seconds(command: &mut Command) -> Result<f64, String> {
     Err(format!("{program}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
-/// How long the target stood still in one `leakspy dump`, in seconds.
+/// The target's pause in one `leakspy dump`, in seconds.
 fn pause_s(pid: &str) -> Result<f64, String> {
     let output = support::leakspy(["dump", "--json", "--pid", pid]);
     let json: serde_json::Value =

@@ -1,9 +1,9 @@
-//! What a hunt takes: how long until a right verdict on a busy program with three slow leaks, and for how long
-//! that stands still, beside what one capture of the same heap takes.
+//! The cost of a hunt: the time to a correct verdict on a busy program with three slow leaks, and the
+//! program's pauses, beside the pause of one capture of the same heap.
 //!
 //!     cargo bench --bench hunt -- [--runs 3] [--duration 20] [--objects 0,5000000] [--python P]
 
-// A benchmark ends where something is not as it expects, and prints what it measured.
+// A benchmark panics where a result is unexpected, and prints its measurements.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "common/mod.rs"]
@@ -24,7 +24,7 @@ use serde_json::Value;
 use common::statistics::median;
 use support::{Interpreter, Target, leakspy};
 
-/// What leaks in `busy.py`.
+/// The leaks in `busy.py`.
 const LEAKS: [&str; 3] = ["__main__.SESSIONS", "__main__.CALLBACKS", "__main__.CONNECTIONS"];
 
 /// Measures hunts.
@@ -47,7 +47,7 @@ struct Options {
     bench: bool,
 }
 
-/// What one hunt took, in seconds.
+/// The costs of one hunt, in seconds.
 struct Run {
     whole: f64,
     still: f64,
@@ -100,7 +100,7 @@ fn measure(python: &Interpreter, objects: u64, options: &Options) -> Result<(), 
     Ok(())
 }
 
-/// For how long a process stands still for one capture, in seconds.
+/// The pause of a process for one capture, in seconds.
 fn capture(pid: i32) -> Result<f64, Box<dyn Error>> {
     let process = Process::open(pid)?;
     let python = Python::attach(&process)?;
@@ -116,7 +116,7 @@ fn hunt(pid: i32, seconds: u32) -> Result<Value, Box<dyn Error>> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Whether all leaks were found and nothing else, and each is fed by the thread that leaks.
+/// Whether all leaks and nothing else were found, each fed by the thread that leaks.
 fn is_right(verdict: &Value) -> bool {
     let findings = verdict["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_leak = |name: &str| {

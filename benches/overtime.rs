@@ -1,15 +1,15 @@
-//! What it costs to look at memory for a long time: the processor time that `leakspy timeline` and
-//! `leakspy watch` need by the second, and memory_profiler's `mprof attach` beside them.
+//! The cost of observing memory for a long time: the processor time a second of `leakspy timeline` and
+//! `leakspy watch`, and of memory_profiler's `mprof attach` beside them.
 //!
-//! A tool is attached, and a while later the processor time that it has had is read at both ends of some
-//! windows, from its own clock (`clock_getcpuclockid`). The median of the windows is given as a part of one
-//! processor, with the least and the most, and beside it what the tool has needed to begin.
+//! A tool is attached, and a while later its processor time is read at both ends of some windows, from its
+//! own clock (`clock_getcpuclockid`). The table shows the median of the windows as a share of one processor,
+//! with the minimum and the maximum, and beside it the time that the tool needed to start.
 //!
 //!     cargo bench --bench overtime -- [--windows 5] [--window 5] [--python P]
 //!
-//! What the target loses meanwhile is told by the bench `slowdown`.
+//! The bench `slowdown` measures how much the target slows down meanwhile.
 
-// A benchmark ends where something is not as it expects, and prints what it measured.
+// A benchmark panics where a result is unexpected, and prints its measurements.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod common;
@@ -48,17 +48,17 @@ struct Options {
     bench: bool,
 }
 
-/// Between a tool's start and the first window: by then it has found the interpreters of all processes.
+/// Between a tool's start and the first window; by then it has found the interpreters of all processes.
 const SETTLE: Duration = Duration::from_secs(3);
 /// The processes of a tree.
 const TREE: usize = 64;
-/// MiB of a large process, and of a small one.
+/// The size of a large process, and of a small one, in MiB.
 const LARGE: u64 = 2048;
 const SMALL: u64 = 20;
 /// Pages of a child.
 const PAGES: u64 = 1000;
 
-/// What is looked at.
+/// The observed processes.
 #[derive(Clone, Copy)]
 enum Whom {
     Small,
@@ -99,7 +99,7 @@ fn main() -> Result<(), String> {
     Ok(())
 }
 
-/// How long it takes the kernel to tell the proportional and the unique set of a process, in seconds.
+/// How long the kernel takes to report the proportional and the unique set of a process, in seconds.
 fn share_s(pid: i32) -> Result<f64, String> {
     const TIMES: usize = 9;
     let mut times = Vec::new();
@@ -126,7 +126,7 @@ fn start(python: &Interpreter, whom: Whom) -> Target {
     target
 }
 
-/// The commands that are measured: titles, and commands unless they are not here.
+/// The measured commands: titles, and commands where they are installed.
 fn tools(whom: Whom, pid: i32, output: &Path) -> Vec<(&'static str, Option<Command>)> {
     let pid = pid.to_string();
     let ours = |words: &[&str]| {
@@ -168,7 +168,7 @@ fn tools(whom: Whom, pid: i32, output: &Path) -> Vec<(&'static str, Option<Comma
     }
 }
 
-/// One row.
+/// Measures and prints one row.
 fn measure(title: &str, whom: Whom, command: Command, options: &Options) -> Result<(), String> {
     let tool = Running::start(command).map_err(|error| format!("{title}: {error}"))?;
     sleep(SETTLE);
@@ -202,7 +202,7 @@ impl Running {
         command.spawn().map(Running)
     }
 
-    /// The processor time that it has had until now; an error if it has ended.
+    /// The processor time that it has used so far; an error if it has ended.
     fn cpu(&self) -> Result<Duration, String> {
         let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(self.0.id() as i32));
         let time = clock.and_then(ClockId::now).map_err(|_| "the tool has ended".to_string())?;
@@ -212,7 +212,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended only if something went wrong, which was said.
+        // It has ended only if something went wrong, which has been reported.
         let _ = kill(Pid::from_raw(self.0.id() as i32), Signal::SIGINT);
         let _ = self.0.wait();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use leakspy::attach;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The guardian that traces the process is this program, started once more.
+    // The guardian that traces the process is this program, started again.
     let guardian = leakspy::serve_if_guardian();
     let pid = env::args().nth(1).ok_or("usage: hunt PID [SECONDS]")?.parse()?;
     let seconds = env::args().nth(2).map_or(Ok(30), |seconds| seconds.parse())?;

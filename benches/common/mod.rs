@@ -1,7 +1,7 @@
-//! What the benches share: the programs that are compared, the Python they are compared on, and
-//! the statistics of pairs.
+//! Shared by the benches: the programs compared, the Python that they are compared on, and the statistics of
+//! pairs.
 
-// Each bench compiles this module for itself and uses its own part of it.
+// Each bench compiles this module itself and uses part of it.
 #![allow(dead_code)]
 
 pub mod statistics;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Interpreter, interpreters};
 
-/// The folder that `benches/install-peers` fills.
+/// The folder filled by `benches/install-peers`.
 fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/bin")
 }
@@ -20,8 +20,8 @@ pub fn peer(name: &str) -> Option<PathBuf> {
     Some(peers().join(name)).filter(|path| path.exists())
 }
 
-/// The Python to measure on: the one asked for, else that of the peers (memray can only attach to
-/// a Python that it is installed for), else any 3.12, else the newest.
+/// The Python to measure on: the one asked for, else that of the peers (memray can only attach to a Python
+/// that it is installed for), else any 3.12, else the newest.
 pub fn python(asked: Option<&Path>) -> Result<Interpreter, String> {
     if let Some(path) = asked {
         return Interpreter::at(path).ok_or(format!("{} is no CPython 3.8 … 3.15", path.display()));

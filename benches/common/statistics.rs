@@ -1,6 +1,6 @@
-//! Medians, and how sure they are.
+//! Medians, and their confidence intervals.
 
-/// The `part`-quantile (0 … 1) of the values, between neighbours by proportion; NaN for none.
+/// The `part`-quantile (0 … 1) of the values, interpolated between neighbours; NaN for no values.
 pub fn quantile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -16,7 +16,7 @@ pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The interval that holds the middle 95 % of what `statistic` gives for resamples of `items`.
+/// The interval that holds the middle 95 % of the values of `statistic` for resamples of `items`.
 pub fn bootstrap<T: Copy>(items: &[T], statistic: impl Fn(&[T]) -> f64) -> (f64, f64) {
     const RESAMPLES: usize = 4000;
     let mut random = fastrand::Rng::with_seed(1);

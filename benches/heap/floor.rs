@@ -1,4 +1,4 @@
-//! The floor: how long the bytes of a capture take to be copied at all.
+//! The floor: the time to copy the bytes of a capture and do nothing else.
 
 use std::error::Error;
 use std::ops::Range;
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use leakspy::process::{PageMap, Piece, Process};
 use memmap2::{Advice, MmapMut};
 
-/// Bytes that a reader of the bare copy takes at a time.
+/// The number of bytes that a reader of the bare copy takes at a time.
 const PART: usize = 8 << 20;
 
-/// How long two readers take to copy what these ranges hold into memory that is already faulted in, and how
-/// many bytes that is.
+/// How long two readers take to copy the contents of these ranges into memory that is already faulted in, and
+/// how many bytes they copy.
 pub fn bare_copy(
     process: &Process,
     ranges: &[Range<u64>],
@@ -37,7 +37,7 @@ pub fn bare_copy(
             rest = behind;
         }
     }
-    // Small ones together: one system call for many.
+    // Small ranges together: one system call for many.
     let mut batches: Vec<Vec<Piece>> = vec![Vec::new()];
     let mut bytes = 0;
     for part in parts {

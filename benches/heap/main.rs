@@ -1,10 +1,10 @@
-//! What a heap costs: the pause of its capture against a bare copy of the same bytes, the time until the
-//! whole graph with retained sizes is there, and leakspy's own memory; and how long programs take that
-//! look at the same heap from inside, if `benches/install-peers` has been run.
+//! The cost of a heap: the pause of its capture against a bare copy of the same bytes, the time to the whole
+//! graph with retained sizes, and leakspy's own memory; and the time of programs that read the same heap from
+//! inside, if `benches/install-peers` has been run.
 //!
 //!     cargo bench --bench heap -- [--runs 5] [--python P] [--objects 100000,1000000,5000000] [--peers 0]
 
-// A benchmark ends where something is not as it expects, and prints what it measured.
+// A benchmark panics where a result is unexpected, and prints its measurements.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! Programs that look at a heap from inside.
+//! Programs that read a heap from inside.
 
 use std::error::Error;
 
@@ -6,14 +6,14 @@ use crate::common::statistics::median;
 use crate::stages::Spent;
 use crate::support::{Interpreter, Target};
 
-/// What such a program is asked for.
+/// A program to compare with.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
     /// The question that `fixtures/heap_peers.py` answers.
     question: &'static str,
-    /// How it is called in the table.
+    /// Its title in the table.
     pub title: &'static str,
-    /// Whether it counts by type and no more.
+    /// Whether it only counts objects by type.
     pub is_quick: bool,
 }
 
@@ -24,7 +24,7 @@ const PEERS: [Peer; 3] = [
     Peer { question: "objgraph", title: "objgraph", is_quick: true },
 ];
 
-/// Runs each on a heap of its own, of so many objects, and gives the medians of what it takes.
+/// Runs each on a heap of its own with this many objects, and returns the medians of its costs.
 pub fn run(
     python: &Interpreter,
     objects: u64,

@@ -1,4 +1,4 @@
-//! Runs of everything that there is to do with a heap, each stage timed.
+//! Runs of a capture and all analyses of a heap, each stage timed.
 
 use std::error::Error;
 use std::fs;
@@ -23,21 +23,21 @@ pub const QUICK: &str = "by type alone";
 /// Time spent, in seconds.
 #[derive(Default, Clone, Copy)]
 pub struct Spent {
-    /// By the clock.
+    /// By the wall clock.
     pub time: f64,
-    /// Of all processors together.
+    /// On all processors together.
     pub cpu: f64,
 }
 
-/// What one run took.
+/// The costs of one run.
 #[derive(Default, Clone, Copy)]
 pub struct Run {
-    /// Seconds for which the target stood still, and for which a bare copy takes.
+    /// Seconds: the target's pause, and a bare copy.
     pub pause: f64,
     pub floor: f64,
     /// Objects found.
     pub objects: u32,
-    /// Bytes: resident, copied, of the bare copy, taken by us at most.
+    /// Bytes: resident, copied, of the bare copy, and leakspy's peak.
     pub rss: u64,
     pub copied: u64,
     pub occupied: u64,
@@ -67,13 +67,13 @@ impl Run {
         ]
     }
 
-    /// Everything, down to retained sizes.
+    /// Everything, including retained sizes.
     pub fn whole(&self) -> Spent {
         let stages = [self.capture, self.discovery, self.graph, self.dominators, self.retained];
         stages.into_iter().fold(self.table, Spent::and)
     }
 
-    /// A capture, and its objects counted by type.
+    /// A capture, with its objects counted by type.
     pub fn quick(&self) -> Spent {
         self.capture.and(self.tally)
     }
@@ -103,13 +103,13 @@ impl Laps {
     }
 }
 
-/// Processor time of ours, in seconds.
+/// leakspy's own processor time, in seconds.
 fn cpu_time() -> f64 {
     let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every process has one");
     std::time::Duration::from(time).as_secs_f64()
 }
 
-/// Looks at the heap of a process so many times.
+/// Captures and analyses the heap of a process this many times.
 pub fn run(pid: i32, runs: usize, threads: usize) -> Result<Vec<Run>, Box<dyn Error>> {
     let process = Process::open(pid)?;
     let python = Python::attach(&process)?;
@@ -154,12 +154,12 @@ fn one(process: &Process, python: &Python, threads: usize) -> Result<Run, Box<dy
     Ok(run)
 }
 
-/// Lets the kernel begin anew with the peak of our memory.
+/// Makes the kernel reset the peak of our memory.
 fn forget_peak() -> std::io::Result<()> {
     fs::write("/proc/self/clear_refs", "5")
 }
 
-/// A line of our own status, in bytes.
+/// A line of `/proc/self/status`, in bytes.
 fn memory(line: &str) -> std::io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let value = status.lines().find_map(|found| found.strip_prefix(line));

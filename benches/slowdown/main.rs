@@ -1,27 +1,27 @@
-//! How much slower a busy program is while it is observed.
+//! The slowdown of a busy program while it is observed.
 //!
-//! One target runs on; a tool is attached and detached in turn, and for a window of about a second
-//! each the work that the target counts itself is read with the tool on and with it off. The order
-//! inside each pair, and that of the tools, is shuffled. The ratio of a pair cancels most of what a
-//! machine does meanwhile; the median over the pairs is given with its bootstrap interval. The row
-//! "nothing" is a tool that does nothing: what it shows is the error of the method.
+//! One target runs throughout; a tool is attached and detached in turn, and for a window of about a second
+//! each, the target's own count of its work is read with the tool on and with it off. The order inside each
+//! pair, and that of the tools, is shuffled. The ratio of a pair cancels most other effects on the machine;
+//! the table shows the median over the pairs with its bootstrap interval. The row "nothing" is a tool that
+//! does nothing: it shows the error of the method.
 //!
 //!     cargo bench --bench slowdown -- [--pairs 60] [--window 1] [--idle-threads 0,150] [--python P]
 //!
-//! What a look at a large heap costs, with the rest of the machine quiet:
+//! The cost of capturing a large heap, with the rest of the machine quiet:
 //!
 //!     cargo bench --bench slowdown -- --tools nothing,heap --window 10 --objects 5000000 --idle-threads 0 --pairs 10
 //!
-//! What a whole hunt costs a busy program with three slow leaks, and what others do that look for them (of
-//! memray there are only a quarter of the pairs, so at least four are wanted):
+//! The cost of a whole hunt for a busy program with three slow leaks, and of other tools that look for them
+//! (memray gets only a quarter of the pairs, so use at least four):
 //!
 //!     cargo bench --bench slowdown -- --tools nothing,hunt,tracemalloc,memray,memray-objects --window 20 --leaks --idle-threads 0 --pairs 10
 //!
-//! What it costs to have its memory written down ten times a second:
+//! The cost of recording a program's memory ten times a second:
 //!
 //!     cargo bench --bench slowdown -- --tools nothing,timeline,mprof --idle-threads 0 --objects 1000000
 
-// A benchmark ends where something is not as it expects, and prints what it measured.
+// A benchmark panics where a result is unexpected, and prints its measurements.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
@@ -101,8 +101,7 @@ fn main() -> Result<(), String> {
     Ok(())
 }
 
-/// The tools that work here: those that put code into the target, and the others. Prints why one
-/// is left out.
+/// The tools that work here, those that put code into the target and the others. Prints why one is left out.
 fn able(tools: &[Tool], python: &Interpreter) -> (Vec<Tool>, Vec<Tool>) {
     let rehearsed = tools.iter().map(|&tool| rounds::rehearse(tool, python));
     rehearsed

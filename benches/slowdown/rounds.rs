@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::tool::{Account, Tool};
 use crate::support::{Interpreter, Target};
 
-/// `busy.py` with its counters in view.
+/// `busy.py`, with its counters readable from here.
 pub struct Busy {
     target: Target,
     counters: File,
@@ -25,16 +25,16 @@ pub struct Busy {
 pub struct Speed {
     /// Per second.
     pub by_clock: f64,
-    /// Per second of processor time that the target got: blind for the time it stood still, but
-    /// hardly disturbed by what else the machine does.
+    /// Per second of processor time that the target got: blind to its pauses, but hardly affected by other
+    /// load on the machine.
     pub by_cpu: f64,
 }
 
-/// What was measured with one tool.
+/// The measurements of one tool.
 pub struct Series {
     /// The tool.
     pub tool: Tool,
-    /// Speed with the tool on, as a part of that with it off, pair by pair.
+    /// Speed with the tool on, relative to that with it off, pair by pair.
     pub ratios: Vec<Speed>,
     accounts: Vec<Account>,
 }
@@ -55,7 +55,7 @@ impl Busy {
         Busy { target, counters, scratch }
     }
 
-    /// The work done until now.
+    /// The work done so far.
     fn work(&self) -> u64 {
         let mut counters = [[0; 8]; 4];
         let bytes = counters.as_flattened_mut();
@@ -63,7 +63,7 @@ impl Busy {
         counters.iter().map(|&counter| u64::from_ne_bytes(counter)).sum()
     }
 
-    /// The processor time that the target has had until now.
+    /// The processor time that the target has used so far.
     fn cpu(&self) -> Duration {
         let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(self.target.pid()));
         clock.and_then(ClockId::now).expect("a live process has a processor clock").into()
@@ -98,7 +98,7 @@ impl Busy {
 }
 
 impl Series {
-    /// The part of the time that the target stood still, by the tool's own account.
+    /// The share of the time for which the target stood still, by the tool's own account.
     pub fn share_of_time_still(&self) -> Option<f64> {
         let still: f64 = self.accounts.iter().map(|account| account.still_s).sum();
         let whole: f64 = self.accounts.iter().map(|account| account.duration_s).sum();
@@ -112,8 +112,8 @@ impl Series {
     }
 }
 
-/// Tries a tool on a target of its own: whether it works here, and leaves the target alive. The
-/// error is a sentence that says why it is left out.
+/// Tries a tool on a target of its own: whether it works here, and leaves the target alive. The error is a
+/// sentence that says why the tool is left out.
 pub fn rehearse(tool: Tool, python: &Interpreter) -> Result<Tool, String> {
     let mut busy = Busy::start(python, 0, 0, false);
     busy.speed_under(tool, Duration::from_millis(500))?;

@@ -1,4 +1,5 @@
-//! The tools that are attached and detached: their commands, when they are there, how they leave.
+//! The tools that are attached and detached: their commands, how to tell that they are attached, and how they
+//! end.
 
 use std::env;
 use std::fmt;
@@ -19,14 +20,14 @@ use serde_json::Value;
 use crate::common::peer;
 use crate::support::leakspy_command;
 
-/// Something that can be attached to the target.
+/// A tool that can be attached to the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Tool {
     /// The control: no tool at all.
     Nothing,
     /// `leakspy record`, 100 samples a second.
     Leakspy,
-    /// `leakspy heap` every ten seconds, for windows of ten seconds: there is one in each.
+    /// `leakspy heap` every ten seconds, for windows of ten seconds: each window has one.
     Heap,
     /// `leakspy hunt` for twenty seconds, for windows of twenty seconds and a target that leaks.
     Hunt,
@@ -36,15 +37,15 @@ pub enum Tool {
     Mprof,
     /// `py-spy record`, 100 samples a second.
     PySpy,
-    /// `memray attach`, which sees only what reaches the C library.
+    /// `memray attach`, which sees only allocations that reach the C library.
     Memray,
     /// `memray attach --trace-python-allocators`, which sees every object.
     MemrayObjects,
-    /// `tracemalloc.start()`, which the target does itself: nobody can from outside.
+    /// `tracemalloc.start()`, which the target calls itself: it cannot be called from outside.
     Tracemalloc,
 }
 
-/// What a tool says about the time it took from the target.
+/// A tool's own account of the time that it took from the target.
 #[derive(Debug, Clone, Copy)]
 pub struct Account {
     /// How long it observed, in seconds.
@@ -55,21 +56,21 @@ pub struct Account {
     pub mean_pause_s: f64,
 }
 
-/// How long we wait for a tool to end.
+/// How long to wait for a tool to end.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long we wait for a tool to say that it is attached; one that says nothing is, by then.
+/// How long to wait for a tool's first output; one that prints nothing is attached by then.
 const FIRST_WORD: Duration = Duration::from_secs(2);
-/// Between a tool's first word and the window.
+/// Between a tool's first output and the window.
 const SETTLE: Duration = Duration::from_millis(200);
-/// memray ends by itself so much later than the window.
+/// memray ends by itself this long after the window.
 const MEMRAY_STAYS: Duration = Duration::from_secs(3);
 
 impl Tool {
-    /// The tools that any windows will do for, in the order of the table.
+    /// The tools that work with windows of any length, in the order of the table.
     pub const USUAL: [Tool; 5] =
         [Tool::Nothing, Tool::Leakspy, Tool::PySpy, Tool::Memray, Tool::MemrayObjects];
 
-    /// How the tool is called in the table.
+    /// The tool's title in the table.
     pub fn title(self) -> &'static str {
         match self {
             Tool::Nothing => "nothing",
@@ -85,7 +86,7 @@ impl Tool {
         }
     }
 
-    /// Whether the tool puts code of its own into the target, and perhaps leaves some behind.
+    /// Whether the tool puts code of its own into the target, some of which may stay.
     pub fn injects(self) -> bool {
         matches!(self, Tool::Memray | Tool::MemrayObjects)
     }
@@ -95,11 +96,11 @@ impl Tool {
         (self == Tool::Tracemalloc).then_some("tracemalloc")
     }
 
-    /// Attaches to a process and returns when the tool is there, to stay for a window at least.
+    /// Attaches to a process; returns when the tool is attached, to stay for at least a window.
     pub fn attach(self, pid: i32, output: &Path, window: Duration) -> Result<Attached, String> {
         let stays = Duration::from_secs(window.as_secs_f64().ceil() as u64) + MEMRAY_STAYS;
         let command = self.command(pid, output, stays)?;
-        // What an earlier run has left must not be taken for this one's.
+        // The output of an earlier run must not be taken for this one's.
         let _ = fs::remove_file(output);
         let child = command.map(|command| self.start(command)).transpose()?;
         let ends = Instant::now() + stays;
@@ -131,7 +132,7 @@ impl Tool {
                 command.args(["hunt", "--duration", "20", "--pid", &pid, "-o"]);
             }
             Tool::Heap => {
-                // Said before the window begins, done a second later.
+                // Printed before the window begins, carried out a second later.
                 const AGAIN_AND_AGAIN: &str = "\
                     trap 'kill $! 2>/dev/null; exit 0' INT
                     while echo once; do
@@ -146,7 +147,7 @@ impl Tool {
                 command.args(["timeline", "--interval", "0.1", "--pid", &pid, "-o"]);
             }
             Tool::Mprof => {
-                // It takes the process last.
+                // The PID must be its last argument.
                 command.args(["attach", "--interval", "0.1", "-o"]).arg(output).arg(&pid);
                 return Ok(Some(command));
             }
@@ -171,14 +172,15 @@ impl Tool {
         Ok(Some(command))
     }
 
-    /// Starts the command and waits until it is attached: memray's ends then, the others say
-    /// something and go on.
+    /// Starts the command and waits until it is attached: memray's command then ends, the others print
+    /// something and keep running.
     fn start(self, mut command: Command) -> Result<Child, String> {
         let (mut said, say) = std::io::pipe().map_err(|error| error.to_string())?;
         let also_say = say.try_clone().map_err(|error| error.to_string())?;
         command.stdin(Stdio::null()).stdout(say).stderr(also_say);
         let mut child = command.spawn().map_err(|error| format!("{self}: {error}"))?;
-        // The command holds the pipe's other end, and we must not, to see the end of its output.
+        // The command holds the pipe's other end; this process must not, or it would not see the end of the
+        // output.
         drop(command);
         let ended = match self {
             Tool::Memray | Tool::MemrayObjects => {
@@ -198,7 +200,7 @@ impl Tool {
                 Err(format!("{self} is left out: it ended at once ({status}): {words}"))
             }
             _ => {
-                // What it says later must not fill the pipe.
+                // Later output must not fill the pipe.
                 std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
                 Ok(child)
             }
@@ -221,7 +223,7 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Detaches, waits until the tool is gone, and gives its account if it keeps one.
+    /// Detaches, waits until the tool has ended, and returns its account if it keeps one.
     pub fn detach(mut self) -> Result<Option<Account>, String> {
         match (self.tool, &mut self.child) {
             (Tool::Nothing, _) | (_, None) => Ok(None),
@@ -256,7 +258,7 @@ fn is_installed(program: &str) -> bool {
 
 fn wait_for_a_word(said: &PipeReader) {
     let timeout = PollTimeout::try_from(FIRST_WORD).unwrap_or(PollTimeout::MAX);
-    // Silence is no error: the window then begins after it.
+    // Silence is not an error: the window then begins after the timeout.
     let _ = poll(&mut [PollFd::new(said.as_fd(), PollFlags::POLLIN)], timeout);
 }
 

@@ -1,10 +1,10 @@
-//! What it costs to say why objects live: `leakspy why` for a type with a hundred thousand instances beside
-//! `leakspy heap` on the same target, and beside the programs that look for what holds an object from inside,
-//! if `benches/install-peers` has been run.
+//! The cost of finding out why objects live: `leakspy why` for a type with a hundred thousand instances,
+//! beside `leakspy heap` on the same target, and beside programs that search for an object's holders from
+//! inside, if `benches/install-peers` has been run.
 //!
 //!     cargo bench --bench why -- [--rounds 5] [--python P] [--objects 5000000] [--limit 60]
 
-// A benchmark ends where something is not as it expects, and prints what it measured.
+// A benchmark panics where a result is unexpected, and prints its measurements.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
@@ -21,7 +21,7 @@ use clap::Parser;
 use common::statistics::median;
 use support::{Target, leakspy};
 
-/// The programs that look from inside: the question that `fixtures/why_peers.py` answers, and what that is.
+/// The programs that search from inside: the question that `fixtures/why_peers.py` answers, and its title.
 const PEERS: [(&str, &str); 3] = [
     ("objgraph", "objgraph.find_backref_chain, one object"),
     ("guppy3_one", "guppy3 .shpaths, one object"),
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pid = target.pid().to_string();
     let heap = ["heap", "--pid", &pid];
     let why = ["why", "--pid", &pid, "Session"];
-    // What the machine does meanwhile is to hit both alike: they take turns, in turns.
+    // They take turns, in alternating order, so that other load on the machine affects both alike.
     let mut runs = Vec::new();
     for round in 0..options.rounds {
         let pair = match round % 2 {
@@ -93,7 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How long a command takes.
+/// The time that a command takes, in seconds.
 fn seconds(command: &[&str]) -> Result<f64, Box<dyn Error>> {
     let begin = Instant::now();
     let output = leakspy(command);

@@ -1,4 +1,4 @@
-//! The file that a target has mapped is no ELF file, or a damaged one.
+//! The file that a target has mapped may not be an ELF file, or a damaged one.
 #![no_main]
 
 use std::ffi::OsString;
@@ -39,7 +39,7 @@ fn in_memory(bytes: &[u8]) -> File {
     // SAFETY: the name ends in a zero byte.
     let descriptor = unsafe { libc::memfd_create(c"image".as_ptr(), libc::MFD_CLOEXEC) };
     assert!(descriptor >= 0, "a file in memory can be made");
-    // SAFETY: it is open, and nobody else's.
+    // SAFETY: the descriptor is open, and nothing else owns it.
     let mut file = unsafe { File::from_raw_fd(descriptor) };
     file.write_all(bytes).expect("there is memory");
     file

@@ -1,4 +1,5 @@
-//! A target's memory is whatever it likes: stacks, objects, dicts and tracemalloc's tables are read all the same.
+//! A target's memory may contain anything: stacks, objects, dicts and tracemalloc's tables are read all the
+//! same.
 #![no_main]
 
 use leakspy::memory::Memory;
@@ -18,15 +19,15 @@ use junk::{AN_OBJECT, EXTENT, Junk, NAMES, OfOneTable, OfOneType, THE_TABLE, THE
 struct Input {
     words: Vec<u64>,
     holes: bool,
-    /// Which version's layout.
+    /// The version whose layout is used.
     layout: u8,
-    /// Where reading begins, and what is taken for a type.
+    /// Where reading begins, and the address that is taken for a type.
     address: u64,
     kind: u64,
     of: Of,
 }
 
-/// What is well formed in it.
+/// The well-formed part of the memory.
 #[derive(Debug, Arbitrary)]
 enum Of {
     Nothing,

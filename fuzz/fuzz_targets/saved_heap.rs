@@ -1,4 +1,4 @@
-//! A heap summary that was saved, damaged or made up: what can be read can be printed and compared.
+//! A saved heap summary that is damaged or invented: whatever can be read can be printed and compared.
 #![no_main]
 
 use std::io::sink;

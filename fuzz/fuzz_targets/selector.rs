@@ -1,4 +1,4 @@
-//! What a person writes to select objects.
+//! The text with which a user selects objects.
 #![no_main]
 
 use leakspy::heap::Selector;

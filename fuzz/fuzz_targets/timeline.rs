@@ -1,4 +1,5 @@
-//! A file of samples, leakspy's own or memory_profiler's, that is damaged or made up: what can be read can be drawn.
+//! A file of samples, leakspy's own or memory_profiler's, that is damaged or invented: whatever can be read
+//! can be drawn.
 #![no_main]
 
 use leakspy::render::chart::{Run, svg};

@@ -1,4 +1,4 @@
-//! What time it is, and waiting for the next moment.
+//! The time of day, and waiting for the next moment.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Moments at equal distances. One that is missed is left out.
+/// Moments at equal distances. A missed one is left out.
 pub struct Clock {
     /// When it was started.
     pub begin: Instant,
@@ -24,11 +24,11 @@ impl Clock {
         Clock { begin, interval, next: begin }
     }
 
-    /// Waits for the next moment, a signal, or until so long after the beginning.
+    /// Waits for the next moment, for a signal, or until `most` after the beginning.
     pub fn wait(&mut self, signals: &Signals, most: Option<Duration>) {
         let now = Instant::now();
         while self.next <= now {
-            // From far behind in one step, not in many.
+            // Catches up in one step, however far behind.
             let behind = now.duration_since(self.next).as_nanos() / self.interval.as_nanos().max(1);
             let steps = u32::try_from(behind).unwrap_or(u32::MAX).saturating_add(1);
             self.next += self.interval.saturating_mul(steps);

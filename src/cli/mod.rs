@@ -1,8 +1,8 @@
 //! The command line: one file per subcommand, with its arguments and what it does.
 //!
-//! Only this layer prints, exits and knows a person: errors of the library become
-//! [`advice`] here. What a person reads goes to standard error, what a program may read to standard
-//! output, so that `record -- COMMAND` can pass the command's own output through.
+//! Only this layer prints, exits and addresses a user: errors of the library become [`advice`] here. Text for
+//! people goes to standard error, output for programs to standard output, so that `record -- COMMAND` can
+//! pass the command's own output through.
 
 use std::process::ExitCode;
 
@@ -76,8 +76,8 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked for, with `guardian` where a target has to be traced, and gives the exit status.
-    /// Errors have been told to the person.
+    /// Runs the command, with `guardian` where a target must be traced, and returns the exit status. Errors
+    /// have been printed by then.
     pub fn run(&self, guardian: &Program) -> ExitCode {
         give_memory_back();
         let (result, pid) = match &self.command {
@@ -101,7 +101,7 @@ impl Cli {
         };
         match result {
             Ok(status) => status,
-            // Whoever reads our output has had enough of it: `leakspy dump | head`.
+            // The reader of leakspy's output has closed it: `leakspy dump | head`.
             Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
             Err(CommandError::Usage(sentence)) => {
                 Cli::command().error(ErrorKind::ArgumentConflict, sentence).exit()

@@ -1,4 +1,4 @@
-//! Where a recording goes: a file that is whole or not there, or standard output.
+//! Where a recording goes: a file that is either whole or absent, or standard output.
 
 use std::fmt::Display;
 use std::fs::{self, File, Permissions};
@@ -17,18 +17,18 @@ use crate::profile::stack_recorder::RecordedStacks;
 use crate::profile::tracemalloc::Traced;
 use crate::render::{Form, Heading, Pauses, Style, View, summary};
 
-/// How a profile is written, and where to.
+/// How and where a profile is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputSpec {
     /// Its form.
     pub form: Form,
-    /// What its widths are made of, and how files are shown.
+    /// The weight that decides its widths, and how files are shown.
     pub style: Style,
     /// The file, `-` for standard output; by default one in the current directory.
     pub path: Option<PathBuf>,
 }
 
-/// Writes what was recorded, and says in a paragraph what it comes to.
+/// Writes a recording, and sums it up in a paragraph.
 pub fn write_recorded(recorded: &Recorded, spec: &OutputSpec) -> Result<(), CommandError> {
     let heading = Heading {
         pid: recorded.pid,
@@ -66,7 +66,7 @@ pub fn write_stacks(stacks: &RecordedStacks, spec: &OutputSpec) -> Result<(), Co
     write_all(&stacks.profile, &heading, spec)
 }
 
-/// Writes what tracemalloc knew.
+/// Writes the traces of tracemalloc.
 pub fn write_traced(traced: &Traced, spec: &OutputSpec) -> Result<(), CommandError> {
     let heading = Heading {
         pid: traced.pid,
@@ -82,7 +82,7 @@ pub fn write_traced(traced: &Traced, spec: &OutputSpec) -> Result<(), CommandErr
     write_all(&traced.profile, &heading, spec)
 }
 
-/// Writes a profile as the `spec` says, and says in a paragraph what it comes to.
+/// Writes a profile as `spec` says, and sums it up in a paragraph.
 pub fn write_all(
     profile: &Profile,
     heading: &Heading,
@@ -96,7 +96,7 @@ pub fn write_all(
     Ok(())
 }
 
-/// Writes `profile` as the `spec` says, and tells the person where it is.
+/// Writes `profile` as `spec` says, and tells the user where it is.
 fn render_to_file(
     profile: &Profile,
     heading: &Heading,
@@ -117,7 +117,7 @@ fn render_to_file(
     Ok(())
 }
 
-/// What to tell a person who recorded nothing.
+/// The message when nothing was recorded.
 fn nothing(heading: &Heading) -> String {
     let (pid, seconds) = (heading.pid, heading.duration.as_secs_f64());
     let what = match heading.view {
@@ -152,7 +152,7 @@ fn local_time() -> impl Display {
     ZonedDateTime::now().strftime("%Y%m%d-%H%M%S")
 }
 
-/// The ending of a file's name, in small letters.
+/// The extension of a file name, in lower case.
 pub fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
@@ -175,13 +175,13 @@ pub fn png_of(svg: &str, path: &Path) -> Result<Vec<u8>, CommandError> {
     }
 }
 
-/// Puts `bytes` at `path` in one step, so that nobody ever finds half of them. What is there and is
-/// no regular file, such as `/dev/stdout` or a pipe, is written to instead of replaced.
+/// Puts `bytes` at `path` in one step, so that no reader ever finds half of them. An existing file that is
+/// not a regular one, such as `/dev/stdout` or a pipe, is written to instead of replaced.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return BufWriter::new(File::options().write(true).open(path)?).write_all(bytes);
     }
-    // A link stays a link: what it points to is replaced.
+    // A link stays a link: its target is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()

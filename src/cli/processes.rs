@@ -9,7 +9,7 @@ use crate::python::Python;
 use crate::python::debug_offsets::Disagreement;
 use crate::source::LiveProcess;
 
-/// Opens a process, to be observed for a while, and finds the Python in it.
+/// Opens a process to be observed for a while, and finds the Python in it.
 pub fn attach(pid: i32) -> Result<(Process, Python), CommandError> {
     let process = Process::open(pid)?;
     let python = Python::attach(&process)?;
@@ -33,9 +33,9 @@ fn say_disagreements(pid: i32, disagreements: &[Disagreement]) {
     }
 }
 
-/// Does something with a process and, where `subprocesses` asks for them, with its descendants that are
-/// Pythons: what came of the first of them, and of the others. What is wrong with the others is said, and
-/// they are left out.
+/// Applies a function to a process and, if `subprocesses` is set, to its descendants that are Pythons:
+/// returns the result of the first, and those of the others. Errors of the others are reported, and they are
+/// left out.
 pub fn each<T>(
     pid: i32,
     subprocesses: bool,

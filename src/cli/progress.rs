@@ -1,7 +1,7 @@
-//! The line that says how a recording, or a hunt, goes.
+//! The line that shows the progress of a recording, or a hunt.
 //!
-//! On a terminal it is one line that changes; elsewhere it is said once that it has begun,
-//! and no more, so that a log stays a log.
+//! On a terminal it is one line that changes; elsewhere leakspy prints once that it has begun, and nothing
+//! more, so that a log stays a log.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -11,7 +11,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::terminal::say;
 
-/// A line that changes, on a terminal.
+/// A changing line on a terminal.
 pub struct Line {
     bar: ProgressBar,
     terminal: bool,
@@ -19,7 +19,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Nothing is shown yet.
+    /// A line that shows nothing yet.
     pub fn begin() -> Line {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
@@ -27,7 +27,7 @@ impl Line {
         Line { bar, terminal, begun: Cell::new(false) }
     }
 
-    /// Shows `text`; where there is no terminal, `begun` the first time and no more.
+    /// Shows `text`; where there is no terminal, prints `begun` the first time and nothing later.
     pub fn show(&self, begun: &str, text: impl FnOnce() -> String) {
         if !self.begun.replace(true) && !self.terminal {
             say(begun);
@@ -38,12 +38,12 @@ impl Line {
         }
     }
 
-    /// Says something without disturbing the line.
+    /// Prints something without disturbing the line.
     pub fn say(&self, text: &str) {
         self.bar.suspend(|| say(format_args!("leakspy: {text}")));
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -55,12 +55,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing is shown yet.
+    /// Progress that shows nothing yet.
     pub fn begin() -> Progress {
         Progress { line: Line::begin() }
     }
 
-    /// Shows how far it is.
+    /// Shows the present state.
     pub fn show(&self, elapsed: Duration, processes: usize, samples: u64, mean_pause: Duration) {
         self.line.show("Recording; Ctrl-C to stop and write the result.", || {
             let processes = match processes {
@@ -76,12 +76,12 @@ impl Progress {
         });
     }
 
-    /// Says something without disturbing the line.
+    /// Prints something without disturbing the line.
     pub fn say(&self, text: &str) {
         self.line.say(text);
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn clear(&self) {
         self.line.clear();
     }

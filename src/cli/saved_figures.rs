@@ -13,14 +13,14 @@ use crate::render::heap::json;
 use crate::render::heap::table;
 use crate::render::heap::table::Columns;
 
-/// Reads figures that were saved.
+/// Reads saved figures.
 pub fn load(path: &Path) -> Result<Summary, CommandError> {
     let cannot = || format!("cannot read {}", path.display());
     let file = File::open(path).with_context(cannot)?;
     json::read(BufReader::new(file)).with_context(cannot)
 }
 
-/// Writes what changed between two heaps, in the groups that both have.
+/// Writes the changes between two heaps, in the groups that both have.
 pub fn write_changes(
     before: &Summary,
     after: &Summary,

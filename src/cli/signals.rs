@@ -1,4 +1,4 @@
-//! The signals on which a command that goes on for a while comes to its end.
+//! The signals that end a long-running command.
 
 use std::io::{self, PipeReader};
 use std::os::fd::AsFd;
@@ -14,19 +14,19 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
-/// How often a signal is looked for.
+/// How often to check for a signal.
 pub const TICK: Duration = Duration::from_millis(50);
 
-/// The signals on which a recording ends. A second one ends leakspy at once.
+/// The signals that end a recording. A second one ends leakspy at once.
 pub struct Signals {
     interrupt: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
-    /// Can be read from the first signal on, and never is.
+    /// Readable from the first signal on; never read.
     woken: PipeReader,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Starts listening.
     pub fn listen() -> io::Result<Signals> {
         let (woken, wake) = io::pipe()?;
         let flag = |signals: &[i32]| -> io::Result<Arc<AtomicBool>> {
@@ -34,7 +34,7 @@ impl Signals {
             for &signal in signals {
                 flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&came))?;
                 flag::register(signal, Arc::clone(&came))?;
-                // After the flag: whoever is woken finds it set.
+                // After the flag, so that a woken thread finds it set.
                 low_level::pipe::register(signal, wake.try_clone()?)?;
             }
             Ok(came)
@@ -42,7 +42,7 @@ impl Signals {
         Ok(Signals { interrupt: flag(&[SIGINT])?, terminate: flag(&[SIGTERM, SIGHUP])?, woken })
     }
 
-    /// Sleeps until a moment, or until a signal comes. Nothing wakes up in between: who waits long costs
+    /// Sleeps until a moment, or until a signal comes. Nothing wakes it in between, so a long wait costs
     /// nothing.
     pub fn sleep_until(&self, end: Instant) {
         while !self.came() {
@@ -51,17 +51,17 @@ impl Signals {
                 return;
             }
             let mut woken = [PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
-            // Interrupted or not, the loop looks at what there is.
+            // Interrupted or not, the loop checks the state again.
             let _ = ppoll(&mut woken, Some(rest.into()), None);
         }
     }
 
-    /// Whether one came.
+    /// Whether a signal came.
     pub fn came(&self) -> bool {
         self.interrupt.load(Ordering::Relaxed) || self.terminate.load(Ordering::Relaxed)
     }
 
-    /// Waits for a command to end. It got a Ctrl-C as we did, but not a signal that was sent to us.
+    /// Waits for a command to end. Like leakspy it got a Ctrl-C, but not a signal sent to leakspy alone.
     pub fn wait_for(&self, child: &mut Child) -> io::Result<ExitStatus> {
         let mut told = false;
         loop {
@@ -70,7 +70,7 @@ impl Signals {
             }
             if self.terminate.load(Ordering::Relaxed) && !told {
                 told = true;
-                // It fails only if the command has ended, and then there is nobody to tell.
+                // It fails only if the command has ended, and then no signal is needed.
                 let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
             }
             thread::sleep(TICK);

@@ -1,4 +1,4 @@
-//! What a person reads, on standard error, and an answer on standard output.
+//! Messages to the user on standard error, and an answer on standard output.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::errors::CommandError;
 
-/// Tells the person something, in a line on standard error. Not being heard is no error.
+/// Prints a line for the user on standard error. A failure to print is not an error.
 pub fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -14,7 +14,7 @@ pub fn say(line: impl Display) {
 /// Standard output.
 pub type Out = BufWriter<StdoutLock<'static>>;
 
-/// Prints an answer whole. That it could be printed is success.
+/// Prints a whole answer. Succeeds if it could be printed.
 pub fn print(
     write: impl FnOnce(&mut Out) -> Result<(), CommandError>,
 ) -> Result<ExitCode, CommandError> {

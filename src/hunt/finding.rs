@@ -10,13 +10,13 @@ use crate::python::Frame;
 pub enum LeakKind {
     /// One object holds ever more.
     Container,
-    /// Many objects below one hold a little more each.
+    /// Many objects below one object each hold a little more.
     Spread,
     /// Each object holds the next.
     Chain,
-    /// Nobody holds them, and no collection frees them.
+    /// Nothing holds the objects, and no collection frees them.
     Garbage,
-    /// More references are counted than there are.
+    /// The reference count is higher than the number of references.
     Refcount,
     /// Coroutines, generators or tasks that wait for ever.
     Tasks,
@@ -31,25 +31,25 @@ pub enum LeakKind {
 pub struct Holder {
     /// The full path from a root: `module app › SERVER › .sessions`.
     pub path: String,
-    /// The same as a Python programmer would write it, as far as that can be: `app.SERVER.sessions`.
+    /// The same as a Python programmer would write it, as far as that is possible: `app.SERVER.sessions`.
     pub name: String,
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its address; `None` if it is no object.
+    /// Its address; `None` if it is not an object.
     pub address: Option<u64>,
 }
 
-/// A stack that puts objects there.
+/// A stack that adds objects to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Feeder {
-    /// Its share of all that were seen, from 0 to 1.
+    /// Its share of all growth seen, from 0 to 1.
     pub share: f64,
     /// How often it was seen.
     pub hits: u64,
     /// The stack, innermost frame first.
     pub stack: Vec<Frame>,
-    /// The innermost frame that is neither of the standard library nor of an installed package.
+    /// The innermost frame that belongs neither to the standard library nor to an installed package.
     pub own_frame: Option<Frame>,
 }
 
@@ -58,24 +58,23 @@ pub struct Feeder {
 pub struct Finding {
     /// How memory is lost.
     pub kind: LeakKind,
-    /// The type of what piles up.
+    /// The type of the objects that pile up.
     #[serde(rename = "type")]
     pub grown: String,
-    /// What holds it.
+    /// The holder.
     pub holder: Holder,
-    /// Paths of other objects that grow with the same things in them.
+    /// Paths of other objects that grow with the same contents.
     pub also: Vec<String>,
-    /// How many more of that type there are each second.
+    /// The growth in objects of that type, per second.
     pub objects_per_s: f64,
-    /// How many more bytes they retain each second.
+    /// The growth in bytes that they retain, per second.
     pub bytes_per_s: f64,
-    /// What one of them retains, in bytes, on average.
+    /// The average retained size of one of them, in bytes.
     pub bytes_per_object: f64,
-    /// One minus the chance that a quantity that goes up and down at random would have grown so
-    /// consistently.
+    /// One minus the chance that a random walk would have grown as consistently.
     pub confidence: f64,
-    /// What kind of mistake this is likely to be.
+    /// The mistake that this is likely to be.
     pub hint: String,
-    /// Who feeds it, the most frequent stack first.
+    /// The stacks that feed it, the most frequent first.
     pub feeders: Vec<Feeder>,
 }

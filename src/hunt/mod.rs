@@ -8,10 +8,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`compare`] | what is new and stays, where it accumulates, and how steadily |
-//! | [`suspects`] | which of that is a leak |
-//! | [`inserts`] | who adds to it: writes to the word that counts it are watched |
-//! | [`mallocs`] | who allocates native memory that stays |
+//! | [`compare`] | which new objects stay, where they accumulate, and how steadily |
+//! | [`suspects`] | which of that growth is a leak |
+//! | [`inserts`] | which code adds to it: the word that counts its items is watched for writes |
+//! | [`mallocs`] | which code allocates native memory that stays |
 //! | [`finding`], [`verdict`] | the result |
 
 pub mod compare;

@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 
-/// For how long the target stood still, in seconds.
+/// How long the target stood still, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standstill {
-    /// At a stretch, at most.
+    /// The longest pause.
     pub max: f64,
-    /// In all.
+    /// All pauses together.
     pub total: f64,
 }
 
-/// What leaks in a process, or that nothing does.
+/// The leaks of a process, if any.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The process.
@@ -24,19 +24,19 @@ pub struct Verdict {
     pub python: String,
     /// How long it was watched, in seconds.
     pub duration_s: f64,
-    /// How often its heap was looked at.
+    /// How often its heap was captured.
     pub captures: u32,
-    /// Whether the hunt went on to its end. The target may end before, or the person may not wait.
+    /// Whether the hunt ran to its end. The target may have ended, or the user stopped it, before.
     pub complete: bool,
-    /// For how long it stood still.
+    /// How long it stood still.
     pub pause_s: Standstill,
-    /// The objects of its heap at last.
+    /// The objects in its heap at the end.
     pub objects: u64,
-    /// The bytes that go with them.
+    /// Their bytes.
     pub bytes: u64,
-    /// Its resident set at last, in bytes.
+    /// Its resident set at the end, in bytes.
     pub rss_bytes: u64,
-    /// By how much that grew each second, on average.
+    /// The average growth of the resident set in bytes a second.
     pub rss_bytes_per_s: f64,
     /// The leaks, the fastest first.
     pub findings: Vec<Finding>,

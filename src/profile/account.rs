@@ -3,7 +3,7 @@
 //! The clock runs on while the target is stopped, so the cost of the hits is subtracted. The kernel knows how
 //! long a stop lasted for the target (see [`perf`](crate::process::breakpoint::perf)); where it does not say,
 //! leakspy's own measurement is corrected for the time that waking up takes on both sides. The cost of a hit
-//! that is only counted is measured again and again. The uncertainty of all this is part of the account.
+//! that is only counted is measured again and again. The account includes the uncertainty of all this.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -21,55 +21,55 @@ use crate::process::breakpoint::{Interruptions, Span};
 
 /// The time of `CLOCK_MONOTONIC` in nanoseconds.
 pub fn now() -> u64 {
-    // It cannot fail for this clock.
+    // This clock cannot fail.
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap_or(TimeSpec::new(0, 0));
     Duration::from(time).as_nanos() as u64
 }
 
-/// How many past bursts the cost of a hit is judged by.
+/// How many past bursts are used to judge the cost of a hit.
 const LOOKS: usize = 50;
-/// What a hit costs in a program, relative to what it costs in a loop that does nothing else: it
-/// finds colder caches (measured: 1.08 to 1.10).
+/// The cost of a hit in a program, relative to its cost in a loop that does nothing else: caches are colder
+/// (measured: 1.08 to 1.10).
 const COLDER: f64 = 1.08;
-/// With less time for each hit than this, relative to what one should cost, all of it is taken to be cost.
+/// If a hit has less time than this, relative to its expected cost, all of that time is taken to be cost.
 const DENSE: f64 = 1.15;
-/// How far the cost of a counted hit may be off, relative to it (it was within 4 % of what totals with
-/// a known truth call for).
+/// How far the cost of a counted hit may be off, relative to it (it was within 4 % of the value that known
+/// totals require).
 const UNSURE_OF_HITS: f64 = 0.05;
-/// The same for the round trip of a stop that nobody but us has timed.
+/// The same for the round trip of a stop that only leakspy has timed.
 const UNSURE_OF_ROUNDS: f64 = 0.5;
 /// How many past round trips are remembered.
 const ROUNDS: usize = 2000;
-/// Which of all remembered times is taken for the cost alone: the one that this share is below. What
-/// the target does between two hits only adds to them.
+/// The quantile of all remembered times that is taken for the cost alone. The target's work between two hits
+/// only adds to them.
 const LOW: f64 = 0.1;
 
-/// How many measurements of a counted hit are remembered. It changes with what else the machine does.
+/// How many measurements of a counted hit are remembered. The cost changes with the load of the machine.
 const MEASUREMENTS: usize = 25;
 
-/// What hits cost.
+/// The cost of hits.
 #[derive(Debug)]
 pub struct Costs {
-    /// What a hit that is only counted is measured with, where hits are counted.
+    /// Measures a hit that is only counted, where hits are counted.
     probe: Option<Probe>,
-    /// What it cost ourselves, the latest last.
+    /// The cost measured by the probe, the latest last.
     measured: VecDeque<Duration>,
-    /// Seconds for each hit in the last bursts, which is what it cost and what the target did between
-    /// two: never less than the cost.
+    /// Seconds for each hit in the last bursts: its cost and the target's work between two hits, so never
+    /// less than the cost.
     at_most: VecDeque<f64>,
-    /// Nanoseconds from letting a thread go on to hearing of its next hit.
+    /// Nanoseconds from resuming a thread to learning of its next hit.
     rounds: VecDeque<u64>,
 }
 
 impl Costs {
-    /// For where hits are counted: measures what one costs.
+    /// Costs where hits are counted: measures that of one.
     pub fn measured() -> io::Result<Costs> {
         let mut costs = Costs { probe: Some(Probe::new()?), ..Costs::unknown() };
         (0..MEASUREMENTS).try_for_each(|_| costs.measure())?;
         Ok(costs)
     }
 
-    /// For where each hit is a stop.
+    /// Costs where each hit is a stop.
     pub fn unknown() -> Costs {
         Costs {
             probe: None,
@@ -87,21 +87,22 @@ impl Costs {
         Ok(())
     }
 
-    /// Takes note of the nanoseconds between letting a thread go on and hearing of its next hit: what
-    /// waking up costs both sides, and what the target does meanwhile.
+    /// Records the nanoseconds between resuming a thread and learning of its next hit: the cost of waking up
+    /// on both sides, and the target's work in between.
     pub fn note_round(&mut self, round: u64) {
         push(&mut self.rounds, round, ROUNDS);
     }
 
-    /// Takes note of `hits` in a `time` in which the target did not stand still.
+    /// Records `hits` in a `time` during which the target did not stand still.
     fn note(&mut self, time: Duration, hits: u64) {
         push(&mut self.at_most, time.as_secs_f64() / hits as f64, LOOKS);
     }
 
     /// The time of a hit that is only counted, in the target; zero where none is.
     ///
-    /// The bursts with the least time for each hit tell it best, for they include what a stop leaves cold;
-    /// but only if the target did next to nothing between two hits, and not something that takes as long.
+    /// The bursts with the least time for each hit show it best, because they include the effect of cold
+    /// caches after a stop; but only if the target did next to nothing between two hits, and not something
+    /// that takes as long as a hit.
     pub fn of_counted_hit(&self) -> Duration {
         let Some(measured) = quantile(self.measured.iter().copied(), 0.5, Duration::cmp) else {
             return Duration::ZERO;
@@ -117,7 +118,7 @@ impl Costs {
     }
 }
 
-/// The value that this share of all is below.
+/// The value that this share of all values is below.
 fn quantile<T: Copy>(
     values: impl Iterator<Item = T>,
     share: f64,
@@ -135,52 +136,52 @@ fn push<T>(latest: &mut VecDeque<T>, value: T, most: usize) {
     latest.push_back(value);
 }
 
-/// A stop, by our clock.
+/// A stop, timed by leakspy's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stop {
     /// The thread that stopped.
     pub tid: i32,
-    /// When we learned that it stands still.
+    /// When leakspy learned that it stands still.
     pub seen: u64,
-    /// When we let it go on.
+    /// When leakspy resumed it.
     pub resumed: u64,
 }
 
 /// A sample.
 #[derive(Debug)]
 pub struct Taken {
-    /// When we learned by our clock that its thread stands still.
+    /// When leakspy learned, by its clock, that the sample's thread stands still.
     pub seen: u64,
     /// One in how many bursts would have seen it.
     pub one_in: f64,
-    /// What was found.
+    /// The sample itself.
     pub sample: Sample,
 }
 
-/// A burst that goes on.
+/// A running burst.
 #[derive(Debug)]
 pub struct Open {
-    /// As it was planned.
+    /// Its plan.
     pub plan: Plan,
     /// When it began.
     pub opened: u64,
-    /// The counters' sum before; `None` where hits are not counted.
+    /// The sum of the counters before it; `None` where hits are not counted.
     pub hits_before: Option<u64>,
-    /// The threads that were ready to run when it began, or running.
+    /// The threads that were running or ready to run when it began.
     pub ready: FxHashSet<i32>,
-    /// How long threads, and we, waited for a processor, in nanoseconds; zero where the kernel times
+    /// How long threads and leakspy waited for a processor, in nanoseconds; zero where the kernel times
     /// interruptions.
     pub waited: u64,
-    /// All stops so far, in order, also those that came to nothing.
+    /// All stops so far, in order, including those without a sample.
     pub stops: Vec<Stop>,
-    /// The first hit, which stopped its thread whatever the chance.
+    /// The first hit, which stopped its thread regardless of the chance.
     pub first: Option<Taken>,
     /// The samples so far, in order.
     pub taken: Vec<Taken>,
 }
 
 impl Open {
-    /// A burst that begins now.
+    /// Opens a burst that begins now.
     pub fn new(plan: &Plan, hits_before: Option<u64>) -> Open {
         Open {
             plan: *plan,
@@ -194,8 +195,8 @@ impl Open {
         }
     }
 
-    /// Makes up the accounts. `closed`: when it ended. `hits`: all in it. `interruptions`: as the
-    /// kernel timed them, if it did.
+    /// Settles the account. `closed` is when the burst ended, `hits` are all hits in it, `interruptions` are
+    /// the kernel's times if it has them.
     pub fn close(
         mut self,
         closed: u64,
@@ -207,14 +208,15 @@ impl Open {
         let round = costs.of_round();
         let Interruptions { mut stops, mut preemptions, returns } =
             interruptions.unwrap_or_else(|| self.as_we_saw_it(round));
-        // Who was ready at the beginning and had no processor was kept from running since then.
+        // A thread that was ready at the beginning without a processor was kept from running until it
+        // returned.
         let kept = returns.iter().filter(|(tid, _)| self.ready.contains(tid));
         preemptions.extend(kept.map(|&(_, to)| Span { from: self.opened, to }));
         for span in stops.iter_mut().chain(&mut preemptions) {
             span.to = span.to.min(closed);
         }
         stops.sort_unstable();
-        // While one thread was kept from running, another may have had the GIL.
+        // While one thread was kept from running, another may have held the GIL.
         preemptions
             .retain(|span| !stops.iter().any(|stop| (span.from..span.to).contains(&stop.from)));
         let preemptions = merged(preemptions);
@@ -228,7 +230,7 @@ impl Open {
         let cost = costs.of_counted_hit();
         let unsure = cost.as_secs_f64() * hits as f64 * UNSURE_OF_HITS
             + if timed { 0.0 } else { self.unsure_of_rounds(round) };
-        // Where hits are not counted each is a stop, and no better known than its round trip.
+        // Where hits are not counted, each is a stop, and its time is known no better than its round trip.
         let least = Duration::from_nanos(round / 50).saturating_mul(hits as u32);
         let own = own_time(Duration::from_nanos(running), hits, cost).max(least);
         let first_hit = stops.first().map_or(closed, |stop| stop.from);
@@ -266,9 +268,9 @@ impl Open {
         (burst, Outcome { lasted: Duration::from_nanos(whole), own, hits })
     }
 
-    /// How many seconds of what is left may not have been the target's own, where nobody but us has
-    /// timed the stops. A wait for a processor that is no part of a round trip was not, but weighing
-    /// each burst without it would make some appear a hundred times denser than they were.
+    /// How many seconds of the remaining time may not have been the target's own, where only leakspy has
+    /// timed the stops. A wait for a processor outside a round trip was not the target's own time, but
+    /// subtracting it when weighting bursts would make some appear a hundred times denser than they were.
     fn unsure_of_rounds(&self, round: u64) -> f64 {
         let rounds = round as f64 * self.stops.len() as f64;
         let waited = (self.waited as f64 - rounds).max(0.0);
@@ -281,7 +283,7 @@ impl Open {
     }
 }
 
-/// Spans without what they have in common.
+/// Spans without their overlaps.
 fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_unstable();
     let mut last: Option<Span> = None;
@@ -294,7 +296,7 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans
 }
 
-/// How long these spans are together.
+/// The total length of these spans.
 fn length(spans: &[Span]) -> u64 {
     spans.iter().map(|span| span.to.saturating_sub(span.from)).sum()
 }
@@ -325,7 +327,7 @@ mod tests {
     const MS: u64 = 1_000_000;
     const OPENED: u64 = 1_000 * MS;
 
-    /// Of three samples.
+    /// A burst of three samples.
     fn burst() -> Plan {
         Plan {
             wait: Duration::ZERO,
@@ -336,8 +338,8 @@ mod tests {
         }
     }
 
-    /// A burst of three hits in three milliseconds, that begins five before the thread has a
-    /// processor again; gives how many allocations its samples stand for.
+    /// A burst of three hits in three milliseconds that begins five milliseconds before the thread gets a
+    /// processor again; returns how many allocations its samples stand for.
     fn burst_after_a_wait(ready: bool) -> f64 {
         let mut open = Open { opened: OPENED, ..Open::new(&burst(), None) };
         let hits = [6, 7, 8].map(|ms| OPENED + ms * MS);
@@ -352,9 +354,9 @@ mod tests {
 
     #[test]
     fn waiting_for_a_processor_is_no_gap_between_allocations() {
-        // One a millisecond, of its own time.
+        // One a millisecond, in its own time.
         assert!((burst_after_a_wait(true) - 300.0).abs() < 1e-6);
-        // A sleep is a gap, and longer than all that was seen after it.
+        // A sleep is a gap, and longer than everything seen after it.
         assert!(burst_after_a_wait(false).abs() < 1e-6);
     }
 

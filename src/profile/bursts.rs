@@ -1,40 +1,40 @@
-//! When to observe allocations, and what each hit stands for.
+//! When to observe allocations, and how many each hit stands for.
 //!
-//! Not every allocation can be observed: a hit costs the target microseconds. Nor is "the next one" after a
-//! random instant a fair sample: a random instant tends to fall into a long gap, so whatever follows a long
-//! computation would be seen far too often. Nor can single gaps be measured to correct for that: a gap may be
-//! a hundredth of the cost of a hit.
+//! Not every allocation can be observed: a hit costs the target microseconds. "The next allocation" after a
+//! random instant is not a fair sample either: a random instant tends to fall into a long gap, so allocations
+//! that follow a long computation would be seen far too often. Nor can single gaps be measured to correct for
+//! that: a gap may be a hundredth of the cost of a hit.
 //!
 //! So leakspy observes *bursts*. A burst begins at a random instant (a Poisson process) and lasts for
 //! hundreds of hits, each of which stops the thread with equal probability. The samples in the middle of a
 //! burst count most, the first and the last hardly at all (a triangle): a program that repeats itself within
 //! a burst is then sampled correctly, wherever the burst began.
 //!
-//! Phases longer than a burst are weighed against each other by their pace, hits over the target's own time.
-//! A gap longer than the whole burst after it says nothing about the pace: of such a burst only the hit that
-//! ends the gap counts, if it came soon enough to be in a window of fixed length.
+//! Phases longer than a burst are weighted by their pace, hits over the target's own time. A gap longer than
+//! the whole burst after it says nothing about the pace: of such a burst only the hit that ends the gap
+//! counts, if it came soon enough to lie in a window of fixed length.
 //!
 //! The target's own time is elapsed time less the cost of the hits. That cost is known to a percent or two,
 //! so among phases with less than that between allocations the denser ones are underestimated.
 //!
-//! A target that allocates so rarely that all its hits are bearable is observed all the time.
+//! A target that allocates so rarely that it can bear all its hits is observed all the time.
 
 use std::time::Duration;
 
 /// How many samples to take in a burst.
 const SAMPLES: u32 = 60;
-/// How many hits to count for each sample at least.
+/// The fewest hits to count for each sample.
 const HITS_PER_SAMPLE: f64 = 5.0;
-/// The share of the target's time that counting hits may take, if that allows for more of them.
+/// The share of the target's time that counting hits may take, if that allows more of them.
 const BUDGET: f64 = 0.005;
-/// A piece of looking all the time lasts this long. New threads are then taken up.
+/// The length of one piece of continuous observation. New threads are taken up after each.
 const PIECE: Duration = Duration::from_millis(50);
-/// A burst is over after this time, however few samples it has. It takes 10 to 20 ms where the target has
-/// a processor to itself.
+/// A burst is over after this time, even without all its samples. It takes 10 to 20 ms where the target has a
+/// processor to itself.
 const LONGEST: Duration = Duration::from_millis(250);
-/// How well the cost of a hit is known, relative to it: no mean gap is taken to be shorter.
+/// How well the cost of a hit is known, relative to it: no mean gap is assumed to be shorter.
 const KNOWN: f64 = 0.01;
-/// How soon after the beginning of a burst the hit that ends a gap must come to be counted.
+/// The hit that ends a gap counts only if it comes this soon after the beginning of a burst.
 const SOON: Duration = Duration::from_micros(200);
 /// How much of the past a new burst leaves in the running means.
 const MEMORY: f64 = 0.9;
@@ -44,17 +44,17 @@ const MEMORY: f64 = 0.9;
 pub struct Plan {
     /// How long to wait before it.
     pub wait: Duration,
-    /// How much of the target's time it stands for; `None`: as much as it lasts.
+    /// How much of the target's time it stands for; `None` for as long as it lasts.
     pub stands_for: Option<Duration>,
-    /// How long it lasts at most.
+    /// The longest it may last.
     pub longest: Duration,
-    /// After how many samples it is over.
+    /// The number of samples that ends it.
     pub samples: u32,
     /// The chance of each hit to stop its thread.
     pub chance: f64,
 }
 
-/// What a burst came to.
+/// The result of a burst.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// How long it lasted by the clock.
@@ -65,7 +65,7 @@ pub struct Outcome {
     pub hits: u64,
 }
 
-/// Decides when the next burst begins, from what was seen so far.
+/// Decides when the next burst begins, from the bursts so far.
 #[derive(Debug, Clone)]
 pub struct Planner {
     rate: f64,
@@ -78,8 +78,8 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// For `rate` samples a second. `cost` is the time of a hit that is only counted; zero where
-    /// none is, for each stops its thread.
+    /// A planner for `rate` samples a second. `cost` is the time of a hit that is only counted; zero where
+    /// none is, because each hit stops its thread.
     pub fn new(rate: f64, cost: Duration) -> Planner {
         let cost = cost.as_secs_f64();
         let cheap = if cost > 0.0 { BUDGET / cost.max(1e-7) } else { 0.0 };
@@ -93,7 +93,7 @@ impl Planner {
         let samples = samples as u32;
         let hits_per_second = if self.bursts > 0.0 { self.hits / self.own.max(1e-9) } else { 1e9 };
         if hits_per_second <= self.bearable {
-            // All hits are counted, and as many become samples as are wanted.
+            // All hits are counted, and as many as wanted become samples.
             let chance = (self.rate / hits_per_second.max(1e-9)).min(1.0);
             return Plan {
                 wait: Duration::ZERO,
@@ -106,14 +106,14 @@ impl Planner {
         let chance = self.rate / self.bearable;
         let between = f64::from(samples) / self.rate;
         let lasts = self.lasted / self.bursts.max(1.0);
-        // The first burst comes soon, for nothing is known before.
+        // The first burst comes soon, because nothing is known before it.
         let mean = if self.bursts > 0.0 { (between - lasts).max(0.0) } else { 0.02 };
         let stands_for = Some(Duration::from_secs_f64(between));
         let wait = exponential(random, mean);
         Plan { wait, stands_for, longest: LONGEST, samples, chance }
     }
 
-    /// Takes note of what a burst came to.
+    /// Records the result of a burst.
     pub fn observe(&mut self, outcome: Outcome) {
         self.hits = self.hits * MEMORY + outcome.hits as f64;
         self.own = self.own * MEMORY + outcome.own.as_secs_f64();
@@ -122,24 +122,24 @@ impl Planner {
     }
 }
 
-/// A burst, as far as it matters for what its samples stand for.
+/// The facts about a burst that decide how much its samples stand for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
     /// The target's own time before the first hit.
     pub gap: Duration,
     /// Its own time in all.
     pub own: Duration,
-    /// Hits, those that only passed included.
+    /// Hits, including those that only passed.
     pub hits: u64,
     /// Samples.
     pub samples: usize,
-    /// Whether time ended the burst before it had its samples: then all hits in a window of fixed
-    /// length were seen, and no gap is favoured.
+    /// Whether time ended the burst before it had all its samples: then all hits in a window of fixed length
+    /// were seen, and no gap is favoured.
     pub ended_by_time: bool,
 }
 
-/// How many allocations the first hit of a burst stands for, and each of its samples, in order, if
-/// the burst stands for `time` of the target's own.
+/// How many allocations the first hit of a burst and each of its samples, in order, stand for, if the burst
+/// stands for `time` of the target's own.
 pub fn weights(seen: &Seen, time: Duration) -> (f64, Vec<f64>) {
     let rest = seen.own.saturating_sub(seen.gap);
     if seen.gap > rest && !seen.ended_by_time {
@@ -157,14 +157,14 @@ pub fn weights(seen: &Seen, time: Duration) -> (f64, Vec<f64>) {
     (0.0, (0..seen.samples).map(|number| total * shape(number) / sum).collect())
 }
 
-/// The target's own time in `time` that was not spent in stops: less what the hits cost.
+/// The target's own time in a `time` without stops: that time less the cost of the hits.
 pub fn own_time(time: Duration, hits: u64, cost: Duration) -> Duration {
     let cost = cost.as_secs_f64() * hits as f64;
     let own = time.as_secs_f64() - cost;
     Duration::try_from_secs_f64(own.max(cost * KNOWN)).unwrap_or_default()
 }
 
-/// A time that is exponentially distributed about a mean, in seconds.
+/// An exponentially distributed time with this mean, in seconds.
 fn exponential(random: &mut fastrand::Rng, mean: f64) -> Duration {
     let uniform = 1.0 - random.f64();
     Duration::try_from_secs_f64(-uniform.ln() * mean).unwrap_or_default()
@@ -186,8 +186,8 @@ mod tests {
 
     const COST: Duration = Duration::from_micros(15);
 
-    /// Lets a program of (gap before it in microseconds, site) run in a loop, and observes it in
-    /// bursts, each hit of which is delayed; gives the share of each site.
+    /// Runs a program of (gap before it in microseconds, site) in a loop, and observes it in bursts, with a
+    /// delay for each hit; returns the share of each site.
     fn observe(program: &[(f64, usize)], seconds: f64) -> Vec<f64> {
         let mut random = fastrand::Rng::with_seed(7);
         let mut planner = Planner::new(100.0, COST);
@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn what_follows_a_long_gap_is_not_favoured() {
-        // A loop of ten, a millisecond of computing, one: a tenth and a bit, not nearly all.
+        // A loop of ten, a millisecond of computing, then one: its share is a tenth and a bit, not nearly
+        // all.
         let mut program = vec![(1.0, 0); 10];
         program.push((1000.0, 1));
         assert_close(&observe(&program, 600.0), &[10.0 / 11.0, 1.0 / 11.0]);

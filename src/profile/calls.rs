@@ -1,11 +1,10 @@
 //! Where allocations can be observed, and how large each is.
 //!
-//! The interpreter calls its allocator through tables of function pointers. Where the compiler left it at
-//! that, the breakpoints are on the functions themselves, whose arguments are where the calling convention
+//! The interpreter calls its allocator through tables of function pointers. Where the compiler kept those
+//! calls, the breakpoints are on the functions themselves, whose arguments are where the calling convention
 //! has them. Where it inlined pymalloc at hundreds of places (see [`allocators`](crate::python::allocators)),
-//! the functions are hardly ever reached; there the
-//! *reading of the pointers* is waited for, and the arguments are found by
-//! [`lookahead`](crate::process::lookahead).
+//! the functions are hardly ever reached; there the breakpoints are on *reads of the pointers*, and
+//! [`lookahead`](crate::process::lookahead) finds the arguments.
 //!
 //! There are six pointers and four breakpoints, so two of the four rarer pointers are left out in turn, at
 //! random; one that is observed half of the time counts twice.
@@ -17,47 +16,47 @@ use crate::process::lookahead::call_ahead;
 use crate::process::{Process, ptrace};
 use crate::python::{AllocatorError, AllocatorFunctions, Python};
 
-/// How far behind a function's entry its own code may reach, where no symbol says.
+/// How far a function's own code may reach behind its entry, where no symbol says.
 const FUNCTION_SPAN: u64 = 1024;
 
-/// One function of the allocator, and where it is waited for.
+/// One function of the allocator, and where its breakpoint is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     call: Call,
     function: u64,
-    /// The word that points to it, if the reading of that is waited for.
+    /// The word that points to it, if reads of that word are watched.
     pointer: Option<u64>,
 }
 
 /// An allocation that a thread is about to make.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Asked {
-    /// The number of the spot where it was seen.
+    /// The index of the spot where it was seen.
     pub spot: usize,
-    /// The function that is asked.
+    /// The function called.
     pub call: Call,
-    /// How many bytes are asked for, if that could be found out.
+    /// How many bytes it requests, if known.
     pub bytes: Option<u64>,
-    /// Where the function will return to: the C function that asks.
+    /// The function's return address, in the C function that calls it.
     pub caller: u64,
-    /// Whether another of the functions asks, on behalf of a call that is counted by itself.
+    /// Whether another of the functions made the call, as part of a call that is counted itself.
     pub inner: bool,
-    /// One in how many bursts waits for this function.
+    /// One in how many bursts watches this function.
     pub one_in: f64,
 }
 
-/// The places where allocations are waited for.
+/// The places where allocations are watched.
 #[derive(Debug)]
 pub struct Calls {
     always: Vec<Place>,
     by_turns: Vec<Place>,
-    /// Those waited for now, in the order of their spots.
+    /// The places watched now, in the order of their spots.
     now: Vec<Place>,
     code: Cached<Process>,
 }
 
 impl Calls {
-    /// Chooses the places for the allocators as they are now. `process` is that of `python`.
+    /// Chooses the places for the present allocators. `process` is that of `python`.
     pub fn choose(python: &Python, process: Process) -> Result<Calls, AllocatorError> {
         let allocators = python.allocators(&process)?;
         let domains = [allocators.object, allocators.mem];
@@ -69,14 +68,14 @@ impl Calls {
         Ok(calls)
     }
 
-    /// Chooses those that are waited for in the next burst.
+    /// Chooses the places for the next burst.
     pub fn turn(&mut self, random: &mut fastrand::Rng) {
         random.shuffle(&mut self.by_turns);
         self.now.clear();
         self.now.extend(self.always.iter().chain(&self.by_turns).take(MOST_SPOTS));
     }
 
-    /// What to set breakpoints on now.
+    /// The spots for breakpoints now.
     pub fn spots(&self) -> Vec<Spot> {
         let spot = |place: &Place| match place.pointer {
             Some(address) => Spot { address, kind: Kind::Access { length: 8 } },
@@ -85,7 +84,7 @@ impl Calls {
         self.now.iter().map(spot).collect()
     }
 
-    /// What a thread asks for that has stopped at one of the spots.
+    /// The request of a thread that has stopped at one of the spots.
     pub fn asked(
         &self,
         python: &Python,
@@ -101,7 +100,7 @@ impl Calls {
         };
         let place = self.now.get(spot)?;
         let (arguments, caller) = match place.pointer {
-            // A call through the pointer, without reading it first, has read and jumped in one.
+            // An indirect call through the pointer reads it and jumps in one instruction.
             Some(pointer) if !entered(place) => {
                 let ahead = call_ahead(&self.code, process, &registers, pointer, place.function);
                 let arguments = ahead.map_or([None; 3], |ahead| ahead.arguments);
@@ -132,8 +131,8 @@ impl Calls {
         Some(Asked { spot, call: place.call, bytes, caller, inner, one_in })
     }
 
-    /// Whether the call comes from inside the allocator: `realloc` calls `malloc` when it has to
-    /// move a block (`_PyObject_Realloc`, Objects/obmalloc.c), and is counted itself.
+    /// Whether the call comes from inside the allocator: `realloc` calls `malloc` when it must move a block
+    /// (`_PyObject_Realloc`, Objects/obmalloc.c), and is counted itself.
     fn is_inner(&self, python: &Python, caller: u64) -> bool {
         if let Some(name) = python.image.function_at(caller) {
             return ["_PyObject_Realloc", "pymalloc_realloc"].iter().any(|it| name.starts_with(it));

@@ -1,8 +1,8 @@
 //! From samples to totals: the estimate over all bursts, and its error.
 //!
-//! Bursts are independent, so the totals are ratio estimates: what was seen in all bursts, over the time that
-//! they stand for, times the time recorded. Their scatter gives one part of the error; the other part is that
-//! the target's own time is not known exactly, an error common to all bursts.
+//! Bursts are independent, so the totals are ratio estimates: the sum over all bursts, divided by the time
+//! that they stand for, times the time recorded. Their scatter gives one part of the error; the other is the
+//! uncertainty of the target's own time, an error common to all bursts.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use super::stacks::{By, Profile, Stack, Weight};
 pub struct Tally {
     profile: Profile,
     samples: u64,
-    /// Seconds that the bursts stand for; that the target stood still.
+    /// Seconds that the bursts stand for, and that the target stood still.
     seconds: f64,
     still: f64,
-    /// Nanoseconds that threads stood still for samples: in all, and for one at most.
+    /// Nanoseconds that threads stood still for samples: in total, and the longest for one.
     pauses: u64,
     longest_pause: u64,
     bytes: Ratio,
     objects: Ratio,
 }
 
-/// The sums from which the error of a ratio to time follows.
+/// The sums that give the error of a ratio to time.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ratio {
     bursts: f64,
@@ -33,7 +33,7 @@ struct Ratio {
     seconds: f64,
     seconds_squared: f64,
     products: f64,
-    /// The sum of each value times how far it may be off, relative to it.
+    /// The sum of each value times its relative uncertainty.
     unsure: f64,
 }
 
@@ -48,7 +48,7 @@ impl Ratio {
         self.unsure += value * unsure;
     }
 
-    /// The relative standard error; `None` with too little to tell.
+    /// The relative standard error; `None` with too few bursts.
     fn error(&self) -> Option<f64> {
         if self.bursts < 2.0 || self.values <= 0.0 || self.seconds <= 0.0 {
             return None;
@@ -62,8 +62,7 @@ impl Ratio {
 }
 
 impl Tally {
-    /// Adds a burst. `stack` tells the stack of the sample with that number in it; `None` leaves the
-    /// sample out.
+    /// Adds a burst. `stack` returns the stack of its sample with that index; `None` leaves the sample out.
     pub fn add(&mut self, burst: &Burst, mut stack: impl FnMut(usize) -> Option<Stack>) {
         let seconds = burst.stands_for as f64 * 1e-9;
         self.seconds += seconds;
@@ -86,7 +85,7 @@ impl Tally {
             self.profile.add(stack, weight);
             sum += weight;
         }
-        // Those of unknown size are missing from the bytes.
+        // The bytes lack the samples of unknown size.
         let missing = of_unknown_size / sum.objects.max(f64::MIN_POSITIVE);
         self.bytes.add(sum.bytes, seconds, burst.unsure + missing);
         self.objects.add(sum.objects, seconds, burst.unsure);
@@ -97,7 +96,7 @@ impl Tally {
         self.samples
     }
 
-    /// How long the target stood still so far, for stops and for counted hits.
+    /// How long the target has stood still so far, for stops and for counted hits.
     pub fn still(&self) -> Duration {
         Duration::try_from_secs_f64(self.still).unwrap_or_default()
     }
@@ -107,7 +106,7 @@ impl Tally {
         Duration::from_nanos(self.pauses)
     }
 
-    /// The longest time that a thread stood still for one sample.
+    /// The longest time for which a thread stood still for one sample.
     pub fn longest_pause(&self) -> Duration {
         Duration::from_nanos(self.longest_pause)
     }
@@ -196,7 +195,7 @@ mod tests {
         for _ in 0..100 {
             unsure.add(&Burst { unsure: 0.2, ..burst(vec![sample(100)]) }, stack);
         }
-        // What is wrong in all bursts alike is no less wrong in their sum.
+        // An error common to all bursts is as large in their sum.
         assert!(unsure.error(By::Bytes).is_some_and(|error| (error - 0.2).abs() < 0.001));
         let mut unknown = Tally::default();
         for _ in 0..100 {

@@ -1,19 +1,19 @@
 //! Profiles: stacks with weights.
 //!
-//! This layer gets its frames from [`python`](crate::python) and knows nothing of how a profile is drawn;
+//! This layer gets its frames from [`python`](crate::python) and does not know how a profile is drawn;
 //! [`render`](crate::render) does that.
 //!
 //! | | |
 //! |---|---|
 //! | [`stacks`] | the profile itself: a sum of weighted stacks |
-//! | [`recorder`], [`recording`] | sampled allocations, leakspy's side, and what they come to |
+//! | [`recorder`], [`recording`] | sampled allocations, leakspy's side, and the result |
 //! | [`sampler`] | the guardian's side: breakpoints on the allocator |
-//! | [`samples`] | what it reports |
-//! | [`calls`], [`bursts`], [`account`] | where to set breakpoints, when, and at what pace the target allocates |
+//! | [`samples`] | its reports |
+//! | [`calls`], [`bursts`], [`account`] | where and when to set breakpoints, and at what pace the target allocates |
 //! | [`estimate`] | from samples to totals, with their error |
 //! | [`stack_recorder`] | stacks without memory, where nothing may be paused |
 //! | [`tracemalloc`] | the exact profile that a target with tracemalloc keeps itself |
-//! | [`thread_names`] | what threads are called |
+//! | [`thread_names`] | the names of threads |
 
 pub mod account;
 pub mod bursts;

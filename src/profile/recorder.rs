@@ -26,7 +26,7 @@ use crate::python::{CodeCache, Python, PythonError, Version, pymalloc};
 /// Why a process cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// No Python was understood in it.
+    /// It has no Python that leakspy can read.
     #[error(transparent)]
     Python(#[from] PythonError),
     /// It cannot be sampled.
@@ -49,7 +49,7 @@ impl Obstructed for RecordError {
     }
 }
 
-/// What is to be recorded.
+/// The options of a recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Samples a second.
@@ -60,7 +60,7 @@ pub struct Options {
     pub threads: bool,
     /// Whether each process is a root of its own.
     pub processes: bool,
-    /// The program that is started as guardian.
+    /// The program to start as guardian.
     pub guardian: Program,
 }
 
@@ -78,7 +78,7 @@ pub struct Recorder {
     naming: Naming,
 }
 
-/// What turns raw samples into stacks.
+/// Turns raw samples into stacks.
 #[derive(Debug, Default)]
 struct Naming {
     code: CodeCache,
@@ -87,7 +87,7 @@ struct Naming {
     leaves: FxHashMap<Asked, Arc<str>>,
 }
 
-/// What kinds of allocation are told apart by.
+/// The properties that tell kinds of allocation apart.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Asked {
     call: Call,
@@ -96,7 +96,7 @@ struct Asked {
 }
 
 impl Recorder {
-    /// Begins to record. What the guardian reports arrives at `sender`, until [`Report::Ended`]; hand it to
+    /// Starts recording. The guardian's reports arrive at `sender`, until [`Report::Ended`]; hand them to
     /// [`Recorder::take`].
     pub fn start(
         process: Process,
@@ -135,7 +135,7 @@ impl Recorder {
         self.python.version
     }
 
-    /// What was recorded so far.
+    /// The recorded sums so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -156,13 +156,12 @@ impl Recorder {
         self.guardian.end()
     }
 
-    /// Asks the guardian to let the process go. It reports when it has.
+    /// Asks the guardian to let the process go. It reports when it has done so.
     pub fn stop(&mut self) {
         self.guardian.stop();
     }
 
-    /// Takes in what the guardian reports. That it [ended](Recorder::end) is no error, but that it failed
-    /// is.
+    /// Takes in a report of the guardian. That it [ended](Recorder::end) is not an error; that it failed is.
     pub fn take(&mut self, report: Report<Burst>) -> Result<(), GuardianError> {
         let now = Instant::now();
         match report {

@@ -1,7 +1,7 @@
 //! A recording: a process and, if wanted, its descendants, each with a guardian of its own.
 //!
-//! Processes come and go while it lasts. A process that has just started does not run Python yet, and one
-//! that replaces its program may become another Python; so some are waited for
+//! Processes come and go meanwhile. A process that has just started does not run Python yet, and one that
+//! replaces its program may become another Python; so some are waited for
 //! ([`newcomers`](crate::process::newcomers)), some are sampled, and some have ended.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,7 +17,7 @@ use crate::process::newcomers::{Newcomers, TRY_AGAIN};
 use crate::process::{Pauses, Process, ProcessError};
 use crate::python::{PythonError, Version};
 
-/// A recording that goes on.
+/// A running recording.
 #[derive(Debug)]
 pub struct Recording {
     pid: i32,
@@ -32,7 +32,7 @@ pub struct Recording {
     refusals: Vec<(i32, RecordError)>,
 }
 
-/// What a recording came to.
+/// The result of a recording.
 #[derive(Debug)]
 pub struct Recorded {
     /// The stacks, with totals estimated for the duration.
@@ -47,7 +47,7 @@ pub struct Recorded {
     pub duration: Duration,
     /// Samples of all processes.
     pub samples: u64,
-    /// For how long processes stood still: for one sample on average, at most, and together.
+    /// How long processes stood still: for one sample on average, at most, and in total.
     pub pauses: Pauses,
     error: [Option<f64>; 2],
 }
@@ -63,7 +63,7 @@ impl Recorded {
 }
 
 impl Recording {
-    /// Begins to record a process that is a Python, or has children that are.
+    /// Starts recording a process that is a Python, or has children that are.
     pub fn attach(
         process: Process,
         options: Options,
@@ -84,7 +84,7 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Begins to record a process that has just been started, as soon as it is a Python.
+    /// Starts recording a process that has just been started, as soon as it is a Python.
     pub fn expect(process: &Process, options: Options, subprocesses: bool) -> Recording {
         let mut recording = Recording::new(process, options, subprocesses);
         recording.newcomers.expect(process);
@@ -107,8 +107,8 @@ impl Recording {
         }
     }
 
-    /// Waits for news, but no longer than `timeout`, and takes them in. An error is that of the
-    /// process asked for; those of its children are [`Recording::refusals`].
+    /// Waits for reports, but no longer than `timeout`, and takes them in. Returns an error of the process
+    /// asked for; those of its children go to [`Recording::refusals`].
     pub fn step(&mut self, timeout: Duration) -> Result<(), RecordError> {
         if !self.stopping {
             if self.subprocesses {
@@ -129,19 +129,19 @@ impl Recording {
         }
     }
 
-    /// Asks all guardians to let go. Go on with [`Recording::step`] until all have.
+    /// Asks all guardians to let go. Call [`Recording::step`] until all have.
     pub fn stop(&mut self) {
         self.stopping = true;
         self.newcomers.clear();
         self.active.iter_mut().for_each(Recorder::stop);
     }
 
-    /// Whether nothing is recorded any more, and nothing waited for.
+    /// Whether no process is recorded or waited for any more.
     pub fn is_over(&self) -> bool {
         self.active.is_empty() && self.newcomers.is_empty()
     }
 
-    /// For how long it has been sampling; `None`: nothing is sampled yet.
+    /// For how long it has been sampling; `None` if it has not begun.
     pub fn elapsed(&self) -> Option<Duration> {
         let sampled = self.all().filter(|recorder| recorder.has_started());
         sampled.map(Recorder::duration).max()
@@ -152,7 +152,7 @@ impl Recording {
         self.all().map(|recorder| recorder.tally().samples()).sum()
     }
 
-    /// How long one sample made its target stand still so far, on average.
+    /// How long one sample has paused its target so far, on average.
     pub fn mean_pause(&self) -> Duration {
         self.pauses().mean
     }
@@ -162,12 +162,12 @@ impl Recording {
         self.active.len()
     }
 
-    /// Why some of its children could not be recorded; told once.
+    /// Why some of its children could not be recorded; returned once.
     pub fn refusals(&mut self) -> Vec<(i32, RecordError)> {
         std::mem::take(&mut self.refusals)
     }
 
-    /// What it came to; `None` if nothing was ever sampled.
+    /// The result; `None` if nothing was ever sampled.
     pub fn finish(self) -> Option<Recorded> {
         let pauses = self.pauses();
         let (samples, duration) = (self.samples(), self.elapsed()?);
@@ -177,7 +177,7 @@ impl Recording {
         let (pid, command, version) =
             (first.process().pid(), first.command().to_owned(), first.version());
         let mut profile = Profile::new();
-        // Errors of independent estimates add up as squares.
+        // Errors of independent estimates add up in squares.
         let mut squares = Weight::default();
         for recorder in recorders {
             let errors = [By::Bytes, By::Objects].map(|by| recorder.tally().error(by));
@@ -230,7 +230,7 @@ impl Recording {
         Ok(())
     }
 
-    /// An error is that of the process asked for, if nothing has been recorded yet.
+    /// Returns an error of the process asked for, if nothing has been recorded yet.
     fn try_newcomers(&mut self) -> Result<(), RecordError> {
         let Recording { newcomers, active, sender, options, .. } = self;
         let mut refused = Vec::new();
@@ -256,7 +256,7 @@ impl Recording {
     }
 }
 
-/// Whether a newcomer is no Python, or no more.
+/// Whether a newcomer is not a Python, or has ended.
 fn is_of_no_interest(error: &RecordError) -> bool {
     match error {
         RecordError::Python(PythonError::Process(error))

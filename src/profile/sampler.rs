@@ -1,9 +1,9 @@
 //! The guardian's work: sampling the allocations of one process.
 //!
 //! Sets breakpoints on calls of the allocator ([`calls`](super::calls)), in bursts that
-//! [`bursts`](super::bursts) plans, and copies the Python stack of each thread that one stops. All that needs
-//! thought (names, lines, weights) is left to whoever reads the reports: this runs while a thread of the
-//! target stands still, and must be simple enough to be right about letting it go.
+//! [`bursts`](super::bursts) plans, and copies the Python stack of each thread that stops at one. Names,
+//! lines and weights are left to the reader of the reports: this code runs while a thread of the target
+//! stands still, and must be simple enough to be certain of resuming it.
 
 use std::time::Duration;
 
@@ -23,20 +23,20 @@ use crate::process::tracees::Event;
 use crate::process::waits::Waits;
 use crate::python::RawStack;
 
-/// How often the threads of a target are tried that cannot be read.
+/// How often to try the threads of a target that cannot be read.
 const WHILE_UNREADABLE: Duration = Duration::from_millis(5);
 
 type Guard<'a> = server::Guard<'a, Burst>;
 
-/// The duty of sampling allocations. It keeps no [budget](crate::guardian::budget): its bursts are planned
-/// so that they cost little.
+/// The duty of sampling allocations. It keeps no [budget](crate::guardian::budget): its bursts are planned to
+/// cost little.
 pub(crate) struct Sampler {
     calls: Calls,
     planner: Planner,
     rate: f64,
     random: fastrand::Rng,
     costs: Costs,
-    /// Spots in threads that have not been hit since they were armed for a burst.
+    /// Spots, by thread, that have not been hit since they were armed for a burst.
     awaited: FxHashSet<(i32, usize)>,
     stack: RawStack,
 }
@@ -98,13 +98,13 @@ impl Sampler {
         let spots = self.calls.spots();
         guard.breakpoints.aim(&spots);
         let mut open = Open::new(plan, guard.breakpoints.hits());
-        // What the kernel has noted up to here is from before.
+        // Discards what the kernel has noted before the burst.
         guard.breakpoints.interruptions();
-        // The first hit tells how long a gap the burst began in.
+        // The first hit shows how long a gap the burst began in.
         let in_burst = plan.stands_for.is_some() && plan.chance < 1.0;
         self.awaited.clear();
         let threads = guard.target.tracees.threads();
-        // What each way does not tell of when threads had no processor.
+        // Each way leaves out some of the time in which threads had no processor; this supplies it.
         let waits = guard.breakpoints.way() == Way::Ptrace;
         let waits = waits.then(|| Waits::until_now(&guard.target.process, &threads));
         if waits.is_none() && in_burst {
@@ -125,7 +125,7 @@ impl Sampler {
         guard.breakpoints.disarm(&mut guard.target.tracees)?;
         let closed = u64::midpoint(closing, now());
         result?;
-        // Hits that came before the end belong to the burst.
+        // Hits from before the end belong to the burst.
         while let Some(event) = guard.target.tracees.next_event()? {
             self.during_look(event, &mut open, guard)?;
         }
@@ -137,8 +137,8 @@ impl Sampler {
         Ok(open.close(closed, hits, interruptions, &mut self.costs))
     }
 
-    /// Takes samples until there are enough, or it has lasted long enough. The counters are not read
-    /// meanwhile: that would interrupt the target.
+    /// Takes samples until there are enough, or the time is over. The counters are not read meanwhile: that
+    /// would interrupt the target.
     fn until_over(&mut self, open: &mut Open, guard: &mut Guard<'_>) -> Result<(), Trouble> {
         let until = open.opened.saturating_add(open.plan.longest.as_nanos() as u64);
         while now() < until && open.taken.len() < open.plan.samples as usize {
@@ -166,10 +166,10 @@ impl Sampler {
         }
     }
 
-    /// Looks at a thread that stands at one of the spots, and lets it go on.
+    /// Examines a thread that stands at one of the spots, and resumes it.
     fn sample(&mut self, tid: i32, open: &mut Open, guard: &mut Guard<'_>) -> Result<(), Trouble> {
         let seen = now();
-        // Where the kernel cannot let hits pass, it is done here, and each is a stop.
+        // Where the kernel cannot let hits pass, leakspy does it here, and each is a stop.
         let passes = !guard.breakpoints.can_skip() && self.random.f64() >= open.plan.chance;
         let sample = if passes { None } else { self.look_at(tid, open.plan.chance, guard) };
         let resumed = guard.target.tracees.resume(tid);
@@ -180,7 +180,7 @@ impl Sampler {
         open.stops.push(Stop { tid, seen, resumed: done });
         if let Some((asked, sample)) = sample {
             let taken = Taken { seen, one_in: asked.one_in, sample };
-            // The first hit of each spot in each thread of a burst stops whatever the chance.
+            // The first hit of each spot in each thread of a burst stops regardless of the chance.
             if self.awaited.remove(&(tid, asked.spot)) {
                 open.first.get_or_insert(taken);
             } else {
@@ -198,7 +198,7 @@ impl Sampler {
             tid,
         )?;
         let pass = hits_to_pass(&mut self.random, chance);
-        // A thread whose skip could not be set is stopped by its next hit, which costs a little.
+        // A thread whose skip could not be set stops at its next hit, which costs a little.
         let _ = guard.breakpoints.skip(tid, asked.spot, pass);
         let state = guard.target.state(tid)?;
         guard

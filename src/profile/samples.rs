@@ -1,4 +1,4 @@
-//! What the guardian that samples allocations is asked for, and what it reports.
+//! The request to the guardian that samples allocations, and its reports.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,14 +17,14 @@ impl Work for Sampling {
     type Seen = Burst;
 }
 
-/// A burst: a while in which allocations were counted. Times are in nanoseconds.
+/// A burst: a period in which allocations were counted. Times are in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Burst {
     /// How much of the target's own time it stands for.
     pub stands_for: u64,
-    /// How long the target stood still in it, for stops and for counted hits.
+    /// How long the target stood still during it, for stops and for counted hits.
     pub still: u64,
-    /// How far its own time may be off, and so all that was counted, relative to it.
+    /// How far its own time, and so everything counted, may be off, relative to it.
     pub unsure: f64,
     /// Allocations in it.
     pub hits: u64,
@@ -35,17 +35,17 @@ pub struct Burst {
 /// One allocation that was observed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Our number of the thread.
+    /// The thread's number in leakspy's PID namespace.
     pub tid: i32,
-    /// The thread's `pthread_t`, by which Python knows it.
+    /// The thread's `pthread_t`, by which Python identifies it.
     pub pthread: u64,
     /// Which of the allocator's functions was called.
     pub call: Call,
-    /// How many bytes were asked for, if that could be found out.
+    /// How many bytes were requested, if known.
     pub bytes: Option<u64>,
-    /// Where the function would have returned to: the C function that asked.
+    /// The function's return address, in the C function that called it.
     pub caller: u64,
-    /// Whether another of the functions asked, on behalf of a call that is counted by itself.
+    /// Whether another of the functions made the call, as part of a call that is counted itself.
     pub inner: bool,
     /// How many allocations it stands for.
     pub stands_for: f64,
@@ -53,7 +53,7 @@ pub struct Sample {
     pub pause: u64,
     /// The Python stack, innermost first.
     pub frames: Vec<RawFrame>,
-    /// Whether the stack is there to its outermost frame.
+    /// Whether the stack is complete to its outermost frame.
     pub complete: bool,
 }
 

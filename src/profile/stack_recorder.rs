@@ -1,4 +1,4 @@
-//! Stacks at regular instants, without ever pausing the target: what `--nonblocking` records.
+//! Stacks at regular instants, without ever pausing the target: the recording of `--nonblocking`.
 //!
 //! A sample is the stack of the thread that holds the GIL. It says nothing about memory, and a stack that
 //! changes while being read may be torn; stacks found to be torn are left out, and counted. Processes come
@@ -16,7 +16,7 @@ use crate::process::newcomers::Newcomers;
 use crate::process::{AddressSpace, Process, ProcessError, ThreadIds};
 use crate::python::{CodeCache, Python, PythonError, RawStack, Version};
 
-/// What stacks are recorded of, and what they stand on.
+/// Which processes are recorded, and the roots of their stacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Whether each thread is a root of its own.
@@ -25,7 +25,7 @@ pub struct Options {
     pub subprocesses: bool,
 }
 
-/// Samples the stacks of a process and, if wanted, of those that it starts.
+/// Samples the stacks of a process and, if wanted, of its descendants.
 #[derive(Debug)]
 pub struct StackRecorder {
     pid: i32,
@@ -48,7 +48,7 @@ struct First {
     begun: Instant,
 }
 
-/// What stacks that were recorded came to.
+/// The result of recording stacks.
 #[derive(Debug)]
 pub struct RecordedStacks {
     /// The stacks; a weight's `objects` counts samples.
@@ -85,7 +85,7 @@ pub enum StackRecordError {
     /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// No Python was understood in it.
+    /// It has no Python that leakspy can read.
     #[error(transparent)]
     Python(#[from] PythonError),
     /// Its memory cannot be read.
@@ -104,7 +104,7 @@ impl Obstructed for StackRecordError {
 }
 
 impl StackRecorder {
-    /// Begins with a process that is a Python, or has children that are.
+    /// Starts with a process that is a Python, or has children that are.
     pub fn attach(process: Process, options: Options) -> Result<StackRecorder, StackRecordError> {
         let mut recorder = StackRecorder::new(&process, options);
         match recorder.observe(process) {
@@ -117,7 +117,7 @@ impl StackRecorder {
         }
     }
 
-    /// Begins with a process that has just been started, as soon as it is a Python.
+    /// Starts with a process that has just been started, as soon as it is a Python.
     pub fn expect(process: &Process, options: Options) -> StackRecorder {
         let mut recorder = StackRecorder::new(process, options);
         recorder.newcomers.expect(process);
@@ -138,8 +138,8 @@ impl StackRecorder {
         }
     }
 
-    /// Takes a sample of each process in which somebody holds the GIL. `Ok(false)`: all have ended.
-    /// An error is that of the process asked for, if nothing has been recorded yet.
+    /// Takes a sample of each process in which a thread holds the GIL. `Ok(false)` when all have ended.
+    /// Returns an error of the process asked for, if nothing has been recorded yet.
     pub fn sample(&mut self) -> Result<bool, StackRecordError> {
         if self.options.subprocesses {
             self.newcomers.look_around_sometimes(self.pid);
@@ -164,7 +164,7 @@ impl StackRecorder {
         Ok(!self.observed.is_empty() || !self.newcomers.is_empty())
     }
 
-    /// For how long it has been recorded; `None`: nothing is recorded yet.
+    /// For how long it has been recording; `None` if it has not begun.
     pub fn elapsed(&self) -> Option<Duration> {
         self.first.as_ref().map(|first| first.begun.elapsed())
     }
@@ -179,12 +179,12 @@ impl StackRecorder {
         self.samples
     }
 
-    /// Why some processes could not be recorded; told once.
+    /// Why some processes could not be recorded; returned once.
     pub fn refusals(&mut self) -> Vec<(i32, StackRecordError)> {
         std::mem::take(&mut self.refusals)
     }
 
-    /// What it came to; `None` if nothing was ever recorded.
+    /// The result; `None` if nothing was ever recorded.
     pub fn finish(self) -> Option<RecordedStacks> {
         let First { pid, command, version, begun } = self.first?;
         let StackRecorder { profile, samples, torn, .. } = self;
@@ -235,9 +235,9 @@ impl First {
 }
 
 impl Observed {
-    /// With its command line.
+    /// Returns the process with its command line.
     fn new(process: Process) -> Result<(Observed, String), StackRecordError> {
-        // Opened first: that the program is replaced meanwhile is seen by this.
+        // Opened first, so that it shows whether the program is replaced later.
         let program = process.address_space();
         let python = Python::attach(&process)?;
         let program = program.map_err(|error| match error.kind() {
@@ -257,7 +257,7 @@ impl Observed {
         Ok((observed, command))
     }
 
-    /// Gives the stack of each thread that holds a GIL, `None` where it changed meanwhile.
+    /// Passes on the stack of each thread that holds a GIL, or `None` if it changed meanwhile.
     fn sample(&mut self, options: Options, mut take: impl FnMut(Option<Stack>)) {
         let Ok(holders) = self.python.gil_holders(&self.process) else { return take(None) };
         for thread in holders {
@@ -282,7 +282,7 @@ impl Observed {
         }
     }
 
-    /// What the thread with this state is called; `None`: it is there no more.
+    /// The name of the thread with this state; `None` if it no longer exists.
     fn thread_name(&mut self, address: u64) -> Option<Arc<str>> {
         let Observed { process, python, threads, .. } = self;
         let states = python.thread_states(process).ok()?;
@@ -293,7 +293,7 @@ impl Observed {
     }
 }
 
-/// Whether a newcomer is no Python, or no more.
+/// Whether a newcomer is not a Python, or has ended.
 fn is_of_no_interest(error: &StackRecordError) -> bool {
     match error {
         StackRecordError::Python(PythonError::Process(error))

@@ -1,7 +1,7 @@
 //! A profile: equal stacks merged, each with the sum of its weights.
 //!
 //! Weights are estimated totals, so they are fractions: a sample that stands for 1,200.4 allocations adds
-//! exactly that. The result is sorted, so equal profiles make equal output whatever the order in which they
+//! exactly that. The result is sorted, so equal profiles give equal output, whatever the order in which they
 //! were collected.
 
 use std::cmp::Ordering;
@@ -12,22 +12,22 @@ use rustc_hash::FxHashMap;
 
 use crate::python::Frame;
 
-/// Where memory was asked for, or is held, from the widest circle to the narrowest: the process and
-/// thread, the Python frames, and the kind of allocation or the path to what is held.
+/// Where memory was allocated, or is held, from the widest scope to the narrowest: the process and thread,
+/// the Python frames, and the kind of allocation or the path to the held objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stack {
-    /// What stands below the first frame, widest first: `process 12: python app.py`,
-    /// `thread MainThread`. Empty where there is one process and threads are not kept apart.
+    /// The entries below the first frame, widest first: `process 12: python app.py`, `thread MainThread`.
+    /// Empty where there is one process and threads are not kept apart.
     pub roots: Vec<Arc<str>>,
     /// The Python frames, innermost first.
     pub frames: Vec<Frame>,
-    /// The path from there to objects that live, outermost first: `local rows`, `list`, `[…] dict`.
+    /// The path from there to live objects, outermost first: `local rows`, `list`, `[…] dict`.
     pub path: Vec<Arc<str>>,
     /// The kind of allocation, where it is known: `64 bytes · PyList_New`.
     pub leaf: Option<Arc<str>>,
 }
 
-/// The root of all stacks of a process, where there are several.
+/// The root of all stacks of a process, where there are several processes.
 pub fn process_root(pid: i32, command: &str) -> Arc<str> {
     format!("process {pid}: {command}").into()
 }
@@ -35,7 +35,7 @@ pub fn process_root(pid: i32, command: &str) -> Arc<str> {
 /// An estimated or exact total.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weight {
-    /// Bytes asked for.
+    /// Bytes requested.
     pub bytes: f64,
     /// Allocations.
     pub objects: f64,
@@ -73,10 +73,10 @@ impl Mul<f64> for Weight {
     }
 }
 
-/// Which of the two weights widths and ranks are made of.
+/// The weight that decides widths and ranks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
-    /// Bytes asked for.
+    /// Bytes requested.
     #[default]
     Bytes,
     /// Allocations, however large.
@@ -100,27 +100,27 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// A profile of nothing.
+    /// An empty profile.
     pub fn new() -> Profile {
         Profile::default()
     }
 
-    /// Adds `weight` to what `stack` already has. A weight that is negative or not finite counts
-    /// as nothing: one such sample must not spoil every share.
+    /// Adds `weight` to the weight of `stack`. A weight that is negative or not finite counts as nothing: one
+    /// such sample must not spoil every share.
     pub fn add(&mut self, stack: Stack, weight: Weight) {
         let sound = |value: f64| if value.is_finite() { value.max(0.0) } else { 0.0 };
         let weight = Weight { bytes: sound(weight.bytes), objects: sound(weight.objects) };
         *self.stacks.entry(stack).or_default() += weight;
     }
 
-    /// Takes over all stacks of `other`, of another process for instance.
+    /// Adds all stacks of `other`, for instance of another process.
     pub fn merge(&mut self, other: Profile) {
         for (stack, weight) in other.stacks {
             self.add(stack, weight);
         }
     }
 
-    /// Puts every stack on this root.
+    /// Puts every stack below this root.
     pub fn on_root(self, root: &Arc<str>) -> Profile {
         let mut rooted = Profile::new();
         for (mut stack, weight) in self.stacks {
@@ -130,14 +130,14 @@ impl Profile {
         rooted
     }
 
-    /// Multiplies every weight: shares stay, totals become estimates of something larger.
+    /// Multiplies every weight: shares stay, totals become estimates for a larger whole.
     pub fn scale(&mut self, factor: f64) {
         for weight in self.stacks.values_mut() {
             *weight = *weight * factor;
         }
     }
 
-    /// Whether it has no stack at all.
+    /// Whether it has no stacks.
     pub fn is_empty(&self) -> bool {
         self.stacks.is_empty()
     }
@@ -147,7 +147,7 @@ impl Profile {
         self.stacks.len()
     }
 
-    /// The weight of a stack; nothing if it has none.
+    /// The weight of a stack; zero if it is not in the profile.
     pub fn weight(&self, stack: &Stack) -> Weight {
         self.stacks.get(stack).copied().unwrap_or_default()
     }
@@ -165,7 +165,7 @@ impl Profile {
         stacks
     }
 
-    /// All stacks, heaviest first; equals in the order of [`sorted`](Profile::sorted).
+    /// All stacks, heaviest first; ties in the order of [`sorted`](Profile::sorted).
     pub fn heaviest(&self, by: By) -> Vec<(&Stack, Weight)> {
         let mut stacks = self.sorted();
         stacks.sort_by(|(_, a), (_, b)| b.by(by).total_cmp(&a.by(by)));
@@ -188,7 +188,7 @@ fn outermost_first(a: &Stack, b: &Stack) -> Ordering {
 mod tests {
     use super::*;
 
-    /// A stack of functions given innermost first.
+    /// A stack of functions, innermost first.
     fn stack(functions: &[&str]) -> Stack {
         let frame = |&function: &&str| Frame {
             function: function.into(),

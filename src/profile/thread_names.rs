@@ -10,16 +10,16 @@ use crate::python::Python;
 
 /// The names found so far.
 ///
-/// A thread is known by both of its numbers, for a `pthread_t` is an address and soon used again.
+/// A thread is identified by both of its numbers, because a `pthread_t` is an address and soon reused.
 #[derive(Debug, Default)]
 pub struct ThreadNames {
     names: FxHashMap<(Option<i32>, u64), Arc<str>>,
 }
 
 impl ThreadNames {
-    /// What to call a thread: by the name that Python gives it, or else by its number, the kernel's
-    /// `tid` where that is known. The first thread is the main thread, also before a program has
-    /// imported the module `threading`, which has the names.
+    /// The name of a thread: the one that Python gives it, or else its number, the kernel's `tid` where
+    /// known. The first thread is the main thread even before the program has imported the module
+    /// `threading`, which has the names.
     pub fn name(
         &mut self,
         process: &Process,
@@ -35,7 +35,7 @@ impl ThreadNames {
             self.names.insert((tid, pthread), Arc::clone(&name));
             return name;
         }
-        // It may get a name yet, so this is not remembered.
+        // It may get a name later, so this is not remembered.
         match tid {
             Some(tid) if tid == process.pid() => "thread MainThread".into(),
             Some(tid) => format!("thread {tid}").into(),

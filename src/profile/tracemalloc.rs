@@ -14,12 +14,12 @@ use crate::process::{Pauses, Process, ProcessError};
 use crate::python::tracemalloc::{TraceFrame, Traceback, TracebackId, Traces, TracesError};
 use crate::python::{Frame, Python, PythonError, Version};
 
-/// How often a process is captured whose tables were just being changed.
+/// How often to capture a process whose tables were being changed at that moment.
 const TRIES: usize = 5;
-/// What stands below a stack whose outermost frames tracemalloc has not kept.
+/// Placed below a stack whose outermost frames tracemalloc has not kept.
 const CUT: &str = "(outer frames not kept by tracemalloc)";
 
-/// What tracemalloc calls the file where it knows none.
+/// tracemalloc's name for an unknown file.
 const UNKNOWN: &str = "<unknown>";
 
 /// Why there is no such profile.
@@ -28,7 +28,7 @@ pub enum TracedError {
     /// The process cannot be observed.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// No Python was understood in it.
+    /// It has no Python that leakspy can read.
     #[error(transparent)]
     Python(#[from] PythonError),
     /// It could not be captured.
@@ -57,7 +57,7 @@ impl Obstructed for TracedError {
     }
 }
 
-/// What tracemalloc knew of a process, or of several, in one moment.
+/// The live blocks that tracemalloc recorded in one process, or several, at one moment.
 #[derive(Debug)]
 pub struct Traced {
     /// The stacks; weights are exact.
@@ -70,7 +70,7 @@ pub struct Traced {
     pub version: Version,
     /// The processes.
     pub processes: u64,
-    /// For how long they stood still: one on average, at most, and all together.
+    /// How long they stood still: one on average, at most, and all together.
     pub pauses: Pauses,
 }
 
@@ -107,7 +107,7 @@ impl Traced {
         })
     }
 
-    /// Takes over the stacks of another process.
+    /// Adds the stacks of another process.
     pub fn merge(&mut self, other: Traced) {
         self.profile.merge(other.profile);
         self.processes += other.processes;
@@ -142,8 +142,8 @@ pub fn profile(traces: &Traces, root: Option<&Arc<str>>) -> Profile {
     profile
 }
 
-/// The frames of a traceback, the innermost first, each called by its file's name. Where no Python frame
-/// was running tracemalloc keeps one without a line.
+/// The frames of a traceback, innermost first, each named after its file. Where no Python frame was running,
+/// tracemalloc keeps one without a line.
 fn frames<'a>(
     traceback: Traceback<'a>,
     names: &mut FxHashMap<&'a Arc<str>, Arc<str>>,

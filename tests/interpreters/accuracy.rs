@@ -1,9 +1,8 @@
-//! The shares of allocation sites, as `leakspy record` estimates them, against the fixture's own
-//! arithmetic.
+//! The shares of allocation sites that `leakspy record` estimates, against the fixture's own arithmetic.
 //!
-//! Why 5 points hold: 20 s at 200/s are some 4,000 samples in 66 bursts. By a simulation of just this, a
-//! share of one half is then known to 0.9 points (one standard deviation), and is 0.8 points too small,
-//! for a burst sees two and a half cycles of the fixture and not a whole number of them.
+//! Why 5 points hold: 20 s at 200/s are some 4,000 samples in 66 bursts. In a simulation of exactly this, the
+//! estimate of a share of one half has a standard deviation of 0.9 points and is 0.8 points too small,
+//! because a burst sees two and a half cycles of the fixture and not a whole number of them.
 
 use std::fs;
 
@@ -21,8 +20,8 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The other way of setting breakpoints, on a build that calls its allocator and on one that has it
-/// copied to where it is called.
+/// The other way of setting breakpoints, on a build that calls its allocator and on one that has it inlined
+/// into its callers.
 fn by_debug_registers() -> Vec<Trial> {
     ["3.12.", "3.14."]
         .iter()

@@ -1,4 +1,4 @@
-//! Cycles and the collector's state, against what the target's own collector does and says.
+//! Cycles and the collector's state, against the target's own collector.
 
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ fn cycles_of(target: &Target) -> Result<Cycles, Failed> {
     })?
 }
 
-/// How many cycles of pairs have this fate, and how many objects are in them.
+/// The number of cycles of pairs with this fate, and of objects in them.
 fn pairs(cycles: &Cycles, fate: Fate) -> [u64; 2] {
     let of_pairs = |types: &[(String, u64)]| types == [("__main__.Pair".to_owned(), 2)];
     let some = cycles.patterns.iter().filter(|one| one.fate == fate && of_pairs(&one.types));
@@ -50,7 +50,7 @@ fn garbage_is_what_the_target_then_collects(
     let found = cycles_of(&target)?;
     assert_eq!(found.garbage_count, PAIRS + 7);
     assert_eq!(pairs(&found, Fate::Garbage), [PAIRS, 2 * PAIRS]);
-    // Held by a list only, or by two lists.
+    // Held by a single list, or by two lists.
     assert_eq!(pairs(&found, Fate::OneEntry), [30, 60]);
     assert_eq!(pairs(&found, Fate::Held), [30, 60]);
     let closing = found.patterns.iter().find(|one| !one.finalizers.is_empty());
@@ -59,7 +59,7 @@ fn garbage_is_what_the_target_then_collects(
     assert_eq!(closing.finalizers, ["__main__.Closing"]);
     assert!(found.patterns.iter().all(|one| one.blocking.is_empty()));
 
-    // Objects of the collector only: the values of an instance are not among them.
+    // Only objects that the collector tracks: the values of an instance are not among them.
     let collected = target.ask("collect").as_u64().expect("a number");
     assert!(collected >= 2 * PAIRS + 7 && collected <= u64::from(found.garbage.objects));
     let after = cycles_of(&target)?;
@@ -92,7 +92,7 @@ fn the_collector_is_as_it_says_itself(interpreter: &'static Interpreter) -> Resu
             let keeps_times = interpreter.version[1] >= 15 && sums.count > 0;
             assert_eq!(sums.last.is_some(), keeps_times);
         }
-        // Answering makes objects.
+        // Answering allocates objects.
         for generation in 1..3 {
             assert_eq!(truth["counts"][generation], collector.counts[generation]);
         }
@@ -103,7 +103,8 @@ fn the_collector_is_as_it_says_itself(interpreter: &'static Interpreter) -> Resu
     Ok(())
 }
 
-/// What has an old finalizer is said to block; after a collection it is where the target has it, too.
+/// Objects with an old finalizer are reported as blocking; after a collection they are where the target has
+/// them.
 fn old_finalizers_are_named_before_and_after(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
@@ -133,7 +134,7 @@ fn old_finalizers_are_named_before_and_after(
     Ok(())
 }
 
-/// 3.15 keeps when the last collection was. Others keep no times, and none is said.
+/// 3.15 records when the last collection was. Others record no times, and none is reported.
 fn the_last_collection_is_when_the_target_had_it(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {

@@ -1,5 +1,5 @@
-//! What is told of keys and values, by each command that names objects: short keys and no value, no key at all,
-//! or everything.
+//! How much of keys and values each command that names objects shows: short keys and no values, no keys at
+//! all, or everything.
 
 use libtest_mimic::{Failed, Trial};
 
@@ -7,7 +7,7 @@ use crate::support::{Interpreter, Target, assert_documented, interpreters, leaks
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
-/// Each command with what tells of the objects in `fixtures/confidential.py`.
+/// Each command that shows the objects in `fixtures/confidential.py`, with its arguments.
 const COMMANDS: [&[&str]; 9] = [
     &["why", "Account"],
     &["why", "Account", "--json"],
@@ -20,7 +20,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["heap", "--largest", "20"],
 ];
 
-/// Commands that tell of no key and no value, whatever they are asked.
+/// Commands that show no keys and no values, whatever the options.
 const SILENT: [&[&str]; 4] = [
     &["cycles"],
     &["cycles", "--json"],
@@ -72,7 +72,7 @@ fn only_short_keys_are_told_unless_more_is_asked_for(
             assert!(all.contains(key), "{command:?}, {key}: {all}");
         }
     }
-    // The number is so long that no address and no time has it in it.
+    // The number is too long to occur in any address or time.
     for command in SILENT {
         let text = output(&target, command);
         for secret in ["customer", "471108151623", "kkk", "hunter"] {

@@ -1,5 +1,5 @@
-//! `leakspy dump` against what the target says of itself: every thread, every frame, on every
-//! interpreter; its text against its JSON; and the dump of a whole family.
+//! `leakspy dump` against the target's own account: every thread, every frame, on every interpreter; its text
+//! against its JSON; and the dump of a whole family.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -30,7 +30,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// What is tested with one interpreter.
+/// A test with one interpreter.
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
 fn equals_current_frames(interpreter: &'static Interpreter) -> Result<(), Failed> {
@@ -43,8 +43,8 @@ fn needs_no_pause_to_see_what_stands_still(
     compare(interpreter, &["--nonblocking"])
 }
 
-/// Every thread of `stacks.py` is in the dump with the name, the number and each frame that the
-/// target itself gives it; nothing else is, and the target is none the worse.
+/// Every thread of `stacks.py` is in the dump with the name, the number and each frame that the target itself
+/// reports; nothing else is, and the target is unharmed.
 fn compare(interpreter: &'static Interpreter, options: &[&str]) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "stacks", &[]);
     target.wait_until_still();
@@ -79,7 +79,7 @@ fn compare(interpreter: &'static Interpreter, options: &[&str]) -> Result<(), Fa
     Ok(())
 }
 
-/// Names the first frame that differs: stacks of 500 frames are no good in a message.
+/// Names the first frame that differs: whole stacks of 500 frames would make an unreadable message.
 fn same_frames(found: &Value, expected: &Value, thread: &Value) {
     let (found, expected) = (frames(found), frames(expected));
     for (depth, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -124,7 +124,7 @@ fn text_of(pid: i32, options: &[&str]) -> Result<String, Failed> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The text that stands for a process of the JSON.
+/// The text that corresponds to a process of the JSON.
 fn as_text(process: &Value, executable: &str, paths: Paths) -> Result<String, Failed> {
     let string = |value: &Value| value.as_str().map(printable).ok_or("no string");
     let mut text = String::new();
@@ -144,7 +144,7 @@ fn as_text(process: &Value, executable: &str, paths: Paths) -> Result<String, Fa
     Ok(text)
 }
 
-/// All threads of `stacks.py` stand still, so that two dumps are of the same stacks.
+/// All threads of `stacks.py` stand still, so both dumps show the same stacks.
 fn text_says_what_json_says(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "stacks", &[]);
     let pid = target.pid();
@@ -166,7 +166,7 @@ fn text_says_what_json_says(interpreter: &'static Interpreter) -> Result<(), Fai
     Ok(())
 }
 
-/// Children and theirs, the forked and the started, are in it after the process itself.
+/// Children and their children, forked and started, come after the process itself.
 fn a_family_is_dumped_together(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "family", &[]);
     let pid = target.pid();
@@ -203,7 +203,7 @@ fn a_family_is_dumped_together(interpreter: &'static Interpreter) -> Result<(), 
 
 fn the_first_python_stands_for_its_parent(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let argv = interpreter.argv();
-    // The shell has more to do, so it does not become the interpreter.
+    // The shell has another command to run, so it does not exec the interpreter.
     let mut shell = Command::new("sh")
         .args(["-c", "\"$0\" \"$@\"; true"])
         .args(argv)
@@ -219,7 +219,7 @@ fn the_first_python_stands_for_its_parent(interpreter: &'static Interpreter) -> 
     assert_ne!(dump["pid"], pid);
     assert!(dump["command"].as_str().is_some_and(|it| it.ends_with("stacks.py")), "{dump}");
     assert_eq!(dump["subprocesses"], json!([]));
-    // The fixture ends with its input, and the shell with it.
+    // The fixture ends at the end of its input, and the shell with it.
     drop(shell.stdin.take());
     assert!(shell.wait()?.success());
     Ok(())

@@ -1,4 +1,4 @@
-//! The programs in `examples/`, run against a target that leaks: what a user of the library starts from.
+//! The programs in `examples/`, run against a target that leaks: a user of the library starts from them.
 
 use std::env;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub fn trials() -> Vec<Trial> {
     tests.map(trial).into()
 }
 
-/// What is tested with one interpreter.
+/// A test with one interpreter.
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
 fn threads_are_printed_with_their_stacks(interpreter: &'static Interpreter) -> Result<(), Failed> {
@@ -60,7 +60,7 @@ fn the_leak_is_printed_with_the_line_that_feeds_it(
     Ok(())
 }
 
-/// What an example prints. Cargo builds examples beside the programs of tests.
+/// The output of an example. Cargo builds examples beside the test programs.
 fn run(example: &str, arguments: &[&str]) -> Result<String, Failed> {
     let tests = env::current_exe()?;
     let folder = tests.parent().and_then(|folder| folder.parent()).ok_or("no target folder")?;

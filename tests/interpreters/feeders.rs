@@ -1,4 +1,4 @@
-//! Who feeds what grows, as leakspy finds it out by watching, against what the fixture says of itself.
+//! The feeders that leakspy finds by watching, against the fixture's own account.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,16 +25,17 @@ use crate::support::{Health, Interpreter, Target, cases, interpreters, wait_unti
 
 /// Set in the environment of a process that only watches, until it is killed.
 const WATCHER: &str = "LEAKSPY_TEST_WATCHER";
-/// For how long many holders are watched at most, and for how long one, of which so many hits are wanted.
+/// The longest time for which many holders are watched, and for which one is, with the number of hits wanted
+/// of it.
 const AT_MOST: Duration = Duration::from_secs(10);
 const UNTIL_SEEN: Duration = Duration::from_secs(60);
 const WANTED: u64 = 200;
-/// How often a process that watches is killed, all interpreters and ways together, and when the last time is.
+/// How often a watching process is killed, over all interpreters and ways, and the latest moment for it.
 const KILLS: usize = 200;
 const LAST_MOMENT: Duration = Duration::from_millis(300);
-/// A process has less memory than this.
+/// An address range that exceeds any process's memory.
 const EXTENT: u64 = 1 << 40;
-/// More than anybody should have to bear: so it takes seconds, also on a busy machine, where a thread that
+/// More than any target should have to bear: so it takes seconds even on a busy machine, where a thread that
 /// has stood still waits for a processor.
 const LIMITS: Limits = Limits { stops_per_s: 10_000.0, standstill: 0.2 };
 const WAYS: [(&str, Way); 2] = [("perf", Way::Perf), ("ptrace", Way::Ptrace)];
@@ -52,7 +53,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Every kind of holder, under churn and fed by new threads as well.
+/// Every kind of holder, under churn and with new threads as feeders as well.
 fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &[]);
     let holders = target.ask("holders");
@@ -76,8 +77,8 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
         };
         let share: f64 = fed.stacks.iter().filter(is_right).map(|feeder| feeder.share).sum();
         let hits: u64 = fed.stacks.iter().filter(is_right).map(|feeder| feeder.hits).sum();
-        // Of twenty instances made for a moment, one leaves its place to another unseen, and on a busy
-        // machine more do; with some thirty hits a share scatters besides.
+        // Of twenty short-lived instances, one leaves its place to another unseen, more on a busy machine;
+        // and with some thirty hits a share scatters as well.
         let of_instances = fed.stacks.iter().any(|feeder| feeder.kept.is_some());
         let is_good = match of_instances {
             true => share >= 0.75,
@@ -105,8 +106,8 @@ fn fed(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     if report.is_empty() { Ok(()) } else { Err(report.into()) }
 }
 
-/// A list that grows as fast as Python can make it: two lines of which one is run three times as often
-/// are seen three times as often.
+/// A list that grows as fast as Python can make it: of two lines, the one that is run three times as often is
+/// seen three times as often.
 fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &["fast"]);
     let holders = target.ask("holders");
@@ -120,15 +121,15 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
         let line = feeder.stack.first().and_then(|frame| frame.line);
         *by_line.entry(line).or_insert(0) += feeder.hits;
     }
-    // Of 200 hits or more, a quarter each: four standard deviations.
+    // Of 200 hits or more, each has a quarter: four standard deviations.
     assert!(fed.hits >= WANTED, "{}", fed.hits);
     let quarter = |hits: u64| (hits as f64 / fed.hits as f64 - 0.25).abs() < 0.13;
     assert!(by_line.len() == 4 && by_line.values().all(|&hits| quarter(hits)), "{by_line:?}");
     Ok(())
 }
 
-/// Whoever watches words or follows calls is killed, at random moments: the target lives on, and nobody
-/// holds it.
+/// A process that watches words or follows calls is killed at random moments: the target lives on, and
+/// nothing holds it.
 fn killed(interpreter: &'static Interpreter, way: Way, work: &str) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "feeders", &[]);
     let holders = target.ask("holders");
@@ -144,7 +145,7 @@ fn killed(interpreter: &'static Interpreter, way: Way, work: &str) -> Result<(),
             .stderr(Stdio::piped())
             .spawn()?;
         let mut said = BufReader::new(child.stdout.take().ok_or("stdout is piped")?);
-        // Half of the moments are counted from the start, for what attaching does.
+        // Half of the moments are counted from the start, to cover attaching.
         if moment % 2 == 0 {
             let mut line = String::new();
             said.read_line(&mut line)?;
@@ -152,13 +153,13 @@ fn killed(interpreter: &'static Interpreter, way: Way, work: &str) -> Result<(),
         }
         std::thread::sleep(delay);
         child.kill()?;
-        // Its guardian has inherited the pipe: the end of that is the end of both.
+        // Its guardian has inherited the pipe: the pipe's end is the end of both.
         let mut errors = String::new();
         let mut stderr = child.stderr.take().ok_or("stderr is piped")?;
         stderr.read_to_string(&mut errors)?;
         child.wait()?;
         assert_eq!(errors, "", "moment {moment}, {delay:?}");
-        // A process that ends closes its files before the kernel detaches what it still traces.
+        // When a process ends, the kernel closes its files before it detaches its tracees.
         wait_until("nobody traces it", || !Health::of(target.pid()).is_traced());
         target.assert_healthy();
         let before = count(&target.ask("fed")["all"]);
@@ -168,7 +169,7 @@ fn killed(interpreter: &'static Interpreter, way: Way, work: &str) -> Result<(),
     Ok(())
 }
 
-/// Watches these objects until it is enough, or it has lasted long enough.
+/// Watches these objects until there are enough hits, or the time is over.
 fn watch(
     target: &Target,
     addresses: &[u64],
@@ -181,7 +182,7 @@ fn watch(
     while begun.elapsed() < at_most && !watching.has_ended() && !is_enough(&watching) {
         watching.step(Duration::from_millis(50))?;
     }
-    // Instances that have just been made are to show whether they stay.
+    // Instances that have just been created still have to show whether they stay.
     watching.step(Duration::from_millis(1100))?;
     watching.stop();
     while !watching.has_ended() {
@@ -202,7 +203,7 @@ fn start(pid: i32, addresses: &[u64], way: Way) -> Result<Watching, Failed> {
     Ok(Watching::start(&process, &python, &watched, &options(way))?)
 }
 
-/// What this process is to watch, if it was started by a test of this module.
+/// The request for this process, if a test of this module started it to watch.
 pub fn request_to_watch() -> Option<String> {
     std::env::var(WATCHER).ok()
 }
@@ -262,14 +263,14 @@ fn told(fed: &Fed) -> String {
     text
 }
 
-/// Looks at the registers themselves: only ptrace's own, for perf events have others.
+/// Reads the registers themselves: only ptrace's own, because perf events have others.
 #[cfg(target_arch = "x86_64")]
 fn assert_registers_are_clear(target: &Target) {
     use leakspy::process::ptrace;
     const CONTROL: usize = 7;
     for thread in target.health().threads {
         let tid = thread.tid;
-        // A thread that has just ended is as good.
+        // A thread that has just ended is just as good.
         if ptrace::seize(tid).is_err() || ptrace::interrupt(tid).is_err() {
             continue;
         }

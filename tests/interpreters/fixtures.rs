@@ -1,4 +1,4 @@
-//! The ground of all other tests: each promised version is there, and the fixtures tell the truth.
+//! The basis of all other tests: each promised version is present, and the fixtures tell the truth.
 
 use std::fs;
 use std::path::Path;
@@ -18,8 +18,8 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The witness answers for the process we started, and says the same twice: what it says can be
-/// compared with what is read from outside at another moment.
+/// The witness answers for the process that the test started, and gives the same answer twice: it can be
+/// compared with a reading from outside at another moment.
 fn stacks_stand_still(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "stacks", &[]);
     target.wait_until_still();
@@ -41,10 +41,10 @@ fn stacks_stand_still(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A fixture with the name of a module of the standard library is imported in its place, by whatever needs
-/// that: all fixtures are in the folder that Python looks in first.
+/// A fixture named like a module of the standard library would be imported instead of it by any code that
+/// needs it: all fixtures are in the folder that Python searches first.
 fn fixtures_hide_no_module(interpreter: &'static Interpreter) -> Result<(), Failed> {
-    // Before 3.10 nothing tells the names of all modules.
+    // Before 3.10 the names of all modules are not available.
     let names = "import sys; print(*getattr(sys, 'stdlib_module_names', sys.builtin_module_names))";
     let output = interpreter.command().args(["-c", names]).output()?;
     let names = String::from_utf8(output.stdout)?;
@@ -59,7 +59,7 @@ fn fixtures_hide_no_module(interpreter: &'static Interpreter) -> Result<(), Fail
     Ok(())
 }
 
-/// Every shape goes round, and its shares are those of four sites.
+/// Every shape runs in cycles, and its shares are those of four sites.
 fn shares_add_up(interpreter: &'static Interpreter) -> Result<(), Failed> {
     for shape in ["mixed", "bursty", "rare"] {
         let mut target = Target::start(interpreter, "allocation_sites", &["--shape", shape]);
@@ -77,7 +77,8 @@ fn shares_add_up(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Every worker counts where we can read it, and the idle threads are there and unknown to Python.
+/// Every worker counts in memory that the test can read, and the idle threads exist and are unknown to
+/// Python.
 fn work_is_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let scratch = interpreter.scratch();
     let counters = scratch.path().join("counters");
@@ -99,7 +100,7 @@ fn work_is_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The family does as it is told, and what it leaves behind ends with it.
+/// The family follows its orders, and its leftover processes end with it.
 fn threads_children_and_images_change(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "family", &[]);
     for question in ["fork", "spawn"] {

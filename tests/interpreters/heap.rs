@@ -1,4 +1,4 @@
-//! Captures of a heap, and what is found in them, against what the target says of itself.
+//! Captures of a heap and their contents, against the target's own account.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::successors;
@@ -16,8 +16,8 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::support::{Interpreter, Target, cases, cases_with_numpy, interpreters};
 
-/// Captures of a heap that changes, of all interpreters together, and every how many of them all objects
-/// are looked at.
+/// The number of captures of a changing heap, over all interpreters, and the interval at which all objects of
+/// one are checked.
 const CAPTURES: usize = 1000;
 const WHOLE: usize = 20;
 /// Threads that work on a capture.
@@ -37,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The tracked objects as the target itself gives them, each with its type.
+/// The tracked objects that the target itself reports, each with its type.
 fn ask_tracked(target: &mut Target) -> BTreeMap<u64, u64> {
     let answer = target.ask("tracked");
     let rows = answer.as_str().expect("one string").split(',');
@@ -48,8 +48,8 @@ fn ask_tracked(target: &mut Target) -> BTreeMap<u64, u64> {
     rows.map(|text| row(text).expect("a row")).collect()
 }
 
-/// The collector's lists in a capture have the objects that `gc.get_objects()` gives, each once, and
-/// each is in a block that pymalloc says is in use, or outside of its arenas.
+/// The collector's lists in a capture have the objects that `gc.get_objects()` returns, each once, and each
+/// is in a block that pymalloc has in use, or outside its arenas.
 fn tracked_objects_are_those_of_the_collector(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
@@ -72,27 +72,27 @@ fn tracked_objects_are_those_of_the_collector(
 
     assert_eq!(homeless(&python, &capture, &tracked)?, 0);
     let blocks = count_blocks(&python, &capture)?;
-    // Its own count has the blocks of malloc too, and the answer to the question itself.
+    // Its own count includes malloc's blocks, and the answer to the question itself.
     let its_own = target.ask("blocks").as_u64().expect("a number");
     assert!((its_own * 9 / 10..=its_own).contains(&blocks), "{blocks} of {its_own}");
     target.assert_healthy();
     Ok(())
 }
 
-/// Whether a type's objects are there only because the target waits for its next question: it reads from
-/// stdin into a buffer of its own.
+/// Whether a type's objects exist only because the target waits for its next question: it reads stdin into a
+/// buffer of its own.
 fn is_of_the_answer(name: &String) -> bool {
     ["managedbuffer", "memoryview"].contains(&&**name)
 }
 
-/// Each tracked object is in the graph with its type, classes have as many objects as were made of them,
-/// everything is reached, and sizes add up. Garbage is what was left behind.
+/// Each tracked object is in the graph with its type, classes have as many instances as were created,
+/// everything is reachable, and sizes add up. The garbage is what the fixture left behind.
 fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<(), Failed> {
     const CYCLES: u32 = 1000;
     let mut target = Target::start(interpreter, "heap_of", &["20000"]);
     target.ask(&format!("litter {CYCLES}"));
     let made: HashMap<String, u64> = serde_json::from_value(target.ask("made"))?;
-    // The target keeps its last answer until the next: this one is no container.
+    // The target keeps its last answer until the next one: this one is not a container.
     target.ask("blocks");
     let truth = ask_tracked(&mut target);
 
@@ -154,7 +154,8 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     Ok(())
 }
 
-/// What an object retains is what cannot be reached any more when it is taken out of the graph.
+/// An object's retained size is that of everything that becomes unreachable when it is removed from the
+/// graph.
 fn retained_sizes_are_what_would_go(
     interpreter: &'static Interpreter,
     objects: u32,
@@ -167,7 +168,7 @@ fn retained_sizes_are_what_would_go(
     let Analysis { graph, retained, .. } = &heap;
     let all = retained.amount(graph, NodeId::ROOT);
     assert!(all.objects > objects);
-    // The largest, and some of all sizes.
+    // The largest objects, and some of all sizes.
     let mut nodes: Vec<NodeId> = NodeId(1).up_to(graph.first_leaf()).collect();
     nodes.sort_by_key(|&node| std::cmp::Reverse(retained.amount(graph, node).bytes));
     let step = nodes.len().div_ceil(SAMPLES);
@@ -182,7 +183,7 @@ fn retained_sizes_are_what_would_go(
     Ok(())
 }
 
-/// What a type retains are its objects that no other of the type dominates.
+/// A type's retained size counts its objects that no other object of the type dominates.
 fn retained_by_type_is_not_counted_twice(heap: &Analysis) {
     let Analysis { graph, dominators, .. } = heap;
     let mut expected: HashMap<&str, u64> = HashMap::new();
@@ -201,7 +202,7 @@ fn retained_by_type_is_not_counted_twice(heap: &Analysis) {
     }
 }
 
-/// The objects that can be reached from the root of all without passing a node.
+/// The objects reachable from the root without passing `absent`.
 fn reached_without(graph: &Graph, absent: NodeId) -> Amount {
     let mut reached = vec![false; graph.end().index()];
     let mut rest = vec![NodeId::ROOT];
@@ -231,9 +232,9 @@ fn sum(amounts: impl IntoIterator<Item = Amount>) -> Amount {
     })
 }
 
-/// While the heap changes as fast as it can, the lists in each capture close, all their objects have
-/// types, all are in blocks in use, and the pools agree with themselves but for the one that the
-/// target may be just changing.
+/// While the heap changes as fast as it can, the lists in each capture are closed, all their objects have
+/// types, all are in blocks in use, and the pools are consistent except for the one that the target may be
+/// changing at that moment.
 fn every_capture_is_consistent(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "heap_of", &["2000", "busy"]);
     let process = Process::open(target.pid())?;
@@ -266,8 +267,8 @@ fn every_capture_is_consistent(interpreter: &'static Interpreter) -> Result<(), 
     Ok(())
 }
 
-/// All objects can be read but for one that is just being made, and all of it is reached and adds up. Says
-/// whether all references lead to objects as well: what is just being made can have many that do not.
+/// All objects can be read except for one being created at that moment, all are reachable, and sizes add up.
+/// Returns whether all references lead to objects as well: an object being created can have many that do not.
 fn is_whole_graph_perfect(python: &Python, capture: &Capture) -> Result<bool, Failed> {
     let discovery = Discovery::of(capture, python, THREADS, true)?;
     let (graph, search) = Graph::of(capture, discovery, THREADS);
@@ -281,7 +282,7 @@ fn is_whole_graph_perfect(python: &Python, capture: &Capture) -> Result<bool, Fa
     Ok(found == Inconsistencies::default())
 }
 
-/// Data of numpy counts in full, and is hardly copied.
+/// numpy's data counts in full, but hardly any of it is copied.
 fn data_is_counted_and_not_copied(interpreter: &Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "numpy_heap", &[]);
     let process = Process::open(target.pid())?;
@@ -315,7 +316,7 @@ fn tracked(python: &Python, capture: &Capture) -> Result<(u64, Vec<u64>), Failed
     Ok((frozen, tracked))
 }
 
-/// The number of objects that lie in an arena, but not at the start of a block in use.
+/// The number of objects in an arena that are not at the start of a block in use.
 fn homeless(python: &Python, capture: &Capture, objects: &[u64]) -> Result<usize, Failed> {
     let mut blocks = Vec::new();
     let arenas = python.arenas(capture)?;
@@ -323,7 +324,7 @@ fn homeless(python: &Python, capture: &Capture, objects: &[u64]) -> Result<usize
         python.for_each_block(capture, arena, |block| blocks.push(block.address));
     }
     let in_arena = |object| arenas.iter().any(|arena| (arena.start..arena.end).contains(&object));
-    // Some types have two more words before the collector's.
+    // Some types have two more words before the collector's header.
     let at_home = |object: u64| {
         [HEAD_SIZE, 2 * HEAD_SIZE]
             .iter()
@@ -349,7 +350,7 @@ fn type_name(python: &Python, capture: &Capture, object: u64) -> String {
     name().unwrap_or_else(|| format!("something at {object:#x}"))
 }
 
-/// Whether the type of this object is a type: its own type's type is `type`, or the type of that.
+/// Whether the type of this object is a type: its type's type is `type`, or has `type` as its type.
 fn has_type(python: &Python, capture: &Capture, object: u64) -> bool {
     let type_of = |object: u64| capture.u64(object + python.layout.object.kind as u64);
     let mut kind = object;

@@ -1,5 +1,5 @@
-//! `leakspy heap` and `leakspy diff` as a person has them: the figures are those of the target, each
-//! option does what its help says, and what was saved can be compared.
+//! `leakspy heap` and `leakspy diff` as a user runs them: the figures are those of the target, each option
+//! does what its help says, and saved figures can be compared.
 
 use std::process::Output;
 
@@ -85,7 +85,7 @@ fn figures_are_those_of_the_target(interpreter: &'static Interpreter) -> Result<
         };
         assert_eq!(row["tracked_count"], *count, "{name}");
     }
-    // Each row holds a number and a name that nothing else does.
+    // Each row solely owns a number and a name.
     assert!(number(&row["retained"]) > number(&row["shallow"]) + number(&row["external"]));
     target.assert_healthy();
     Ok(())
@@ -190,7 +190,7 @@ fn what_changed_is_told(interpreter: &'static Interpreter) -> Result<(), Failed>
     let growth = |row: &Value| row["bytes"].as_i64().expect("bytes");
     assert!(rows.is_sorted_by(|a, b| growth(a) >= growth(b)));
 
-    // Backwards everything has the other sign.
+    // In reverse order every sign changes.
     let output = leakspy(["diff", "--json", after, before]);
     let back: Value = serde_json::from_slice(&output.stdout)?;
     let back = back["changes"].as_array().expect("an array");

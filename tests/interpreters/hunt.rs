@@ -1,8 +1,8 @@
-//! `leakspy hunt`: each kind of leak is found by its holder and the line that feeds it, and what only seems
-//! to leak is not.
+//! `leakspy hunt`: each kind of leak is found by its holder and the line that feeds it, and false leaks are
+//! not reported.
 //!
-//! Most ways to leak are hunted several at a time. With `LEAKSPY_TEST_EACH=1` each is hunted alone instead, on
-//! every interpreter, and must be what is told first; that takes some ten minutes.
+//! Most kinds of leak are hunted several at a time. With `LEAKSPY_TEST_EACH=1` each is hunted alone, on every
+//! interpreter, and must be the first finding; that takes some ten minutes.
 
 use std::process::{Output, Stdio};
 
@@ -15,7 +15,7 @@ use crate::support::{
     leakspy_command,
 };
 
-/// Ways to leak that can go on side by side without one hiding another.
+/// Kinds of leak that can run side by side without hiding each other.
 const TOGETHER: [(&str, &str); 10] = [
     (SIMPLE, "dict,set,deque,bytearray,ordered,array,attribute,list"),
     (SIMPLE, "spread,chain,lru_cache,traceback,tasks,generators"),
@@ -28,10 +28,10 @@ const TOGETHER: [(&str, &str); 10] = [
     (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
     (OF_LIBRARY, "asyncio,sleeping,modules,weak_values,finalize,frozen"),
 ];
-/// The fixtures that know how to leak.
+/// The fixture with the leaks.
 const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
-/// What must be said of some of them.
+/// The required hints for some of them.
 const HINTS: [(&str, &str); 13] = [
     ("dict", "a dict at module level; nothing limits it"),
     ("far_bound", "with a high limit (maxlen = 100000000)"),
@@ -47,7 +47,7 @@ const HINTS: [(&str, &str); 13] = [
     ("closure", "a list in a closure"),
     ("local", "local to a function that never returns"),
 ];
-/// What a person might take for a leak.
+/// Behaviour that a person might take for a leak.
 const NO_LEAKS: [&str; 11] = [
     "bounded",
     "lru_bound",
@@ -62,10 +62,10 @@ const NO_LEAKS: [&str; 11] = [
     "batches",
 ];
 
-/// What fills collections that say themselves how much they hold.
+/// Ways to fill collections that declare their own limits.
 const FULL_SOON: &str = "near_bound,near_bounds,owner_bound,lru_room";
 
-/// Set to hunt each way to leak alone.
+/// Set to hunt each kind of leak alone.
 const EACH: &str = "LEAKSPY_TEST_EACH";
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
@@ -74,7 +74,7 @@ pub fn trials() -> Vec<Trial> {
     if std::env::var_os(EACH).is_some() { each_alone() } else { usual() }
 }
 
-/// A trial for each way to leak and each interpreter.
+/// A trial for each kind of leak and each interpreter.
 fn each_alone() -> Vec<Trial> {
     let alone = |(fixture, way): (&'static str, &'static str)| {
         cases(&format!("hunt_alone_{way}"), move |it| is_told_first(it, fixture, way))
@@ -131,7 +131,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Whether a finding is this truth.
+/// Whether a finding matches this truth.
 fn is_it(finding: &Value, truth: &Value) -> bool {
     let grown = text(&finding["type"]).rsplit('.').next();
     finding["kind"] == truth["kind"]
@@ -139,8 +139,8 @@ fn is_it(finding: &Value, truth: &Value) -> bool {
         && text(&finding["holder"]["name"]).contains(text(&truth["holder"]))
 }
 
-/// Asserts that nearly all of what was seen to feed is the line that does, that this is named as the program's
-/// own, and that the hint is right.
+/// Asserts that nearly all of the growth is attributed to the line that feeds it, that this line is named as
+/// the program's own, and that the hint is right.
 fn assert_told(finding: &Value, truth: &Value) {
     let feeder = &finding["feeders"][0];
     let file = text(&truth["file"]);
@@ -199,7 +199,7 @@ fn nothing_is_found(interpreter: &'static Interpreter, ways: &str) -> Result<(),
     Ok(())
 }
 
-/// Half of the time is too short for it to be suspect.
+/// Half of the time is too short to make it a suspect.
 fn what_only_the_last_look_shows_is_watched(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
@@ -213,7 +213,7 @@ fn what_only_the_last_look_shows_is_watched(
     Ok(())
 }
 
-/// Also where perf events are not to be had.
+/// Works without perf events as well.
 fn native_memory_is_told_apart(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "leaks", &["native"]);
     let output = hunt(target.pid(), &["--json", "--duration", "10", "--breakpoints", "ptrace"]);
@@ -253,7 +253,7 @@ fn the_verdict_says_what_is_in_the_json(interpreter: &'static Interpreter) -> Re
     Ok(())
 }
 
-/// Runs a script under the hunt; standard input is closed.
+/// Runs a script under the hunt, with standard input closed.
 fn run_under_hunt(interpreter: &Interpreter, options: &[&str], script: &str) -> Output {
     let mut command = leakspy_command();
     command.arg("hunt").args(options).arg("--").args(interpreter.argv()).args(["-c", script]);

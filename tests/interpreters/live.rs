@@ -1,5 +1,5 @@
-//! `leakspy record --view live`: whatever holds most is the widest path and is named, all widths add up to
-//! the heap, and with a duration it shows what grew.
+//! `leakspy record --view live`: the largest holder is the widest path and is named, all widths add up to the
+//! heap, and with a duration it shows the growth.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::support::{
     Interpreter, Recording, Target, assert_documented, cases, interpreters, leakspy,
 };
 
-/// The places of `holders.py`, and how the path to them reads. A part is what a label begins with.
+/// The places of `holders.py`, and how the path to them reads. Each part is the beginning of a label.
 const PLACES: [(&str, &[&str]); 6] = [
     ("local", &["thread worker-1", "hold", "local rows", "list", "[…] __main__.Row"]),
     ("global", &["module __main__", "CACHE", "dict", "[…] __main__.Row"]),
@@ -57,7 +57,7 @@ fn labels(stack: &Value) -> Vec<String> {
     roots.into_iter().chain(frames).chain(path).collect()
 }
 
-/// From the root inwards, always into what is widest.
+/// The path from the root inwards that takes the widest child each time.
 fn widest(profile: &Value) -> Vec<String> {
     let mut weights: HashMap<Vec<String>, u64> = HashMap::new();
     for stack in profile["stacks"].as_array().expect("an array") {
@@ -112,8 +112,8 @@ fn the_widest_path_names_the_holder(
     Ok(())
 }
 
-/// Where tracemalloc is on, all rows and what they own were allocated by two lines; where it is off, that
-/// is said and the rest is shown.
+/// Where tracemalloc is on, all rows and their contents were allocated by two lines; where it is off, leakspy
+/// says so and shows the rest.
 fn objects_are_shown_where_they_were_allocated(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
@@ -149,11 +149,11 @@ fn objects_are_shown_where_they_were_allocated(
     Ok(())
 }
 
-/// Between two moments 500 rows are added: the path to them, and nothing else of weight, grows by them.
+/// Between two moments 500 rows are added: the path to them grows by them, and nothing else of weight does.
 fn what_grew_is_told(interpreter: &'static Interpreter) -> Result<(), Failed> {
     const MORE: u64 = 500;
     let mut target = Target::start(interpreter, "holders", &["local"]);
-    // What the target does for its first answer only, such as imports, is not to be seen.
+    // Hides what the target does only for its first answer, such as imports.
     target.ask("grow 0");
     let folder = tempfile::tempdir()?;
     let record = |target: &mut Target, form: &str| -> Result<String, Failed> {
@@ -188,15 +188,15 @@ fn what_grew_is_told(interpreter: &'static Interpreter) -> Result<(), Failed> {
         if labels.contains(&"local rows".to_owned()) {
             grown += growth;
         } else {
-            // What the question itself leaves behind.
+            // The objects that the question itself leaves behind.
             assert!(growth.abs() < 100, "{labels:?} grew by {growth}");
         }
     }
-    // A row, its number and its name; and up to 3.10, or where it has been asked for, its dict.
+    // A row, its number and its name; and its dict up to 3.10, or where one was requested.
     let rows = grown / MORE.cast_signed();
     assert!(grown % MORE.cast_signed() == 0 && (3..=4).contains(&rows), "{grown}");
 
-    // Red is what grew.
+    // Growth is red.
     let svg = record(&mut target, "flamegraph")?;
     let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
     let picture = roxmltree::Document::parse_with_options(&svg, options)?;

@@ -1,11 +1,11 @@
-//! What leakspy does to real interpreters. Most tests run once per interpreter found: [`support::cases`] makes
-//! a trial of each pair.
+//! leakspy on real interpreters. Most tests run once per interpreter found: [`support::cases`] makes a trial
+//! of each pair.
 //!
-//! Trials of a group run beside each other, groups run one after another: many trials measure time or memory,
-//! and what else runs meanwhile must be known. A filter that starts with a group in brackets picks from that
-//! group: `cargo test --test interpreters '[hunt] hunt_dict'`.
+//! Trials of a group run side by side, groups one after another: many trials measure time or memory, so the
+//! other load must be known. A filter that starts with a group in brackets selects from that group:
+//! `cargo test --test interpreters '[hunt] hunt_dict'`.
 
-// A test fails where something is not as it expects, and prints what it measured.
+// A test panics where a result is unexpected, and prints its measurements.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -50,18 +50,18 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// Trials that may run beside each other.
+/// Trials that may run side by side.
 struct Group {
     name: &'static str,
     trials: fn() -> Vec<Trial>,
-    /// How many at a time, unless `--test-threads` says otherwise; by default as many as there are processors.
+    /// How many at a time, unless `--test-threads` says otherwise; by default one per processor.
     at_a_time: Option<usize>,
 }
 
-/// The longest, `hunt`, takes some six minutes on two processors.
+/// The longest group, `hunt`, takes some six minutes on two processors.
 const MOST_FOR_A_GROUP: Duration = Duration::from_secs(25 * 60);
 
-/// In the order in which they run: the ground first, then layer by layer.
+/// In the order in which they run: the basis first, then layer by layer.
 const GROUPS: [Group; 25] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
@@ -80,11 +80,11 @@ const GROUPS: [Group; 25] = [
     group("timeline", timeline::trials),
     group("psutil", psutil::trials),
     group("watch", watch::trials),
-    // A target and the process that samples it, or watches it, are two busy processors.
+    // A target and the process that samples or watches it keep two processors busy.
     group("record", record::trials).at_a_time(2),
     group("accuracy", accuracy::trials).at_a_time(2),
     group("feeders", feeders::trials).at_a_time(2),
-    // Most of a hunt is waiting.
+    // A hunt mostly waits.
     group("hunt", hunt::trials).at_a_time(6),
     group("services", services::trials),
     group("examples", examples::trials),
@@ -131,8 +131,8 @@ impl Group {
         libtest_mimic::run(&Arguments { test_threads, ..arguments.clone() }, trials).has_failed()
     }
 
-    /// Ends this program if the group takes several times as long as it should, until what is returned is
-    /// dropped: a trial that hangs, as leakspy must not, is a failure that is seen soon.
+    /// Ends this program if the group takes several times as long as it should, unless the returned sender is
+    /// dropped first: a trial that hangs, which leakspy must not do, fails soon and visibly.
     fn watchdog(&self) -> Sender<()> {
         let (done, is_done) = channel();
         let name = self.name;

@@ -1,5 +1,5 @@
-//! `leakspy mem` as a person has it: the parts add up to the resident set, what a fixture makes of a kind
-//! is found in the part of that kind, and the verdict says what it is.
+//! `leakspy mem` as a user runs it: the parts add up to the resident set, memory that a fixture allocates of
+//! some kind appears in the part for that kind, and the verdict names it.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 const MIB: u64 = 1 << 20;
-/// How far a part may be off, as a part of what was made.
+/// How far a part may be off, as a share of the memory allocated.
 const CLOSE: f64 = 0.05;
 
 /// A kind of memory, and the verdict on a process that has much of it.
@@ -31,7 +31,7 @@ const KINDS: [(&str, &str); 8] = [
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = cases("mem_adds_up", parts_add_up_to_the_resident_set);
-    // What matters here is the C library, of which every root has another, and how objects are laid out.
+    // Only the C library, which is different in every root, and the layout of objects matter here.
     let has_its_own = |interpreter: &&Interpreter| match interpreter.root {
         Some(_) => interpreter.version[1] != 14,
         None => interpreter.version[1] == 8,
@@ -72,7 +72,7 @@ fn mem(target: &Target) -> Result<Value, Failed> {
     Ok(document)
 }
 
-/// The resident set, as the kernel has it, in bytes.
+/// The resident set that the kernel reports, in bytes.
 fn resident(target: &Target) -> Result<u64, Failed> {
     let statm = fs::read_to_string(format!("/proc/{}/statm", target.pid()))?;
     let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("statm")?;
@@ -97,7 +97,7 @@ fn sum(document: &Value) -> u64 {
     sum
 }
 
-/// The part with this name, wherever it stands.
+/// The part with this name, at any level.
 fn part(document: &Value, name: &str) -> u64 {
     let groups = ["python_bytes", "pymalloc_bytes", "malloc_bytes"];
     let group = groups.iter().find_map(|group| document[group].get(name));
@@ -106,7 +106,7 @@ fn part(document: &Value, name: &str) -> u64 {
 
 #[track_caller]
 fn assert_close(found: u64, expected: u64, what: &str, document: &Value) {
-    // What the interpreter itself makes meanwhile is some kilobytes.
+    // The interpreter itself allocates some kilobytes meanwhile.
     let most = (CLOSE * expected as f64) as u64 + MIB / 2;
     let message = || format!("{what}: {found} instead of {expected} in {document:#}");
     assert!(found.abs_diff(expected) <= most, "{}", message());
@@ -118,7 +118,7 @@ fn parts_add_up_to_the_resident_set(interpreter: &'static Interpreter) -> Result
     let pid = target.pid();
     kill(Pid::from_raw(pid), Signal::SIGSTOP)?;
     wait_until("it is stopped", || target.health().is_stopped());
-    // To read a page of a file maps it, so that the first look can make the set a little larger.
+    // Reading a page of a file maps it, so the first reading can enlarge the set a little.
     mem(&target)?;
     let document = mem(&target)?;
     assert_eq!(number(&document["rss_bytes"]), resident(&target)?);
@@ -139,12 +139,12 @@ fn what_was_made_is_found(
     let after = mem(&target)?;
     let made = made.as_object().expect("an object");
     for (name, bytes) in made {
-        // What was free before is used first.
+        // Free memory is used first.
         let before = if name == "free" { 0 } else { part(&before, name) };
         let found = part(&after, name).saturating_sub(before);
         assert_close(found, number(bytes), name, &after);
     }
-    // What is not named did not grow by much.
+    // No unnamed part grew by much.
     let all: u64 = made.values().map(number).sum();
     let grown = number(&after["rss_bytes"]).saturating_sub(number(&before["rss_bytes"]));
     let kept = ["free", "top", "in_used_pools", "free_pools"].map(|name| part(&before, name));
@@ -173,7 +173,7 @@ fn arenas_and_stacks_of_threads_are_found(interpreter: &'static Interpreter) -> 
     let found = part(&after, "others").saturating_sub(part(&before, "others"));
     assert_close(found, number(&made["others"]), "others", &after);
     assert!(number(&after["malloc_arenas"]) > number(&before["malloc_arenas"]), "{after:#}");
-    // Each stack has some pages at least.
+    // Each stack has at least a few pages.
     let stacks = part(&after, "stacks").saturating_sub(part(&before, "stacks"));
     assert!((4 * 8192..2 * MIB).contains(&stacks), "{stacks}");
     assert_eq!(after["malloc_unread_bytes"], 0);

@@ -1,5 +1,5 @@
-//! Every object of a heap with all the interpreter's own types, described from outside, against what
-//! the interpreter itself says: `sys.getsizeof`, `gc.get_referents`, its type's name.
+//! Every object of a heap with all the interpreter's own types, described from outside, against the
+//! interpreter's own account: `sys.getsizeof`, `gc.get_referents`, its type's name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -16,8 +16,8 @@ use crate::support::{Interpreter, Target, cases, cases_with_numpy};
 /// No target of these tests has more memory than this.
 const EXTENT: u64 = 1 << 30;
 
-/// Differences that are right, by what differs, type and minor versions; a type that ends in a dot
-/// stands for all that begin so.
+/// Accepted differences, by kind of difference, type and minor versions; a type that ends in a dot stands for
+/// all types with that prefix.
 const EXPLAINED: &[(Difference, &str, RangeInclusive<u64>, &str)] = &[
     (Size, "StgDict", 8..=12, "it counts the format and shape of a C type, in blocks of their own"),
     (Size, "_ctypes.", 13..=15, "the same for the types themselves"),
@@ -34,7 +34,7 @@ const EXPLAINED: &[(Difference, &str, RangeInclusive<u64>, &str)] = &[
     (Missing, "module", 13..=15, "_decimal shows what is in tables that its state points to"),
 ];
 
-/// Types of which some bytes are of unknown meaning; what else is like that is a difference.
+/// Types with some bytes of unknown meaning; in any other type such bytes are a difference.
 const UNKNOWN: &[&str] = &[
     "StgDict",
     "_ctypes.PyCArrayType",
@@ -60,7 +60,7 @@ const UNKNOWN: &[&str] = &[
     "xml.etree.ElementTree.XMLParser",
 ];
 
-/// What can be different.
+/// The kinds of differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
     Name,
@@ -82,7 +82,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// What the fixture says of itself.
+/// The fixture's own account.
 #[derive(Deserialize)]
 struct Truth {
     objects: Vec<Row>,
@@ -120,7 +120,7 @@ fn are_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<()
     check.report()
 }
 
-/// The comparison of what is found with what is true.
+/// Compares the objects found with the truth.
 struct Check<'a, M> {
     interpreter: &'a Interpreter,
     reader: Reader<'a, M>,
@@ -179,9 +179,9 @@ impl<'a, M: Memory> Check<'a, M> {
         }
     }
 
-    /// What `sys.getsizeof` counts and we count elsewhere: the `bytes` behind an `io.BytesIO` or a
-    /// `bytearray`, which are objects of their own. And 3.11 and 3.12 add a header to static types,
-    /// which have none.
+    /// What `sys.getsizeof` includes and leakspy counts elsewhere: the `bytes` behind an `io.BytesIO` or a
+    /// `bytearray`, which are separate objects. And 3.11 and 3.12 add a header to static types, which have
+    /// none.
     fn counted_elsewhere(&mut self, kind: &str, held: &[u64]) -> u64 {
         let minor = self.interpreter.version[1];
         let is_type = kind == "type" || kind.starts_with("_ctypes.");
@@ -200,14 +200,14 @@ impl<'a, M: Memory> Check<'a, M> {
         }
     }
 
-    /// 3.13.0 shows the values of an instance as the instance's, even where a dict has them; later
-    /// versions show the dict, and what it has as the dict's.
+    /// 3.13.0 reports the values of an instance as the instance's, even where a dict has them; later versions
+    /// report the dict, and the values as the dict's.
     fn values_are_shown_by_the_instance(&mut self, missing: &[u64], excess: &[u64]) -> bool {
         if self.interpreter.version[..2] != [3, 13] || self.interpreter.version[2] > 4 {
             return false;
         }
         if missing.is_empty() {
-            // The dict itself, or another that nobody else refers to.
+            // The dict itself, or another that only this object refers to.
             return !excess.is_empty();
         }
         let mut edges = Edges::new();
@@ -300,7 +300,7 @@ fn is_own(kind: &str) -> bool {
     kind.starts_with("specimens")
 }
 
-/// No object has more references than it counts, and most have exactly so many. What is missing are
+/// No object has more references than it counts, and most have exactly as many. The missing ones are
 /// references of C code: static variables, tables of modules, running frames.
 fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let (_target, process, truth) = start(interpreter)?;
@@ -354,7 +354,7 @@ fn are_those_counted(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Data is counted once, as external to the array that owns it.
+/// Data is counted once, as external memory of the array that owns it.
 fn own_their_data(interpreter: &Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "numpy_arrays", &[]);
     let rows: Vec<(u64, u64, Vec<u64>)> = serde_json::from_value(target.ask("arrays"))?;
@@ -375,7 +375,7 @@ fn own_their_data(interpreter: &Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Runs the fixture and has it write down the truth.
+/// Runs the fixture and has it write down its truth.
 fn start(interpreter: &'static Interpreter) -> Result<(Target, Process, Truth), Failed> {
     let folder = interpreter.scratch();
     let path = folder.path().join("truth.json");

@@ -1,5 +1,5 @@
 //! leakspy's figures beside psutil's, at the same moment and to the byte, and its files beside those of
-//! memory_profiler: each reads what the other has written.
+//! memory_profiler: each reads the other's files.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::support::{
     Interpreter, Target, case_with, interpreters, leakspy, leakspy_command, wait_until,
 };
 
-/// How often figures are compared until nobody has come or gone meanwhile who shares pages.
+/// How often figures are compared until no process that shares pages has come or gone meanwhile.
 const TRIES: usize = 15;
 const MIB: f64 = 1048576.0;
 
@@ -30,8 +30,8 @@ pub fn trials() -> Vec<Trial> {
 /// A line of the table.
 type Line = csv::StringRecord;
 
-/// The lines of the last moment in a file at which shares were looked at, and that moment: the sum over
-/// all first. The lines are those of figures as psutil has them.
+/// The lines of the last moment in a file at which shares were read, and that moment: the sum over all
+/// processes first. The lines have the figures under psutil's names.
 fn last_shares(file: &Path) -> Option<(String, Vec<(i64, Value)>)> {
     let text = fs::read_to_string(file).ok()?;
     let whole = text.get(..text.rfind('\n')?)?;
@@ -100,7 +100,7 @@ fn figures_are_those_of_psutil(interpreter: &Interpreter) -> Result<(), Failed> 
         let [(0, all), rest @ ..] = &*figures else { panic!("{figures:?}") };
         assert_eq!(rest.iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), pids);
         let ours: Value = rest.iter().map(|(_, figures)| figures.clone()).collect();
-        // What a process has to itself changes with nobody else.
+        // A process's unique memory does not change with other processes.
         for (ours, theirs) in ours.as_array().into_iter().flatten().zip(before.as_array().unwrap())
         {
             for name in ["rss_bytes", "swap_bytes", "threads"] {
@@ -126,7 +126,7 @@ fn figures_are_those_of_psutil(interpreter: &Interpreter) -> Result<(), Failed> 
     Ok(())
 }
 
-/// What `leakspy peak` says of a file.
+/// The output of `leakspy peak` for a file.
 fn peak(file: &Path) -> Result<String, Failed> {
     let output = leakspy_command().arg("peak").arg(file).output()?;
     assert!(output.status.success(), "{output:?}");
@@ -138,7 +138,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
 }
 
-/// The most of some numbers, as leakspy writes it.
+/// The maximum of some numbers, as leakspy writes it.
 fn most(numbers: &[f64]) -> String {
     let most = numbers.iter().copied().fold(0.0, f64::max);
     format!("peak {most:.1} MiB after")
@@ -177,7 +177,7 @@ del x; child.wait(); time.sleep(0.1)";
     let child = said.lines().find(|line| line.contains(&format!("child {number}: ")));
     assert!(child.is_some_and(|line| line.contains(&most(&numbers(memory)))), "{said}");
 
-    // What mprof itself calls the peak.
+    // mprof's own peak.
     let output = interpreter.command().args(["-m", "mprof", "peak", path]).output()?;
     let theirs = String::from_utf8(output.stdout)?;
     let theirs = theirs.split_whitespace().find_map(|word| word.parse::<f64>().ok());

@@ -1,4 +1,4 @@
-//! A second witness: the py-spy crate reads the same process by its own means, and agrees.
+//! A second witness: the py-spy crate reads the same process in its own way, and agrees.
 
 use std::collections::BTreeMap;
 

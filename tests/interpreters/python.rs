@@ -1,4 +1,4 @@
-//! The `python` layer on real interpreters, at work: the allocators it finds, and snapshots of threads
+//! The `python` layer on real interpreters, at work: the allocators that it finds, and snapshots of threads
 //! that never stand still.
 
 use leakspy::process::{Pause, Process};
@@ -26,7 +26,7 @@ fn attach(target: &Target) -> (Process, Python) {
     (process, python)
 }
 
-/// Where the interpreter publishes offsets, our tables say the same.
+/// Where the interpreter publishes offsets, leakspy's tables have the same ones.
 fn says_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let target = Target::start(interpreter, "stacks", &[]);
     let (_, python) = attach(&target);
@@ -58,8 +58,8 @@ fn are_those_of_pymalloc(interpreter: &'static Interpreter) -> Result<(), Failed
     Ok(())
 }
 
-/// The stacks of threads at work are possible ones: each frame is called by the next, in the line
-/// where that calls it.
+/// The stacks of threads at work are possible ones: each frame is called by the next, in the line that
+/// contains the call.
 fn are_possible_stacks(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let counters = tempfile::NamedTempFile::new_in(interpreter.outside("/tmp".as_ref()))?;
     let name = counters.path().file_name().expect("a file").to_string_lossy().into_owned();
@@ -79,7 +79,7 @@ fn are_possible_stacks(interpreter: &'static Interpreter) -> Result<(), Failed> 
         assert!(dump.threads.iter().filter(|thread| thread.holds_gil).count() <= 1);
         longest = longest.max(dump.pause);
     }
-    // Four threads contend for the GIL, so that almost always one has it.
+    // Four threads contend for the GIL, so one of them holds it almost always.
     assert!(working > SNAPSHOTS * 9 / 10, "the GIL was held in {working} of {SNAPSHOTS}");
     target.assert_healthy();
     Ok(())
@@ -110,7 +110,7 @@ fn is_possible(thread: &DumpedThread) {
     assert!(if reached { descents == 25 } else { descents <= 25 }, "{descents}: {thread:?}");
 }
 
-/// Threads begin and end, children are forked: every dump is one or an error, none is for ever.
+/// Threads start and end, children are forked: every dump is valid or an error, and none hangs.
 fn outlive_threads_and_children(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "family", &[]);
     let (process, python) = attach(&target);
@@ -124,20 +124,20 @@ fn outlive_threads_and_children(interpreter: &'static Interpreter) -> Result<(),
     }
     target.ask("children off");
     target.ask("threads off");
-    // Code objects live on, so that what was copied in a pause can be resolved after it.
+    // Code objects live on, so frames copied in a pause can be resolved after it.
     assert_eq!(whole, SNAPSHOTS);
     target.assert_healthy();
     Ok(())
 }
 
-/// A thread that ends while it is held does not keep its process from going on.
+/// A thread that ends while it is held does not keep its process from continuing.
 fn is_taken_note_of(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "family", &[]);
     let process = Process::open(target.pid())?;
     let thread = target.health().threads.last().expect("it has several threads").tid;
     assert_ne!(thread, target.pid());
     let pause = Pause::new(&process, &[thread])?;
-    // A program that replaces itself ends its other threads first, and waits until they have ended.
+    // A program that replaces itself first ends its other threads, and waits for them.
     target.tell("exec");
     wait_until("the thread has ended", || {
         target.health().threads.iter().any(|it| it.tid == thread && it.state == 'Z')
@@ -148,7 +148,7 @@ fn is_taken_note_of(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Reads of a memory, counted.
+/// Counts the reads of a memory.
 struct Counted<'a>(&'a Process, std::cell::Cell<usize>);
 
 impl leakspy::memory::Memory for Counted<'_> {
@@ -158,7 +158,7 @@ impl leakspy::memory::Memory for Counted<'_> {
     }
 }
 
-/// From 3.11 on a stack is copied by the chunk, not by the frame.
+/// From 3.11 on a stack is copied chunk by chunk, not frame by frame.
 fn costs_few_reads(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let target = Target::start(interpreter, "stacks", &[]);
     target.wait_until_still();

@@ -1,5 +1,4 @@
-//! Services that nobody here wrote, as `leakspy hunt` sees them: gunicorn with its workers under load, and a
-//! worker of Celery.
+//! Third-party services under `leakspy hunt`: gunicorn with its workers under load, and a worker of Celery.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write, sink};
@@ -21,9 +20,9 @@ use crate::support::{
     Health, Interpreter, assert_documented, case_with, leakspy, wait_until_readable,
 };
 
-/// For how long is hunted, in seconds.
+/// How long to hunt, in seconds.
 const DURATION: &str = "10";
-/// How long a client rests between two requests.
+/// How long a client waits between two requests.
 const REST: Duration = Duration::from_millis(15);
 
 pub fn trials() -> Vec<Trial> {
@@ -32,7 +31,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Two workers, and a view that leaks: found in both of them, and nothing in their master.
+/// Two workers, and a view that leaks: found in both workers, and nothing in their master.
 fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
     let home = python.scratch();
     let mut command = module(python, "gunicorn", home.path());
@@ -46,7 +45,7 @@ fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
         line.rsplit(' ').next().and_then(|pid| pid.parse::<i32>().ok()).expect("a PID")
     });
     master.drain();
-    // Each has answered before it is hunted.
+    // Each worker has answered before it is hunted.
     let mut silent = workers.to_vec();
     let mut number = 0;
     while !silent.is_empty() {
@@ -71,7 +70,7 @@ fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A worker that takes one job after the other, and keeps what came of them.
+/// A worker that processes one job after the other, and keeps the results.
 fn celery(python: &Interpreter) -> Result<(), Failed> {
     let home = python.scratch();
     for folder in ["waiting", "done", "control"] {
@@ -104,7 +103,7 @@ fn hunt(pid: i32, options: &[&str]) -> Result<Value, Failed> {
     Ok(document)
 }
 
-/// Asserts that a process leaks such objects in this way and in no other, fed by the line that is marked so.
+/// Asserts that a process leaks these objects in this way and in no other, fed by the marked line.
 fn assert_found(
     verdict: &Value,
     module: &str,
@@ -112,7 +111,7 @@ fn assert_found(
     kind: &str,
     function: &str,
 ) -> Result<(), Failed> {
-    // Celery itself remembers the last thousand jobs, and may still be filling that: no leak.
+    // Celery itself remembers the last thousand jobs, and may still be filling that list: not a leak.
     let findings = list(&verdict["findings"]);
     assert_eq!(findings.len(), 1, "{verdict:#}");
     let finding = &findings[0];
@@ -136,7 +135,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Does something while two clients visit a service again and again.
+/// Does something while two clients send requests to a service over and over.
 fn under_load<T>(address: &str, work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -145,7 +144,7 @@ fn under_load<T>(address: &str, work: impl FnOnce() -> Result<T, Failed>) -> Res
             move || {
                 let mut numbers = (first..).step_by(2);
                 while !is_over.load(Ordering::Relaxed) {
-                    // A connection that is refused or broken shows in what is found.
+                    // A refused or broken connection shows in the findings.
                     let _ = visit(address, numbers.next().unwrap_or_default());
                     thread::sleep(REST);
                 }
@@ -160,7 +159,7 @@ fn under_load<T>(address: &str, work: impl FnOnce() -> Result<T, Failed>) -> Res
     })
 }
 
-/// Visits once; gives the PID of the process that answered.
+/// Sends one request; returns the PID of the process that answered.
 fn visit(address: &str, number: u64) -> Result<i32, Box<dyn Error>> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET /visit/{number} HTTP/1.0\r\n\r\n")?;
@@ -170,7 +169,7 @@ fn visit(address: &str, number: u64) -> Result<i32, Box<dyn Error>> {
     Ok(body.parse()?)
 }
 
-/// A module run as a program, where the fixtures are.
+/// A module run as a program, in the folder of the fixtures.
 fn module(python: &Interpreter, name: &str, home: &Path) -> Command {
     let mut command = with_home(python, home);
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"));
@@ -189,7 +188,7 @@ fn with_home(python: &Interpreter, home: &Path) -> Command {
 struct Service {
     child: Child,
     errors: Option<BufReader<ChildStderr>>,
-    /// Some end when this is closed.
+    /// Some programs end when this is closed.
     _input: Option<ChildStdin>,
 }
 
@@ -209,7 +208,7 @@ impl Service {
         self.child.id() as i32
     }
 
-    /// Waits for a line with these words, and gives it.
+    /// Waits for a line with these words, and returns it.
     fn wait_until_said(&mut self, words: &str) -> String {
         let errors = self.errors.as_mut().expect("it is listened to");
         let mut said = String::new();
@@ -227,7 +226,7 @@ impl Service {
         }
     }
 
-    /// Listens no more. What it says later must not fill the pipe.
+    /// Reads and discards all later output, which must not fill the pipe.
     fn drain(&mut self) {
         if let Some(mut errors) = self.errors.take() {
             thread::spawn(move || std::io::copy(&mut errors, &mut sink()));
@@ -237,7 +236,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
+        // It may have ended by itself, which is just as good.
         let _ = killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! Snapshot files: every analysis says the same of a file as of the capture that it was made of, and nothing that
-//! a file says is believed.
+//! Snapshot files: every analysis gives the same answer for a file as for the capture that it was made from,
+//! and nothing in a file is trusted.
 
 use std::fs;
 use std::path::Path;
@@ -27,9 +27,9 @@ use crate::support::{Interpreter, Target, cases, interpreters, with_heap};
 
 /// No snapshot of a fixture takes more memory than this.
 const ALLOWED: u64 = 1 << 30;
-/// Objects of a heap that are shown and asked for one by one.
+/// How many objects of a heap are shown and asked about one by one.
 const SOME: usize = 12;
-/// The types of which each path is asked for, and those with several paths to each object.
+/// The types for which each path is requested, and those with several paths to each object.
 const TYPES: [&str; 9] = [
     "dict",
     "cell",
@@ -43,7 +43,7 @@ const TYPES: [&str; 9] = [
 ];
 const WITH_SEVERAL: [&str; 2] = ["__main__.Kept", "generator"];
 
-/// Fixtures whose heaps have something of everything.
+/// Fixtures whose heaps together have every kind of content.
 const FIXTURES: [&str; 3] = ["why", "cycles", "holders"];
 
 pub fn trials() -> Vec<Trial> {
@@ -83,7 +83,7 @@ fn facts(disclosure: Disclosure) -> Facts {
     }
 }
 
-/// Writes a heap and reads it again.
+/// Writes a heap to a file and reads it back.
 fn through_a_file(
     heap: &Analysis<'_>,
     names: &RootNames,
@@ -105,7 +105,7 @@ fn through_a_file(
     (Snapshot::open(&path, ALLOWED).expect("it is whole"), bytes)
 }
 
-/// Everything that the analyses say of a heap, each with what was asked.
+/// The answers of all analyses for a heap, each with its question.
 fn answers(
     heap: &Analysis<'_>,
     names: &RootNames,
@@ -238,7 +238,7 @@ fn a_file_says_what_the_capture_said(
     })?
 }
 
-/// All text in a file, as it is before it is compressed.
+/// All text in a file, decompressed.
 fn text_of(path: &Path) -> String {
     let reader = Reader::open(path, ALLOWED).expect("it is whole");
     let names: Vec<String> = reader.columns().map(|(name, ..)| name.to_owned()).collect();
@@ -286,7 +286,7 @@ fn what_is_not_to_be_told_is_not_in_the_file(
     })
 }
 
-/// Whatever byte of a file is changed and wherever it is cut off: it is refused, or says the same.
+/// Whichever byte of a file is changed, and wherever it is cut off: it is refused, or gives the same answers.
 fn a_damaged_file_is_refused(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let target = Target::start(interpreter, "show", &[]);
     with_heap(&target, |heap, names, _| {

@@ -1,5 +1,5 @@
-//! `leakspy timeline`, `plot` and `peak` as a person has them: the figures are the kernel's and the
-//! interpreter's own, children are seen, slopes are those of the fixture's arithmetic.
+//! `leakspy timeline`, `plot` and `peak` as a user runs them: the figures are the kernel's and the
+//! interpreter's own, children are included, and slopes match the fixture's arithmetic.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "png")]
@@ -47,7 +47,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Starts `leakspy timeline` and waits until it has looked for the first time.
+/// Starts `leakspy timeline` and waits for its first sample.
 fn begin(pid: i32, file: &Path, options: &[&str]) -> Child {
     let mut child = leakspy_command()
         .args(["timeline", "--pid", &pid.to_string(), "-o"])
@@ -111,8 +111,8 @@ fn figures_are_the_kernels_and_the_interpreters(
         rows.into_iter().filter(|row| !row["pss_bytes"].is_empty()).collect::<Vec<Row>>()
     };
     let mut tries = 0;
-    // Shares change with other processes that map the same files. leakspy is one, as C libraries go, so that
-    // the witness asks while it runs; and where another one has come or gone, asks again.
+    // Shares change with other processes that map the same files. leakspy is one of them, as it maps the C
+    // library, so the witness asks while leakspy runs; and asks again where another process has come or gone.
     let (rows, found) = loop {
         let leakspy = begin(pid, file.path(), &["-i", "0.1", "--shares", "0.01"]);
         wait_until("shares are read", || !of_shares().is_empty());
@@ -131,7 +131,7 @@ fn figures_are_the_kernels_and_the_interpreters(
     let resident: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("statm")?;
     let last = rows.last().ok_or("a sample")?;
     assert_eq!(number(last, "pid"), pid as u64);
-    // To read a page of a file maps it, so that the first look can make the set a little larger.
+    // Reading a page of a file maps it, so the first reading can enlarge the set a little.
     assert_eq!(number(last, "rss_bytes"), 4096 * resident);
     let parts = ["anonymous_bytes", "file_bytes", "shared_bytes"];
     assert_eq!(parts.map(|part| number(last, part)).iter().sum::<u64>(), 4096 * resident);
@@ -147,14 +147,14 @@ fn figures_are_the_kernels_and_the_interpreters(
     Ok(())
 }
 
-/// What `leakspy peak` says of a file, from so many seconds on.
+/// The output of `leakspy peak` for a file, starting after this many seconds.
 fn peak(file: &Path, options: &[&str]) -> Result<String, Failed> {
     let output = leakspy_command().arg("peak").arg(file).args(options).output()?;
     assert!(output.status.success(), "{output:?}");
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The texts of the chart of a file.
+/// The texts in a file's chart.
 fn chart(file: &Path) -> Result<Vec<String>, Failed> {
     let output = leakspy_command().arg("plot").arg(file).args(["-o", "-"]).output()?;
     assert!(output.status.success(), "{output:?}");
@@ -164,7 +164,7 @@ fn chart(file: &Path) -> Result<Vec<String>, Failed> {
     Ok(texts.filter_map(|node| node.text()).map(|text| text.trim().to_string()).collect())
 }
 
-/// Looks at a fixture for some seconds while it does something.
+/// Records a fixture for some seconds while it does something.
 fn watched(
     interpreter: &Interpreter,
     doing: &str,
@@ -238,9 +238,9 @@ fn a_pid_that_is_used_again_is_another(interpreter: &'static Interpreter) -> Res
     let pid = target.ask(&format!("child {few}")).to_string();
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("run.csv");
-    // Seldom enough that mostly nothing is looked at between the one and the other.
+    // Rarely enough that there is usually no sample between the two.
     let child = begin(target.pid(), &file, &["-s", "-i", "0.2"]);
-    // By when they started, the pages that those who had this PID made, which are shared memory.
+    // By start time, the pages of shared memory that the processes with this PID allocated.
     let sets = || {
         let text = fs::read_to_string(&file).unwrap_or_default();
         let whole = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
@@ -258,7 +258,7 @@ fn a_pid_that_is_used_again_is_another(interpreter: &'static Interpreter) -> Res
     let sets = sets();
     let [first, second] = &*sets.values().collect::<Vec<_>>() else { panic!("{sets:?}") };
     assert!(first.iter().all(|&pages| pages == few * 4096), "{sets:?}");
-    // One that has just been born does not have its pages yet.
+    // A process that was just created does not have its pages yet.
     assert!(second.last().is_some_and(|&pages| pages == many * 4096), "{sets:?}");
     let said = peak(&file, &[])?;
     let lines = said.lines().filter(|line| line.trim_start().starts_with(&format!("{pid} ")));
@@ -279,7 +279,7 @@ fn the_sum_is_that_of_all(interpreter: &'static Interpreter) -> Result<(), Faile
         let all = [root, first, second].map(|row| number(row, column));
         assert_eq!(number(sum, column), all.iter().sum::<u64>(), "{column}");
     }
-    // The larger child has so many pages more than the other.
+    // The larger child has this many pages more than the other.
     let more = number(second, "rss_bytes").saturating_sub(number(first, "rss_bytes"));
     assert!(more.abs_diff(1900 * 4096) < 100 * 4096, "{more}");
     for pid in pids {
@@ -300,7 +300,7 @@ fn a_killed_leakspy_has_written_what_it_saw(
     child.kill().expect("it is not waited for yet");
     child.wait().expect("a child can be waited for");
     assert!(peak(&file, &[])?.contains("peak "));
-    // As a full disk or a crash of the machine would leave it.
+    // As a full disk or a machine crash would leave it.
     let written = fs::read(&file)?;
     fs::write(&file, &written[..written.len() - 30])?;
     assert!(peak(&file, &[])?.contains("peak "));
@@ -398,7 +398,7 @@ fn what_is_no_timeline_is_refused() -> Result<(), Failed> {
     Ok(())
 }
 
-/// With the feature `png`; else it is said what there is instead.
+/// With the feature `png`; without it leakspy says what to use instead.
 fn a_chart_is_a_png_if_its_name_says_so() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let [file, png] = ["run.dat", "chart.PNG"].map(|name| folder.path().join(name));

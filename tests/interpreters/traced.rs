@@ -1,4 +1,4 @@
-//! What tracemalloc knows, read from outside, against what it tells the target itself.
+//! tracemalloc's data, read from outside, against what tracemalloc reports inside the target.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{Interpreter, Target, cases, leakspy};
 
-/// Captures of a heap that changes, for each interpreter.
+/// The number of captures of a changing heap, for each interpreter.
 const CAPTURES: usize = 12;
 
 pub fn trials() -> Vec<Trial> {
@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A target with tracemalloc on, and the way to it.
+/// A target with tracemalloc on, and access to it.
 fn start(interpreter: &Interpreter, frames: u32, arguments: &[&str]) -> (Target, Process, Python) {
     let option = format!("tracemalloc={frames}");
     let target = Target::start_with(interpreter, "traced", arguments, &["-X", &option]);
@@ -39,13 +39,13 @@ fn capture<'a>(process: &'a Process, python: &Python) -> Capture<'a> {
     Capture::take(process, python, &CaptureOptions::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// The innermost first, and the lines, 0 where there is none.
+/// File and line of each frame, innermost first; the line is 0 where there is none.
 type Stack = Vec<(String, u32)>;
 
-/// Equal blocks: their domain and size, the stack that made them, and how many frames it had.
+/// Equal blocks: their domain and size, the stack that allocated them, and its full number of frames.
 type Group = (u32, u64, Stack, Option<u32>);
 
-/// The blocks that the target says it has, but for those that answers make.
+/// The blocks that the target reports, except those allocated by its answers.
 fn ask_traces(target: &mut Target) -> Result<BTreeMap<Group, u64>, Failed> {
     #[derive(serde::Deserialize)]
     struct Answer {
@@ -64,7 +64,7 @@ fn ask_traces(target: &mut Target) -> Result<BTreeMap<Group, u64>, Failed> {
     traces.iter().map(group).collect()
 }
 
-/// The same, as they were read from outside.
+/// The same, read from outside.
 fn groups(traces: &Traces) -> BTreeMap<Group, u64> {
     let mut groups = BTreeMap::new();
     for trace in traces.iter() {
@@ -85,7 +85,7 @@ fn stack(traceback: Traceback) -> Stack {
     traceback.frames().map(frame).collect()
 }
 
-/// Whether a file allocates for answers, as `traced.py` has it.
+/// Whether a file allocates for answers, as defined in `traced.py`.
 fn is_own(file: &str) -> bool {
     let mut parts = file.rsplit('/');
     let name = parts.next().unwrap_or_default();
@@ -106,23 +106,23 @@ fn assert_same(found: &BTreeMap<Group, u64>, truth: &BTreeMap<Group, u64>) {
     assert!(different.is_empty(), "{} of {}: {some:#?}", different.len(), truth.len());
 }
 
-/// All blocks, of all domains and interpreters, their sizes and their stacks are those that tracemalloc
-/// tells; and so is the stack of each object.
+/// All blocks, of all domains and interpreters, have the sizes and stacks that tracemalloc reports; and each
+/// object has its stack.
 fn are_those_of_tracemalloc(interpreter: &'static Interpreter, frames: u32) -> Result<(), Failed> {
     let (mut target, process, python) = start(interpreter, frames, &[]);
     assert_eq!(python.tracing(&process)?, Some(Tracing { most_frames: frames }));
     let objects: Vec<(u64, Option<Stack>)> = serde_json::from_value(target.ask("objects"))?;
-    // The first answer imports and caches what the second finds there.
+    // The first answer imports and caches modules that the second finds there.
     target.ask("traces");
     let before = ask_traces(&mut target)?;
     target.wait_until_still();
     let capture = capture(&process, &python);
     let traces = python.traces(&capture)?.expect("it is on");
-    // A process that holds still need not be copied.
+    // A process that stands still need not be copied.
     let live = python.traces(&process)?.expect("it is on");
     assert_same(&groups(&live), &groups(&traces));
     let after = ask_traces(&mut target)?;
-    // What an answer itself does to a block (3.13.5 frees a string now and then) shows in the next.
+    // The effect of an answer on a block (3.13.5 frees a string now and then) shows in the next answer.
     let same = |group: &Group| before.get(group) == after.get(group);
     let changed: Vec<_> = before.keys().chain(after.keys()).filter(|group| !same(group)).collect();
     assert!(changed.len() <= 3, "{changed:#?}");
@@ -138,7 +138,7 @@ fn are_those_of_tracemalloc(interpreter: &'static Interpreter, frames: u32) -> R
     for (object, expected) in &objects {
         let shape = reader.describe(*object, &mut Edges::new())?;
         let found = traces.traceback_of(object - shape.header).map(stack);
-        // Of instances whose attributes are in no dict 3.11 does not find the block itself.
+        // 3.11 itself does not find the block of instances whose attributes are not in a dict.
         if interpreter.version[1] != 11 || expected.is_some() {
             assert_eq!(&found, expected, "the object at {object:#x}");
         }
@@ -161,7 +161,8 @@ fn are_those_of_tracemalloc(interpreter: &'static Interpreter, frames: u32) -> R
     Ok(())
 }
 
-/// Whether it is on, and with how many frames, is as the target says; and leakspy says what to do if not.
+/// Whether it is on, and with how many frames, matches the target's report; and leakspy says what to do if it
+/// is off.
 fn follow_the_switch(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "traced", &[]);
     let process = Process::open(target.pid())?;
@@ -193,7 +194,7 @@ fn record(target: &Target, options: &[&str]) -> std::process::Output {
     leakspy(line.iter().chain(options))
 }
 
-/// What is written has the bytes and blocks of each stack as the target tells them, and calls nothing an
+/// The output has the bytes and blocks of each stack as the target reports them, and calls nothing an
 /// estimate.
 fn are_written_exactly(interpreter: &'static Interpreter) -> Result<(), Failed> {
     #[derive(serde::Deserialize)]
@@ -238,7 +239,7 @@ fn are_written_exactly(interpreter: &'static Interpreter) -> Result<(), Failed> 
             leaf.strip_prefix("tracemalloc domain ").expect("the only kind there is")
         });
         if is_kept(&stack) {
-            // Stacks that differ in what was not kept of them have different roots.
+            // Stacks that differ only in frames that were not kept have different roots.
             let all = found.entry((stack, domain.parse()?)).or_default();
             *all = (all.0 + written.bytes, all.1 + written.objects);
         }
@@ -255,13 +256,13 @@ fn are_written_exactly(interpreter: &'static Interpreter) -> Result<(), Failed> 
     Ok(())
 }
 
-/// Whether a file made blocks that live for ever.
+/// Whether a file allocated blocks that live for ever.
 fn is_of_heap(file: &str) -> bool {
     file.ends_with("traced_heap.py") || file == "<generated>" || file.starts_with("/srv/")
 }
 
-/// While threads allocate and free, the blocks of those that hold still are told exactly. A capture that
-/// fell into a change is noticed, and is not the rule.
+/// While threads allocate and free, the blocks of threads that stand still are exact. A capture that fell
+/// into a change is noticed, and is the exception.
 fn hold_while_they_change(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let (mut target, process, python) = start(interpreter, 5, &["busy"]);
     let kept = |groups: BTreeMap<Group, u64>| -> BTreeMap<Group, u64> {

@@ -1,5 +1,5 @@
-//! `leakspy watch` as a person has it: it acts when a condition comes to hold, once, says so by its exit
-//! status, and leaves the process as it was.
+//! `leakspy watch` as a user runs it: it acts when a condition is met, once, reports that by its exit status,
+//! and leaves the process unharmed.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -39,7 +39,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A `leakspy watch` that runs.
+/// A running `leakspy watch`.
 struct Watching {
     child: Child,
     errors: BufReader<ChildStderr>,
@@ -61,7 +61,7 @@ impl Watching {
         Watching { child, errors, said: String::new() }
     }
 
-    /// Waits until it says something with these words.
+    /// Waits until it prints these words.
     fn wait_until_said(&mut self, words: &str) {
         while !self.said.contains(words) {
             let read = self.errors.read_line(&mut self.said).expect("UTF-8");
@@ -78,7 +78,7 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
+        // It may have ended by itself, which is just as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -108,7 +108,7 @@ fn it_fires_at_the_crossing_and_once(interpreter: &'static Interpreter) -> Resul
     watching.wait_until_said("the limit is");
     let beyond = rss(&target).saturating_sub(limit) as f64;
     assert_eq!(watching.status(), Some(0));
-    // An interval, and a quarter of one for a busy machine.
+    // One interval, and a quarter of one for a busy machine.
     let most = 1.25 * interval * pages_per_second * 4096.0;
     assert!(beyond <= most, "fired {beyond} bytes beyond the limit, at most {most} expected");
     target.assert_healthy();
@@ -167,7 +167,7 @@ fn a_stopped_process_can_be_debugged_and_goes_on(
     watching.wait_until_said(&format!("kill -CONT {pid}"));
     assert_eq!(watching.status(), Some(0));
     wait_until("it is stopped", || target.health().is_stopped());
-    // As any debugger does it, and as gdb does, where that is here.
+    // Attached as any debugger does it, then by gdb where it is installed.
     let debugged = Pid::from_raw(target.pid());
     ptrace::attach(debugged)?;
     assert_eq!(waitpid(debugged, None)?, WaitStatus::Stopped(debugged, Signal::SIGSTOP));
@@ -178,7 +178,7 @@ fn a_stopped_process_can_be_debugged_and_goes_on(
     {
         let said = text(&output.stdout);
         assert!(said.contains("* 1 "), "{output:?}");
-        // A debugger that leaves lets a process go on, unless it was stopped before: so it says.
+        // A debugger that leaves lets a process continue, unless it was stopped before: SIGSTOP makes sure.
         kill(debugged, Signal::SIGSTOP)?;
     }
     kill(Pid::from_raw(target.pid()), Signal::SIGCONT)?;
@@ -210,7 +210,7 @@ fn a_pid_that_is_used_again_is_another(interpreter: &'static Interpreter) -> Res
 }
 
 fn it_follows_a_service_that_starts_again(interpreter: &'static Interpreter) -> Result<(), Failed> {
-    // The command line of the fixture ends in a word that nothing else has.
+    // The fixture's command line ends in a unique word.
     let word = format!("service-{}", std::process::id());
     let options = ["--rss-above", "100GiB", "-i", "0.05"];
     let mut watching = Watching::start(&["--name", &word], &options);

@@ -1,5 +1,5 @@
-//! Why objects live, against what the target finds itself in a search of its own over `gc.get_referrers`; and
-//! the other commands that answer for one object or show the graph.
+//! Why objects live, against the target's own search with `gc.get_referrers`; and the other commands that
+//! describe one object or show the graph.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,7 +51,7 @@ fn of_object(heap: &Analysis<'_>, names: &RootNames, address: u64, options: &Opt
     why(heap, names, &nodes, options)
 }
 
-/// The lines of a tree that is one path, in words.
+/// The lines of a tree that is a single path, as words.
 fn words(why: &Why) -> Vec<String> {
     let word = |what: &What| match what {
         What::Root(words) => words.to_string(),
@@ -62,7 +62,7 @@ fn words(why: &Why) -> Vec<String> {
     why.lines.iter().map(|line| word(&line.what)).collect()
 }
 
-/// How each shape reads. `…` stands for what differs between versions.
+/// The words of each shape's path. `…` stands for parts that differ between versions.
 const SHAPES: [(&str, &[&str]); 22] = [
     ("class attribute", &["module __main__", "Class type", ".attribute __main__.Kept"]),
     ("dict key", &["module __main__", "BY_KEY dict", ".keys() __main__.Kept"]),
@@ -104,7 +104,7 @@ const SHAPES: [(&str, &[&str]); 22] = [
     ("C-held", &["native code", "__main__.Kept"]),
 ];
 
-/// Whether words are as expected; `…` stands for any number of them, and the last may have more before it.
+/// Whether words match; `…` stands for any number of them, and the last may have a prefix.
 fn reads(found: &[String], expected: &[&str]) -> bool {
     match expected {
         [] => found.is_empty(),
@@ -146,7 +146,7 @@ fn every_shape_has_the_path_that_the_target_finds(
                 }
                 _ => {}
             }
-            // A weak reference is no path: without the one that holds it nothing is left.
+            // A weak reference is not a path: without the reference that holds the object no path is left.
             if shape == "weak reference" {
                 let excluded = vec![Excluded::Type("__main__.Slotted".into())];
                 let without = of_object(heap, names, address, &Options { excluded, ..options() });
@@ -175,7 +175,7 @@ fn all_words(target: &Target, truth: &Value) -> Result<BTreeMap<String, Vec<Stri
     })
 }
 
-/// A target that waits in a C call, one that runs without end, and both while they are stopped.
+/// A target that waits in a C call, one that runs endlessly, and both while they are stopped.
 fn the_answer_is_the_same_whatever_the_target_does(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
@@ -220,7 +220,7 @@ fn each_option_does_what_its_help_says(interpreter: &'static Interpreter) -> Res
         let lines = document["lines"].as_array().expect("an array");
         lines.iter().filter_map(|line| Some(line["link"].as_str()?.to_owned())).collect()
     };
-    // The path that is printed finds the object again.
+    // The printed path leads to the object again.
     let by_path = why_json(pid, &["__main__:BY_VALUE['entry']"])?;
     let by_address = why_json(pid, &[&address("dict value")])?;
     assert_eq!(by_path["lines"], by_address["lines"]);
@@ -231,7 +231,7 @@ fn each_option_does_what_its_help_says(interpreter: &'static Interpreter) -> Res
     let redacted = why_json(pid, &["--redact", &address("dict value")])?;
     assert_eq!(links(&redacted), ["BY_VALUE", "[str]"]);
 
-    // Of several paths the first is the shortest.
+    // The first of several paths is the shortest.
     let several = why_json(pid, &["--all-paths", "20", &address("weak reference")])?;
     assert_eq!(several["sampled"], 1);
     let paths = several["paths"].as_u64().expect("a number");
@@ -239,7 +239,7 @@ fn each_option_does_what_its_help_says(interpreter: &'static Interpreter) -> Res
     let text = several["lines"].to_string();
     assert!(text.contains("\"WATCHED\"") && !text.contains("WEAK"), "{text}");
 
-    // A frame is not all that holds the object in it, or it is.
+    // Only a frame holds this object: without frames it is unreached, without the other roots it is not.
     let local = address("frame local");
     assert_eq!(why_json(pid, &["--exclude", "frames,weak", &local])?["unreached"], 1);
     assert_eq!(why_json(pid, &["--exclude", "native,modules", &local])?["unreached"], 0);
@@ -258,7 +258,7 @@ fn paths_of_many_objects_are_few_lines(interpreter: &'static Interpreter) -> Res
     let ends: u64 = lines.iter().map(|line| line["ends"].as_u64().expect("a number")).sum();
     assert_eq!(ends, rows);
     assert!(lines.len() < 30, "{lines:#?}");
-    // Below each line there are those that it leads to.
+    // Below each line are the objects that it leads to.
     assert_eq!(lines[0]["root"], "module __main__");
     let of = |link: &str| lines.iter().find(|line| line["link"] == link).expect("a line");
     let cache = lines.iter().position(|line| line["link"] == "CACHE").expect("a line");
@@ -268,7 +268,7 @@ fn paths_of_many_objects_are_few_lines(interpreter: &'static Interpreter) -> Res
     assert_eq!([&below["link"], &below["type"]], ["[…]", "__main__.Row"]);
     assert_eq!([&below["ends"], &below["objects"]], [20_000, 20_000]);
     assert!(of("local rows")["paths"] == 50);
-    // Rows hold only what is their own, so that what each retains adds up.
+    // Rows hold only their own objects, so their retained sizes add up.
     let heap = leakspy(["heap", "--json", "--pid", &target.pid().to_string()]);
     let heap: Value = serde_json::from_slice(&heap.stdout)?;
     let types = heap["types"].as_array().expect("an array");
@@ -319,7 +319,7 @@ fn the_tree_has_every_object_once(interpreter: &'static Interpreter) -> Result<(
     }
     let own: u64 = lines.iter().map(|line| number(line, "own_objects")).sum();
     assert_eq!(document["objects"], own);
-    // What the live view says of the same heap: the rows are below the global that holds them.
+    // The live view of the same heap: the rows are below the global that holds them.
     let cache = lines.iter().position(|line| line["held"] == "CACHE").expect("a line");
     let rows = lines[cache..].iter().find(|line| line["held"] == "[…] __main__.Row");
     assert_eq!(number(rows.expect("a line"), "own_objects"), 20_000);
@@ -361,12 +361,12 @@ fn an_object_is_as_the_target_says(interpreter: &'static Interpreter) -> Result<
     Ok(())
 }
 
-/// The table of interned strings is a root of its own, and there is no other that grows with their number.
+/// The table of interned strings is a root of its own, and no other root grows with their number.
 fn the_table_of_interned_strings_has_a_name(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
     const MORE: u64 = 200_000;
-    /// A key and a value.
+    /// The size of a key and a value.
     const ENTRY: u64 = 16;
     let mut target = Target::start(interpreter, "show", &[]);
     let dicts = |target: &Target| {
@@ -396,7 +396,7 @@ fn which_object_has_to_be_said(interpreter: &'static Interpreter) -> Result<(), 
     Ok(())
 }
 
-/// Graphviz draws a picture without complaint.
+/// Asserts that Graphviz draws a picture without complaint.
 fn assert_drawn_by_graphviz(dot: &str) -> Result<(), Failed> {
     let mut command = Command::new("dot");
     command.arg("-Tsvg").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -421,7 +421,7 @@ fn what_is_tangled_is_drawn_or_refused(interpreter: &'static Interpreter) -> Res
         words.extend(file.to_str());
         (leakspy(words.iter().chain(&most)), file)
     };
-    // The list that has them all, twenty lists, and what each is to each other.
+    // The list that has them all, twenty lists, and their references to each other.
     target.ask("tangle 20");
     let (output, svg) = graph("some.svg");
     assert!(output.status.success(), "{output:?}");
@@ -463,7 +463,7 @@ fn pictures_show_what_is_there(interpreter: &'static Interpreter) -> Result<(), 
     let dot = graph(&["Pair", "--format", "dot"])?;
     assert!(dot.starts_with("digraph objects {") && dot.ends_with("}\n"), "{dot}");
     assert_eq!(dot.matches("[label=\"__main__.Pair").count(), 4, "{dot}");
-    // Each is to the other what it is to it, and that is a cycle.
+    // The two of a pair refer to each other by `.other`, which makes a cycle.
     let others = dot.lines().filter(|line| line.contains("label=\".other\""));
     let others: Vec<&str> = others.collect();
     assert_eq!(others.len(), 4, "{dot}");

@@ -13,7 +13,7 @@ fn run(arguments: &[&str]) -> Output {
     leakspy(arguments).output().expect("leakspy was started")
 }
 
-/// A pipe that nobody reads.
+/// A pipe without a reader.
 fn closed_pipe() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -29,7 +29,7 @@ fn a_line_that_makes_no_sense_is_status_2_and_says_so() {
     }
 }
 
-/// tracemalloc knows no threads, and one moment of a command has to be named.
+/// tracemalloc knows no threads, and a command needs a duration to say when to read it.
 #[test]
 fn what_tracemalloc_cannot_tell_is_refused() {
     let traced = ["record", "--view", "traced"];

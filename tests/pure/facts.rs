@@ -1,10 +1,10 @@
-//! What is known of CPython stands in `src/python`, so that a new version costs a table there and nothing else; what
-//! is known of glibc in `src/process/glibc.rs` and `src/heap/rss/malloc`.
+//! Facts about CPython are in `src/python`, so that a new version costs a table there and nothing else; facts
+//! about glibc are in `src/process/glibc.rs` and `src/heap/rss/malloc`.
 //!
-//! Three rules hold for the code of the layers above, tests left out:
+//! Three rules hold for the code of the layers above, tests excluded:
 //!
-//! 1. Nobody names the layout of the interpreter.
-//! 2. Whoever reads memory by words is in [`READERS`], with the reason why it is not `python` that does.
+//! 1. No code names the layout of the interpreter.
+//! 2. A file that reads memory by words is in [`READERS`], with the reason why `python` does not do it.
 //! 3. A number that could be an offset, a size or a flag of the interpreter is in [`NUMBERS`], with what it is
 //!    instead. In a file that reads memory that is each number above 8, the bytes of a word. Elsewhere it is a
 //!    multiple of 8 that is not one of 10, a hexadecimal number, or one that is shifted. Bounds of our own, which
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Folders of `src` that may know the interpreter or glibc, or that have formats of their own.
 const KNOWING: [&str; 5] = ["python", "process", "memory", "snapshot", "heap/rss/malloc"];
 
-/// How constants are named that bound or batch our own work.
+/// The names of constants that bound or batch leakspy's own work.
 const OURS: [&str; 7] = ["MOST", "LEAST", "FEWEST", "LONGEST", "LARGEST", "BATCH", "AHEAD"];
 
 /// Files that read memory by words, and why.
@@ -36,7 +36,7 @@ const READERS: &[(&str, &str)] = &[
     ("profile/calls.rs", "reads a return address from the stack"),
 ];
 
-/// Numbers that look like the interpreter's: the file, a part of the line, and what it is.
+/// Numbers that look like the interpreter's: the file, a part of the line, and their real meaning.
 const NUMBERS: &[(&str, &str, &str)] = &[
     ("cli/command.rs", "128 + ", "what a shell adds to the number of a signal"),
     ("cli/signals.rs", "128 + ", "what a shell adds to the number of a signal"),
@@ -71,7 +71,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("render/labels.rs", "0xff", "characters"),
 ];
 
-/// Code of the upper layers: the file below `src`, and its lines without comments, texts and tests.
+/// Code of the upper layers: the file below `src`, and its lines without comments, string literals and tests.
 fn code() -> Vec<(String, Vec<String>)> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders = vec![source.clone()];
@@ -96,7 +96,7 @@ fn code() -> Vec<(String, Vec<String>)> {
     found
 }
 
-/// A line without its comment and without what is in texts.
+/// A line without its comment and without the contents of string literals.
 fn bare(line: &str) -> String {
     let mut bare = String::new();
     let mut characters = line.chars().peekable();
@@ -128,7 +128,7 @@ fn numbers(line: &str, reads_memory: bool) -> Vec<String> {
         let (before, word) = rest.split_at(start);
         let end = word.find(|character| !is_word(character)).unwrap_or(word.len());
         let (word, after) = word.split_at(end);
-        // By 20 or 30 mebibytes and gibibytes are made.
+        // Shifts by 20 or 30 make mebibytes and gibibytes.
         let is_unit = ["20", "30"].contains(&word);
         let is_shifted = before.ends_with("<< ") || before.ends_with(">> ");
         if is_shifted && is_unit {
@@ -147,7 +147,7 @@ fn numbers(line: &str, reads_memory: bool) -> Vec<String> {
     found
 }
 
-/// An integer as Rust writes it.
+/// An integer literal of Rust.
 fn number(word: &str) -> Option<u64> {
     const SUFFIXES: [&str; 6] = ["usize", "u64", "u32", "u16", "i64", "i32"];
     let word = SUFFIXES.iter().find_map(|suffix| word.strip_suffix(suffix)).unwrap_or(word);

@@ -1,5 +1,5 @@
-//! Random bytes in place of a target's memory: whatever is asked, the answer is a value or an error,
-//! never a panic, and never for ever.
+//! Random bytes in place of a target's memory: every reading ends with a value or an error, never with a
+//! panic, and never hangs.
 
 use leakspy::heap::Summary;
 use leakspy::heap::figures::changes::changes;
@@ -21,7 +21,7 @@ use crate::junk::{
     AN_OBJECT, EXTENT, Junk, NAMES, OfOneTable, OfOneType, THE_TABLE, THE_TYPE, python,
 };
 
-/// Words such as a target has: small numbers, addresses close by, extremes, anything.
+/// Words like a target's: small numbers, addresses close by, extremes, anything.
 fn word() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => 0_u64..64,
@@ -86,7 +86,7 @@ proptest! {
         let mut raw = RawStack::default();
         let mut cache = CodeCache::new();
         for (minor, layout) in layouts() {
-            // Some word is taken for the type of code, so that some frames are looked at closely.
+            // Some word is taken for the type of code, so that some frames are read closely.
             let python = python(minor, *layout, thread, memory.words[0]);
             let _ = python.copy_stack(&memory, thread, &mut raw);
             prop_assert!(raw.frames.len() <= 100_000);
@@ -203,7 +203,7 @@ let reader = Reader::new(&memory, &types);
     }
 }
 
-/// A file may say any number: sums of them end at the largest there is.
+/// A file may contain any number: sums of them saturate.
 #[test]
 fn saved_figures_have_no_bounds() {
     let kind = |name: &str| {

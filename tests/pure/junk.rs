@@ -1,4 +1,4 @@
-//! Memory that nobody wrote: the same few words over and over, alone or around one thing that is well formed.
+//! Junk memory: the same few words over and over, alone or around one well-formed structure.
 //! The fuzz targets use it too.
 
 use std::sync::{Arc, LazyLock};
@@ -8,8 +8,8 @@ use leakspy::process::{Image, Process};
 use leakspy::python::layout::{HashEntry, Layout};
 use leakspy::python::{Python, Types, Version};
 
-/// Memory without a hole, or with many: the same few words over and over, so that pointers that are
-/// followed lead to other such words and chains close into rings.
+/// Memory with many holes, or none: the same few words over and over, so that pointers lead to other such
+/// words and chains close into rings.
 #[derive(Debug, Clone)]
 pub struct Junk {
     pub words: Vec<u64>,
@@ -34,7 +34,7 @@ impl Memory for Junk {
     }
 }
 
-/// Junk with one type in it, to which every object claims to belong.
+/// Junk with a single type in it, which is the type of every object.
 #[derive(Debug, Clone)]
 pub struct OfOneType {
     pub junk: Junk,
@@ -44,12 +44,12 @@ pub struct OfOneType {
     pub sizes: [u64; 3],
 }
 
-/// Where that type is, its name, and an object of it.
+/// The addresses of that type, its name, and an object of it.
 pub const THE_TYPE: u64 = 0x7e00_0000_0000;
 pub const AN_OBJECT: u64 = 0x7f00_0000_0000;
 pub const ITS_NAME: u64 = THE_TYPE + 4096;
 
-/// Lays bytes that are at `at` over a buffer that was read at `address`.
+/// Copies the bytes at address `at` into a buffer that was read at `address`.
 fn lay_over(address: u64, buffer: &mut [u8], at: u64, bytes: &[u8]) {
     for (at, byte) in (at..).zip(bytes) {
         let place = at.checked_sub(address).and_then(|place| usize::try_from(place).ok());
@@ -83,7 +83,7 @@ impl Memory for OfOneType {
     }
 }
 
-/// Junk with the head of one hash table in it, and buckets of which only the first holds anything.
+/// Junk with the head of one hash table in it, and buckets of which only the first is used.
 #[derive(Debug, Clone)]
 pub struct OfOneTable {
     pub junk: Junk,
@@ -94,7 +94,7 @@ pub struct OfOneTable {
     pub first: u64,
 }
 
-/// Where that table is, and its buckets.
+/// The addresses of that table and its buckets.
 pub const THE_TABLE: u64 = 0x7d00_0000_0000;
 pub const ITS_BUCKETS: u64 = THE_TABLE + 4096;
 
@@ -119,7 +119,7 @@ impl Memory for OfOneTable {
     }
 }
 
-/// Types that are read in a way of their own.
+/// Types that have readers of their own.
 pub const NAMES: &[&str] = &[
     "int",
     "str",
@@ -153,10 +153,10 @@ pub const NAMES: &[&str] = &[
     "nobody knows",
 ];
 
-/// How much memory the reader is told that there is.
+/// The size of the memory that the reader is given.
 pub const EXTENT: u64 = 1 << 16;
 
-/// An interpreter that is nothing of the kind.
+/// An interpreter with nothing real behind it.
 pub fn python(minor: u8, layout: Layout, runtime: u64, code: u64) -> Python {
     static OWN_IMAGE: LazyLock<Arc<Image>> = LazyLock::new(|| {
         let process = Process::open(std::process::id() as i32).expect("we are there");

@@ -1,7 +1,6 @@
-//! Tests that need no interpreter: the command line, the forms that profiles are written in, and what reading
-//! makes of random bytes.
+//! Tests that need no interpreter: the command line, the forms of profiles, and reading random bytes.
 
-// A test fails where something is not as it expects.
+// A test panics where a result is unexpected.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod cli;

@@ -1,7 +1,7 @@
-//! The forms of a profile: against golden files, and with whatever names a target may have.
+//! The forms of a profile: against golden files, and with any names that a target may have.
 //!
-//! `BLESS=1 cargo test --test pure render` writes the golden files anew; look at the difference before
-//! committing it.
+//! `BLESS=1 cargo test --test pure render` rewrites the golden files; check the difference before committing
+//! it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -94,7 +94,7 @@ fn written(form: Form, profile: &Profile, heading: &Heading, style: Style) -> St
     String::from_utf8(out).expect("UTF-8")
 }
 
-/// Compares line by line with a file in `tests/golden`, or writes it where `BLESS` is set.
+/// Compares line by line with a file in `tests/golden`, or writes the file where `BLESS` is set.
 #[track_caller]
 fn assert_golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -109,7 +109,7 @@ fn assert_golden(name: &str, text: &str) {
     assert_eq!(golden.lines().count(), text.lines().count(), "lines of {name}");
 }
 
-/// The part of an SVG that is ours: without inferno's style sheet and script.
+/// The part of an SVG that leakspy writes: without inferno's style sheet and script.
 fn without_script(svg: &str) -> String {
     let (start, rest) = svg.split_once("<style").expect("a style sheet");
     let (_, end) = rest.split_once("</script>").expect("a script");
@@ -164,7 +164,7 @@ fn json_as_documented() {
     assert_golden("shop.json", &pretty(&json));
 }
 
-/// The paths of all keys in a value, with the type of what stands there where it is not null.
+/// The paths of all keys in a value, with the type of each value that is not null.
 fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
@@ -179,7 +179,7 @@ fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Holds the example and the table in one section of `docs/json.md` against a real document.
+/// Compares the example and the table in one section of `docs/json.md` with a real document.
 #[track_caller]
 fn assert_documented(section: &str, document: &Value) {
     let page = include_str!("../../docs/json.md");
@@ -231,7 +231,7 @@ fn the_closing_paragraph() {
     assert_golden("shop.txt", &String::from_utf8(out).expect("UTF-8"));
 }
 
-/// Exact numbers are called so, or not called anything, and no form speaks of estimates or samples.
+/// Exact numbers are called exact, or not called anything, and no form mentions estimates or samples.
 #[test]
 fn what_tracemalloc_knows_is_no_estimate() {
     let mut profile = Profile::new();
@@ -259,7 +259,7 @@ fn what_tracemalloc_knows_is_no_estimate() {
     let said = String::from_utf8(out).expect("UTF-8");
     assert_golden("traced.txt", &said);
     let speedscope = written(Form::Speedscope, &profile, &heading, blocks);
-    // (The word of the format speedscope for a list of stacks is "sampled".)
+    // ("sampled" is the word of the format speedscope for a list of stacks.)
     for text in [without_script(&svg), said] {
         for word in ["estimate", "sampled", " samples", "±"] {
             assert!(!text.contains(word), "{word:?} is in {text}");
@@ -301,7 +301,7 @@ fn weights_beyond_all_measure_are_drawn_in_proportion() {
     assert!(svg.lines().any(|line| line.contains(width)), "no frame has three quarters");
 }
 
-/// Names as a target may have them: mostly what separates something somewhere.
+/// Names that a target may have: mostly characters that separate something somewhere.
 fn name() -> impl Strategy<Value = String> {
     let separators = prop::collection::vec(
         prop::sample::select(vec![

@@ -1,4 +1,4 @@
-//! Snapshot files as containers: what was written is read, and nothing that a file says is believed.
+//! Snapshot files as containers: the contents written are read back, and nothing in a file is trusted.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,10 +26,10 @@ fn write(path: &Path, numbers: &[u64], bytes: &[u8]) {
     assert_eq!(length, fs::metadata(path).expect("it is there").len());
 }
 
-/// The columns of a file: twice numbers, and bytes.
+/// The columns of a file: two of numbers, and one of bytes.
 type Columns = (Vec<u64>, Vec<u64>, Vec<u8>);
 
-/// All that a file says.
+/// The contents of a file.
 fn read(path: &Path) -> Result<Columns, FileError> {
     let reader = Reader::open(path, ALLOWED)?;
     let numbers = |name| reader.numbers(name)?.collect::<Result<Vec<u64>, _>>();
@@ -49,7 +49,7 @@ proptest! {
         prop_assert_eq!(read(&path).expect("it is whole"), (numbers.clone(), numbers, bytes));
     }
 
-    /// A changed byte is either noticed or in a part that nobody reads.
+    /// A changed byte is either noticed or in a part that is not read.
     #[test]
     fn a_changed_byte_changes_nothing_that_is_read(place: prop::sample::Index, change in 1..=255_u8) {
         let (_folder, path) = folder();
@@ -74,7 +74,7 @@ proptest! {
         prop_assert!(matches!(found, Err(FileError::Incomplete | FileError::Foreign)), "{found:?}");
     }
 
-    /// Also where all checksums are right, for whoever makes a file can make those too.
+    /// Even where all checksums are right, because anyone who crafts a file can compute those too.
     #[test]
     fn any_block_is_read_or_refused(block in prop::collection::vec(any::<u8>(), 0..200), count in 0..300_u64) {
         let (_folder, path) = folder();
@@ -85,7 +85,7 @@ proptest! {
     }
 }
 
-/// A file of one column of numbers that consists of these bytes, with all checksums right.
+/// A file with one column of numbers that consists of these bytes, with all checksums right.
 fn crafted(block: &[u8], count: u64) -> Vec<u8> {
     use xxhash_rust::xxh3::xxh3_64;
     let mut file = b"\x89LSPY\r\n\x1a".to_vec();
@@ -146,7 +146,7 @@ fn a_count_that_lies_takes_no_memory() {
     fs::write(&path, crafted(&[], u64::MAX / 16)).expect("room");
     let found = Reader::open(&path, ALLOWED).expect_err("that is too much");
     assert!(matches!(found, FileError::TooLarge { allowed: ALLOWED, .. }), "{found}");
-    // A block that says that it decompresses to four gigabytes.
+    // A block that claims to decompress to four gigabytes.
     let mut block = u32::MAX.to_le_bytes().to_vec();
     block.extend(1_u32.to_le_bytes());
     block.push(0);

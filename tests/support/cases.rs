@@ -1,4 +1,4 @@
-//! One named test per fixture and interpreter, and no version left out in silence.
+//! One named test per fixture and interpreter, so that no version is left out silently.
 //!
 //! A version that the machine lacks shows as an ignored test; where `CI` is set, it is a failure
 //! (see `tests/interpreters/fixtures.rs`).
@@ -11,7 +11,7 @@ use super::interpreters::{Interpreter, VERSIONS, interpreters};
 
 /// The minor versions for which `fixtures/fetch` installs numpy.
 const WITH_NUMPY: [u64; 3] = [8, 12, 13];
-/// The one for which it installs other packages.
+/// The minor version for which it installs the other packages.
 const WITH_OTHERS: u64 = 12;
 
 /// A trial for each interpreter, named `fixture::interpreter`.
@@ -35,8 +35,8 @@ pub fn cases(
     trials
 }
 
-/// A trial for each version of the promise, `interpreters::3.14 is present`: where `CI` is set it
-/// fails when the version is absent, elsewhere it is ignored.
+/// A trial for each promised version, `interpreters::3.14 is present`: where `CI` is set it fails when the
+/// version is absent, elsewhere it is ignored.
 pub fn required_versions() -> Vec<Trial> {
     VERSIONS
         .map(|minor| {
@@ -64,7 +64,7 @@ pub fn cases_with_numpy(
     WITH_NUMPY.map(trial).into()
 }
 
-/// A trial for the interpreter with a package, or with a set of them that has this name. Where `CI` is set it
+/// A trial for the interpreter with a package, or with the set of packages of this name. Where `CI` is set it
 /// fails when that is absent.
 pub fn case_with(
     package: &str,
@@ -82,7 +82,7 @@ pub fn case_with(
     }
 }
 
-/// A trial that only root can do: elsewhere it is ignored.
+/// A trial that only root can run: otherwise it is ignored.
 pub fn case_for_root(
     name: &str,
     test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
@@ -90,7 +90,7 @@ pub fn case_for_root(
     Trial::test(name, test).with_ignored_flag(!nix::unistd::geteuid().is_root())
 }
 
-/// A trial for want of something: a failure where `CI` is set, elsewhere ignored.
+/// A trial that lacks something: a failure where `CI` is set, otherwise ignored.
 fn missing(name: String, advice: &'static str) -> Trial {
     let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     Trial::test(name, move || Err(advice.into())).with_ignored_flag(!in_ci)

@@ -1,16 +1,16 @@
-//! Holds JSON against the page that describes it: every key that `docs/json.md` names is there, has
-//! the type that the page gives it, and there is no other.
+//! Compares JSON with the page that describes it: every key that `docs/json.md` names is present with the
+//! type that the page gives, and there are no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Keys of documents inside a document: each is like the whole, without these and `schema`.
+/// Keys of documents inside a document: each is like the whole, without these keys and `schema`.
 const WHOLE: [&str; 2] = ["subprocesses", "together"];
-/// What ends the type of a key that is not always there.
+/// The end of the type of an optional key.
 const OPTIONAL: &str = ", optional";
 
-/// Asserts that `document` is as the section with this title says.
+/// Asserts that `document` matches the section with this title.
 #[track_caller]
 pub fn assert_documented(title: &str, document: &Value) {
     let page = include_str!("../../docs/json.md");
@@ -24,7 +24,7 @@ pub fn assert_documented(title: &str, document: &Value) {
     page.check_object(document, "", &page.types);
 }
 
-/// The first two columns of all tables in a text: a key, and what is there.
+/// The first two columns of all tables in a text: a key, and its type.
 fn rows(text: &str) -> BTreeMap<&str, &str> {
     text.lines()
         .filter_map(|line| {
@@ -34,14 +34,14 @@ fn rows(text: &str) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// What the page says: `stacks[].bytes` is a key of the objects in the array `stacks`.
+/// The page's description: `stacks[].bytes` is a key of the objects in the array `stacks`.
 struct Page<'a> {
     types: BTreeMap<&'a str, &'a str>,
     of_frames: BTreeMap<&'a str, &'a str>,
 }
 
 impl Page<'_> {
-    /// `place` is where the object stands, as the keys of `types` begin.
+    /// `place` is the path of the object, a prefix of the keys of `types`.
     #[track_caller]
     fn check_object(&self, value: &Value, place: &str, types: &BTreeMap<&str, &str>) {
         let object = value.as_object().unwrap_or_else(|| panic!("{place} is no object: {value}"));

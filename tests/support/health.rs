@@ -1,4 +1,4 @@
-//! Whether a process goes on undisturbed: what the kernel says of its life and of each thread.
+//! Whether a process runs undisturbed, by what the kernel reports of it and of each thread.
 
 use procfs::process::Process;
 
@@ -7,9 +7,9 @@ use super::waiting::wait_until;
 /// The condition of a process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// Whether it is there and has not ended.
+    /// Whether it exists and has not ended.
     pub alive: bool,
-    /// For how long it has had a processor, in clock ticks.
+    /// Its processor time, in clock ticks.
     pub ran: u64,
     /// Its threads.
     pub threads: Vec<Thread>,
@@ -22,17 +22,17 @@ pub struct Thread {
     pub tid: i32,
     /// Its state letter, as in `/proc/PID/task/TID/stat`.
     pub state: char,
-    /// Who traces it, 0 for nobody.
+    /// The tracer's number, 0 for none.
     pub tracer: i32,
 }
 
 impl Health {
-    /// Looks at a process.
+    /// Reads the condition of a process.
     pub fn of(pid: i32) -> Health {
         Health::look(pid).unwrap_or(Health { alive: false, ran: 0, threads: Vec::new() })
     }
 
-    /// Alive, no thread traced by anybody, none stopped.
+    /// Alive, no thread traced, none stopped.
     pub fn is_good(&self) -> bool {
         self.alive && !self.is_traced() && !self.threads.iter().any(Thread::is_stopped)
     }
@@ -47,8 +47,8 @@ impl Health {
         self.alive && self.threads.iter().all(Thread::is_stopped)
     }
 
-    /// Waits until the process has had a processor for a tenth of a second more, which is enough
-    /// for many thousand allocations.
+    /// Waits until the process has had a processor for another tenth of a second, which is enough for many
+    /// thousand allocations.
     #[track_caller]
     pub fn assert_runs_on(pid: i32) {
         let before = Health::of(pid).ran;

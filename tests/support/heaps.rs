@@ -7,7 +7,7 @@ use libtest_mimic::Failed;
 
 use super::target::Target;
 
-/// Looks at the heap of a target.
+/// Captures the heap of a target.
 pub fn with_heap<T>(
     target: &Target,
     then: impl FnOnce(&Analysis<'_>, &RootNames, &Python) -> T,

@@ -1,7 +1,7 @@
-//! Every CPython on the machine that leakspy promises to read, and how to run it.
+//! Every CPython on the machine that leakspy supports, and how to run it.
 //!
-//! Looked for: pyenv's versions, the system's own, and the chroots of `fixtures/fetch-interpreters`.
-//! Each candidate is asked who it is; the same executable is listed once, whatever its names.
+//! The search covers pyenv's versions, the system's own, and the chroots of `fixtures/fetch-interpreters`.
+//! Each candidate is asked to identify itself; an executable with several names is listed once.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 /// The minor versions of Python 3 that leakspy reads.
 pub const VERSIONS: std::ops::RangeInclusive<u64> = 8..=15;
 
-/// How an interpreter is built.
+/// How an interpreter is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Linkage {
-    /// The executable holds it.
+    /// The executable contains it.
     Static,
     /// The executable loads `libpython`.
     Shared,
@@ -34,7 +34,7 @@ pub struct Interpreter {
     pub version: [u64; 3],
     /// The executable, as seen inside [`root`](Self::root).
     pub executable: PathBuf,
-    /// The root to change into, for an interpreter that has one of its own.
+    /// The root to change into, for an interpreter that has its own.
     pub root: Option<PathBuf>,
     /// Static or shared.
     pub linkage: Linkage,
@@ -42,7 +42,7 @@ pub struct Interpreter {
     pub stripped: bool,
 }
 
-/// What a candidate says of itself, as one line of JSON.
+/// Identifies a candidate, as one line of JSON.
 const WHO_ARE_YOU: &str = "\
 import json, os, sys, sysconfig
 print(json.dumps({
@@ -71,8 +71,8 @@ pub fn interpreters() -> &'static [Interpreter] {
 }
 
 impl Interpreter {
-    /// The interpreter at a path of our own root, called by that path: a virtual environment's
-    /// `python` finds the packages of that environment. `None` where it is none that leakspy reads.
+    /// The interpreter at a path outside any chroot, run by that path: a virtual environment's `python` finds
+    /// the packages of that environment. `None` where leakspy does not support it.
     pub fn at(path: &Path) -> Option<Interpreter> {
         let given = Candidate { origin: "cpython", root: None, executable: path.to_path_buf() };
         Some(Interpreter { executable: path.to_path_buf(), ..given.ask()? })
@@ -83,12 +83,12 @@ impl Interpreter {
         Interpreter::at(&our_fixtures().join(format!("interpreters/{name}-3.{minor}/bin/python")))
     }
 
-    /// The words that run it, `chroot` and root in front where it has a root of its own.
+    /// The words that run it, preceded by `chroot` and the root where it has its own.
     pub fn argv(&self) -> Vec<OsString> {
         argv(self.root.as_deref(), &self.executable)
     }
 
-    /// Ready for arguments; no `PYTHON…` variable of ours reaches it, and it writes no bytecode.
+    /// Ready for arguments; it inherits no `PYTHON…` variables, and writes no bytecode.
     pub fn command(&self) -> Command {
         let mut command = command(&self.argv());
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
@@ -103,7 +103,7 @@ impl Interpreter {
         }
     }
 
-    /// The path by which we see a file that the interpreter sees as `inside`.
+    /// The path, outside any chroot, of a file that the interpreter sees as `inside`.
     pub fn outside(&self, inside: &Path) -> PathBuf {
         match &self.root {
             Some(root) => root.join(inside.strip_prefix("/").unwrap_or(inside)),
@@ -111,7 +111,7 @@ impl Interpreter {
         }
     }
 
-    /// The path by which the interpreter sees a file that we see as `outside`.
+    /// The path at which the interpreter sees the file `outside`.
     pub fn inside(&self, outside: &Path) -> PathBuf {
         match &self.root {
             Some(root) => Path::new("/").join(outside.strip_prefix(root).unwrap_or(outside)),
@@ -119,14 +119,14 @@ impl Interpreter {
         }
     }
 
-    /// A new folder that both see; it goes when the value is dropped.
+    /// A new folder that both can see; it is deleted when the value is dropped.
     pub fn scratch(&self) -> TempDir {
         let parent = self.root.as_ref().map_or_else(env::temp_dir, |root| root.join("tmp"));
         TempDir::new_in(parent).expect("the temporary folder is writable")
     }
 
-    /// Copies the fixtures into the interpreter's own root. Each file is replaced in one step, and
-    /// only when it differs: other tests may be reading it.
+    /// Copies the fixtures into the interpreter's own root. Each file is replaced in one step, and only when
+    /// it differs: other tests may be reading it.
     fn install_fixtures(&self) {
         let Some(root) = &self.root else { return };
         let folder = root.join("fixtures");
@@ -147,8 +147,8 @@ impl Interpreter {
     }
 }
 
-/// Pythons from before the oldest that leakspy reads, among them 2: each of these versions, and where
-/// it was found, if it was.
+/// Pythons older than the oldest that leakspy supports, including 2: each of these versions, and its path if
+/// it was found.
 pub fn older_pythons() -> [(&'static str, Option<PathBuf>); 3] {
     ["2.7", "3.6", "3.7"].map(|version| {
         let name = format!("python{version}");
@@ -169,7 +169,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Runs it and lets it say who it is; `None` where it is no interpreter that leakspy reads.
+    /// Runs it and asks it to identify itself; `None` where it is not an interpreter that leakspy supports.
     fn ask(self) -> Option<Interpreter> {
         let argv = argv(self.root.as_deref(), &self.executable);
         let output = command(&argv)
@@ -206,7 +206,7 @@ impl Candidate {
     }
 }
 
-/// The folders of our own root where interpreters may be, and where those come from.
+/// The folders outside any chroot where interpreters may be, and their origins.
 fn folders() -> Vec<(&'static str, PathBuf)> {
     let pyenv = env::var_os("PYENV_ROOT")
         .map(PathBuf::from)
@@ -247,7 +247,7 @@ fn pythons(folder: &Path) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// What is in a folder, hidden entries left out, in order; nothing where there is no such folder.
+/// The entries of a folder, in order, without hidden ones; none where the folder does not exist.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(folder)
         .into_iter()

@@ -1,10 +1,10 @@
-//! What the tests stand on: every CPython of the machine, the fixtures run under them, and the
-//! built `leakspy`.
+//! The basis of the tests: every CPython of the machine, the fixtures run under them, and the built
+//! `leakspy`.
 //!
 //! A test is a fixture under an interpreter ([`cases`]), the running fixture is a [`Target`], and
 //! the target itself is the witness: it is asked for the truth over its stdin and stdout.
 
-// Each benchmark compiles this module for itself and uses a part of it.
+// Each benchmark compiles this module itself and uses part of it.
 #![allow(dead_code, unused_imports)]
 
 mod cases;

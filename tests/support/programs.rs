@@ -1,4 +1,4 @@
-//! Programs that are put somewhere to be run.
+//! Programs that are written to a file to be run.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -8,8 +8,8 @@ use std::process::Command;
 
 /// Makes an executable file of these bytes.
 ///
-/// Another process writes it: a descriptor of ours would be inherited by whatever another test starts at
-/// that moment, and as long as anybody has the file open for writing, it cannot be run.
+/// Another process writes it: a descriptor of this process would be inherited by any program that another
+/// test starts at that moment, and a file cannot be run while any process has it open for writing.
 pub fn place_program(bytes: &[u8], path: &Path) -> io::Result<()> {
     let image = path.with_extension("image");
     fs::write(&image, bytes)?;

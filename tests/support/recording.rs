@@ -1,4 +1,4 @@
-//! A running `leakspy record`: started, listened to, and seen to its end.
+//! A running `leakspy record`: started, read from, and waited for.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,10 +12,10 @@ use nix::unistd::Pid;
 use super::leakspy_command;
 use super::waiting::wait_until_readable;
 
-/// A leakspy that records.
+/// A leakspy that is recording.
 ///
-/// Its standard error is a pipe that its guardians inherit: the pipe's end is the end of them all,
-/// and there is no need to look for them.
+/// Its standard error is a pipe that its guardians inherit: the pipe's end is the end of them all, and there
+/// is no need to search for them.
 pub struct Recording {
     child: Child,
     errors: BufReader<ChildStderr>,
@@ -31,22 +31,22 @@ pub struct Recorded {
     pub status: ExitStatus,
     /// What it, or its command, wrote to standard output.
     pub stdout: String,
-    /// What it said.
+    /// Its messages.
     pub said: String,
 }
 
 impl Recording {
-    /// Starts to record allocations, in a process group of its own as a shell would.
+    /// Starts recording allocations, in a process group of its own as a shell would.
     pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
         Recording::spawn(leakspy_command().args(["record", "--view", "alloc"]).args(arguments))
     }
 
-    /// Starts to record, in the view that the arguments say.
+    /// Starts recording, in the view given by the arguments.
     pub fn start_any<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
         Recording::spawn(leakspy_command().arg("record").args(arguments))
     }
 
-    /// Starts any command of leakspy's that goes on for a while.
+    /// Starts any long-running leakspy command.
     pub fn start_command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Recording {
         Recording::spawn(leakspy_command().args(arguments))
     }
@@ -70,7 +70,7 @@ impl Recording {
         }
     }
 
-    /// Starts to record a process.
+    /// Starts recording a process.
     pub fn attach(pid: i32, options: &[&str]) -> Recording {
         Recording::start(["--pid", &pid.to_string()].iter().chain(options))
     }
@@ -80,13 +80,13 @@ impl Recording {
         Pid::from_raw(self.child.id() as i32)
     }
 
-    /// Waits until it says that it samples.
+    /// Waits until it prints that it samples.
     #[track_caller]
     pub fn wait_until_begun(&mut self) {
         self.wait_until_said("Recording;");
     }
 
-    /// Waits until it says something that contains these words.
+    /// Waits until it prints a line with these words.
     #[track_caller]
     pub fn wait_until_said(&mut self, words: &str) {
         while !self.said.contains(words) {
@@ -94,7 +94,7 @@ impl Recording {
         }
     }
 
-    /// Waits until its command has written such a line.
+    /// Waits until its command has printed this line.
     #[track_caller]
     pub fn wait_for_output(&mut self, line: &str) {
         while self.output.lines().next_back() != Some(line) {
@@ -124,7 +124,7 @@ impl Recording {
     /// Waits until it and its guardians have ended.
     #[track_caller]
     pub fn end(mut self) -> Recorded {
-        // A pipe holds only so much: what it writes has to be read while it is listened to.
+        // A pipe holds only so much: standard output must be read while waiting for messages.
         let mut stdout = self.stdout.take().expect("it is read to its end only here");
         let reader = thread::spawn(move || {
             let mut rest = String::new();
@@ -138,7 +138,7 @@ impl Recording {
         Recorded { status, stdout, said }
     }
 
-    /// Takes in the next line; false when nobody is left to write one.
+    /// Reads the next line; false when no writer is left.
     #[track_caller]
     fn hear(&mut self) -> bool {
         if self.errors.buffer().is_empty() {
@@ -149,7 +149,7 @@ impl Recording {
 }
 
 impl Recorded {
-    /// Asserts that it ended as it should, and is not surprised.
+    /// Asserts that it succeeded.
     #[track_caller]
     pub fn assert_success(&self) {
         assert!(self.status.success(), "{self:?}");
@@ -158,7 +158,7 @@ impl Recorded {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as good; its guardians end with it.
+        // It may have ended by itself, which is just as good; its guardians end with it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! System calls that a child is refused, as the seccomp filter of a container refuses them.
+//! System calls that are refused to a child, as the seccomp filter of a container refuses them.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -6,14 +6,14 @@ use std::process::Command;
 
 use libc::{c_long, sock_filter, sock_fprog};
 
-/// A system call, and what the kernel is to say to it.
+/// A system call, and the kernel's answer to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal {
     /// Its number (`libc::SYS_…`).
     pub call: c_long,
-    /// Only with this first argument; `None`: whatever it is.
+    /// Only with this first argument; `None` for any.
     pub request: Option<u32>,
-    /// The error that it gives.
+    /// The error that it returns.
     pub error: i32,
 }
 
@@ -22,7 +22,7 @@ pub struct Refusal {
 const NUMBER: u32 = 0;
 const FIRST_ARGUMENT: u32 = 16;
 
-/// Has the program that `command` starts, and all that it starts, refused these calls.
+/// Makes the kernel refuse these calls to the program that `command` starts, and to its descendants.
 pub fn refuse(command: &mut Command, refusals: &[Refusal]) {
     let mut filter = vec![load(NUMBER)];
     for refusal in refusals {
@@ -39,7 +39,7 @@ pub fn refuse(command: &mut Command, refusals: &[Refusal]) {
         }
     }
     filter.push(give(libc::SECCOMP_RET_ALLOW));
-    // SAFETY: between fork and exec only two system calls are made, on memory that is there already.
+    // SAFETY: between fork and exec only two system calls are made, on memory that already exists.
     unsafe {
         command.pre_exec(move || {
             let program = sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
@@ -60,7 +60,7 @@ fn load(offset: u32) -> sock_filter {
     }
 }
 
-/// Skips some instructions unless what was loaded is this value.
+/// Skips some instructions unless the loaded value is this one.
 fn unless_equal(value: u32, skip: u8) -> sock_filter {
     let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     sock_filter { code, jt: 0, jf: skip, k: value }

@@ -14,8 +14,8 @@ use super::waiting::{wait_until, wait_until_readable};
 
 /// A running fixture.
 ///
-/// It ends when this is dropped, and also, by the kernel's hand, when the thread that started it
-/// ends: start it in the thread that uses it.
+/// It ends when this is dropped and, through the kernel, when the thread that started it ends: start it in
+/// the thread that uses it.
 pub struct Target {
     child: Child,
     questions: ChildStdin,
@@ -28,7 +28,7 @@ impl Target {
         Target::start_with(interpreter, fixture, arguments, &[])
     }
 
-    /// Starts it likewise, with these options of the interpreter.
+    /// The same, with these options of the interpreter.
     pub fn start_with(
         interpreter: &Interpreter,
         fixture: &str,
@@ -38,7 +38,7 @@ impl Target {
         Target::launch(interpreter.command(), interpreter, fixture, arguments, options)
     }
 
-    /// Starts it likewise, with these environment variables.
+    /// The same, with these environment variables.
     pub fn start_in(
         interpreter: &Interpreter,
         fixture: &str,
@@ -88,7 +88,7 @@ impl Target {
         answer
     }
 
-    /// Asks a question whose answer is not waited for, such as `exit`.
+    /// Asks a question without waiting for its answer, such as `exit`.
     pub fn tell(&mut self, question: &str) {
         writeln!(self.questions, "{question}").expect("the target takes a question");
     }
@@ -105,12 +105,12 @@ impl Target {
         line
     }
 
-    /// How the process is doing, as the kernel sees it.
+    /// The condition of the process, as the kernel sees it.
     pub fn health(&self) -> Health {
         Health::of(self.pid())
     }
 
-    /// Asserts that nobody holds or traces the target, and that it still answers.
+    /// Asserts that nothing holds or traces the target, and that it still answers.
     pub fn assert_healthy(&mut self) {
         let health = self.health();
         assert!(health.is_good(), "{health:?}");
@@ -132,7 +132,7 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
+        // It may have ended by itself, which is just as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

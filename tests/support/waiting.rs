@@ -1,4 +1,4 @@
-//! Waiting for a state or for words, but not for ever: a test that would hang fails instead.
+//! Waiting for a state or for output, but not for ever: a test that would hang fails instead.
 
 use std::os::fd::AsFd;
 use std::thread;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How long nothing may happen before a test is given up, in seconds.
+/// How long nothing may happen before a test is abandoned, in seconds.
 const PATIENCE: i32 = 180;
-/// How often a state is looked at.
+/// How often a state is checked.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Waits until there is something to read, or its writers are gone.
+/// Waits until there is something to read, or all writers are gone.
 #[track_caller]
 pub fn wait_until_readable(from: &impl AsFd, whom: &str) {
     let mut waiting = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];

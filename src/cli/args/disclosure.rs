@@ -1,8 +1,8 @@
-//! How much the commands that look at objects tell of what a program works with.
+//! How much of a program's data the commands that read objects show.
 
 use crate::python::objects::Disclosure;
 
-/// How much is told of keys and values.
+/// How much of keys and values is shown.
 #[derive(Debug, clap::Args)]
 pub struct DisclosureArgs {
     /// Also show values, shortened, and keys that are long or neither text nor numbers.

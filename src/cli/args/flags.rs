@@ -1,4 +1,5 @@
-//! Options that several commands take, each declared once. A command has those that it flattens into its own.
+//! Options that several commands take, each declared once. A command flattens those that it takes into its
+//! own.
 
 use bytesize::ByteSize;
 use clap::{ValueEnum, value_parser};
@@ -6,7 +7,7 @@ use clap::{ValueEnum, value_parser};
 use crate::process::breakpoint::Way;
 use crate::render::Paths;
 
-/// `--pid`. Whoever flattens it says whether it is required, and what can stand in its place.
+/// `--pid`. The command that flattens it says whether it is required, and what can replace it.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct PidArg {
     /// PID of the process.
@@ -76,7 +77,7 @@ pub struct BreakpointsArg {
     pub breakpoints: Breakpoints,
 }
 
-/// The ways to the processor's breakpoint registers.
+/// How to reach the processor's breakpoint registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Breakpoints {
     /// Perf events, or ptrace where those are refused.
@@ -89,7 +90,7 @@ pub enum Breakpoints {
 }
 
 impl BreakpointsArg {
-    /// The way that must be taken, if one must.
+    /// The required way, if there is one.
     pub fn way(&self) -> Option<Way> {
         match self.breakpoints {
             Breakpoints::Auto => None,

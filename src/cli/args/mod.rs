@@ -1,4 +1,4 @@
-//! Arguments that several commands share, and what they lead to.
+//! Arguments that several commands share, and what they open.
 //!
 //! | | |
 //! |---|---|

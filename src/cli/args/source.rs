@@ -1,6 +1,6 @@
-//! Which heap a command is about: that of a live process, by its PID, or the one in a snapshot file.
+//! The heap that a command is about: that of a live process, by its PID, or the one in a snapshot file.
 //!
-//! A new [`Source`] is a new argument here, in the place of `--pid`.
+//! A new [`Source`] is a new argument here, in place of `--pid`.
 
 use std::path::PathBuf;
 
@@ -30,12 +30,12 @@ pub struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// The process that was asked for, if it is one.
+    /// The process asked for, if it is one.
     pub fn pid(&self) -> Option<i32> {
         self.pid.pid
     }
 
-    /// Opens the source. Nothing is paused or captured until it is asked something.
+    /// Opens the source. Nothing is paused or captured before the first question.
     pub fn open(&self, memory: MemoryArg) -> Result<Box<dyn Source>, CommandError> {
         if let Some(path) = &self.file {
             return Ok(Box::new(SnapshotFile::open(path, memory_for_files(memory))?));
@@ -44,8 +44,8 @@ impl SourceArgs {
         Ok(Box::new(open(pid, options)?))
     }
 
-    /// Asks the source, and where `children` says so the descendants of its process that are Pythons:
-    /// the answer of the first of them, and those of the others.
+    /// Asks the source and, if `children` is set, the descendants of its process that are Pythons: returns
+    /// the answer of the first, and those of the others.
     pub fn each<T>(
         &self,
         children: SubprocessesArg,

@@ -1,4 +1,4 @@
-//! What is observed for a while: a process that runs already, or a command to start.
+//! The target of an observation: a process that is already running, or a command to start.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ use crate::cli::terminal::say;
 use crate::process::{Process, ProcessError};
 use std::process::ExitCode;
 
-/// A process that runs already, or one to start.
+/// A process that is already running, or one to start.
 #[derive(Debug, clap::Args)]
 #[group(id = "target", required = true, multiple = false, args = ["pid", "command"])]
 pub struct Target {
@@ -22,16 +22,16 @@ pub struct Target {
 }
 
 impl Target {
-    /// The process, if it runs already.
+    /// The process, if it is already running.
     pub fn pid(&self) -> Option<i32> {
         self.pid.pid
     }
 
-    /// Opens the process, or starts the command, and observes it. Gives what came of that, and the exit
-    /// status: of a command its own.
+    /// Opens the process, or starts the command, and observes it. Returns the result of `observe`, and the
+    /// exit status: for a command, its own.
     ///
-    /// If a command cannot be observed, that is said; it goes on all the same, and its exit status is what
-    /// counts. `too_short` says that it ended before it could even be opened.
+    /// If a command cannot be observed, leakspy says so; the command continues, and its exit status counts.
+    /// `too_short` says that it ended before it could even be opened.
     pub fn observe<T>(
         &self,
         signals: &Signals,
@@ -44,7 +44,7 @@ impl Target {
         let mut child = start(&self.command)?;
         let pid = child.id() as i32;
         let observed = match Process::open(pid) {
-            // Only we wait for it, and that comes last.
+            // Only leakspy waits for it, and does so last.
             Err(ProcessError::Zombie { .. }) => Err(too_short(pid)),
             process => process.map_err(CommandError::from).and_then(observe),
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A length of time above zero, in seconds that may have a fraction.
+/// A length of time above zero, in seconds, with or without a fraction.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_string())?;
     match Duration::try_from_secs_f64(seconds) {

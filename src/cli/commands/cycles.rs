@@ -1,4 +1,4 @@
-//! `leakspy cycles`: objects that hold each other, and the collector that is to find them.
+//! `leakspy cycles`: objects that hold each other, and the collector that must find them.
 
 use std::process::ExitCode;
 

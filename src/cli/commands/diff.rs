@@ -1,4 +1,4 @@
-//! `leakspy diff`: what changed between two heaps whose figures were saved.
+//! `leakspy diff`: the changes between two heaps whose figures were saved.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ pub struct Args {
     pub form: JsonArg,
 }
 
-/// Prints what changed.
+/// Prints the changes.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (before, after) = (load(&args.before)?, load(&args.after)?);
     let columns = Columns { group: "type", top: args.top };

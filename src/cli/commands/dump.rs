@@ -1,4 +1,4 @@
-//! `leakspy dump`: the stacks of every thread, now.
+//! `leakspy dump`: the present stack of every thread.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -63,7 +63,7 @@ pub struct Args {
     pub output: Option<PathBuf>,
 }
 
-/// What is drawn beside the objects that were asked for.
+/// The objects drawn in addition to those asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Show {
     /// Objects that refer to them.
@@ -97,7 +97,7 @@ impl Format {
         }
     }
 
-    /// The usual ending of a file of this form.
+    /// The usual file name extension of this form.
     fn extension(self) -> &'static str {
         match self {
             Format::Svg => "svg",
@@ -151,7 +151,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells what else there is, if a picture is too large.
+/// Adds what to do if a picture is too large.
 fn advised(error: RenderError) -> CommandError {
     match error {
         RenderError::TooLarge(TooLarge { boxes, arrows }) => CommandError::new(format_args!(

@@ -61,7 +61,7 @@ pub struct Args {
     pub memory: MemoryArg,
 }
 
-/// What objects can be grouped by.
+/// The groupings of objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum By {
     /// Their type.

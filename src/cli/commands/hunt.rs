@@ -1,4 +1,4 @@
-//! `leakspy hunt`: what leaks in a process, what holds it, and who feeds it.
+//! `leakspy hunt`: what leaks in a process, what holds it, and which code feeds it.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ use crate::process::Process;
 use crate::process::newcomers::Newcomers;
 use crate::render::hunt as render;
 
-/// The exit status that says that something leaks.
+/// The exit status when something leaks.
 const LEAKS: u8 = 3;
-/// A child that appears when less than this is left is not hunted any more.
+/// A child that appears when less than this is left is not hunted.
 const SHORTEST: Duration = Duration::from_secs(2);
 
 /// Find what leaks, what retains it, and which lines of code add to it.
@@ -88,7 +88,7 @@ fn no_python(pid: i32) -> CommandError {
     ))
 }
 
-/// One process being hunted, or several.
+/// The hunt of one process, or several.
 struct Hunt<'a> {
     args: &'a Args,
     guardian: &'a Program,
@@ -98,14 +98,14 @@ struct Hunt<'a> {
     hunters: Vec<Hunter>,
 }
 
-/// What came of it.
+/// The results.
 struct Verdicts {
     pid: i32,
     verdicts: Vec<Verdict>,
 }
 
 impl<'a> Hunt<'a> {
-    /// Begins with a process that is a Python, or (if it does not run yet) will be one.
+    /// Begins with a process that is a Python, or will be one (if it is not running yet).
     fn begin(
         args: &'a Args,
         process: &Process,
@@ -139,7 +139,7 @@ impl<'a> Hunt<'a> {
         Ok(())
     }
 
-    /// Tries whether those that were waited for are Pythons now.
+    /// Checks whether the processes waited for are Pythons now.
     fn try_newcomers(&mut self) {
         let left = match self.hunters.first() {
             Some(first) => self.args.duration.saturating_sub(first.elapsed()),
@@ -150,12 +150,12 @@ impl<'a> Hunt<'a> {
             return;
         }
         let mut newcomers = std::mem::replace(&mut self.newcomers, Newcomers::none());
-        // Those that are no Pythons are no interest of ours.
+        // Processes that are not Pythons are ignored.
         let _ = newcomers.try_all(|process| self.take_up(process.pid(), left));
         self.newcomers = newcomers;
     }
 
-    /// Hunts until all is known, or a signal comes.
+    /// Hunts to the end, or until a signal comes.
     fn go_on(mut self, signals: &Signals) -> Result<Verdicts, CommandError> {
         let line = Line::begin();
         loop {
@@ -197,7 +197,7 @@ impl<'a> Hunt<'a> {
         }
     }
 
-    /// Goes on with each process. What is wrong with a child is said, and it is left out.
+    /// Advances the hunt of each process. An error of a child is reported, and the child left out.
     fn step(&mut self, tick: Duration) -> Result<(), CommandError> {
         let mut going_on = Vec::new();
         for mut hunter in self.hunters.drain(..) {
@@ -214,7 +214,7 @@ impl<'a> Hunt<'a> {
         Ok(())
     }
 
-    /// How far it is, in a line.
+    /// The progress, in a line.
     fn state(&self) -> String {
         let elapsed = self.began.elapsed().as_secs_f64();
         let what = match self.hunters.first().map(Hunter::phase) {
@@ -236,7 +236,7 @@ impl<'a> Hunt<'a> {
 }
 
 impl Verdicts {
-    /// Prints them, and gives whether something leaks.
+    /// Prints the verdicts, and returns whether something leaks.
     fn tell(&self, args: &Args) -> Result<bool, CommandError> {
         let mut out = BufWriter::new(io::stdout().lock());
         let (first, others) = self.verdicts.split_first().context("there is no process")?;

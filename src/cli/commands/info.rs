@@ -1,4 +1,4 @@
-//! `leakspy info`: of which process and moment a snapshot file is.
+//! `leakspy info`: the process and moment of a snapshot file.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::render::labels::printable;
 use crate::snapshot::container::Reader;
 use crate::snapshot::load;
 
-/// Print of which process and moment a snapshot file is, and what is in it.
+/// Print the process and moment of a snapshot file, and its contents.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file.
@@ -28,7 +28,7 @@ pub struct Args {
     pub memory: MemoryArg,
 }
 
-/// Prints it.
+/// Prints the information.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let cannot = || format!("cannot read {}", args.file.display());
     let reader = Reader::open(&args.file, memory_for_files(args.memory)).with_context(cannot)?;

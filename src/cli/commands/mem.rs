@@ -1,4 +1,4 @@
-//! `leakspy mem`: what the memory of a process is made of.
+//! `leakspy mem`: the parts of a process's resident set.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `leakspy peak`: what timelines come to, in words.
+//! `leakspy peak`: timelines summed up in words.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ pub struct Args {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// What is looked at of them.
+    /// The part of each file to read.
     #[command(flatten)]
     pub part: Part,
 }
 
-/// Prints what the files come to.
+/// Prints peak and slope of each process.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let measure = args.part.measure();
     let mut out = BufWriter::new(io::stdout().lock());

@@ -28,12 +28,12 @@ pub struct Args {
     /// the first file, ending in .svg].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What is looked at of them.
+    /// The part of each file to show.
     #[command(flatten)]
     pub part: Part,
 }
 
-/// What is looked at of a file.
+/// The part of a file to show.
 #[derive(Debug, clap::Args)]
 pub struct Part {
     /// The figure to show.
@@ -47,7 +47,7 @@ pub struct Part {
     pub to: Option<f64>,
 }
 
-/// The figures that there are.
+/// The figures that a chart can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
     /// The resident set.

@@ -1,4 +1,4 @@
-//! `leakspy snapshot`: a heap into a file, for later questions.
+//! `leakspy snapshot`: writes a heap to a file, for later questions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,8 @@ pub struct Args {
     pub memory: MemoryArg,
 }
 
-/// Part of a resident set that the file of its objects takes at most: small objects take some 60 bytes in the
-/// process, and some 10 in the file. With values it can be more.
+/// The largest share of a resident set that the file of its objects takes: small objects take some 60 bytes
+/// in the process, and some 10 in the file. With values it can be more.
 const LARGEST_SHARE: u64 = 4;
 
 /// Writes the file.
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what it will take, and refuses if there is no room on the disk.
+/// Says how much room the file needs, and refuses if the disk does not have it.
 fn announce(pid: i32, path: &Path) -> Result<(), CommandError> {
     let resident = Process::open(pid)?.resident_bytes()?;
     let disk = resident / LARGEST_SHARE;

@@ -1,4 +1,4 @@
-//! `leakspy timeline`: memory over time, into a file as it goes.
+//! `leakspy timeline`: memory over time, written to a file as it is measured.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -58,13 +58,13 @@ pub struct Args {
     pub stacks: bool,
 }
 
-/// What can be written.
+/// The forms of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Comma-separated values, with names and units in the first line.
     #[default]
     Csv,
-    /// What memory_profiler's `mprof plot` reads.
+    /// The format that memory_profiler's `mprof plot` reads.
     Mprof,
 }
 
@@ -82,7 +82,7 @@ fn seconds_or_never(text: &str) -> Result<Duration, String> {
     if text == "never" { Ok(Duration::ZERO) } else { seconds(text) }
 }
 
-/// Writes down the memory of a process, or of a command.
+/// Records the memory of a process, or of a command.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let too_short = |pid| CommandError::new(format_args!("Process {pid} ended at once."));
@@ -145,7 +145,7 @@ fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Comman
     Ok(())
 }
 
-/// The line that is shown meanwhile.
+/// The line shown meanwhile.
 fn live(history: &History, processes: usize) -> String {
     let now = history.last().next_back().unwrap_or_default();
     let processes = match processes {
@@ -162,7 +162,7 @@ fn live(history: &History, processes: usize) -> String {
     )
 }
 
-/// What it came to.
+/// The summary at the end.
 fn summary(history: &History, elapsed: Duration) -> String {
     let peak = history.peak().map(|peak| phrases::mib(peak.bytes as f64)).unwrap_or_default();
     let trend = history.trend().as_ref().map(|trend| format!(", {}", phrases::trend(trend)));

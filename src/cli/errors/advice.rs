@@ -1,7 +1,7 @@
-//! Errors as a person wants them: what is so, and what to type.
+//! The advice printed with an error: what is wrong, and what to type.
 //!
-//! The library says what was refused; why, and what helps, depends on the machine. So each text is
-//! a pure function of an [`Obstacle`] and the [`Facts`], and reading the facts is left to those.
+//! The library says what was refused; the cause and the remedy depend on the machine. So each text is a pure
+//! function of an [`Obstacle`] and the [`Facts`], and only [`Facts`] reads the machine.
 
 use indicatif::HumanBytes;
 
@@ -9,7 +9,7 @@ use super::CommandError;
 use super::facts::{Capability, Container, Facts, Peer, Target};
 use crate::obstacle::{Obstacle, Obstruction};
 
-/// What to tell a person about `error`, in one or two sentences; `pid` is the process asked for.
+/// The text for `error`, in one or two sentences; `pid` is the process that the user named.
 pub fn explain(error: &CommandError, pid: Option<i32>) -> String {
     match error.obstacle() {
         Some(Obstruction { obstacle, pid: about }) => match about.or(pid) {
@@ -20,60 +20,60 @@ pub fn explain(error: &CommandError, pid: Option<i32>) -> String {
     }
 }
 
-/// What to tell a person who met `obstacle`.
+/// The text for `obstacle`.
 pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
     let pid = facts.pid;
     match obstacle {
-        Obstacle::NoSuchProcess => format!(
-            "There is no process {pid}. `pgrep -af python` lists those that could be meant."
-        ),
+        Obstacle::NoSuchProcess => {
+            format!("There is no process {pid}. `pgrep -af python` lists the Python processes.")
+        }
         Obstacle::Zombie { parent } => format!(
-            "Process {pid} has ended; what is left is a zombie that its parent{} has not waited \
-             for. There is no memory to look at any more.",
+            "Process {pid} has ended; it is now a zombie that its parent{} has not waited for. Its \
+             memory is gone.",
             named(beside(facts, *parent))
         ),
-        Obstacle::Ended => format!("Process {pid} ended while leakspy was looking at it."),
+        Obstacle::Ended => format!("Process {pid} ended while leakspy was reading it."),
         Obstacle::NotPython => {
             let name = facts.target.as_ref().map(|target| target.name.as_str());
             format!(
-                "Process{} is not a Python: no CPython was found in it. If it only starts one, \
-                 take that one's PID (`pgrep -af python`) or add `--subprocesses`.",
+                "Process{} is not a Python process: no CPython was found in it. If it starts one, use \
+                 that process's PID (`pgrep -af python`) or add `--subprocesses`.",
                 named((pid, name.unwrap_or_default()))
             )
         }
         Obstacle::TooOld { version } => format!(
-            "Process {pid} runs Python {version}, which is too old: leakspy knows 3.8 and later."
+            "Process {pid} runs Python {version}, which is too old: leakspy supports 3.8 and later."
         ),
         Obstacle::TooNew { version } => format!(
-            "Process {pid} runs Python {version}, which is newer than this leakspy ({}) knows. A \
-             newer leakspy may know it.",
+            "Process {pid} runs Python {version}, which this version of leakspy ({}) does not \
+             support. A newer version may.",
             env!("CARGO_PKG_VERSION")
         ),
         Obstacle::NotRunning => format!(
-            "The Python in process {pid} is only starting, or already ending. Try again in a moment."
+            "The Python in process {pid} is still starting or already exiting. Try again in a moment."
         ),
         Obstacle::Traced { tracer } => traced(pid, beside(facts, *tracer)),
         Obstacle::Denied => denied(facts),
         Obstacle::TooLarge { needed, allowed } => format!(
-            "The heap of process {pid} takes {} to look at, and only {} may be used, so it was not \
-             touched. `--max-memory` allows more.",
+            "Reading the heap of process {pid} takes {} of memory, and the limit is {}, so nothing \
+             was read. Raise the limit with `--max-memory`.",
             HumanBytes(*needed),
             HumanBytes(*allowed)
         ),
         Obstacle::NoBreakpoints { reason } => format!(
-            "The processor's breakpoint registers, with which allocations are sampled, cannot be \
-             used here ({reason}): some virtual machines do not pass them on. `--nonblocking` \
+            "leakspy samples allocations with the processor's breakpoint registers, which cannot be \
+             used here ({reason}): some virtual machines do not provide them. `--nonblocking` \
              records stacks without them."
         ),
         Obstacle::NotTracing => format!(
-            "tracemalloc is off in process {pid}, so nothing in it knows which stacks its memory \
-             comes from. Start it with `python -X tracemalloc=25 …` next time, or with \
-             PYTHONTRACEMALLOC=25 in its environment."
+            "tracemalloc is off in process {pid}, so it has not recorded which stacks allocated its \
+             memory. Start it with `python -X tracemalloc=25 …` or with PYTHONTRACEMALLOC=25 in its \
+             environment."
         ),
     }
 }
 
-/// Which of the kernel's rules said no, in the order in which one makes the others irrelevant.
+/// The kernel's rule that refused, checked in an order in which each makes the later ones irrelevant.
 fn denied(facts: &Facts) -> String {
     let pid = facts.pid;
     let Some(target) = &facts.target else {
@@ -84,19 +84,19 @@ fn denied(facts: &Facts) -> String {
     }
     if facts.ptrace_scope == Some(3) {
         return format!(
-            "Process {pid} may not be traced: kernel.yama.ptrace_scope is 3, which forbids it to \
-             everyone, root included, until the machine is started again with a lower value."
+            "Process {pid} cannot be traced: kernel.yama.ptrace_scope is 3, which forbids tracing for \
+             everyone, root included, until the machine is rebooted with a lower value."
         );
     }
     match facts.sys_ptrace {
         Capability::Held if !target.same_user_namespace => format!(
-            "Process {pid} belongs to another user namespace, where our being root counts for \
-             nothing. Run leakspy as root on the machine itself, with the PID it has there."
+            "Process {pid} belongs to another user namespace, where being root here gives no rights. \
+             Run leakspy as root on the host, with the PID that the process has there."
         ),
         Capability::Held => format!(
-            "The kernel does not let us trace process {pid} although we have CAP_SYS_PTRACE. \
-             Another rule of this machine forbids it, such as SELinux, AppArmor or seccomp (`dmesg` \
-             and `journalctl -k` often name it)."
+            "The kernel does not let leakspy trace process {pid} although it has CAP_SYS_PTRACE. \
+             Another security policy of this machine forbids it, such as SELinux, AppArmor or \
+             seccomp (`dmesg` and `journalctl -k` often name it)."
         ),
         Capability::Withheld => withheld(facts),
         Capability::Missing => format!("{} {}", missing(facts, target), as_root(facts)),
@@ -106,12 +106,12 @@ fn denied(facts: &Facts) -> String {
 fn traced(pid: i32, tracer: (i32, &str)) -> String {
     format!(
         "Process {pid} is already being traced by process{}, and a process can have only one \
-         tracer. End that one first.",
+         tracer. End that tracer first.",
         named(tracer)
     )
 }
 
-/// Not even root has the capability: whoever started this container left it out.
+/// Not even root has the capability: the container was started without it.
 fn withheld(facts: &Facts) -> String {
     let pid = facts.pid;
     let start = match facts.container {
@@ -125,16 +125,16 @@ fn withheld(facts: &Facts) -> String {
     let root = if facts.us.uid == 0 { "" } else { " and run leakspy as root in it" };
     let place = match facts.container {
         Some(_) => "this container",
-        None => "the service or container that we are in",
+        None => "the service or container that leakspy runs in",
     };
     format!(
-        "Process {pid} may not be traced, because {place} was started without the capability \
-         SYS_PTRACE. {start}{root}, or run leakspy as root on the machine itself, with the PID \
-         that the process has there."
+        "Process {pid} cannot be traced, because {place} was started without the capability \
+         SYS_PTRACE. {start}{root}, or run leakspy as root on the host, with the PID that the \
+         process has there."
     )
 }
 
-/// Why we would need a capability that root has and we have not.
+/// Why leakspy needs a capability that root has and it does not.
 fn missing(facts: &Facts, target: &Target) -> String {
     let pid = facts.pid;
     let (us, them) = (&facts.us, &target.account);
@@ -146,7 +146,7 @@ fn missing(facts: &Facts, target: &Target) -> String {
     }
     if target.protected {
         return format!(
-            "Process {pid} is yours, but the kernel protects it, as it does programs that change \
+            "Process {pid} is yours, but the kernel protects it, as it protects programs that change \
              their user or hold capabilities."
         );
     }
@@ -165,7 +165,7 @@ fn missing(facts: &Facts, target: &Target) -> String {
     }
 }
 
-/// How to come by the capability.
+/// How to get the capability.
 fn as_root(facts: &Facts) -> String {
     let command = &facts.invocation;
     match facts.container {
@@ -179,19 +179,19 @@ fn as_root(facts: &Facts) -> String {
             format!("Run `{command}` as root in this container.")
         }
         None if matches!(facts.ptrace_scope, Some(1 | 2)) => format!(
-            "Run `sudo {command}`, or lower it until the next start with \
+            "Run `sudo {command}`, or lower ptrace_scope until the next reboot with \
              `sudo sysctl kernel.yama.ptrace_scope=0`."
         ),
         None => format!("Run `sudo {command}`."),
     }
 }
 
-/// The process beside the target, by what the facts know of it or else by its number alone.
+/// The other process: its PID and name from the facts, or only `number` where they have none.
 fn beside(facts: &Facts, number: i32) -> (i32, &str) {
     facts.other.as_ref().map_or((number, ""), |Peer { pid, name }| (*pid, name))
 }
 
-/// ` 12 (bash)`, or only the number where the name is unknown.
+/// ` 12 (bash)`, or only ` 12` where the name is unknown.
 fn named((pid, name): (i32, &str)) -> String {
     if name.is_empty() { format!(" {pid}") } else { format!(" {pid} ({name})") }
 }
@@ -205,7 +205,7 @@ mod tests {
         Account { uid, name: name.into() }
     }
 
-    /// Our own process seen by its own user, on a machine without Yama.
+    /// A user observing their own process, on a machine without Yama.
     fn facts() -> Facts {
         Facts {
             pid: 12,
@@ -266,9 +266,9 @@ mod tests {
             (None, "SYS_PTRACE"),
         ] {
             let withheld = Capability::Withheld;
-            // Yama is why the capability is needed; it is not what can be changed from inside.
+            // Yama is why the capability is needed, but it cannot be changed from inside.
             let facts = Facts { container, sys_ptrace: withheld, ptrace_scope: Some(1), ..facts() };
-            assert_says(&facts, &[piece, "run leakspy as root in it", "on the machine itself"]);
+            assert_says(&facts, &[piece, "run leakspy as root in it", "on the host"]);
             let root = Facts { us: account(0, "root"), ..facts };
             assert!(!advise(&Obstacle::Denied, &root).contains("as root in it"));
         }
@@ -302,7 +302,7 @@ mod tests {
         let elsewhere = Some(Target { same_user_namespace: false, ..target() });
         let held = Capability::Held;
         let facts = Facts { target: elsewhere, sys_ptrace: held, ..facts() };
-        assert_says(&facts, &["another user namespace", "on the machine itself"]);
+        assert_says(&facts, &["another user namespace", "on the host"]);
     }
 
     #[test]
@@ -324,9 +324,9 @@ mod tests {
             (Obstacle::Ended, "Process 12 ended"),
             (Obstacle::NotRunning, "Try again"),
             (Obstacle::Traced { tracer: 77 }, "traced by process 77, and"),
-            (Obstacle::NotPython, "Process 12 (python3) is not a Python"),
+            (Obstacle::NotPython, "Process 12 (python3) is not a Python process"),
             (Obstacle::TooOld { version: version.clone() }, "Python 3.7.17, which is too old"),
-            (Obstacle::TooNew { version }, "Python 3.7.17, which is newer"),
+            (Obstacle::TooNew { version }, "Python 3.7.17, which this version"),
             (Obstacle::NoBreakpoints { reason: "ENODEV".into() }, "(ENODEV)"),
         ] {
             let text = advise(&obstacle, &facts());

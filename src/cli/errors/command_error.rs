@@ -1,8 +1,8 @@
-//! What a command fails with.
+//! The error that a command fails with.
 //!
-//! An error of the library becomes a [`CommandError`] by `?`, and only if it is [`Obstructed`]: an error
-//! that does not say its obstacle cannot be used in a command, so that none loses its advice in silence.
-//! [`Context`] puts in front what was being done.
+//! An error of the library becomes a [`CommandError`] by `?`, but only if it is [`Obstructed`]: an error that
+//! does not name its obstacle cannot be used in a command, so none can lose its advice unnoticed. [`Context`]
+//! puts in front what the command was doing.
 
 use std::fmt::Display;
 use std::io;
@@ -11,7 +11,7 @@ use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
 /// Why a command gave up.
 ///
-/// An error that says which obstacle is behind it becomes one:
+/// An error that names the obstacle behind it becomes one:
 ///
 /// ```
 /// use leakspy::cli::errors::CommandError;
@@ -34,7 +34,7 @@ use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 /// # assert_eq!(run().unwrap_err().to_string(), "the moon is full");
 /// ```
 ///
-/// One that has forgotten to does not compile:
+/// One that does not implement it does not compile:
 ///
 /// ```compile_fail,E0277
 /// use leakspy::cli::errors::CommandError;
@@ -50,11 +50,11 @@ use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 /// ```
 #[derive(Debug)]
 pub enum CommandError {
-    /// Options that contradict each other, in a sentence for below the usage line.
+    /// Options that contradict each other: the sentence to print below the usage line.
     Usage(&'static str),
-    /// Anything that came up while the command ran.
+    /// Any error while the command ran.
     Failed {
-        /// The error, below what was being done.
+        /// The error, below what the command was doing.
         error: anyhow::Error,
         /// The obstacle behind it.
         met: Option<Obstruction>,
@@ -62,12 +62,12 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// An error that is nothing but a sentence.
+    /// An error that is only a sentence.
     pub fn new(sentence: impl Display) -> CommandError {
         CommandError::Failed { error: anyhow::Error::msg(sentence.to_string()), met: None }
     }
 
-    /// The obstacle behind it, and the process that it was met with.
+    /// The obstacle behind it, and the process that has it.
     pub fn obstacle(&self) -> Option<&Obstruction> {
         match self {
             CommandError::Usage(_) => None,
@@ -75,12 +75,12 @@ impl CommandError {
         }
     }
 
-    /// Whether all that is wrong with the process is that it is not a Python.
+    /// Whether the only problem with the process is that it is not a Python.
     pub fn is_not_python(&self) -> bool {
         self.obstacle().is_some_and(|met| met.obstacle == Obstacle::NotPython)
     }
 
-    /// Whether whoever read our output has had enough of it: `leakspy dump | head`.
+    /// Whether the reader of leakspy's output has closed it: `leakspy dump | head`.
     pub fn is_closed_pipe(&self) -> bool {
         let CommandError::Failed { error, .. } = self else { return false };
         error.chain().any(|cause| {
@@ -99,7 +99,7 @@ impl CommandError {
     }
 }
 
-/// What was being done, a colon, and what went wrong.
+/// What the command was doing, a colon, and the error.
 impl Display for CommandError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -115,12 +115,12 @@ impl<E: Obstructed> From<E> for CommandError {
     }
 }
 
-/// Says what was being done when an error came up.
+/// Adds to an error what the command was doing.
 pub trait Context<T> {
     /// Puts words in front of the error.
     fn context(self, doing: impl Display) -> Result<T, CommandError>;
 
-    /// As [`context`](Self::context), with words that are only made if they are needed.
+    /// As [`context`](Self::context), with words that are made only if needed.
     fn with_context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T, CommandError>;
 }
 
@@ -134,7 +134,7 @@ impl<T, E: Into<CommandError>> Context<T> for Result<T, E> {
     }
 }
 
-/// What is missing is an error that is nothing but words.
+/// A missing value is an error that is only a sentence.
 impl<T> Context<T> for Option<T> {
     fn context(self, missing: impl Display) -> Result<T, CommandError> {
         self.ok_or_else(|| CommandError::new(missing))

@@ -1,6 +1,6 @@
-//! What decides whether one process may look into another, gathered from `/proc`.
+//! The facts that decide whether one process may read another, gathered from `/proc`.
 //!
-//! Only read once something has been refused: [`advice`](super::advice) turns it into words.
+//! Read only once something has been refused: [`advice`](super::advice) turns them into words.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,24 +11,24 @@ use nix::unistd::{Uid, User, geteuid};
 /// The bit of `CAP_SYS_PTRACE` in a capability mask (`linux/capability.h`).
 const CAP_SYS_PTRACE: u32 = 19;
 
-/// Who asks, who is asked, and under which rules.
+/// The tracing process, the target, and the rules between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The target's PID.
     pub pid: i32,
-    /// Our own command line, ready to be typed again.
+    /// leakspy's own command line, ready to be typed again.
     pub invocation: String,
-    /// The user we are.
+    /// The user that leakspy runs as.
     pub us: Account,
-    /// Whether we have the capability that overrides all other rules.
+    /// Whether leakspy has the capability that overrides all other rules.
     pub sys_ptrace: Capability,
-    /// The kind of container we run in.
+    /// The kind of container that leakspy runs in.
     pub container: Option<Container>,
     /// `kernel.yama.ptrace_scope`, where the kernel has Yama.
     pub ptrace_scope: Option<u8>,
     /// The target, if it is still there.
     pub target: Option<Target>,
-    /// The other process that an obstacle is about: who traces the target, who began it.
+    /// The other process that an obstacle is about: the target's tracer, or its parent.
     pub other: Option<Peer>,
 }
 
@@ -41,9 +41,9 @@ pub struct Target {
     pub name: String,
     /// The process that traces it.
     pub tracer: Option<Peer>,
-    /// Whether the kernel protects it from its own user, as it does a setuid program.
+    /// Whether the kernel protects it from its own user, as it protects a setuid program.
     pub protected: bool,
-    /// Whether it lives in our user namespace.
+    /// Whether it is in leakspy's user namespace.
     pub same_user_namespace: bool,
 }
 
@@ -52,25 +52,25 @@ pub struct Target {
 pub struct Account {
     /// The number.
     pub uid: u32,
-    /// The name, the number where it has none.
+    /// The name, or the number where it has none.
     pub name: String,
 }
 
-/// A process that has to do with the target.
+/// A process related to the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its PID.
     pub pid: i32,
-    /// Its name, empty where it is gone.
+    /// Its name, empty if it has ended.
     pub name: String,
 }
 
-/// Whether we have a capability.
+/// Whether leakspy has a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// We have it.
+    /// leakspy has it.
     Held,
-    /// We have not, but root would.
+    /// leakspy does not have it, but root would.
     Missing,
     /// Not even root could have it here: it is not in the bounding set.
     Withheld,
@@ -90,8 +90,8 @@ pub enum Container {
 }
 
 impl Facts {
-    /// Gathers what there is to know about us, the process with this PID, and `other`, the process
-    /// that an obstacle named beside it.
+    /// Gathers the facts about leakspy, the process with this PID, and `other`, the process that an obstacle
+    /// named beside it.
     pub fn gather(pid: i32, other: Option<i32>) -> Facts {
         Facts {
             pid,
@@ -112,8 +112,8 @@ impl Target {
         let process = procfs::process::Process::new(pid).ok()?;
         let status = process.status().ok()?;
         let tracer = Some(status.tracerpid).filter(|&tracer| tracer != 0).map(Peer::of);
-        // Files in `/proc/PID` belong to the effective user, but to root where the process is not
-        // dumpable (proc(5)); the directory itself always belongs to the user.
+        // Files in `/proc/PID` belong to the effective user, but to root where the process is not dumpable
+        // (proc(5)); the directory itself always belongs to the user.
         let owner = fs::metadata(format!("/proc/{pid}/stat")).ok()?.uid();
         let id_map = |who: &str| read(&format!("/proc/{who}/uid_map"));
         Some(Target {
@@ -127,7 +127,7 @@ impl Target {
 }
 
 impl Peer {
-    /// The process of a thread: a tracer is known by the number of the thread that traces.
+    /// The process of a thread: the kernel reports a tracer by the number of its tracing thread.
     fn of(tid: i32) -> Peer {
         let process = |tid| procfs::process::Process::new(tid).ok()?.status().ok();
         let pid = process(tid).map_or(tid, |status| status.tgid);
@@ -166,8 +166,8 @@ fn container() -> Option<Container> {
     }
 }
 
-/// The words with which we were started, the program by its full path unless every shell and `sudo`
-/// find it by name.
+/// The words of leakspy's command line, with the full path of the program unless every shell and `sudo` find
+/// it by name.
 fn invocation() -> String {
     let program = std::env::current_exe().ok();
     let everywhere = program.as_deref().and_then(Path::parent).is_some_and(|directory| {

@@ -1,9 +1,9 @@
-//! Errors for a person.
+//! Errors as the user sees them.
 //!
 //! | | |
 //! |---|---|
-//! | [`command_error`] | what a command fails with: any error that says its [obstacle](crate::obstacle), and words |
-//! | [`facts`] | what about this machine explains it: users, capabilities, Yama, containers |
+//! | [`command_error`] | the error a command fails with: any error that names its [obstacle](crate::obstacle), or a sentence |
+//! | [`facts`] | the facts of this machine that explain it: users, capabilities, Yama, containers |
 //! | [`advice`] | the sentences: a pure function of an obstacle and the facts |
 
 pub mod advice;

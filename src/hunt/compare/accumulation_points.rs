@@ -1,7 +1,7 @@
-//! Accumulation points: the few objects in a heap under which most of the growth is.
+//! Accumulation points: the few objects in a heap that hold most of the growth.
 //!
-//! Holders are leaves of a tree of paths, each with what was attached to it. The search descends from its
-//! root to where the growth is: to the one holder that has most of it, to an object below which many small
+//! Holders are leaves of a tree of paths, each with the objects attached to it. The search descends from the
+//! root towards the growth: to the one holder that has most of it, to an object below which many small
 //! holders share it (a thousand lists in one dict), or to the first link of a chain.
 
 use std::collections::BinaryHeap;
@@ -11,15 +11,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::growth::{Accumulation, Growth};
 use crate::heap::{Analysis, NodeId, ShortestPaths};
 
-/// New objects that hang from each other at least so deep are a chain.
+/// New objects that hang from each other to at least this depth are a chain.
 const CHAIN: u32 = 24;
-/// So many small holders below an object are one place.
+/// This many small holders below an object count as one place.
 pub const MANY: usize = 8;
-/// They must have one part in so many of all that is new there.
+/// Their share of everything new there must be at least one in this many.
 const SPREAD: u32 = 3;
-/// Fewer new objects than this are not worth a place.
+/// The fewest new objects that make a place.
 const FEWEST: u32 = 3;
-/// No more places than this are looked at.
+/// The most places that are assessed.
 const MOST: usize = 64;
 
 /// How growth is spread at a place.
@@ -29,11 +29,11 @@ pub enum Shape {
     One,
     /// Many objects below it hold some of it each.
     Spread,
-    /// What is new hangs from what was new before.
+    /// Each new object hangs from an earlier new one.
     Chain,
 }
 
-/// A place where a heap has grown.
+/// A place where a heap has grown: an accumulation point.
 #[derive(Debug, Clone)]
 pub struct AccumulationPoint {
     /// The object, or root.
@@ -42,7 +42,7 @@ pub struct AccumulationPoint {
     pub shape: Shape,
     /// The holders: the object itself, or those below it.
     pub holders: Vec<NodeId>,
-    /// What was attached to all of them.
+    /// The objects attached to all of them.
     pub accumulated: Accumulation,
 }
 
@@ -62,7 +62,7 @@ pub fn accumulation_points(
         .collect();
     let first = heap.graph.first_object();
     let mut found = Vec::new();
-    // Where most has grown comes first.
+    // The largest growth comes first.
     let mut rest = BinaryHeap::from([(tree.total(NodeId::ROOT), NodeId::ROOT)]);
     while let Some((total, node)) = rest.pop() {
         if total < FEWEST || found.len() >= MOST {
@@ -100,13 +100,13 @@ pub fn accumulation_points(
     found
 }
 
-/// Whether what is new hangs from each other rather than from the holder.
+/// Whether the new objects hang from each other rather than from the holder.
 fn is_chain(accumulated: &Accumulation) -> bool {
     let items: u32 = accumulated.items.values().map(|items| items.count).sum();
     items.saturating_mul(CHAIN / 2) <= accumulated.proven()
 }
 
-/// Whether objects are many, of one type, and none has most of what all have grown by.
+/// Whether there are many objects, mostly of one type, and no single one has most of the growth.
 fn are_alike(heap: &Analysis<'_>, tree: &Tree, children: &[NodeId], total: u32) -> bool {
     let mut by_kind: FxHashMap<_, u32> = FxHashMap::default();
     for &child in children {
@@ -138,13 +138,13 @@ impl Tree {
                 tree.children.entry(parent).or_default().push(node);
                 node = parent;
             }
-            // Above each node stands what was there before, or what follows it in this stretch.
+            // Above each node is a node inserted earlier, or the one that follows it in this stretch.
             if let Some(stretch) = order.get_mut(start..) {
                 stretch.reverse();
             }
         }
-        // A stretch may hang from the middle of an earlier one, never from a later: so from the end on,
-        // every node is done before its parent.
+        // A stretch may hang from the middle of an earlier one, never from a later one: so, from the end
+        // backwards, every node is done before its parent.
         for node in order.into_iter().rev() {
             let total = tree.total(node);
             if let Some(parent) = paths.before(node)
@@ -164,7 +164,7 @@ impl Tree {
         self.children.get(&node).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The holders at and below a node, those with most first.
+    /// The holders at and below a node, the largest growth first.
     fn below(&self, node: NodeId, growth: &Growth) -> Vec<NodeId> {
         let mut holders = Vec::new();
         let mut rest = vec![node];

@@ -1,65 +1,65 @@
-//! Where new objects are attached: for each, the nearest object on a shortest path to it that existed before.
-//! That is its *holder*, and what the holder refers to directly is an *item*.
+//! Where new objects are attached: the *holder* of a new object is the nearest object on a shortest path to
+//! it that existed before; the new objects that the holder refers to directly are its *items*.
 //!
-//! "Before" is not one moment. An object belongs to the interval between two snapshots in which it was
-//! born, its *cohort*, and its holder is the nearest older than that. So a holder that was itself made
-//! during the hunt is found as well, and each of a chain's links holds what was put behind it later.
-//! Objects of the last cohort have been seen once only, and most of them are temporary: they are counted,
-//! but prove nothing.
+//! "Before" is not one moment. An object belongs to the interval between two snapshots in which it was born,
+//! its *cohort*, and its holder is the nearest object older than that. So a holder that was itself created
+//! during the hunt is found as well, and each link of a chain holds what was appended to it later. Objects of
+//! the last cohort have been seen only once, and most of them are temporary: they are counted, but prove
+//! nothing.
 
 use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, NodeId, ShortestPaths};
 use crate::python::objects::TypeId;
 
-/// So many items are kept as examples.
+/// How many items are kept as examples.
 const EXAMPLES: usize = 8;
 
-/// What was attached to a holder in one interval and is still there.
+/// Objects attached to a holder in one interval that are still there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cohort {
     /// Objects that hang directly from it.
     pub items: u32,
-    /// These and all below them that is new.
+    /// These and all new objects below them.
     pub objects: u32,
-    /// The bytes of all those.
+    /// The bytes of all those objects.
     pub bytes: u64,
 }
 
 /// Items of one type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Items {
-    /// How many.
+    /// Their number.
     pub count: u32,
     /// They and all new objects below them.
     pub objects: u32,
-    /// The bytes of all those.
+    /// The bytes of all those objects.
     pub bytes: u64,
 }
 
-/// What was attached to a holder.
+/// The objects attached to a holder.
 #[derive(Debug, Clone, Default)]
 pub struct Accumulation {
     /// By interval, the earliest first.
     pub cohorts: Vec<Cohort>,
-    /// What was seen at least twice, by type of the item.
+    /// Items seen at least twice, by their type.
     pub items: FxHashMap<TypeId, Items>,
-    /// All new objects that were seen at least twice, by type.
+    /// All new objects seen at least twice, by type.
     pub kinds: FxHashMap<TypeId, u32>,
-    /// How many new objects hang from each other at most.
+    /// The length of the longest run of new objects that hang from each other.
     pub deepest: u32,
-    /// Some items that were seen at least twice.
+    /// Some items seen at least twice.
     pub examples: Vec<NodeId>,
 }
 
 impl Accumulation {
-    /// New objects that were seen at least twice.
+    /// The number of new objects seen at least twice.
     pub fn proven(&self) -> u32 {
         let proven = self.cohorts.split_last().map_or(&[][..], |(_, proven)| proven);
         proven.iter().map(|cohort| cohort.objects).sum()
     }
 
-    /// Adds another.
+    /// Adds the objects attached to another holder.
     pub fn merge(&mut self, other: &Accumulation) {
         self.cohorts.resize(self.cohorts.len().max(other.cohorts.len()), Cohort::default());
         for (own, theirs) in self.cohorts.iter_mut().zip(&other.cohorts) {
@@ -85,7 +85,7 @@ impl Accumulation {
 /// All holders of a heap.
 #[derive(Debug)]
 pub struct Growth {
-    /// What was attached to each, by node.
+    /// The objects attached to each holder, by its node.
     pub by_holder: FxHashMap<NodeId, Accumulation>,
     /// Where each object belongs; nothing for old ones.
     places: Vec<Option<Attachment>>,
@@ -101,8 +101,8 @@ struct Attachment {
 }
 
 impl Growth {
-    /// Attributes all new objects of a heap to their holders. `births` are those of
-    /// [`HeapColumns::births`](super::heap_columns::HeapColumns::births), for so many snapshots.
+    /// Attributes all new objects of a heap to their holders. `births` comes from
+    /// [`HeapColumns::births`](super::heap_columns::HeapColumns::births), for this many snapshots.
     pub fn of(
         heap: &Analysis<'_>,
         paths: &ShortestPaths,
@@ -171,7 +171,7 @@ struct Attribution<'a> {
 }
 
 impl Attribution<'_> {
-    /// The interval in which an object was born; 0 for those that were there from the start, and roots.
+    /// The interval in which an object was born; 0 for objects that were there from the start, and for roots.
     fn birth(&self, node: NodeId) -> u8 {
         let index = node.index().checked_sub(self.first.index());
         index.and_then(|index| self.births.get(index).copied()).unwrap_or_default()
@@ -181,7 +181,7 @@ impl Attribution<'_> {
         self.places.get(node.index().checked_sub(self.first.index())?).copied().flatten()
     }
 
-    /// Where a new object belongs; `None` where no path leads to it.
+    /// The place of a new object; `None` where no path leads to it.
     fn place(&mut self, node: NodeId) -> Option<Attachment> {
         self.above.clear();
         let mut next = node;
@@ -198,7 +198,7 @@ impl Attribution<'_> {
         self.known(node)
     }
 
-    /// Where an object belongs, if that is known of its parent or the parent is old.
+    /// The place of an object, if its parent's is known or the parent is old.
     fn below_parent(&self, node: NodeId) -> Option<Attachment> {
         let birth = self.birth(node);
         let parent = self.paths.before(node)?;
@@ -208,7 +208,7 @@ impl Attribution<'_> {
         }
         let mut place = self.known(parent)?;
         if self.birth(parent) > birth {
-            // It has been put below a younger one. Holders become older on the way up.
+            // It was put below a younger object. Holders become older on the way up.
             place.item = NodeId::NONE;
             while self.birth(place.holder) >= birth {
                 place.holder = self.known(place.holder)?.holder;

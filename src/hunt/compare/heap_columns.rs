@@ -1,46 +1,46 @@
-//! What is kept of a heap for comparison with later ones: its objects, and the size of each. A few bytes per
-//! object, so several heaps fit side by side.
+//! The part of a heap that is kept for comparison with later ones: its objects, and how much each holds. A
+//! few bytes per object, so several heaps fit side by side.
 
 use std::time::Duration;
 
 use crate::heap::{Amount, Analysis, Flow, NodeId, RootKind};
 use crate::python::objects::TypeInfo;
 
-/// Types whose objects refer to nothing but perhaps their type, and change their size: all else that has no
-/// references is as large as it was made.
+/// Types whose objects refer to nothing, except perhaps their type, and change their size. Any other object
+/// without references keeps the size it was created with.
 const RESIZABLE: [&str; 4] = ["bytearray", "array.array", "_io.BytesIO", "_io.StringIO"];
 
 /// A heap as it was at one moment.
 #[derive(Debug)]
 pub struct HeapColumns {
-    /// When, since the hunt began.
+    /// The time since the hunt began.
     pub at: Duration,
-    /// What there was in all.
+    /// The totals.
     pub totals: Totals,
-    /// The addresses of the types, by the numbers that the columns have.
+    /// The addresses of the types, by their numbers in the columns.
     kinds: Vec<u64>,
     containers: Column,
     leaves: Column,
-    /// What each container refers to and retains.
+    /// The references and retained size of each container.
     held: Vec<Held>,
-    /// Objects that refer to nothing and may grow.
+    /// Objects that refer to nothing but may grow.
     resizable: Vec<Resizable>,
 }
 
 /// Sums over a heap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// All objects, and the bytes that go with them.
+    /// All objects, and their bytes.
     pub heap: Amount,
-    /// What only native code holds.
+    /// Objects that only native code holds.
     pub native: Amount,
-    /// What nobody holds.
+    /// Garbage: objects that nothing holds.
     pub garbage: Amount,
     /// Threads that run Python.
     pub threads: u32,
     /// The resident set, in bytes.
     pub rss: u64,
-    /// For how long the target stood still for it.
+    /// How long the target was paused for this capture.
     pub paused: Duration,
 }
 
@@ -66,7 +66,7 @@ pub struct Resizable {
     pub bytes: u64,
 }
 
-/// What an object holds that refers to nothing: itself, whose size is not kept.
+/// What an object without references holds: itself. Its size is not kept.
 const NOTHING_HELD: Held = Held { references: 0, objects: 1, bytes: 0 };
 
 /// Objects in the order of their addresses.
@@ -77,7 +77,7 @@ struct Column {
 }
 
 impl HeapColumns {
-    /// What is to be kept of a heap that was captured at this time after the hunt began.
+    /// Keeps the columns of a heap that was captured at this time after the hunt began.
     pub fn of(heap: &Analysis<'_>, at: Duration) -> HeapColumns {
         let graph = &heap.graph;
         let kinds: Vec<u64> = graph.types().iter().map(|info| info.address).collect();
@@ -91,7 +91,7 @@ impl HeapColumns {
             let kind = kind as usize;
             let grows = is_resizable.get(kind).copied().unwrap_or_default();
             let kind = grows.then(|| kinds.get(kind).copied()).flatten()?;
-            // From 3.15 on the bytes of a bytearray are an object of their own.
+            // From 3.15 on the bytes of a bytearray are a separate object.
             Some(Resizable { address, kind, bytes: heap.amount(node).bytes })
         });
         let mut resizable: Vec<Resizable> = resizable.collect();
@@ -121,8 +121,8 @@ impl HeapColumns {
         (self.kind_at(&self.leaves, index) == Some(kind)).then_some(NOTHING_HELD)
     }
 
-    /// The containers that have more references than in an earlier snapshot: their places, and how many
-    /// more.
+    /// The containers that have more references than in an earlier snapshot: their positions, and how many
+    /// more references.
     pub fn grown_since<'a>(
         &'a self,
         before: &'a HeapColumns,
@@ -140,7 +140,7 @@ impl HeapColumns {
         })
     }
 
-    /// All objects in the order of their addresses: address, number of the type, what it holds.
+    /// All objects in the order of their addresses: address, number of the type, and what they hold.
     fn objects(&self) -> impl Iterator<Item = (u64, u32, Held)> + '_ {
         let mut containers = self.containers.iter().zip(&self.held).peekable();
         let mut leaves = self.leaves.iter().peekable();
@@ -156,19 +156,19 @@ impl HeapColumns {
         })
     }
 
-    /// The objects that may grow without references.
+    /// The objects that may grow without new references.
     pub fn resizable(&self) -> &[Resizable] {
         &self.resizable
     }
 
-    /// The same of one object.
+    /// The resizable object at this address, if it has this type.
     pub fn resizable_at(&self, address: u64, kind: u64) -> Option<Resizable> {
         let index = self.resizable.binary_search_by_key(&address, |it| it.address).ok()?;
         self.resizable.get(index).copied().filter(|it| it.kind == kind)
     }
 
-    /// For each object of a later heap, containers first: since which of the snapshots it has been there
-    /// all the time, by number. The last of them is that of the heap itself.
+    /// For each object of the last heap, containers first: the number of the snapshot since which it has been
+    /// there without a break. The last snapshot is that of the heap itself.
     pub fn births(snapshots: &[HeapColumns]) -> Vec<u8> {
         let Some((last, earlier)) = snapshots.split_last() else { return Vec::new() };
         let count = last.containers.addresses.len() + last.leaves.addresses.len();
@@ -181,10 +181,10 @@ impl HeapColumns {
         births
     }
 
-    /// Says of the objects of a column which have been there since the snapshot numbered `number`, if they
-    /// have been since the one that follows it.
+    /// Marks the objects of a column that have been there since snapshot `number`, among those that have been
+    /// there since the next one.
     fn mark(&self, own: &Column, before: &HeapColumns, births: &mut [u8], number: u8) {
-        // What was empty then may be full now, and the other way round.
+        // An empty container may have become a full one since, and vice versa.
         let mut rest = before.objects().peekable();
         for ((address, kind), birth) in own.iter().zip(births) {
             while rest.next_if(|other| other.0 < address).is_some() {}
@@ -258,7 +258,7 @@ mod tests {
     const LIST: u64 = 0x100;
     const TEXT: u64 = 0x200;
 
-    /// A heap of lists, with so many references each, and texts.
+    /// A heap of lists, each with this many references, and of texts.
     fn snapshot(lists: &[(u64, u32)], texts: &[u64]) -> HeapColumns {
         let is_leaf = |references: u32| references == 0;
         let of = |wanted: bool| lists.iter().filter(move |list| is_leaf(list.1) == wanted);
@@ -290,7 +290,7 @@ mod tests {
             snapshot(&[(0x10, 3), (0x30, 0), (0x60, 0)], &[0x40, 0x50]),
             snapshot(&[(0x10, 5), (0x30, 4), (0x60, 1)], &[0x40, 0x50]),
         ];
-        // 0x10, 0x30, 0x60; 0x40, 0x50, which is a text since the second look.
+        // 0x10, 0x30, 0x60; 0x40, 0x50, which is a text from the second snapshot on.
         assert_eq!(HeapColumns::births(&snapshots), [0, 0, 1, 0, 1]);
         let references =
             |at: u64| snapshots.each_ref().map(|it| Some(it.held(at, LIST)?.references));

@@ -1,8 +1,8 @@
-//! Comparing captures: what was born and survived, which older object holds it, and at what pace that grows.
+//! Comparing captures: which new objects survive, which older object holds them, and how fast that grows.
 //!
-//! Of each capture only [columns](heap_columns) of a few bytes an object are kept. [`growth`] finds
-//! survivors and their holders, [`accumulation_points`] the place in the object graph where the growth is,
-//! [`steadiness`] whether it goes on evenly.
+//! Of each capture only [columns](heap_columns) of a few bytes per object are kept. [`growth`] finds
+//! survivors and their holders, [`accumulation_points`] the places in the object graph where they accumulate,
+//! [`steadiness`] whether the growth is even.
 
 pub mod accumulation_points;
 pub mod growth;

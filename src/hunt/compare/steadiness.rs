@@ -6,12 +6,12 @@ use std::time::Duration;
 /// A quantity at several moments, in order.
 pub type Series = Vec<(Duration, f64)>;
 
-/// In each interval it must have grown by at least so much of what it grew on average, give or take the
-/// scatter of a count.
+/// The growth in each interval must be at least this share of the average, give or take the scatter of a
+/// count.
 const LEAST_SHARE: f64 = 0.5;
-/// What it loses again meanwhile must stay below so much of what it gains.
+/// A quantity may lose at most this share of its gain along the way.
 const MOST_LOST: f64 = 0.3;
-/// A series with more points is looked at in so many parts.
+/// A series with more points is divided into this many parts.
 const PARTS: usize = 10;
 
 /// A steady growth.
@@ -21,12 +21,12 @@ pub struct SteadyGrowth {
     pub net: f64,
     /// On average.
     pub per_second: f64,
-    /// One minus the chance that what goes up and down at random would have gone up so consistently.
+    /// One minus the chance that a random walk would have gone up as consistently.
     pub confidence: f64,
 }
 
-/// The growth of a quantity between few moments, if it has been steady: it has grown in each interval,
-/// and at no time much slower than at others.
+/// The growth of a quantity over a few moments, if it is steady: it grows in each interval, and in none much
+/// more slowly than on average.
 pub fn steady_growth(series: &[(Duration, f64)]) -> Option<SteadyGrowth> {
     let ([first, .., last], intervals) = (series, series.windows(2)) else { return None };
     let time = last.0.checked_sub(first.0)?.as_secs_f64();
@@ -47,7 +47,7 @@ pub fn steady_growth(series: &[(Duration, f64)]) -> Option<SteadyGrowth> {
     Some(SteadyGrowth { net, per_second, confidence })
 }
 
-/// How sure the growth of a quantity is that was looked at many times; `None`: it came and went.
+/// How certain the growth of a quantity read many times is; `None` if it came and went.
 pub fn confidence(series: &[(Duration, f64)]) -> Option<f64> {
     let [first, .., last] = series else { return None };
     let gained = last.1 - first.1;
@@ -66,7 +66,7 @@ pub fn confidence(series: &[(Duration, f64)]) -> Option<f64> {
     Some(1.0 - chance_of_heads(parts as u32, grown as u32))
 }
 
-/// The chance that so many tosses of a coin give so many heads or more.
+/// The chance that this many tosses of a coin give at least this many heads.
 fn chance_of_heads(tosses: u32, heads: u32) -> f64 {
     let mut ways = 1.0;
     let mut sum = 0.0;

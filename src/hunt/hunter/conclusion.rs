@@ -9,11 +9,11 @@ use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
 
-/// What of the growth of the resident set strings and numbers must be that only native code holds.
+/// The share of the resident set's growth that strings and numbers held only by native code must reach.
 const CREDIBLE_SHARE: f64 = 0.2;
 
 impl Hunter {
-    /// What it came to; an error if it was too short to tell.
+    /// The verdict; an error if the hunt was too short for one.
     pub fn verdict(self) -> Result<Verdict, HuntError> {
         let ([first, ..], [.., last]) = (&*self.snapshots, &*self.snapshots) else {
             return Err(self.too_short());
@@ -67,14 +67,14 @@ impl Hunter {
         }
     }
 
-    /// A suspect that has proved to leak.
+    /// The finding for a suspect that has proved to leak.
     fn told(&self, suspect: &Suspect) -> Option<Finding> {
         let mut finding = suspect.finding.clone();
         if !suspect.is_steady {
             return None;
         }
         let Some(trail) = self.trails.of(suspect.key) else { return Some(finding) };
-        // Where threads are started they are only for a moment.
+        // Threads are watched where they are started, in a dict that holds each only for a moment.
         if suspect.key != Key::Threads && trail.sizes.len() > 1 {
             finding.confidence = confidence(&trail.sizes)?.max(finding.confidence);
         }
@@ -83,9 +83,9 @@ impl Hunter {
     }
 }
 
-/// Whether a finding can be believed. References inside objects of unknown types are guessed from their
-/// words, and those behind pointers of their own are not seen: so a few strings or numbers that only native
-/// code seems to hold are no proof that it leaks, unless they are a good part of what grows.
+/// Whether a finding is credible. References inside objects of unknown types are guessed from their words,
+/// and those behind the objects' own pointers are not seen. So a few strings or numbers that only native code
+/// seems to hold do not prove a leak unless they make up a good part of the growth.
 fn is_credible(finding: &Finding, rss_bytes_per_s: f64) -> bool {
     let is_builtin = !finding.grown.contains('.');
     let share = finding.bytes_per_s / rss_bytes_per_s.max(1.0);

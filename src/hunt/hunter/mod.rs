@@ -1,9 +1,9 @@
 //! A hunt from start to verdict: when the heap is captured, and what happens in between.
 //!
-//! The heap is captured four times: at the start, after a quarter and a half of the time, and at the end.
-//! After the third capture there are suspects; from then on their sizes are read many times a second, which
-//! costs the target nothing, and their insertions are watched. What only the last capture shows, because it
-//! grows slowly, is watched for a while after it.
+//! The heap is captured four times: at the start, after a quarter and a half of the time, and at the end. The
+//! third capture yields suspects; from then on their sizes are read many times a second, which costs the
+//! target nothing, and their insertions are watched. Suspects that only the last capture shows, because they
+//! grow slowly, are watched for a while after it.
 
 mod conclusion;
 
@@ -28,16 +28,16 @@ use crate::python::Python;
 /// When the heap is captured, as fractions of the duration.
 const CAPTURES_AT: [f64; 4] = [0.0, 0.25, 0.5, 1.0];
 const CAPTURES: usize = CAPTURES_AT.len();
-/// With fewer captures than this there is no verdict.
+/// The fewest captures that allow a verdict.
 const FEWEST_CAPTURES: usize = 3;
 /// How often the resident set and the sizes of suspects are read.
 const READ_EVERY: Duration = Duration::from_millis(50);
 /// The largest fraction of the duration that is reserved for the work of the last capture.
 const MOST_RESERVED: f64 = 0.3;
-/// So much of the time suspects are watched at least, even if the heap is so large that it gets late; and
-/// those of the last capture at most.
+/// The fraction of the duration for which suspects are watched: at least, even if a large heap makes the hunt
+/// late; at most, for those of the last capture.
 const WATCHED_SHARE: f64 = 0.25;
-/// No more suspects than this are watched, and findings told.
+/// The most suspects that are watched, and findings that are reported.
 const MOST: usize = 10;
 
 /// Why there is no verdict.
@@ -49,7 +49,7 @@ pub enum HuntError {
     /// Its heap cannot be captured.
     #[error(transparent)]
     Heap(#[from] HeapError),
-    /// It was too short.
+    /// The hunt was too short.
     #[error("the hunt ended before the heap had been captured three times")]
     TooShort,
 }
@@ -64,33 +64,33 @@ impl Obstructed for HuntError {
     }
 }
 
-/// How a process is hunted.
+/// How to hunt a process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// For how long.
+    /// How long the hunt lasts.
     pub duration: Duration,
     /// How its heap is captured.
     pub capture: CaptureOptions,
     /// How breakpoints are set; `None`: the first way that works.
     pub way: Option<Way>,
-    /// The program that is started as guardian.
+    /// The program to start as guardian.
     pub guardian: Program,
 }
 
-/// How far a hunt is.
+/// How far a hunt has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The heap has been captured this many times.
     Comparing(usize),
     /// This many suspects are being watched.
     Watching(usize),
-    /// This many are being watched that only the last capture has shown.
+    /// This many suspects that only the last capture has shown are being watched.
     WatchingLast(usize),
     /// There is a verdict.
     Over,
 }
 
-/// A hunt that goes on.
+/// A running hunt.
 #[derive(Debug)]
 pub struct Hunter {
     process: Process,
@@ -104,10 +104,10 @@ pub struct Hunter {
     watched_since: Option<Duration>,
     /// Until when the suspects of the last capture are watched.
     watched_until: Option<Duration>,
-    /// When the turn of native memory comes, if it grows.
+    /// When to start following native memory, if it grows.
     follow_from: Option<Duration>,
     following: Option<Following>,
-    /// The bytes of malloc's blocks that are none of Python's, if they may grow.
+    /// The bytes of malloc's blocks that are not Python's, if they may grow.
     native_blocks: Series,
     native_feeders: Vec<Feeder>,
     follow_pauses: Pauses,
@@ -121,7 +121,7 @@ pub struct Hunter {
 }
 
 impl Hunter {
-    /// Begins to hunt.
+    /// Starts a hunt.
     pub fn start(
         process: Process,
         python: Python,
@@ -158,7 +158,7 @@ impl Hunter {
         &self.process
     }
 
-    /// How far it is.
+    /// How far the hunt has got.
     pub fn phase(&self) -> Phase {
         match (self.is_over, self.snapshots.len()) {
             (true, _) => Phase::Over,
@@ -168,17 +168,17 @@ impl Hunter {
         }
     }
 
-    /// For how long it has gone on.
+    /// For how long the hunt has run.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// What is suspect so far, the fastest first.
+    /// The suspects so far, the fastest first.
     pub fn suspects(&self) -> impl Iterator<Item = &Finding> {
         self.suspects.iter().map(|suspect| &suspect.finding)
     }
 
-    /// Does what is due, or waits for as long as `tick` at most.
+    /// Does what is due, or waits for `tick` at most.
     pub fn step(&mut self, tick: Duration) -> Result<(), HuntError> {
         if self.is_over {
             return Ok(());
@@ -215,12 +215,12 @@ impl Hunter {
         Ok(())
     }
 
-    /// Why nobody could be watched, if so.
+    /// Why watching failed, if it did.
     pub fn trouble(&self) -> Option<&GuardianError> {
         self.trouble.as_ref()
     }
 
-    /// Comes to an end now, with what is known.
+    /// Ends the hunt now, with what is known.
     pub fn hurry(&mut self) -> Result<(), HuntError> {
         let can_capture = (FEWEST_CAPTURES - 1..CAPTURES).contains(&self.snapshots.len());
         if !self.is_over && can_capture && self.process.is_alive() {
@@ -229,7 +229,7 @@ impl Hunter {
         self.end()
     }
 
-    /// When the heap is captured next, since the hunt began.
+    /// When the heap is captured next, counted from the start of the hunt.
     fn next_capture(&self) -> Duration {
         let Some(&part) = CAPTURES_AT.get(self.snapshots.len()) else { return Duration::MAX };
         let duration = self.options.duration;
@@ -273,7 +273,7 @@ impl Hunter {
                 self.watched_since = Some(since);
                 self.watch();
                 if self.outside().may_leak() {
-                    // Who feeds the others may be known before.
+                    // The feeders of the other suspects may be known before that.
                     let left = self.next_capture().saturating_sub(since);
                     self.follow_from = Some(since + left / 2);
                 }
@@ -293,7 +293,7 @@ impl Hunter {
         Ok(())
     }
 
-    /// What malloc has given to others, if that may grow and can be told.
+    /// The malloc blocks that are not Python's, if they may grow and can be told apart.
     fn count_native_blocks(&self, capture: &Capture<'_>) -> Option<NativeBlocks> {
         if self.native_blocks.is_empty() && !self.outside().is_suspicious() {
             return None;
@@ -314,13 +314,13 @@ impl Hunter {
         WatchOptions { way: *way, limits: Limits::default(), guardian: guardian.clone() }
     }
 
-    /// Begins to watch.
+    /// Starts watching.
     fn watch(&mut self) {
         let result = self.trails.watch(&self.process, &self.python, &self.watch_options());
         self.note(result);
     }
 
-    /// Takes note of why nobody can be watched, if so.
+    /// Records why watching failed, if it did.
     fn note(&mut self, result: Result<(), GuardianError>) {
         self.trouble = result.err().or(self.trouble.take());
     }
@@ -334,7 +334,7 @@ impl Hunter {
         self.note(result);
     }
 
-    /// Begins to follow the calls of the C library's allocator.
+    /// Starts following the calls of the C library's allocator.
     fn follow(&mut self) {
         match Following::start(&self.process, &self.python, &self.watch_options()) {
             Ok(following) => self.following = following,
@@ -352,7 +352,7 @@ impl Hunter {
         }
     }
 
-    /// Lets the target go; the blocks are still to be checked.
+    /// Lets the target go; the blocks still have to be checked.
     fn stop_following(&mut self) {
         let Some(following) = &mut self.following else { return };
         following.stop();
@@ -365,7 +365,7 @@ impl Hunter {
         self.follow_pauses = following.pauses();
     }
 
-    /// Reads what costs the target nothing.
+    /// Takes the readings that cost the target nothing.
     fn read(&mut self) {
         let now = self.began.elapsed();
         if let Ok(bytes) = self.process.resident_bytes() {

@@ -1,9 +1,9 @@
-//! The stacks that feed what grows: a guardian watches words, and here its hits become stacks with
-//! names, added up for each finding.
+//! The stacks that feed what grows: a guardian watches words, and here its hits become stacks with names,
+//! added up for each finding.
 //!
 //! Hits are raw; functions, files and lines are read from the target as soon as a hit arrives, while its code
-//! objects still exist. Some instances live for a moment only, so each is checked again after a while: only
-//! survivors count.
+//! objects still exist. Some instances live only for a moment, so each is checked again later: only survivors
+//! count.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -20,29 +20,29 @@ use crate::process::breakpoint::Way;
 use crate::process::{Pauses, Process};
 use crate::python::{CodeCache, Python};
 
-/// When an instance is looked at again.
+/// When an instance is checked again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What grows: the word of its holder, or those of a sample of holders.
+/// A growing thing: the word of its holder, or those of a sample of holders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watched {
     /// The words. One can belong to several findings, and is watched once.
     pub words: Vec<Word>,
 }
 
-/// How words are watched.
+/// How to watch words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WatchOptions {
     /// How to set breakpoints; `None`: the first way that works.
     pub way: Option<Way>,
     /// How much the target can bear.
     pub limits: Limits,
-    /// The program that is started as guardian.
+    /// The program to start as guardian.
     pub guardian: Program,
 }
 
 impl WatchOptions {
-    /// What these options ask of a guardian.
+    /// The request to a guardian with these options.
     pub(crate) fn request<W: Work>(&self, process: &Process, work: W) -> Request<W> {
         Request { limits: self.limits, ..Request::new(process, self.way, work) }
     }
@@ -64,21 +64,21 @@ pub struct Watching {
     code: CodeCache,
 }
 
-/// What watching came to.
+/// The result of watching.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// For each of those watched, in their order, what feeds it.
+    /// For each thing watched, in order, its feeders.
     pub findings: Vec<Fed>,
-    /// The way in which breakpoints were set; `None` if it never came to that.
+    /// How breakpoints were set; `None` if none were.
     pub way: Option<Way>,
     /// How often a thread was stopped.
     pub stops: u64,
-    /// For how long threads stood still.
+    /// How long threads stood still.
     pub pauses: Pauses,
 }
 
 impl Watching {
-    /// Begins to watch. Each of those watched is a finding, known by its place from now on.
+    /// Starts watching. Each of the `watched` is a finding, referred to by its index from now on.
     pub fn start(
         process: &Process,
         python: &Python,
@@ -103,8 +103,8 @@ impl Watching {
         })
     }
 
-    /// Waits for news, but no longer than `timeout`, and takes them in. That they are
-    /// [all](Watching::has_ended) is no error, but that there cannot be any is.
+    /// Waits for reports, but no longer than `timeout`, and takes them in. The end of
+    /// [all reports](Watching::has_ended) is not an error; a failure of the guardian is.
     pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let until = Instant::now() + timeout;
         while !self.has_ended() {
@@ -123,17 +123,17 @@ impl Watching {
         self.guardian.way().is_some()
     }
 
-    /// How many growths of a finding were seen so far.
+    /// How many growths of a finding have been seen so far.
     pub fn hits(&self, finding: usize) -> u64 {
         self.tallies.get(finding).map_or(0, Tally::hits)
     }
 
-    /// Whether the stacks repeat for every finding, or nothing more is to come: no need to go on.
+    /// Whether the stacks repeat for every finding, or no more reports will come: no need to continue.
     pub fn is_settled(&self) -> bool {
         (0..self.tallies.len()).all(|finding| self.has_settled(finding))
     }
 
-    /// Whether the stacks repeat for one finding, or all that it holds has gone.
+    /// Whether the stacks repeat for one finding, or all its words have gone.
     pub fn has_settled(&self, finding: usize) -> bool {
         let mut words = self.findings.iter().enumerate().filter(|(_, of)| of.contains(&finding));
         words.all(|(word, _)| self.gone.contains(&word))
@@ -145,15 +145,15 @@ impl Watching {
         self.guardian.has_ended()
     }
 
-    /// Asks the guardian to let the process go. Go on with [`Watching::step`] until it has.
+    /// Asks the guardian to let the process go. Call [`Watching::step`] until it has.
     pub fn stop(&mut self) {
         self.guardian.stop();
     }
 
-    /// What it came to.
+    /// The result.
     pub fn finish(mut self) -> Outcome {
         self.stop();
-        // Where nothing has lasted long enough, what is there now is the best that is known.
+        // Where nothing has lasted long enough, the instances that exist now are the best evidence.
         if self.begun.elapsed() < LOOK_AGAIN * 2 {
             self.look_again(Duration::MAX);
         }
@@ -192,7 +192,7 @@ impl Watching {
     }
 }
 
-/// The words of all findings, each once, and the findings that each belongs to.
+/// The words of all findings, each once, and the findings that each word belongs to.
 fn distinct(watched: &[Watched]) -> (Vec<Word>, Vec<Vec<usize>>) {
     let mut words: Vec<Word> = Vec::new();
     let mut findings: Vec<Vec<usize>> = Vec::new();

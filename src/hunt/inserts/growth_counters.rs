@@ -1,10 +1,10 @@
-//! The word that changes when an object grows, by what the object is.
+//! The word that changes when an object grows, by type of object.
 //!
-//! A dict has `ma_used`, a set `used`, a list, a deque, a bytearray and an array `ob_size`. Of a class
-//! made by Python code or of any other heap type it is the type's own `ob_refcnt`, for each instance
-//! refers to its type; of a function, that of its code, to which each running or suspended call
-//! refers. The interpreter's own static types are immortal (from 3.12 on) or do not count their
-//! instances (before), so they have no such word.
+//! A dict has `ma_used`, a set `used`, a list, a deque, a bytearray and an array `ob_size`. A class made by
+//! Python code, or any other heap type, has its own `ob_refcnt`, because each instance refers to its type; a
+//! function has the `ob_refcnt` of its code, to which each running or suspended call refers. The
+//! interpreter's own static types have no such word: they are immortal (from 3.12 on) or do not count their
+//! instances (before).
 
 use serde::{Deserialize, Serialize};
 
@@ -26,32 +26,32 @@ pub struct Word {
     pub object: u64,
     /// The type of that object.
     pub kind: u64,
-    /// Whether that object is in one of the collector's lists. One that was and is no more is being
-    /// made or undone: its memory is used again.
+    /// Whether that object is in one of the collector's lists. If it was and no longer is, it is being
+    /// created or destroyed: its memory is reused.
     pub is_tracked: bool,
 }
 
-/// What a word counts.
+/// The meaning of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Meaning {
-    /// What the object holds.
+    /// The number of items that the object holds.
     Size,
-    /// References to a class, which its instances have, and others for a moment.
+    /// References to a class: those of its instances, and others for a moment.
     Instances {
         /// Whether the collector knows the instances.
         are_gc: bool,
     },
-    /// References to a code object, which its calls have.
+    /// References to a code object: those of its calls.
     Calls,
 }
 
 impl Word {
-    /// Where it is watched.
+    /// The spot for its breakpoint.
     pub(crate) fn spot(&self) -> Spot {
         Spot { address: self.address, kind: Kind::Write { length: self.length } }
     }
 
-    /// Its value now; `None` if its object is another by now.
+    /// Its present value; `None` if another object has taken its object's place.
     pub(crate) fn value<M: Memory>(
         &self,
         memory: &M,
@@ -67,7 +67,7 @@ impl Word {
     }
 }
 
-/// The word that changes when this object grows; `None` for one that does not grow, or not in one word.
+/// The word that changes when this object grows; `None` if the object does not grow, or not in a single word.
 pub fn growth_word<M: Memory>(reader: Reader<'_, M>, object: u64) -> Option<Word> {
     let counter = |object, meaning| {
         let (address, length) = reader.reference_counter(object)?;

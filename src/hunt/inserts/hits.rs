@@ -18,38 +18,38 @@ impl Work for Watch {
     type Seen = Hits;
 }
 
-/// What has been seen since the last report.
+/// The growths seen since the last report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hits {
-    /// The growths, in order.
+    /// The hits, in order.
     pub hits: Vec<Hit>,
-    /// Words whose object is no more, by their places in the request. They are not watched any longer.
+    /// Words whose object no longer exists, by their index in the request. They are no longer watched.
     pub gone: Vec<usize>,
 }
 
 /// One growth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
-    /// Which word, by its place in the request.
+    /// The word that grew, by its index in the request.
     pub word: usize,
     /// Its value before.
     pub before: u64,
     /// Its value after.
     pub after: u64,
-    /// The new instance, if the word counts those.
+    /// The new instance, if the word counts instances.
     pub instance: Option<Instance>,
     /// The Python stack, innermost first.
     pub frames: Vec<RawFrame>,
-    /// Whether the stack is there to its outermost frame.
+    /// Whether the stack is complete to its outermost frame.
     pub complete: bool,
 }
 
-/// An instance that was made.
+/// A new instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its address.
     pub address: u64,
-    /// Whether it was still there a little later, as far as can be told: another may have taken its place
-    /// unseen, while its class was not watched.
+    /// Whether it was still there a little later, as far as leakspy can tell: another instance may have taken
+    /// its place unseen, while its class was not watched.
     pub is_there: bool,
 }

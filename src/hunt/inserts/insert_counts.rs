@@ -8,51 +8,51 @@ use rustc_hash::FxHashMap;
 use super::hits::Instance;
 use crate::python::{Frame, Stack};
 
-/// With fewer hits nothing is known.
+/// The fewest hits that a result needs.
 const LEAST: u64 = 20;
-/// The chance that the next hit brings a new stack, with which no more are waited for: one in so many.
+/// Watching ends when the chance that the next hit brings a new stack is at most one in this many.
 const ONE_IN: u64 = 20;
-/// No more stacks than this are told apart.
+/// The most stacks that are told apart.
 const MOST_STACKS: usize = 10_000;
-/// No more instances than this wait to be looked at again.
+/// The most instances that wait to be checked again.
 const MOST_WAITING: usize = 100_000;
 
-/// What feeds one finding.
+/// The feeders of one finding.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fed {
     /// How many growths were seen.
     pub hits: u64,
-    /// The stacks that made them, that with the largest share first.
+    /// The stacks that caused them, the one with the largest share first.
     pub stacks: Vec<SeenStack>,
 }
 
-/// A stack that was seen to make something grow.
+/// A stack that was seen to make an object grow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeenStack {
     /// The frames, innermost first.
     pub stack: Vec<Frame>,
-    /// Whether all frames are there.
+    /// Whether the stack is complete.
     pub complete: bool,
-    /// How many growths it made.
+    /// How many growths it caused.
     pub hits: u64,
-    /// By how much, all together.
+    /// By how much the object grew in total.
     pub grown: u64,
-    /// How many of the instances that it made were still there a second later, of those looked at;
-    /// `None` where no instances are made.
+    /// How many of its instances that were checked still existed a second later; `None` where no instances
+    /// are created.
     pub kept: Option<u64>,
-    /// Its part of the growth, from 0 to 1; of the instances that were kept, if any were.
+    /// Its share of the growth, from 0 to 1; of the surviving instances, if there are any.
     pub share: f64,
 }
 
-/// What has fed a finding so far.
+/// The insertions of a finding so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     numbers: FxHashMap<(Vec<Frame>, bool), usize>,
     counts: Vec<Count>,
     hits: u64,
-    /// Instances that have yet to show that they stay, the oldest first.
+    /// Instances that are still to be checked for survival, the oldest first.
     waiting: VecDeque<Waiting>,
-    /// The last of those at each address, by its serial number.
+    /// The latest instance at each address, by its serial number.
     latest: FxHashMap<u64, u64>,
 }
 
@@ -68,12 +68,12 @@ struct Waiting {
     serial: u64,
     address: u64,
     stack: usize,
-    /// When it was made, in the caller's time.
+    /// When it was created, in the caller's time.
     made: Duration,
 }
 
 impl Tally {
-    /// Adds a growth by so much at a time, by a new instance where there is one.
+    /// Adds a growth by `grown` at this time, and the new instance where there is one.
     pub fn add(&mut self, stack: Stack, grown: u64, instance: Option<Instance>, made: Duration) {
         self.hits += 1;
         let next = self.counts.len();
@@ -96,8 +96,8 @@ impl Tally {
         }
     }
 
-    /// Looks again at the instances made before a time. Those count as kept that `is_there` finds, and
-    /// whose place has not been taken by another meanwhile.
+    /// Checks the instances created before `before` again. Those that `is_there` finds and whose address has
+    /// not been taken by another instance since count as kept.
     pub fn look_again(&mut self, before: Duration, is_there: impl Fn(u64) -> bool) {
         while let Some(waiting) = self.waiting.front().copied().filter(|it| it.made <= before) {
             self.waiting.pop_front();
@@ -113,21 +113,21 @@ impl Tally {
         }
     }
 
-    /// How many growths were seen.
+    /// The number of growths seen.
     pub fn hits(&self) -> u64 {
         self.hits
     }
 
-    /// Whether the stacks repeat: of all growths, those whose stack came once only tell how likely the
-    /// next one brings a new stack (Good and Turing).
+    /// Whether the stacks repeat: the share of growths whose stack was seen only once is the chance that the
+    /// next growth brings a new stack (Good and Turing).
     pub fn is_settled(&self) -> bool {
         let once = self.counts.iter().filter(|count| count.hits == 1).count() as u64;
-        // Where instances are made, those that stay are what there is to know.
+        // Where instances are created, only the survivors matter.
         let kept = self.counts.iter().filter_map(|count| count.kept).reduce(|a, b| a + b);
         kept.unwrap_or(self.hits) >= LEAST && once * ONE_IN <= self.hits
     }
 
-    /// What it came to.
+    /// The result.
     pub fn into_fed(self) -> Fed {
         let kept: u64 = self.counts.iter().filter_map(|count| count.kept).sum();
         let grown: u64 = self.counts.iter().map(|count| count.grown).sum();
@@ -196,7 +196,7 @@ mod tests {
         let at = Duration::from_secs;
         let made = |address| Some(Instance { address, is_there: true });
         tally.add(stack(1), 1, made(0x10), at(1));
-        // The first has gone: another is in its place.
+        // The first instance has gone: another is in its place.
         tally.add(stack(2), 1, made(0x10), at(2));
         tally.add(stack(1), 1, made(0x20), at(2));
         tally.add(stack(1), 1, made(0x30), at(9));

@@ -1,18 +1,18 @@
 //! Whether a thread that has just added a reference to a class did so by creating an instance.
 //!
-//! Python code that only names a class adds a reference too, for a moment. But whoever makes an
-//! instance has it in hand at that moment: some register holds the address of an object whose type is
-//! the class, and that the collector has not been told of. `_PyObject_Init` and `PyObject_Init` set
-//! `ob_type`, then count the reference to it, then set `ob_refcnt` to 1, and whoever called them hands
-//! the object to the collector after that (`PyType_GenericAlloc`, Objects/typeobject.c, 3.8 to 3.15).
-//! An older object in a register, whose class is asked for, is known to the collector. Objects of
-//! classes without cycles never are; of those, the new one has no other references.
+//! Python code that only names a class adds a reference too, for a moment. But code that creates an instance
+//! is holding it at that moment: some register has the address of an object whose type is the class, and
+//! which the collector has not been told of yet. `_PyObject_Init` and `PyObject_Init` set `ob_type`, then
+//! count the reference to it, then set `ob_refcnt` to 1, and their callers hand the object to the collector
+//! after that (`PyType_GenericAlloc`, Objects/typeobject.c, 3.8 to 3.15). An older object in a register,
+//! whose class is being looked up, is known to the collector. Objects of classes without cycles never are; of
+//! those, only a new one has no other references.
 
 use crate::memory::Memory;
 use crate::process::ptrace::Registers;
 use crate::python::Python;
 
-/// Pointers below this are none.
+/// Addresses below this are not pointers.
 const LOWEST: u64 = 4096;
 /// Addresses of user space are below this (x86-64 with 4-level page tables, and aarch64).
 const HIGHEST: u64 = 1 << 47;

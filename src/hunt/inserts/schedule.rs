@@ -1,28 +1,27 @@
 //! Which words are watched, when, and for how long.
 //!
-//! There are few debug registers, so words take turns. A turn has a length in the target's own time: the
-//! time in which it stands still for us is not counted. It begins whenever it comes to it, and every
-//! growth in it counts: so each feeder is seen as often as it feeds, whereas the first growth after a
-//! random instant would favour what follows a long gap. A word that grows slowly is watched nearly all
-//! the time; the turns of one that grows fast are short, and the rest that follows them, of random
-//! length, pays for them.
+//! There are few debug registers, so words take turns. A turn has a length in the target's own time: pauses
+//! that leakspy causes are not counted. It begins at an arbitrary moment, and every growth in it counts, so
+//! each feeder is seen as often as it feeds; the first growth after a random instant would favour feeders
+//! that follow a long gap. A word that grows slowly is watched nearly all the time; the turns of a fast one
+//! are short, and the rest of random length that follows them pays for them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::guardian::budget::Budget;
 
-/// The first turn of a word, of which nothing is known.
+/// The first turn of a word, whose pace is not known yet.
 const FIRST: Duration = Duration::from_millis(5);
-/// The longest turn: then it is for others.
+/// The longest turn; then it is the turn of other words.
 const LONGEST: Duration = Duration::from_millis(250);
-/// The shortest. Arming is not much faster.
+/// The shortest turn: arming takes nearly as long.
 const SHORTEST: Duration = Duration::from_micros(200);
-/// About so many stops are wanted in a turn.
+/// The number of stops to aim for in a turn.
 const WANTED: f64 = 32.0;
-/// With so many it ends before its time: something goes on that was not to be expected.
+/// A turn ends early after this many stops: the word grows much faster than expected.
 const MOST: u64 = 256;
-/// For about so long a turn may hold threads still, and even if nothing was saved up.
+/// The time for which a turn may hold threads still, even without savings in the budget.
 const WANTED_STILL: Duration = Duration::from_millis(4);
 
 /// Plans turns.
@@ -41,17 +40,17 @@ struct Entry {
 /// A turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// The words, by their places in the request.
+    /// The words, by their index in the request.
     pub words: Vec<usize>,
     /// How long it lasts, in the target's own time.
     pub length: Duration,
-    /// How many stops end it before.
+    /// The number of stops that ends it early.
     pub most_stops: u64,
-    /// And how long all of them may take.
+    /// The total time that they may take.
     pub most_still: Duration,
 }
 
-/// What a turn came to.
+/// The result of a turn.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome {
     /// How long it lasted, in the target's own time.
@@ -63,7 +62,7 @@ pub struct Outcome {
 }
 
 impl Turns {
-    /// Of so many words, with so many spots to watch them at.
+    /// Turns for this many words, with this many spots to watch them at.
     pub fn new(words: usize, spots: usize) -> Turns {
         Turns {
             queue: (0..words).map(|word| Entry { word, length: FIRST }).collect(),
@@ -71,10 +70,10 @@ impl Turns {
         }
     }
 
-    /// Whose turn it is now, and what may be spent in it; `None` if there is nobody left.
+    /// The next turn and its limits; `None` if no words are left.
     pub fn next(&self, budget: &Budget) -> Option<Turn> {
         let first = self.queue.front()?;
-        // One that grows fast would make the turns of others short.
+        // A word that grows fast would shorten the turns of the others.
         let alike = |entry: &&Entry| {
             entry.length <= first.length.saturating_mul(4)
                 && first.length <= entry.length.saturating_mul(4)
@@ -88,8 +87,8 @@ impl Turns {
         })
     }
 
-    /// Takes note of how a turn went; `stops` says how often each of its words was stopped at. They
-    /// come last now.
+    /// Records how a turn went; `stops` counts the stops at each of its words. Its words go to the end of the
+    /// queue.
     pub fn observe(&mut self, turn: &Turn, stops: &[u64], outcome: Outcome) {
         let still = outcome.still.as_secs_f64();
         let all = stops.iter().sum::<u64>().max(1) as f64;
@@ -98,17 +97,17 @@ impl Turns {
             let Some(mut entry) = place.and_then(|place| self.queue.remove(place)) else {
                 continue;
             };
-            // Each answers for its own stops.
+            // Each word answers for its own stops.
             let own = (still * stops as f64 / all).max(1e-6);
             let bearable = outcome.lasted.mul_f64(WANTED_STILL.as_secs_f64() / own);
             let fitting = bearable.min(outcome.lasted.mul_f64(WANTED / stops.max(1) as f64));
-            // What was seen in a moment says little about longer ones.
+            // A short turn says little about longer ones.
             entry.length = fitting.min(entry.length.saturating_mul(4)).clamp(SHORTEST, LONGEST);
             self.queue.push_back(entry);
         }
     }
 
-    /// A word is not watched any longer.
+    /// Stops watching a word.
     pub fn drop_word(&mut self, word: usize) {
         self.queue.retain(|entry| entry.word != word);
     }
@@ -121,8 +120,8 @@ mod tests {
 
     const LIMITS: Limits = Limits { stops_per_s: 1000.0, standstill: 0.01 };
 
-    /// Plays turns for words that grow so often a second, where a stop takes 50 µs, and gives for each
-    /// how much of the time it was watched, and the part of the time in which the target stood still.
+    /// Plays turns for words that grow this often a second, where a stop takes 50 µs, and returns for each
+    /// the share of the time for which it was watched, and the share for which the target stood still.
     fn play(rates: &[f64], seconds: f64) -> (Vec<f64>, f64) {
         let mut turns = Turns::new(rates.len(), 4);
         let mut budget = Budget::new(LIMITS);
@@ -164,7 +163,7 @@ mod tests {
     #[test]
     fn fast_words_keep_to_the_limits() {
         let (watched, still) = play(&[50_000.0, 500_000.0], 60.0);
-        // What may be saved up is spent, too.
+        // Savings may be spent as well.
         assert!(still < 0.01 * (1.0 + SAVINGS / 60.0) + 0.001, "{still}");
         assert!(watched.iter().all(|&part| part > 0.0001), "{watched:?}");
     }

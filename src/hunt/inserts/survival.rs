@@ -1,20 +1,20 @@
 //! New instances, checked again and again until it is clear whether they survive.
 //!
 //! A short-lived instance leaves its memory to the next instance of its size, often of the same class. So it
-//! is checked soon and often: a check may find the memory free, or another instance is seen to take it.
+//! is checked soon and often: a check may find the memory free, or another instance may be seen to take it.
 
 use std::time::{Duration, Instant};
 
 use super::hits::Hit;
 
-/// When an instance is looked at for the first time, and how soon again at least.
+/// When an instance is checked for the first time, and the shortest time to the next check.
 const SOON: Duration = Duration::from_millis(2);
-/// One that is there at this age is said to be there.
+/// An instance that exists at this age is reported as surviving.
 const GROWN_UP: Duration = Duration::from_millis(200);
-/// No more than these are waited for at a time.
+/// The most instances that wait at a time.
 const MOST: usize = 1024;
 
-/// The instances that are waited for.
+/// The waiting instances.
 #[derive(Debug, Default)]
 pub(crate) struct Young {
     waiting: Vec<Waiting>,
@@ -24,12 +24,12 @@ pub(crate) struct Young {
 struct Waiting {
     hit: Hit,
     made: Instant,
-    /// The age at which it is looked at next.
+    /// The age at which it is checked next.
     next: Duration,
 }
 
 impl Young {
-    /// An instance has just been made.
+    /// Adds an instance that has just been created.
     pub fn add(&mut self, hit: Hit, now: Instant) {
         let address = hit.instance.map(|instance| instance.address);
         for other in self.waiting.iter_mut().filter_map(|other| other.hit.instance.as_mut()) {
@@ -38,7 +38,7 @@ impl Young {
         self.waiting.push(Waiting { hit, made: now, next: SOON });
     }
 
-    /// Looks at those whose time it is, and gives those of which enough is known.
+    /// Checks the instances that are due, and returns those that are decided.
     pub fn look(&mut self, now: Instant, is_there: impl Fn(&Hit) -> bool) -> Vec<Hit> {
         let surplus = self.waiting.len().saturating_sub(MOST);
         let (mut known, mut waiting) = (Vec::new(), Vec::new());
@@ -61,12 +61,12 @@ impl Young {
         known
     }
 
-    /// When the next is to be looked at.
+    /// When the next check is due.
     pub fn next(&self) -> Option<Instant> {
         self.waiting.iter().map(|one| one.made + one.next.min(GROWN_UP)).min()
     }
 
-    /// Those of which not enough is known yet.
+    /// Returns the instances that are not decided yet.
     pub fn give_up(&mut self) -> Vec<Hit> {
         self.waiting.drain(..).map(|one| one.hit).collect()
     }

@@ -1,11 +1,11 @@
 //! The guardian's work: watching the words that change when something grows.
 //!
 //! A write breakpoint on each word that has its [turn](super::schedule) stops the writing thread right behind
-//! the instruction. The word is read and compared with what it was; if it has grown, the Python stack is
-//! copied, and the thread goes on. Names and lines are left to whoever reads the reports.
+//! the instruction. The word is read and compared with its previous value; if it has grown, the Python stack
+//! is copied, and the thread continues. Names and lines are left to the reader of the reports.
 //!
-//! A thread that writes to an object holds the GIL, so while it stands no other word changes, and what
-//! is read of a word after it was armed is what the next hit is to be compared with.
+//! A thread that writes to an object holds the GIL, so while it stands still no other word changes, and the
+//! value read after a word is armed is the one to compare the next hit with.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use crate::process::ptrace;
 use crate::process::tracees::Event;
 use crate::python::RawStack;
 
-/// How soon young instances are looked at again at least.
+/// The shortest time between two checks of young instances.
 const SOON: Duration = Duration::from_millis(1);
 
 type Guard<'a> = server::Guard<'a, Hits>;
@@ -38,16 +38,16 @@ pub(crate) struct Watcher {
     stack: RawStack,
 }
 
-/// A turn that goes on.
+/// A running turn.
 struct Open {
     turn: Turn,
-    /// The value that each of its words had last; `None` before it is known.
+    /// The last value of each of its words; `None` until it is known.
     values: Vec<Option<u64>>,
-    /// How often each was stopped at.
+    /// How often each word caused a stop.
     stops: Vec<u64>,
-    /// What was seen.
+    /// The growths seen.
     hits: Vec<Hit>,
-    /// How long we took for that.
+    /// The time that they took.
     taken: Duration,
     outcome: Outcome,
     begun: Instant,
@@ -145,7 +145,7 @@ impl Watcher {
         let Some(mut open) = open else { return Ok(()) };
         loop {
             guard.disarm()?;
-            // Hits that came before the end belong to the turn.
+            // Hits from before the end belong to the turn.
             while let Some(event) = guard.target.tracees.next_event()? {
                 self.during_turn(event, &mut open, guard)?;
             }
@@ -156,7 +156,7 @@ impl Watcher {
         }
     }
 
-    /// Takes hits until the turn is over. True if we are asked to end.
+    /// Takes hits until the turn is over. True if the guardian was asked to end.
     fn until_over(&mut self, open: &mut Open, guard: &mut Guard<'_>) -> Result<bool, Trouble> {
         loop {
             let still = open.outcome.still;
@@ -167,7 +167,7 @@ impl Watcher {
             if left.is_zero() || is_much {
                 return Ok(false);
             }
-            // Who grows fast brings one event after another.
+            // A word that grows fast brings one event after another.
             match guard.target.tracees.next_event()? {
                 Some(event) => self.during_turn(event, open, guard)?,
                 None => {
@@ -195,7 +195,7 @@ impl Watcher {
         }
     }
 
-    /// Looks at a thread that has just written a word, and lets it go on.
+    /// Examines a thread that has just written a word, and lets it run on.
     fn take_hit(
         &mut self,
         tid: i32,
@@ -219,7 +219,7 @@ impl Watcher {
         Ok(resumed?)
     }
 
-    /// What was seen is news, except that of instances it is to be known first whether they stay.
+    /// Reports the hits; those of instances wait until it is known whether they survive.
     fn take_over_hits(&mut self, open: &mut Open, guard: &mut Guard<'_>) {
         let now = Instant::now();
         for hit in open.hits.drain(..) {
@@ -268,7 +268,7 @@ impl Watcher {
         })
     }
 
-    /// The value of a word; `None` if its object is no more.
+    /// The value of a word; `None` if its object no longer exists.
     fn value(&self, number: usize, guard: &Guard<'_>) -> Option<u64> {
         let TracedPython { process, python, .. } = &guard.target;
         self.words.get(number)?.value(process, python).ok()?
@@ -282,7 +282,7 @@ impl Watcher {
     }
 }
 
-/// Compares the stops of a turn with what the kernel says of them, where it does.
+/// Compares our times for a turn's stops with the kernel's, where it has them.
 fn learn_waking(open: &Open, guard: &mut Guard<'_>) {
     let Some(seen) = guard.breakpoints.interruptions() else { return };
     let known = seen.stops.iter().filter(|stop| stop.to != u64::MAX);
@@ -296,7 +296,7 @@ fn learn_waking(open: &Open, guard: &mut Guard<'_>) {
     guard.waking = (guard.waking * 7 + waking) / 8;
 }
 
-/// Looks at instances again whose time it is, and gives how long to sleep at most.
+/// Checks the instances that are due, and returns how long to sleep at most.
 fn look_at_young(guard: &mut Guard<'_>, young: &mut Young, words: &[Word]) -> Duration {
     let now = Instant::now();
     if young.next().is_some_and(|next| next <= now) {
@@ -314,7 +314,7 @@ fn look_at_young(guard: &mut Guard<'_>, young: &mut Young, words: &[Word]) -> Du
 }
 
 impl Open {
-    /// The same words have the next turn.
+    /// Opens the next turn with the same words.
     fn again(self, turn: Turn) -> Open {
         let stops = vec![0; turn.words.len()];
         let (outcome, taken) = (Outcome::default(), Duration::ZERO);

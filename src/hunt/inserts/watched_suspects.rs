@@ -1,8 +1,8 @@
-//! The suspects that are watched: their growth words, how large what holds them was all the time, and who
-//! was seen to feed them.
+//! The watched suspects: their growth words, the sizes of their holders over time, and the stacks seen to
+//! feed them.
 //!
-//! Suspects are watched together, from the capture at which they became suspect until the stacks repeat.
-//! Those that only the last capture shows are watched after it.
+//! Suspects are watched together, from the capture that made them suspects until their stacks repeat. Those
+//! that only the last capture shows are watched after it.
 
 use std::time::Duration;
 
@@ -26,26 +26,26 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(crate) struct Trail {
     /// The suspect.
     pub key: Key,
-    /// Its words; none if nothing is known by which it grows.
+    /// Its words; empty if no word shows its growth.
     pub words: Vec<Word>,
-    /// The sum of the sizes of what holds it, read many times.
+    /// The sum of its holders' sizes, read many times.
     pub sizes: Series,
-    /// Who was seen to feed it, after it was watched.
+    /// The stacks seen to feed it, once watching is over.
     pub feeders: Vec<Feeder>,
 }
 
-/// All that are or were watched.
+/// All suspects that are or were watched.
 #[derive(Debug, Default)]
 pub(crate) struct Trails {
     trails: Vec<Trail>,
     watching: Option<Watching>,
-    /// The first of those that are being watched; the others are those behind it.
+    /// The first suspect being watched; all after it are watched too.
     from: usize,
     pauses: Pauses,
 }
 
 impl Trails {
-    /// Those among suspects that are not known yet are the next to be watched.
+    /// Takes up the suspects that are not known yet, to be watched next.
     pub fn take_up<'a>(
         &mut self,
         suspects: impl Iterator<Item = &'a Suspect>,
@@ -62,7 +62,7 @@ impl Trails {
         }
     }
 
-    /// Begins to watch those that were taken up last, if they have words.
+    /// Starts watching the suspects taken up last, if they have words.
     pub fn watch(
         &mut self,
         process: &Process,
@@ -77,18 +77,17 @@ impl Trails {
         Ok(())
     }
 
-    /// Whether some are being watched.
+    /// Whether any suspects are being watched.
     pub fn are_watched(&self) -> bool {
         self.watching.is_some()
     }
 
-    /// How many were taken up last.
+    /// How many suspects were taken up last.
     pub fn watched(&self) -> usize {
         self.trails.len() - self.from
     }
 
-    /// Waits for hits, but no longer than that. Nobody is watched any more when there is nothing more to
-    /// know.
+    /// Waits for hits, but no longer than `timeout`. Stops watching once there is nothing more to learn.
     pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let Some(watching) = &mut self.watching else { return Ok(()) };
         if let Err(error) = watching.step(timeout) {
@@ -101,7 +100,7 @@ impl Trails {
         Ok(())
     }
 
-    /// Lets the target go, and keeps what was seen.
+    /// Lets the target go, and keeps the results.
     pub fn stop(&mut self) -> Result<(), GuardianError> {
         let Some(mut watching) = self.watching.take() else { return Ok(()) };
         watching.stop();
@@ -118,12 +117,12 @@ impl Trails {
         result
     }
 
-    /// Reads how large the holders are, which costs the target nothing.
+    /// Reads the sizes of the holders, which costs the target nothing.
     pub fn read_sizes(&mut self, process: &Process, now: Duration) {
         for trail in &mut self.trails {
             let sized: Vec<_> =
                 trail.words.iter().filter(|word| word.meaning == Meaning::Size).collect();
-            // What cannot be read any more has gone.
+            // A word that can no longer be read has gone.
             let sizes = sized.iter().filter_map(|word| process.u64(word.address).ok());
             let sum = sizes.map(|size| size as f64).sum();
             if !sized.is_empty() {
@@ -132,18 +131,18 @@ impl Trails {
         }
     }
 
-    /// That of a suspect.
+    /// The trail of a suspect.
     pub fn of(&self, key: Key) -> Option<&Trail> {
         self.trails.iter().find(|trail| trail.key == key)
     }
 
-    /// For how long threads stood still when they were watched.
+    /// How long threads stood still for watching.
     pub fn pauses(&self) -> Pauses {
         self.pauses
     }
 }
 
-/// A stack that was seen, and the frame in it that belongs to the program's own code.
+/// A feeder: a stack that was seen, and its frame in the program's own code.
 pub(crate) fn feeder(seen: &SeenStack) -> Feeder {
     let is_own = |file: &str| Origin::of(file).0 == Origin::Program;
     Feeder {

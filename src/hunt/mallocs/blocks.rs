@@ -30,7 +30,7 @@ pub struct Functions {
     pub aligned_alloc: u64,
 }
 
-/// A block that the C library has given.
+/// A block that the C library has returned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// Its address.
@@ -39,6 +39,6 @@ pub struct Block {
     pub bytes: u64,
     /// The Python stack, innermost first.
     pub frames: Vec<RawFrame>,
-    /// Whether the stack is there to its outermost frame.
+    /// Whether the stack is complete to its outermost frame.
     pub complete: bool,
 }

@@ -1,16 +1,16 @@
 //! The guardian's work for native memory: calls of the C library's allocator are followed to the blocks they
 //! return.
 //!
-//! All Python threads are armed at the entries of `malloc`, `calloc`, `realloc` and `aligned_alloc`. One
-//! that reaches one stands still while the size is read from its registers and its Python stack is
-//! copied; then it waits at the return address alone, where its registers have the block's address.
-//! Most blocks are freed at once, and the next call may be given the same, where nobody would see that
-//! it is another: so for a moment the thread waits at the words that `free` writes. Whether blocks that
-//! are left stay is for others to see ([`survivors`](super::survivors)), from outside.
+//! All Python threads are armed at the entries of `malloc`, `calloc`, `realloc` and `aligned_alloc`. A thread
+//! that reaches one stands still while the size is read from its registers and its Python stack is copied; it
+//! then has a breakpoint only at the return address, where its registers hold the block's address. Most
+//! blocks are freed at once, and the next call may return the same address, which looks like the same block:
+//! so for a moment the thread has breakpoints on the words that `free` writes. Whether the remaining blocks
+//! stay is checked later from outside ([`survivors`](super::survivors)).
 //!
-//! Where calls are so many that the target has to be left in peace now and then, they are followed in
-//! bursts, one after the other, from random instants on. The first calls of a burst pass: they would
-//! favour what follows a long gap.
+//! Where calls are so frequent that the target needs rests, they are followed in bursts, one after the other,
+//! starting at random instants. The first calls of a burst pass: following them would favour calls after a
+//! long gap.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -31,23 +31,24 @@ use crate::process::tracees::Event;
 use crate::process::waits::ran;
 use crate::python::RawStack;
 
-/// How many calls of a burst pass at most before one is followed, and how many are followed at least.
+/// The most calls of a burst that pass before one is followed, and the fewest that are followed.
 const MOST_PASSED: u64 = 7;
 const BURST: u64 = 16;
-/// How soon it is looked again whether a thread has run.
+/// How soon to check again whether a thread has run.
 const SOON: Duration = Duration::from_millis(1);
-/// How long a call may take. What takes longer has lost its processor, or its way.
+/// How long a call may take. A call that takes longer has lost its processor or did not return here.
 const LONGEST_CALL: Duration = Duration::from_millis(20);
-/// So long it is watched whether a block is freed at once: by the clock, and of that on a processor, if the
+/// How long a block is watched for being freed at once: by the clock, and as time on a processor if the
 /// thread is not asleep. On a busy machine that takes longer.
 const WATCHED: Duration = Duration::from_millis(5);
 const WATCHED_RUNNING: Duration = Duration::from_millis(2);
 const WATCHED_AT_MOST: Duration = Duration::from_millis(100);
-/// What is written more often at its beginning is in use, not left: nothing is said of it.
+/// A block whose beginning is written more often than this is in use, not abandoned: it is not reported.
 const MOST_WRITES: u64 = 16;
-/// With so many stops a call is given up: others allocate much meanwhile, or stacks cannot be read.
+/// A call is given up after this many stops: other threads allocate a lot meanwhile, or stacks cannot be
+/// read.
 const MOST_STOPS: u64 = 64;
-/// Hits that a thread makes hardly ever: it is not to stop again.
+/// A number of hits that a thread never reaches: it is not to stop again.
 const NEVER: u64 = 1 << 40;
 
 type Guard<'a> = server::Guard<'a, Vec<Block>>;
@@ -58,9 +59,9 @@ pub(crate) struct Follower {
     entries: [Spot; 4],
     /// How many calls of the burst have been followed.
     calls: u64,
-    /// How many stops were made for the present one.
+    /// How many stops the present call has taken.
     stops: u64,
-    /// Threads that are made to pass while a call of another is followed.
+    /// Threads whose calls pass while a call of another is followed.
     passing: Vec<i32>,
     stack: RawStack,
     random: fastrand::Rng,
@@ -68,13 +69,13 @@ pub(crate) struct Follower {
 
 /// How far a call has come.
 enum Stage {
-    /// So many others are to pass before.
+    /// This many other calls pass first.
     Passing(u64),
-    /// It was made.
+    /// The call was made.
     Called {
         tid: i32,
         bytes: u64,
-        /// Where it returns to, and what the stack pointer is then.
+        /// Where it returns to, and the stack pointer at that point.
         returns_to: u64,
         stack: u64,
         since: Instant,
@@ -92,7 +93,7 @@ struct Given {
     chunk: u64,
     writes: u64,
     since: Instant,
-    /// How long its thread had been on a processor.
+    /// How long its thread had been on a processor then.
     ran: Option<Duration>,
 }
 
@@ -138,8 +139,8 @@ impl Duty for Follower {
 }
 
 impl Follower {
-    /// Follows calls, after so many others, for as long as the target can bear it. True if we are asked to
-    /// end.
+    /// Follows calls, after `to_pass` others, for as long as the target can bear it. True if the guardian was
+    /// asked to end.
     fn burst(&mut self, to_pass: u64, guard: &mut Guard<'_>) -> Result<bool, Trouble> {
         guard.arm(to_pass)?;
         let mut stage = Stage::Passing(if guard.breakpoints.can_skip() { 0 } else { to_pass });
@@ -185,7 +186,7 @@ impl Follower {
         }
     }
 
-    /// Goes on to the next call, whatever has become of this one.
+    /// Moves on to the next call, whatever has become of this one.
     fn give_up(&mut self, stage: Stage, guard: &mut Guard<'_>) -> io::Result<Stage> {
         self.stops = 0;
         match stage {
@@ -196,7 +197,7 @@ impl Follower {
         }
     }
 
-    /// The thread that was followed waits at the entries again, and so do those that were made to pass.
+    /// Sets the followed thread's breakpoints back to the entries, and those of the threads that passed.
     fn next_call(&mut self, tid: i32, guard: &mut Guard<'_>) -> io::Result<Stage> {
         self.calls += 1;
         self.stops = 0;
@@ -207,7 +208,7 @@ impl Follower {
         Ok(Stage::Passing(0))
     }
 
-    /// What follows when a thread has been hit.
+    /// The stage after a thread was hit.
     fn next_stage(&mut self, stage: Stage, hit: i32, guard: &mut Guard<'_>) -> io::Result<Stage> {
         match stage {
             Stage::Passing(0) => Ok(self.begin_call(hit, guard).unwrap_or(Stage::Passing(0))),
@@ -234,7 +235,7 @@ impl Follower {
                 Ok(Stage::Given(Given { writes: given.writes + 1, ..given }))
             }
             Stage::Called { .. } | Stage::Given(_) => {
-                // Who cannot be made to pass stops again, until that is too much.
+                // A thread that cannot be made to pass stops again, until there are too many stops.
                 if guard.breakpoints.can_skip() {
                     self.passing.push(hit);
                     let mut spots = 0..self.entries.len();
@@ -245,7 +246,7 @@ impl Follower {
         }
     }
 
-    /// What a thread asks for that stands at an entry; it waits at the return address from now on.
+    /// Reads the request of a thread at an entry; from now on it waits at the return address.
     fn begin_call(&mut self, tid: i32, guard: &mut Guard<'_>) -> Option<Stage> {
         let registers = ptrace::registers(tid).ok()?;
         let [first, second, _] = registers.arguments;
@@ -263,7 +264,7 @@ impl Follower {
         Some(Stage::Called { tid, bytes, returns_to, stack, since: Instant::now() })
     }
 
-    /// Takes note of a block that was given and has not been freed yet.
+    /// Reports a block that was returned and has not been freed yet.
     fn note_block(&mut self, given: &Given, guard: &mut Guard<'_>) {
         guard.news.push(Block {
             address: given.block,
@@ -275,7 +276,7 @@ impl Follower {
 }
 
 impl Stage {
-    /// How long is waited for what comes next; `None` where that may take as long as it likes.
+    /// How long to wait for the next event; `None` where it may take any time.
     fn time_left(&self) -> Option<Duration> {
         let (since, most) = match self {
             Stage::Passing(_) => return None,
@@ -286,8 +287,8 @@ impl Stage {
     }
 }
 
-/// Whether a thread that was given a block has not had the time yet to free it again, because others
-/// have the processors.
+/// Whether a thread that was given a block has had no time to free it yet, because others have the
+/// processors.
 fn is_to_run(stage: &Stage, guard: &Guard<'_>) -> bool {
     let Stage::Given(Given { tid, since, ran: before, .. }) = *stage else { return false };
     let process = &guard.target.process;
@@ -309,13 +310,13 @@ fn disarm(guard: &mut Guard<'_>) -> Result<(), Trouble> {
     }
 }
 
-/// Where `free` shows.
+/// The words that `free` writes.
 fn written_by_free(block: u64, chunk: u64) -> Vec<Spot> {
     let written = |address| Spot { address, kind: Kind::Write { length: 8 } };
     words_written_by_free(block, chunk).into_iter().map(written).collect()
 }
 
-/// Where a function returns to that has just been entered, and what the stack pointer is then.
+/// Where a function that has just been entered returns to, and the stack pointer at that point.
 fn frame(registers: &Registers, target: &TracedPython) -> Option<(u64, u64)> {
     match registers.link {
         Some(link) => Some((link, registers.stack)),

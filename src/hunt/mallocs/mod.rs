@@ -1,5 +1,5 @@
-//! Who allocates native memory that stays: calls of malloc and its relatives are followed to the blocks they
-//! return.
+//! Which code allocates native memory that stays: calls of malloc and its relatives are followed to the
+//! blocks they return.
 //!
 //! | | |
 //! |---|---|

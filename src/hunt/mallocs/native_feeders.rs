@@ -1,8 +1,8 @@
-//! Who makes native memory grow: calls of the C library's allocator are followed by a guardian
-//! ([`follow`](super::follow)), and the stacks of those whose blocks stay are what feeds the growth.
+//! The code that makes native memory grow: a guardian follows calls of the C library's allocator
+//! ([`follow`](super::follow)), and the stacks whose blocks stay are the feeders.
 //!
-//! This is an estimate, from some hundred calls a second: long-lived blocks that are freed eventually count
-//! like leaked ones.
+//! This is an estimate from a few hundred calls a second: long-lived blocks that are freed eventually count
+//! as leaked.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
@@ -18,11 +18,11 @@ use crate::hunt::inserts::insert_counts::SeenStack;
 use crate::process::{Image, Pauses, Process, ProcessError};
 use crate::python::{CodeCache, Python};
 
-/// How long a block must be there to be one that stays.
+/// How old a block must be to count as one that stays.
 const STAYS: Duration = Duration::from_secs(1);
-/// How often blocks are looked at again, and how long after they were made.
+/// How often blocks are checked again, and how long after they were made.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// With so many blocks that stay no more are wanted.
+/// Following stops after this many blocks that stay.
 const ENOUGH: usize = 200;
 
 /// Calls being followed.
@@ -39,8 +39,8 @@ pub struct Following {
 }
 
 impl Following {
-    /// Begins to follow the calls of a process whose C library is glibc; `None` where it is another, or
-    /// another allocator is in its place.
+    /// Starts following the calls of a process whose C library is glibc; `None` where it is another, or where
+    /// another allocator replaces glibc's.
     pub fn start(
         process: &Process,
         python: &Python,
@@ -62,7 +62,7 @@ impl Following {
         }))
     }
 
-    /// Waits for news, but no longer than `timeout`, and takes them in.
+    /// Waits for reports, but no longer than `timeout`, and takes them in.
     pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let until = Instant::now() + timeout;
         while !self.has_ended() {
@@ -78,7 +78,7 @@ impl Following {
         Ok(())
     }
 
-    /// Whether it has begun: until then nothing can be seen.
+    /// Whether following has begun: until then nothing can be seen.
     pub fn has_begun(&self) -> bool {
         self.guardian.way().is_some()
     }
@@ -93,18 +93,17 @@ impl Following {
         self.guardian.has_ended()
     }
 
-    /// Asks the guardian to let the process go. Go on with [`Following::step`] until it has.
+    /// Asks the guardian to let the process go. Call [`Following::step`] until it has.
     pub fn stop(&mut self) {
         self.guardian.stop();
     }
 
-    /// For how long threads stood still.
+    /// How long threads stood still.
     pub fn pauses(&self) -> Pauses {
         self.guardian.toll().pauses()
     }
 
-    /// The stacks whose blocks stay and are among these, which are those of a capture that was taken just
-    /// now.
+    /// The stacks whose blocks stay and are among `native`, the blocks of a capture taken just now.
     pub fn feeders(&mut self, native: &NativeBlocks) -> Vec<SeenStack> {
         self.survivors.keep(|block| native.contains(block));
         self.survivors.feeders(self.begun.elapsed().saturating_sub(STAYS))

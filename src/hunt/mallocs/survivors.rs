@@ -1,9 +1,9 @@
-//! Which of the allocated blocks survive: those that have not been freed, and that nothing in Python's heap
+//! The allocated blocks that survive: those that have not been freed and that nothing in Python's heap
 //! explains.
 //!
 //! Whether a block is free shows in the words before, behind and in it (see
-//! [`malloc`](crate::heap::rss::malloc)). Blocks are looked at many times, for one that was freed may soon be
-//! given again.
+//! [`malloc`](crate::heap::rss::malloc)). Blocks are checked many times, because a freed one may soon be
+//! returned again.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::memory::Memory;
 use crate::process::glibc::can_be_given;
 use crate::python::{Frame, Stack};
 
-/// No more blocks than this are remembered.
+/// The most blocks that are remembered.
 const MOST_BLOCKS: usize = 50_000;
-/// No more stacks than this are told apart.
+/// The most stacks that are told apart.
 const MOST_STACKS: usize = 10_000;
-/// Fewer blocks that stay say nothing.
+/// Fewer blocks that stay prove nothing.
 const LEAST: u64 = 3;
 
 /// Blocks, and the stacks that asked for them.
@@ -40,7 +40,7 @@ struct Block {
 }
 
 impl Survivors {
-    /// A block that was given just now, at this time.
+    /// Adds a block that was returned just now, at this time.
     pub fn add(
         &mut self,
         memory: &impl Memory,
@@ -49,7 +49,7 @@ impl Survivors {
         stack: Stack,
         made: Duration,
     ) {
-        // Another block was there before, and has gone.
+        // The block that was there before has gone.
         self.blocks.remove(&address);
         let Some(chunk) = size_in_use(memory, address) else { return };
         if !can_be_given(bytes, chunk) || self.blocks.len() >= MOST_BLOCKS {
@@ -68,21 +68,21 @@ impl Survivors {
         self.blocks.insert(address, Block { bytes, chunk, stack: number, made });
     }
 
-    /// Looks at those again that were made before, and drops what is free.
+    /// Checks the blocks made before `before` again, and drops those that are free.
     pub fn look(&mut self, memory: &impl Memory, before: Duration) {
         self.blocks.retain(|&address, block| {
             block.made > before || size_in_use(memory, address) == Some(block.chunk)
         });
     }
 
-    /// Drops those that are free or Python's, as the whole heap tells: what was merged with free chunks before
-    /// and behind it does not show that itself.
+    /// Drops blocks that are free or Python's according to the whole heap: a free chunk that was merged with
+    /// its neighbours does not show that itself.
     pub fn keep(&mut self, is_native: impl Fn(u64) -> bool) {
         self.blocks.retain(|&address, _| is_native(address));
     }
 
-    /// The stacks of those that were made before and stay, that with most bytes first; none if it is too
-    /// few to say anything.
+    /// The stacks whose blocks were made before `before` and stay, the one with most bytes first; empty if
+    /// the blocks are too few to prove anything.
     pub fn feeders(&self, before: Duration) -> Vec<SeenStack> {
         let mut sums: FxHashMap<usize, (u64, u64)> = FxHashMap::default();
         for block in self.blocks.values().filter(|block| block.made <= before) {
@@ -104,7 +104,7 @@ impl Survivors {
         feeders
     }
 
-    /// How many blocks stay that were made before.
+    /// How many blocks made before `before` stay.
     pub fn count(&self, before: Duration) -> usize {
         self.blocks.values().filter(|block| block.made <= before).count()
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::memory::ReadError;
 
-    /// Chunks in use of 64 bytes, one behind the other, of which some are free.
+    /// Chunks of 64 bytes, one behind the other, in use or free.
     struct Chunks {
         free: Vec<u64>,
     }
@@ -160,7 +160,7 @@ mod tests {
         };
         assert_eq!(told(&survivors), [(Some(1), 3, 90), (Some(2), 4, 40)]);
         assert!((survivors.feeders(at(5))[0].share - 90.0 / 130.0).abs() < 1e-9);
-        // Another block in the same place is another.
+        // A block returned later at the same address is a different block.
         survivors.add(&memory, block(1), 30, stack(3), at(9));
         assert_eq!(survivors.count(at(5)), 6);
         survivors.keep(|address| [block(10), block(11)].contains(&address));

@@ -1,5 +1,5 @@
-//! Whether what grows has a limit, and how soon that is reached: a collection that is filling grows like one
-//! that leaks.
+//! Whether a growing collection has a limit, and how soon it is reached: a cache that is filling grows like a
+//! leak.
 
 use super::comparison::Comparison;
 use crate::heap::NodeId;
@@ -7,13 +7,14 @@ use crate::hunt::inserts::growth_counters::growth_word;
 use crate::memory::Memory;
 use crate::python::objects::Bound;
 
-/// What is full so soon, in seconds, is a cache that is being filled, and no leak.
+/// A collection that is full within this many seconds is a cache that is filling, not a leak.
 const SOON_S: f64 = 3600.0;
-/// The same of a bound that is guessed by its name: if it is none, the next hunt finds more than it allows.
+/// The same for a bound guessed by its name: if it is not a bound, the next hunt finds the collection above
+/// it.
 const SOON_IF_GUESSED_S: f64 = 300.0;
-/// Above a collection its owner stands, perhaps with its `__dict__` between.
+/// A collection's owner is above it, perhaps with its `__dict__` in between.
 const STEPS: usize = 2;
-/// Who holds so many times more than the limit does not heed it.
+/// A collection larger than its limit by this factor does not respect it.
 const SLACK: f64 = 1.25;
 
 /// A bound that has not been reached.
@@ -21,19 +22,19 @@ const SLACK: f64 = 1.25;
 pub(crate) struct Filling {
     /// The bound.
     pub bound: Bound,
-    /// In how many seconds it is reached, at this pace.
+    /// In how many seconds it is reached at this pace.
     pub full_in_s: f64,
 }
 
 impl Filling {
-    /// Whether it will be full so soon that it is no leak.
+    /// Whether it will be full so soon that it is not a leak.
     pub fn is_soon_over(&self) -> bool {
         self.full_in_s < if self.bound.is_certain { SOON_S } else { SOON_IF_GUESSED_S }
     }
 }
 
 impl Comparison<'_> {
-    /// The bound of a container that grows by so much a second, if it has one.
+    /// The bound of a container that grows by `per_second` items a second, if it has one.
     pub fn filling(&self, node: NodeId, per_second: f64) -> Option<Filling> {
         let reader = self.heap.reader()?;
         let (address, _) = self.identity(node)?;

@@ -6,17 +6,17 @@ use crate::python::Python;
 use crate::python::collector::USUAL_THRESHOLDS;
 use crate::python::gc::Generation;
 
-/// A generation is collected too seldom to count if that takes more allocations than this, of which the
-/// objects are still there: many times more than with the [usual](USUAL_THRESHOLDS) thresholds.
+/// A generation is collected too rarely if a collection takes more allocations than this, less deallocations:
+/// many times more than with the [usual](USUAL_THRESHOLDS) thresholds.
 const RARE: [i64; 3] = [50_000, 500_000, 5_000_000];
 
-/// The collector's settings, and where garbage piles up.
+/// The collector's settings, and the generation where garbage piles up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Collector {
     /// Whether it runs by itself (`gc.isenabled()`).
     pub enabled: bool,
-    /// `gc.get_threshold()`. The first: how many more allocations than deallocations make it run; 0: it
-    /// does not.
+    /// `gc.get_threshold()`. The first is the surplus of allocations over deallocations that starts a
+    /// collection; 0 means that none starts.
     pub thresholds: [i32; 3],
     /// The generation in which most of the new garbage is.
     pub garbage: Generation,
@@ -29,7 +29,7 @@ impl Default for Collector {
 }
 
 impl Collector {
-    /// That of the main interpreter; the usual settings where they cannot be read.
+    /// The collector of the main interpreter; the usual settings where they cannot be read.
     pub fn of(heap: &Analysis<'_>, python: &Python, growth: &Growth) -> Collector {
         let states = heap.reader().map(|reader| python.collectors(reader));
         let states = states.and_then(Result::ok).unwrap_or_default();
@@ -42,7 +42,7 @@ impl Collector {
         }
     }
 
-    /// Whether it will find the garbage in due time.
+    /// Whether it will find the garbage soon enough.
     pub fn comes_by(self) -> bool {
         let older = match self.garbage {
             Generation::Young => 0,
@@ -83,7 +83,7 @@ mod tests {
         let starved = Collector { thresholds: [700, 10, 100_000], ..usual };
         assert!(starved.comes_by(), "for the young");
         assert!(!Collector { garbage: Generation::Old, ..starved }.comes_by());
-        // A last threshold of 0 is exceeded each time.
+        // A last threshold of 0 is exceeded every time.
         let eager = Collector { thresholds: [700, 10, 0], garbage: Generation::Old, ..usual };
         assert!(eager.comes_by());
     }

@@ -8,16 +8,16 @@ use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::finding::Holder;
 use crate::python::Python;
 
-/// A path that lasts may have so many more steps than a shortest.
+/// How many more steps a lasting path may have than a shortest one.
 const LONGEST_WAY_ROUND: usize = 3;
 
-/// A heap and what was kept of the earlier ones, with all that suspects are found by.
+/// A heap and the columns of the earlier ones, with everything used to find suspects.
 pub(crate) struct Comparison<'a> {
     pub heap: &'a Analysis<'a>,
     pub python: &'a Python,
     pub snapshots: &'a [HeapColumns],
     pub paths: ShortestPaths,
-    /// Those that lead through no thread's frames: what a function has in hand, it has for a while.
+    /// Paths that lead through no thread's frames: a function's references last only for a while.
     lasting_paths: ShortestPaths,
     pub names: RootNames,
     pub growth: Growth,
@@ -25,7 +25,7 @@ pub(crate) struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Compares a heap with what was kept of it and of the earlier ones.
+    /// Compares a heap with its own columns and those of the earlier ones.
     pub fn of(
         heap: &'a Analysis<'a>,
         python: &'a Python,
@@ -51,13 +51,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The address of an object and of its type.
+    /// The addresses of an object and of its type.
     pub fn identity(&self, node: NodeId) -> Option<(u64, u64)> {
         let address = self.heap.graph.address(node)?;
         Some((address, self.heap.graph.type_info(node)?.address))
     }
 
-    /// The path by which a node is told: one that lasts, unless it is a long way round.
+    /// The path by which a node is reported: a lasting one, unless it is a long detour.
     pub fn told_path(&self, node: NodeId) -> Vec<NodeId> {
         let shortest = self.paths.between(NodeId::ROOT, node);
         let lasting = match self.lasting_paths.reaches(node) {
@@ -68,7 +68,7 @@ impl<'a> Comparison<'a> {
         if lasting.is_empty() || !is_near { shortest } else { lasting }
     }
 
-    /// What a node is called as a holder.
+    /// A node described as a holder.
     pub fn holder(&self, node: NodeId) -> Holder {
         names::holder(self.heap, &self.names, &self.told_path(node), &[])
     }

@@ -1,5 +1,5 @@
-//! Growth without new objects attached: containers with more references to objects that others hold or that
-//! are old, objects that grow larger themselves, and threads.
+//! Growth without new objects attached: containers with more references to objects that are old or held by
+//! others, objects that grow larger themselves, and threads.
 
 use rustc_hash::FxHashMap;
 
@@ -15,18 +15,18 @@ use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::LeakKind;
 use crate::python::objects::TypeId;
 
-/// An object must have grown by so many bytes before it is suspect.
+/// An object must have grown by this many bytes to be suspect.
 const LEAST_BYTES: f64 = 4096.0;
-/// So many containers are looked at, those with most new references first.
+/// How many containers are examined, those with most new references first.
 const MOST_CONTAINERS: usize = 256;
-/// So many of a container's newest references tell what grows in it.
+/// How many of a container's newest references show what it grows with.
 const NEWEST: usize = 16;
-/// Of what one of many grows by, all of them must have grown by so much.
+/// If one of many grows, the whole must have grown by at least this share of it.
 const LEAST_OF_ALL: f64 = 0.5;
 
 impl Comparison<'_> {
-    /// Containers that grow though nothing new hangs from them: what they hold hangs from others as
-    /// well, or has always been there.
+    /// Containers that grow although no new objects hang from them: their contents also hang from others, or
+    /// have always been there.
     pub fn containers(
         &self,
         found: &mut Vec<Suspect>,
@@ -75,7 +75,7 @@ impl Comparison<'_> {
     }
 
     /// Whether a container is one of many of its kind in one object that does not grow as a whole: each of
-    /// them comes, grows and goes, as sessions do, and what is new in them may lie where something old has
+    /// them comes, grows and goes, as sessions do, and their new contents may lie where old objects have
     /// gone.
     fn is_one_of_changing(&self, node: NodeId, rise: Rise) -> bool {
         let graph = &self.heap.graph;
@@ -85,7 +85,7 @@ impl Comparison<'_> {
         alike.count() >= MANY && self.keeps_its_size(parent, rise)
     }
 
-    /// Whether an object has let something go: more of what it refers to is new than it has gained.
+    /// Whether an object has let something go: it refers to more new objects than it has gained references.
     pub fn has_lost_some(&self, node: NodeId) -> bool {
         let references = |snapshot: &HeapColumns| {
             let (address, kind) = self.identity(node)?;
@@ -98,14 +98,14 @@ impl Comparison<'_> {
         ends.is_none_or(|(first, last)| new > last.saturating_sub(first) as usize)
     }
 
-    /// Whether what an object retains does not grow, though some of what hangs from it rises so.
+    /// Whether the retained size of an object does not grow although something below it grows by `rise`.
     pub fn keeps_its_size(&self, node: NodeId, rise: Rise) -> bool {
         let Some((address, kind)) = self.identity(node) else { return false };
         let held =
             |snapshot: &HeapColumns| Some((snapshot.at, snapshot.held(address, kind)?.objects));
         let held: Series =
             self.snapshots.iter().filter_map(held).map(|(at, it)| (at, f64::from(it))).collect();
-        // What others hold as well is not retained, and not known as a whole.
+        // Objects that others hold as well are not retained, so their total is not known.
         let is_known = held.last().is_some_and(|last| last.1 >= rise.growth.net);
         let grows = Rise::of(&held, LEAST_OBJECTS).is_some_and(|whole| {
             whole.is_steady && whole.growth.net >= LEAST_OF_ALL * rise.growth.net
@@ -113,7 +113,7 @@ impl Comparison<'_> {
         is_known && !grows
     }
 
-    /// Whether a container grows with what a suspect holds, or with objects that are not new.
+    /// The objects that a container grows with: a suspect's, new ones, or old ones.
     fn shared_with(&self, node: NodeId, holders: &FxHashMap<NodeId, usize>) -> Shared {
         let graph = &self.heap.graph;
         let references = graph.successors(node);
@@ -135,7 +135,7 @@ impl Comparison<'_> {
         most.map_or(Shared::Unknown, |(kind, _)| Shared::Old(kind))
     }
 
-    /// A container with ever more references to what has always been there.
+    /// A container with ever more references to old objects.
     fn container(&self, node: NodeId, grown: TypeId, rise: Rise) -> Option<Suspect> {
         let (address, kind) = self.identity(node)?;
         let first = self.snapshots.first()?;
@@ -158,7 +158,7 @@ impl Comparison<'_> {
         evidence.into_suspect(Key::Object(address), rise, vec![address], self.collector)
     }
 
-    /// A container of modules, `sys.modules`, with ever more of them: each hangs from a root of its own.
+    /// A container of ever more modules, `sys.modules`: each module hangs from a root of its own.
     fn modules(&self, node: NodeId, rise: Rise) -> Option<Suspect> {
         let graph = &self.heap.graph;
         let holders = graph.successors(node).iter().filter_map(|&next| self.growth.holder(next));
@@ -166,7 +166,7 @@ impl Comparison<'_> {
             .filter_map(|holder| Some((holder, graph.root(holder)?)))
             .filter(|(_, root)| matches!(root.kind, RootKind::Module { .. }))
             .collect();
-        // An old module that gets something new has a root as well.
+        // An old module with new contents has a root as well.
         let node_of = |&object: &u64| graph.node(object);
         let is_new = |node: &NodeId| self.growth.holder(*node).is_some();
         let module = |root: &Root| root.objects.first().and_then(node_of).filter(is_new);
@@ -248,7 +248,7 @@ impl Comparison<'_> {
         evidence.into_suspect(Key::Threads, rise, started.into_iter().collect(), self.collector)
     }
 
-    /// Whether something belongs to threads, or to what Python keeps of them.
+    /// Whether an object belongs to threads, or to Python's records of them.
     pub fn is_of_threads(&self, node: NodeId) -> bool {
         self.paths.between(NodeId::ROOT, node).iter().any(|&node| {
             match self.heap.graph.root(node).map(|root| &root.kind) {
@@ -260,12 +260,12 @@ impl Comparison<'_> {
     }
 }
 
-/// What a container grows with.
+/// The objects that a container grows with.
 enum Shared {
-    /// With what this suspect holds.
+    /// The objects that this suspect holds.
     With(usize),
-    /// With what is new and hangs from somewhere else.
+    /// New objects that hang from somewhere else.
     Unknown,
-    /// With what has always been there, mostly of this type.
+    /// Old objects, mostly of this type.
     Old(TypeId),
 }

@@ -1,8 +1,8 @@
-//! From successive heaps of one process to its leak suspects.
+//! Finds leak suspects in successive heaps of one process.
 //!
-//! What is new is attributed to [holders](crate::hunt::compare::growth), and gathered in
+//! New objects are attributed to [holders](crate::hunt::compare::growth) and gathered in
 //! [accumulation points](crate::hunt::compare::accumulation_points), which are [assessed](super::scoring).
-//! Beside those there is what grows [without new objects](super::containers).
+//! In addition there is growth [without new objects](super::containers).
 
 use rustc_hash::FxHashMap;
 
@@ -14,8 +14,8 @@ use crate::hunt::compare::accumulation_points::accumulation_points;
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::python::Python;
 
-/// What seems to leak in a process whose heap was looked at several times; the last of the snapshots is
-/// of this heap. Those that take most come first.
+/// The leak suspects of a process whose heap was captured several times, the fastest-growing first; the last
+/// of the snapshots is of this heap.
 pub fn suspects(heap: &Analysis<'_>, python: &Python, snapshots: &[HeapColumns]) -> Vec<Suspect> {
     Comparison::of(heap, python, snapshots).suspects()
 }
@@ -42,7 +42,7 @@ impl Comparison<'_> {
         found.extend(threads);
         let weak = |suspect: &Suspect| is_weak(&suspect.finding.grown);
         if found.iter().any(|suspect| !weak(suspect)) {
-            // References to what leaks, which do not hold it.
+            // Weak references to the leaking objects, which do not hold them.
             found.retain(|suspect| !weak(suspect));
         }
         let bytes = |suspect: &Suspect| suspect.finding.bytes_per_s;

@@ -6,17 +6,17 @@ use crate::hunt::finding::{Holder, LeakKind};
 use crate::python::gc::Generation;
 use crate::python::objects::Bound;
 
-/// What is known of a leak.
+/// The known facts about a leak.
 pub struct Circumstances<'a> {
     /// How memory is lost.
     pub kind: LeakKind,
-    /// What holds it.
+    /// The holder.
     pub holder: &'a Holder,
-    /// The type of what piles up.
+    /// The type of the objects that pile up.
     pub grown: &'a str,
     /// Whether it keeps frames of functions that have ended.
     pub keeps_frames: bool,
-    /// The bound of what holds it.
+    /// The bound of the holder.
     pub filling: Option<&'a Filling>,
     /// The state of the garbage collector.
     pub collector: Collector,

@@ -1,11 +1,11 @@
-//! What kind of objects pile up: the type that describes them best, and whether they are suspended code.
+//! The objects that pile up: the type that describes them best, and whether they are suspended code.
 
 use crate::heap::Analysis;
 use crate::hunt::compare::growth::Accumulation;
 use crate::hunt::finding::LeakKind;
 use crate::python::objects::TypeId;
 
-/// Types whose objects are only there for what is in them.
+/// Types whose objects only wrap others.
 const WRAPPERS: [&str; 3] = ["tuple", "list", "functools._HashedSeq"];
 
 /// The type that piles up.
@@ -24,7 +24,7 @@ pub fn grown(heap: &Analysis<'_>, kind: LeakKind, accumulated: &Accumulation) ->
                 kind.is_some_and(|kind| kind.module != "builtins")
             };
             let all: u32 = accumulated.kinds.values().sum();
-            // A class says more than the dicts of its instances.
+            // A class says more than its instances' dicts.
             most(&own)
                 .filter(|id| accumulated.kinds.get(id).is_some_and(|&count| 12 * count >= all))
                 .or_else(|| most(&|_| true))
@@ -37,8 +37,8 @@ pub fn grown(heap: &Analysis<'_>, kind: LeakKind, accumulated: &Accumulation) ->
     }
 }
 
-/// What is really kept where items are only wrapped around it: the arguments of a cached call in a
-/// tuple, what is in the collections of a spread.
+/// The wrapped type, where items are only wrappers: the arguments of a cached call in a tuple, the contents
+/// of the collections of a spread.
 fn wrapped(heap: &Analysis<'_>, item: TypeId, accumulated: &Accumulation) -> Option<TypeId> {
     let kind = |id: TypeId| heap.graph.types().get(id);
     if !WRAPPERS.contains(&&*kind(item)?.name) {
@@ -46,13 +46,13 @@ fn wrapped(heap: &Analysis<'_>, item: TypeId, accumulated: &Accumulation) -> Opt
     }
     let items = accumulated.items.get(&item)?.count;
     let own = |id: &TypeId| kind(*id).is_some_and(|kind| kind.module != "builtins");
-    // One may have been made just before a look, and put away just after.
+    // One may have been created just before a capture, and stored just after it.
     let inside =
         accumulated.kinds.iter().filter(|(id, count)| own(id) && 10 * **count >= 9 * items);
     inside.max_by_key(|(id, count)| (**count, id.0)).map(|(id, _)| *id)
 }
 
-/// How many of that type are new.
+/// How many new objects of that type there are.
 pub fn count(kind: LeakKind, grown: TypeId, accumulated: &Accumulation) -> f64 {
     let all = accumulated.kinds.get(&grown).copied().unwrap_or_default();
     let items = accumulated.items.get(&grown).map_or(0, |items| items.count);
@@ -62,7 +62,7 @@ pub fn count(kind: LeakKind, grown: TypeId, accumulated: &Accumulation) -> f64 {
     })
 }
 
-/// Whether what piles up is code that waits: each item is, or leads to, a coroutine or a generator.
+/// Whether the objects that pile up are waiting code: each item is, or leads to, a coroutine or a generator.
 pub fn is_waiting(heap: &Analysis<'_>, accumulated: &Accumulation) -> bool {
     let name = |id: &TypeId| heap.graph.types().get(*id).map(|info| &*info.name);
     let of = |is: fn(&str) -> bool| {
@@ -78,7 +78,7 @@ pub fn is_waiting(heap: &Analysis<'_>, accumulated: &Accumulation) -> bool {
     most > 0 && (10 * awaiting >= 8 * most || 10 * items(waits) >= 8 * most)
 }
 
-/// Whether a type is that of code which is suspended.
+/// Whether this is a type of suspended code.
 pub fn waits(name: &str) -> bool {
     matches!(name, "coroutine" | "async_generator" | "generator")
 }
@@ -87,12 +87,12 @@ fn is_task(name: &str) -> bool {
     matches!(name, "_asyncio.Task" | "asyncio.Task" | "asyncio.tasks.Task")
 }
 
-/// Whether a type is that of references that hold nothing.
+/// Whether this is a type of weak references.
 pub fn is_weak(name: &str) -> bool {
     matches!(name, "weakref" | "weakref.ReferenceType" | "weakref.KeyedRef" | "weakref.WeakMethod")
 }
 
-/// Whether what piles up keeps frames alive, with all their local variables.
+/// Whether the objects that pile up keep frames alive, with all their local variables.
 pub fn keeps_frames(heap: &Analysis<'_>, accumulated: &Accumulation) -> bool {
     let is_traceback =
         |id: &TypeId| heap.graph.types().get(*id).is_some_and(|info| info.name == "traceback");

@@ -1,12 +1,12 @@
-//! Leak suspects: what grows steadily, and is not explained in a harmless way.
+//! Leak suspects: objects that grow steadily without a harmless explanation.
 //!
-//! A [`comparison`] has all that they are found by. [`find`] goes through the accumulation points, [`scoring`]
-//! assesses each, and the evidence becomes a [`suspect`], with the help of:
+//! A [`comparison`] has all the input. [`find`] goes through the accumulation points, [`scoring`] assesses
+//! each, and the evidence becomes a [`suspect`], with the help of:
 //!
 //! | | |
 //! |---|---|
 //! | [`containers`] | other containers of the same kind, which come, grow and go |
-//! | [`bounds`] | limits that a collection says of itself |
+//! | [`bounds`] | limits that collections declare for themselves |
 //! | [`collector`] | garbage that no collection will find in time |
 //! | [`native`] | growth that no Python object explains |
 //! | [`leak_kinds`], [`threads`] | which type describes the leak best; objects of running code |

@@ -6,13 +6,13 @@ use crate::python::objects::Disclosure;
 
 /// Between the parts of a path.
 pub const STEP: &str = " › ";
-/// What stands for one of many items.
+/// Stands for one of many items.
 const EACH: &str = "[…]";
 /// A path with more steps than this is shortened in the middle.
 const MOST_STEPS: usize = 24;
 
-/// Names the last of the `nodes` of a path from the root of all. If the growth is spread over objects below
-/// it, `pattern` is the way from it to one of them, and the path goes on to where they are.
+/// Names the last of the `nodes` of a path from the root. If the growth is spread over objects below it,
+/// `pattern` is the way from it to one of them, and the path continues to them.
 pub fn holder(
     heap: &Analysis<'_>,
     names: &RootNames,
@@ -39,12 +39,12 @@ pub fn holder(
     }
 }
 
-/// A key or index stands for all of them.
+/// Replaces a key or index by a sign for all of them.
 fn each(step: String) -> String {
     if step.starts_with('[') { EACH.to_owned() } else { step }
 }
 
-/// Steps that repeat, as in a linked list, and the middle of very long paths are left out.
+/// Leaves out repeated steps, as in a linked list, and the middle of very long paths.
 fn shortened(steps: Vec<String>) -> Vec<String> {
     let mut short: Vec<(String, usize)> = Vec::new();
     for step in steps {
@@ -63,7 +63,7 @@ fn shortened(steps: Vec<String>) -> Vec<String> {
     short
 }
 
-/// A path as an expression, as far as there is one: `app.CACHE`, `local rows of handle`.
+/// A path as an expression, as far as it can be written as one: `app.CACHE`, `local rows of handle`.
 fn name(lineage: &ReferenceChain, steps: &[String]) -> String {
     let rest = |steps: &[String]| shortened(steps.to_vec()).concat();
     match (lineage.root.strip_prefix("module "), steps) {

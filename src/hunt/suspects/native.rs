@@ -1,4 +1,4 @@
-//! Growth that no Python object explains: of malloc blocks that Python does not own, or where those cannot be
+//! Growth that no Python object explains: of malloc blocks that Python does not own or, where those cannot be
 //! told apart, of the resident set beyond the growth of the heap.
 
 use std::time::Duration;
@@ -10,40 +10,39 @@ use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::{Series, confidence, steady_growth};
 use crate::hunt::finding::{Finding, Holder, LeakKind};
 
-/// What must be gained, in bytes.
+/// The least growth of a leak, in bytes.
 const LEAST: f64 = 1_048_576.0;
-/// With so much that the heap does not explain, it is worth while to look at malloc's blocks.
+/// Growth beyond the heap's from which it is worth counting malloc's blocks.
 const SUSPICIOUS: f64 = LEAST / 4.0;
-/// Beside an object's own bytes an allocator needs some more: so much of what the heap gains is explained.
+/// An allocator needs more than an object's own bytes: this many times the growth of the heap is explained.
 const EXPLAINED: f64 = 1.5;
-/// So much of what the resident set gains must be without explanation.
+/// The share of the resident set's growth that must be unexplained.
 const LEAST_SHARE: f64 = 0.5;
-/// So much of what it gains blocks must have gained that are counted themselves.
+/// The share of the resident set's growth that counted blocks must account for.
 const LEAST_COUNTED: f64 = 0.1;
 /// How often they must have been counted.
 const FEWEST_COUNTS: usize = 3;
 
-/// What is known of memory outside the heap.
+/// The data on memory outside the heap.
 #[derive(Debug, Clone, Copy)]
 pub struct Outside<'a> {
     /// The heap, at several times.
     pub snapshots: &'a [HeapColumns],
-    /// The resident set as it was read many times between them.
+    /// The resident set, read many times between them.
     pub resident: &'a [(Duration, f64)],
-    /// The bytes of malloc's blocks that are none of Python's, at those of the times where that was
-    /// counted.
+    /// The bytes of malloc's blocks that are not Python's, at the times when they were counted.
     pub blocks: &'a [(Duration, f64)],
 }
 
 impl Outside<'_> {
-    /// Whether malloc's blocks are to be counted: the resident set has gained more than the heap.
+    /// Whether to count malloc's blocks: the resident set has grown more than the heap.
     pub fn is_suspicious(&self) -> bool {
         let ([first, ..], [.., last]) = (self.snapshots, self.snapshots) else { return false };
         let gained = last.totals.rss as f64 - first.totals.rss as f64;
         gained - heap_gained(first, last) >= SUSPICIOUS
     }
 
-    /// Whether blocks have grown so far, so that it is worth while to see who asks for them.
+    /// Whether blocks have grown enough to find out which code allocates them.
     pub fn may_leak(&self) -> bool {
         steady_growth(self.blocks).is_some_and(|it| it.net >= SUSPICIOUS) || self.leak().is_some()
     }

@@ -1,8 +1,8 @@
 //! Whether an accumulation point leaks.
 //!
-//! It does if objects of each interval survive *and* it has grown, net, in every interval and at about the
-//! same pace: a bounded cache takes in new objects but has no net growth; a queue has, for a moment, but its
-//! contents are soon gone; a single load does not go on.
+//! It does if objects of each interval survive *and* it has net growth in every interval, at about the same
+//! pace. A bounded cache takes in new objects but has no net growth; a queue has some for a moment, but its
+//! contents are soon gone; a single burst of load does not go on.
 
 use rustc_hash::FxHashSet;
 
@@ -18,16 +18,16 @@ use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::LeakKind;
 use crate::python::objects::TypeId;
 
-/// A quantity of objects must have grown by so much before it is suspect.
+/// A number of objects must have grown by this much to be suspect.
 pub const LEAST_OBJECTS: f64 = 6.0;
-/// So many holders of a spread are watched.
+/// How many holders of a spread are watched.
 const SAMPLE: usize = 12;
-/// What of all objects garbage may be before the collector, if it is on, is to look for it, as CPython has
-/// it (`long_lived_pending < long_lived_total / 4`, Modules/gcmodule.c, 3.8 to 3.13).
+/// The share of all objects that garbage may have before an enabled collector must look for it, as in CPython
+/// (`long_lived_pending < long_lived_total / 4`, Modules/gcmodule.c, 3.8 to 3.13).
 const PENDING_SHARE: f64 = 0.25;
 
 impl Comparison<'_> {
-    /// What a place comes to.
+    /// Assesses a place.
     pub fn assess(&self, point: &AccumulationPoint) -> Option<Suspect> {
         let root = self.heap.graph.root(point.node).map(|root| &root.kind);
         let series = self.series(point);
@@ -36,7 +36,7 @@ impl Comparison<'_> {
         let since = series.len().min(self.snapshots.len());
         let born = self.snapshots.len() - since;
         let proven = proven.get(born..)?;
-        // Of those that come, grow and go, those that are there in the end have all grown.
+        // Where objects come, grow and go, all that exist in the end have grown.
         let is_changing = point.shape == Shape::Spread
             && self.has_lost_some(point.node)
             && self.keeps_its_size(point.node, rise);
@@ -81,7 +81,7 @@ impl Comparison<'_> {
         evidence.into_suspect(key, Rise { is_steady, ..rise }, watch, self.collector)
     }
 
-    /// The bound of a place; of many holders that of one of those which grow most, if a few of them have
+    /// The bound of a place; for many holders, that of one of the fastest-growing, if the first few all have
     /// one.
     fn filling_of(
         &self,
@@ -129,7 +129,7 @@ impl Comparison<'_> {
             let held = holders.iter().filter_map(|&(address, kind)| snapshot.held(address, kind));
             let mut known = false;
             let sum: f64 = held.inspect(|_| known = true).map(|it| f64::from(it.references)).sum();
-            // It may have come into being meanwhile.
+            // It may have been created since.
             if known {
                 series.push((snapshot.at, sum));
             }
@@ -137,14 +137,14 @@ impl Comparison<'_> {
         series
     }
 
-    /// Whether the collector will find what is garbage now in its own time.
+    /// Whether the collector will find the present garbage in its own time.
     fn is_bounded_garbage(&self) -> bool {
         let Some(last) = self.snapshots.last() else { return true };
         let share = f64::from(last.totals.garbage.objects) / f64::from(last.totals.heap.objects);
         self.collector.comes_by() && share < PENDING_SHARE
     }
 
-    /// The object by which a place is told: of a chain its first link.
+    /// The object by which a place is reported: of a chain, its first link.
     fn start(&self, kind: LeakKind, point: &AccumulationPoint, grown: TypeId) -> NodeId {
         if kind != LeakKind::Chain {
             return point.node;
@@ -165,7 +165,7 @@ impl Comparison<'_> {
         first
     }
 
-    /// The way from a place to one of its holders, without what tells that from the others.
+    /// The way from a place to one of its holders, which stands for the ways to all.
     fn pattern(&self, point: &AccumulationPoint) -> Vec<NodeId> {
         let holder = point.holders.iter().find(|&&holder| holder != point.node);
         match (point.shape, holder) {
@@ -174,7 +174,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// What to watch.
+    /// The objects to watch.
     fn watch(&self, kind: LeakKind, point: &AccumulationPoint, grown: TypeId) -> Vec<u64> {
         let graph = &self.heap.graph;
         let of_type = || {
@@ -210,7 +210,7 @@ impl Comparison<'_> {
     fn code_below(&self, node: NodeId) -> Option<u64> {
         let graph = &self.heap.graph;
         let name = |node| graph.type_info(node).map(|kind| &*kind.name);
-        // What is old leads to everywhere, such as an event loop.
+        // Old objects, such as an event loop, lead everywhere.
         let is_new = |node| self.growth.holder(node).is_some();
         let running = nearest(graph, node, is_new, |node| name(node).is_some_and(waits))?;
         let is_part = |node| node == running || is_new(node);
@@ -219,7 +219,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The nearest node that is such, a few steps below one, behind nodes that are to be gone through.
+/// The nearest matching node, a few steps below `from`, through nodes that `goes_through` allows.
 fn nearest(
     graph: &impl Flow,
     from: NodeId,

@@ -7,35 +7,35 @@ use super::hints::Circumstances;
 use crate::hunt::compare::steadiness::{Series, SteadyGrowth, steady_growth};
 use crate::hunt::finding::{Finding, Holder, LeakKind};
 
-/// What a suspect is known by from one look to the next.
+/// What identifies a suspect from one capture to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// By the object that holds what grows.
+    /// The object that holds the growth.
     Object(u64),
-    /// What nobody holds.
+    /// Garbage: objects that nothing holds.
     Garbage,
-    /// What native code holds.
+    /// Objects that native code holds.
     Native,
     /// Threads.
     Threads,
 }
 
-/// What seems to leak.
+/// A leak suspect.
 #[derive(Debug, Clone)]
 pub struct Suspect {
-    /// What it is known by.
+    /// Its identity.
     pub key: Key,
-    /// What is known of it; nobody knows yet who feeds it.
+    /// The finding; its feeders are not known yet.
     pub finding: Finding,
-    /// The objects whose [growth words](crate::hunt::inserts::growth_counters) tell that: holders, or the type or the code of what
-    /// piles up.
+    /// The objects whose [growth words](crate::hunt::inserts::growth_counters) show the growth: holders, or
+    /// the type or the code of the objects that pile up.
     pub watch: Vec<u64>,
-    /// Whether it has grown in every interval, at about the same pace, and nothing stops it soon. If not
-    /// it may be worth watching, but is nothing to tell of.
+    /// Whether it has grown in every interval, at about the same pace, and nothing stops it soon. Otherwise
+    /// it may be worth watching, but is not reported.
     pub is_steady: bool,
 }
 
-/// What speaks for a suspect.
+/// The evidence for a suspect.
 pub(crate) struct Evidence {
     pub kind: LeakKind,
     pub grown: String,
@@ -45,12 +45,12 @@ pub(crate) struct Evidence {
     pub bytes_per_object: f64,
     /// Whether it keeps frames of functions that have ended.
     pub keeps_frames: bool,
-    /// The bound of what holds it.
+    /// The bound of the holder.
     pub filling: Option<Filling>,
 }
 
 impl Evidence {
-    /// A suspect, if all that is to be said of it makes sense.
+    /// Makes a suspect of the evidence, if its numbers make sense.
     pub fn into_suspect(
         self,
         key: Key,
@@ -104,7 +104,7 @@ pub(crate) struct Rise {
 }
 
 impl Rise {
-    /// A growth by so much at least.
+    /// A growth by at least `least`.
     pub fn of(series: &Series, least: f64) -> Option<Rise> {
         let [first, .., last] = &**series else { return None };
         let whole = steady_growth(&[*first, *last]).filter(|growth| growth.net >= least)?;

@@ -7,10 +7,10 @@ use crate::heap::{Analysis, Capture, Graph, RootId, RootKind, RootName, RootName
 use crate::hunt::finding::Holder;
 use crate::python::{Frame, Python};
 
-/// The functions in which every thread of the module `threading` begins.
+/// The functions in which every thread of the module `threading` starts.
 const BEGINNINGS: [&str; 4] = ["_bootstrap", "_bootstrap_inner", "run", "_run"];
 
-/// What most threads run, and how many bytes each holds on average.
+/// The function that most threads run, and how many bytes each holds on average.
 pub fn describe(heap: &Analysis<'_>, names: &RootNames) -> (Holder, f64) {
     let graph = &heap.graph;
     let mut running: FxHashMap<String, (u32, Frame)> = FxHashMap::default();
@@ -26,7 +26,7 @@ pub fn describe(heap: &Analysis<'_>, names: &RootNames) -> (Holder, f64) {
                 if let Some(RootName::Frame { frame: Some(frame), .. }) = names.get(root)
                     && !is_beginning(frame)
                 {
-                    // Frames follow their thread from the innermost on.
+                    // Frames follow their thread, the innermost first.
                     outermost.insert(thread, frame.clone());
                 }
             }
@@ -53,7 +53,7 @@ fn is_beginning(frame: &Frame) -> bool {
     frame.file.ends_with("threading.py") && BEGINNINGS.contains(&name)
 }
 
-/// The dict that every thread is put into where it is started: `threading._limbo` (3.8 to 3.15).
+/// The dict that every thread is put into when it is started: `threading._limbo` (3.8 to 3.15).
 pub fn started(capture: &Capture<'_>, python: &Python, graph: &Graph) -> Option<u64> {
     let is_threading =
         |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == "threading");

@@ -1,4 +1,4 @@
-//! Ways to the debug registers that are closed.
+//! Debug registers that are unavailable in one way or another.
 
 use libtest_mimic::{Failed, Trial};
 
@@ -16,7 +16,7 @@ fn start() -> Result<Target, Failed> {
     Ok(Target::start(interpreter, "allocation_sites", &[]))
 }
 
-/// What most containers do to perf events.
+/// How most containers treat perf events.
 const NO_PERF: Refusal =
     Refusal { call: libc::SYS_perf_event_open, request: None, error: libc::EPERM };
 

@@ -1,4 +1,4 @@
-//! Processes that end while they are looked at, at any moment of that.
+//! Processes that end while leakspy reads them, at any moment.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -16,8 +16,8 @@ pub fn trials() -> Vec<Trial> {
     each(&WAYS, "ended", an_end_at_any_moment_is_told_so)
 }
 
-/// The target is killed just before leakspy reads its memory for the first time, for the second, …:
-/// leakspy runs under our hand, from one system call to the next.
+/// The target is killed just before leakspy reads its memory for the first time, the second time, and so on:
+/// the test traces leakspy from one system call to the next.
 fn an_end_at_any_moment_is_told_so(way: Way) -> Result<(), Failed> {
     let mut told = 0;
     for moment in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233] {
@@ -45,7 +45,7 @@ fn an_end_at_any_moment_is_told_so(way: Way) -> Result<(), Failed> {
         // A hunt may have begun by then.
         let said: Vec<&str> = text.lines().filter(|line| !line.starts_with("Hunting;")).collect();
         if status.success() {
-            // It had seen enough.
+            // leakspy had read enough.
             break;
         }
         let here = format!("at moment {moment}: {status}, {text}");
@@ -58,8 +58,8 @@ fn an_end_at_any_moment_is_told_so(way: Way) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Lets a program go on until it is about to call `process_vm_readv` for the so-manieth time; false if
-/// it ends before.
+/// Lets a program run until it is about to call `process_vm_readv` for the `times`-th time; false if it ends
+/// before.
 fn run_until_read(pid: Pid, times: usize) -> Result<bool, Failed> {
     let mut seen = 0;
     let mut entering = true;
@@ -76,7 +76,7 @@ fn run_until_read(pid: Pid, times: usize) -> Result<bool, Failed> {
                 entering = !entering;
                 None
             }
-            // The stop with which a traced program begins.
+            // The stop with which a traced program starts.
             WaitStatus::Stopped(_, Signal::SIGTRAP) => None,
             WaitStatus::Stopped(_, signal) => Some(signal),
             WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return Ok(false),

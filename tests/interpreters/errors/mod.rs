@@ -1,10 +1,10 @@
-//! What a person is told where there is nothing to read, or the system stands in the way: what is so and
-//! what helps, in one or two sentences. The status is 1, and the process asked about is none the worse.
+//! The messages where there is nothing to read, or the system refuses: what is wrong and what helps, in one
+//! or two sentences. The status is 1, and the target is unharmed.
 //!
-//! What this machine cannot be made to say is tested where the words are made, in `cli::advice`: the
+//! Conditions that this machine cannot produce are tested beside the texts, in `cli::errors::advice`: the
 //! values of `ptrace_scope`, a process in another user namespace, the kinds of containers.
 
-// Which registers hold what is known for this architecture only.
+// The test knows the registers of this architecture only.
 #[cfg(target_arch = "x86_64")]
 mod breakpoints;
 #[cfg(target_arch = "x86_64")]
@@ -30,7 +30,7 @@ pub fn trials() -> Vec<Trial> {
 #[derive(Clone, Copy)]
 struct Way {
     name: &'static str,
-    /// The words before its PID.
+    /// The arguments before its PID.
     words: &'static [&'static str],
 }
 
@@ -53,7 +53,7 @@ const STACKS: Way = Way {
     name: "alloc without pauses",
     words: &["record", "--view=alloc", "--nonblocking", "-o", "/dev/null", "-d", "0.2", "--pid"],
 };
-/// All of them, those that trace the process first.
+/// All ways, those that trace the process first.
 const WAYS: [Way; 10] = [DUMP, HEAP, HUNT, WHY, CYCLES, MEM, LIVE, TRACED, ALLOC, STACKS];
 
 /// A trial for each way, `name::dump`, in which a process is asked about.
@@ -70,7 +70,7 @@ fn each(
         .collect()
 }
 
-/// A target in which tracemalloc is on, for the view that needs it.
+/// A target with tracemalloc on, for the view that needs it.
 fn start() -> Target {
     let interpreter = interpreters().first().expect("an interpreter");
     Target::start_with(interpreter, "stacks", &[], &["-X", "tracemalloc"])
@@ -82,7 +82,7 @@ fn ask(way: Way, pid: i32) -> Command {
     command
 }
 
-/// Gives the message, if it is one line of at most two sentences and the status is 1.
+/// Returns the message, if it is one line of at most two sentences and the status is 1.
 #[track_caller]
 fn message(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");

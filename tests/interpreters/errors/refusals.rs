@@ -1,4 +1,4 @@
-//! Rules that say no: to this user, without that capability, beside another tracer, by a filter.
+//! Refusals by the kernel: another user, a missing capability, another tracer, a seccomp filter.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use nix::unistd::{Pid, geteuid};
 use super::{STACKS, WAYS, Way, ask, assert_says, each, message, start};
 use crate::support::{Refusal, Target, place_program, refuse};
 
-/// The user and group called nobody.
+/// The user and group `nobody`.
 const NOBODY: u32 = 65534;
 /// `CAP_SYS_PTRACE` (linux/capability.h).
 const SYS_PTRACE: i32 = 19;
@@ -28,12 +28,12 @@ pub fn trials() -> Vec<Trial> {
         each(tracing, "filtered", a_filter_is_not_taken_for_a_lack_of_rights),
     ];
     let is_root = geteuid().is_root();
-    // Only root can become somebody else, or give something up, to try it.
+    // Only root can become another user, or drop a capability, to try it.
     trials.extend(as_root.into_iter().flatten().map(|trial| trial.with_ignored_flag(!is_root)));
     trials
 }
 
-/// Runs with this process as the tracer of the target, and then lets that go.
+/// Runs with this process as the tracer of the target, and then lets the target go.
 fn beside_a_tracer(
     target: &Target,
     run: impl FnOnce() -> Result<(), Failed>,
@@ -72,7 +72,7 @@ fn what_needs_no_tracing_is_not_in_the_way(way: Way) -> Result<(), Failed> {
 
 fn another_users_process_is_told_from_all_else(way: Way) -> Result<(), Failed> {
     let mut target = start();
-    // A place that everybody may enter: the folder of the build need not be one.
+    // A folder that every user may enter: that of the build may not be one.
     let place = tempfile::tempdir()?;
     fs::set_permissions(place.path(), Permissions::from_mode(0o755))?;
     let program = place.path().join("leakspy");
@@ -80,14 +80,14 @@ fn another_users_process_is_told_from_all_else(way: Way) -> Result<(), Failed> {
     let mut command = Command::new(&program);
     command.args(way.words).arg(target.pid().to_string()).uid(NOBODY).gid(NOBODY);
     let text = message(&command.output()?);
-    // In a container that root may not trace in either, that is what has to change first.
+    // In a container where not even root may trace, that must change first.
     let told = text.contains("belongs to the user root") || text.contains("SYS_PTRACE");
     assert!(told, "{text}");
     target.assert_healthy();
     Ok(())
 }
 
-/// Root as it is in most containers.
+/// Root as in most containers.
 fn a_container_without_the_capability_is_told_so(way: Way) -> Result<(), Failed> {
     let mut target = start();
     let mut command = ask(way, target.pid());
@@ -99,7 +99,7 @@ fn a_container_without_the_capability_is_told_so(way: Way) -> Result<(), Failed>
         });
     }
     let text = message(&command.output()?);
-    assert_says(&text, &["without the capability SYS_PTRACE", "on the machine itself"]);
+    assert_says(&text, &["without the capability SYS_PTRACE", "on the host"]);
     target.assert_healthy();
     Ok(())
 }
@@ -110,7 +110,7 @@ fn a_filter_is_not_taken_for_a_lack_of_rights(way: Way) -> Result<(), Failed> {
     let refused = [libc::SYS_ptrace, libc::SYS_process_vm_readv];
     refuse(&mut command, &refused.map(|call| Refusal { call, request: None, error: libc::EPERM }));
     let text = message(&command.output()?);
-    assert_says(&text, &["although we have CAP_SYS_PTRACE", "seccomp"]);
+    assert_says(&text, &["although it has CAP_SYS_PTRACE", "seccomp"]);
     target.assert_healthy();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Processes that are no Python to be read: not there, not there any more, or something else.
+//! Processes that cannot be read as a Python: absent, ended, or something else.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -46,7 +46,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A program that says back what it is told, and ends with its input.
+/// A program that echoes its input, and ends with it.
 struct Echo {
     child: Child,
     answers: BufReader<std::process::ChildStdout>,
@@ -83,7 +83,7 @@ impl Echo {
         Ok(())
     }
 
-    /// Asserts that it is untouched, and ends it.
+    /// Asserts that it is unharmed, and ends it.
     fn end(mut self) -> Result<(), Failed> {
         let health = Health::of(self.pid());
         assert!(health.is_good(), "{health:?}");
@@ -115,7 +115,7 @@ fn zombie(way: Way) -> Result<(), Failed> {
 fn not_a_python(way: Way) -> Result<(), Failed> {
     let echo = Echo::start(&mut Command::new("cat"))?;
     let text = message(&ask(way, echo.pid()).output()?);
-    assert_says(&text, &[&format!("Process {} (cat) is not a Python", echo.pid())]);
+    assert_says(&text, &[&format!("Process {} (cat) is not a Python process", echo.pid())]);
     echo.end()
 }
 
@@ -127,7 +127,7 @@ fn too_old(way: Way, version: &str, python: &Path) -> Result<(), Failed> {
     echo.end()
 }
 
-/// That is told at once, not when the command has ended, and the command goes on.
+/// The message comes at once, not when the command has ended, and the command continues.
 fn a_command_that_is_too_old(version: &str, python: &Path) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let stop = folder.path().join("stop");
@@ -145,8 +145,8 @@ fn a_command_that_is_too_old(version: &str, python: &Path) -> Result<(), Failed>
     Ok(())
 }
 
-/// There is no such Python yet, so the newest is made to say that it is a newer one: in the two places
-/// where it says so to whom looks from outside.
+/// No such Python exists yet, so the newest is patched to report a newer version: in the two places where a
+/// reader from outside finds it.
 fn too_new(way: Way, interpreter: &'static Interpreter) -> Result<(), Failed> {
     let folder = interpreter.scratch();
     let own = interpreter.outside(&interpreter.executable);
@@ -171,12 +171,12 @@ fn too_new(way: Way, interpreter: &'static Interpreter) -> Result<(), Failed> {
         .collect();
     let echo = Echo::start(Command::new(&words[0]).args(&words[1..]))?;
     let text = message(&ask(way, echo.pid()).output()?);
-    let start = format!("Process {} runs Python 3.99.0, which is newer", echo.pid());
+    let start = format!("Process {} runs Python 3.99.0, which this version", echo.pid());
     assert_says(&text, &[&start, env!("CARGO_PKG_VERSION")]);
     echo.end()
 }
 
-/// Where in a file the value of a dynamic symbol is.
+/// The offset in a file of the value of a dynamic symbol.
 fn place(bytes: &[u8], symbol: &str) -> Result<usize, Failed> {
     let elf = Elf::parse(bytes)?;
     let found = elf.dynsyms.iter().find(|it| elf.dynstrtab.get_at(it.st_name) == Some(symbol));

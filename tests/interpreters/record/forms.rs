@@ -1,5 +1,5 @@
-//! The four forms, of a fixture that knows its allocation sites: each is what its readers expect, names
-//! those sites and no others of weight, and agrees with what is said at the end.
+//! The four forms, of a fixture that knows its allocation sites: each meets the expectations of its readers,
+//! names those sites and no others of weight, and agrees with the closing paragraph.
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
         .collect()
 }
 
-/// `allocation_sites.py`, and the names of its functions that allocate.
+/// `allocation_sites.py`, and the names of its allocating functions.
 fn start(interpreter: &'static Interpreter) -> (Target, Vec<String>) {
     let mut target = Target::start(interpreter, "allocation_sites", &[]);
     let truth = target.ask("truth");
@@ -75,8 +75,8 @@ fn json(interpreter: &'static Interpreter) -> Result<(), Failed> {
     paragraph::assert_agrees(&written.recorded.said, &profile)
 }
 
-/// Each line is labels with `;` between them and a whole number. They are in order, none is there
-/// twice, and together they are what was said in the end.
+/// Each line consists of labels separated by `;` and a whole number. The lines are sorted and distinct, and
+/// their sum is that of the closing paragraph.
 fn folded(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let (mut target, sites) = start(interpreter);
     let written = record(&mut target, &["--format", "folded", "--by", "objects"])?;
@@ -106,7 +106,7 @@ fn folded(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What speedscope's `file-format-schema.json` demands of a file with profiles of the type `sampled`.
+/// The requirements of speedscope's `file-format-schema.json` for a file with profiles of the type `sampled`.
 fn speedscope(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let (mut target, sites) = start(interpreter);
     let written = record(&mut target, &["--format", "speedscope"])?;
@@ -141,7 +141,7 @@ fn speedscope(interpreter: &'static Interpreter) -> Result<(), Failed> {
     for site in sites {
         let of_site = frames.iter().position(|frame| frame["name"] == *site);
         let of_site = of_site.ok_or(format!("{site} is missing"))?;
-        // Outermost first: behind the function comes only the kind of allocation.
+        // Outermost first: only the kind of allocation follows the function.
         let mut samples = list(&profiles[0]["samples"]).iter().map(list);
         assert!(samples.any(|stack| stack.iter().rev().nth(1) == Some(&json!(of_site))), "{site}");
     }

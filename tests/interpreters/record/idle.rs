@@ -1,4 +1,4 @@
-//! A target that allocates nothing: that is said, and every form is valid.
+//! A target that allocates nothing: leakspy says so, and every form is valid.
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::once;
 use crate::support::{Interpreter, Recording, Target, assert_documented};
 
-/// Records a target that stands still and gives what was written to standard output.
+/// Records a target that stands still, and returns the contents of standard output.
 fn record_idle(interpreter: &Interpreter, form: &str) -> Result<String, Failed> {
     let mut target = Target::start(interpreter, "stacks", &[]);
     target.wait_until_still();

@@ -1,8 +1,8 @@
-//! `leakspy record` as a person has it: each form is well-formed and says what the others say, and each
-//! option does what its help says.
+//! `leakspy record` as a user runs it: each form is well-formed and agrees with the others, and each option
+//! does what its help says.
 //!
-//! What does not depend on the interpreter is tried with one of them, the forms with an old and with
-//! the newest.
+//! Tests that do not depend on the interpreter run with one of them, the forms with an old one and the
+//! newest.
 
 mod forms;
 mod idle;
@@ -20,8 +20,8 @@ use crate::support::{
     Health, Interpreter, Recorded, Recording, Target, assert_documented, interpreters,
 };
 
-/// So many samples a second that a second of work cannot go by without any: that would take 16 times the
-/// mean time between two looks.
+/// Enough samples a second that no second of work can pass without one: that would take 16 times the mean
+/// time between two bursts.
 const RATE: &str = "1000";
 
 pub fn trials() -> Vec<Trial> {
@@ -31,14 +31,14 @@ pub fn trials() -> Vec<Trial> {
         .collect()
 }
 
-/// What a recording wrote to its file, and how it ended.
+/// The file that a recording wrote, and how it ended.
 struct Written {
     text: String,
     recorded: Recorded,
 }
 
 impl Written {
-    /// The document, of which every key must be documented.
+    /// The document; each of its keys must be documented.
     fn json(&self) -> Result<Value, Failed> {
         let document = serde_json::from_str(&self.text)?;
         assert_documented("`leakspy record --format json`", &document);
@@ -46,7 +46,7 @@ impl Written {
     }
 }
 
-/// Records a target until it has worked for a second of its own time, and tells it to end.
+/// Records a target until it has worked for a second of its own time, then tells it to end.
 fn record(target: &mut Target, options: &[&str]) -> Result<Written, Failed> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("profile");
@@ -71,7 +71,7 @@ fn work_for_a_second(pid: i32) {
     }
 }
 
-/// The command line of a target, words joined by blanks.
+/// The command line of a target, its words joined by spaces.
 fn command(pid: i32) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).expect("it is there");
     let line = String::from_utf8(line).expect("UTF-8");
@@ -91,7 +91,7 @@ fn once(name: &str, test: fn(&'static Interpreter) -> Result<(), Failed>) -> Tri
     }
 }
 
-/// Whole numbers of an estimate, as people and `indicatif` write them: `1,466,766`.
+/// Whole numbers of an estimate, as `indicatif` writes them: `1,466,766`.
 fn number(text: &str) -> Result<f64, Failed> {
     Ok(text.replace(',', "").parse()?)
 }

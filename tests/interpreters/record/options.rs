@@ -1,4 +1,4 @@
-//! What the options change, each on its own.
+//! The effect of each option.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,7 @@ pub fn trials() -> Vec<Trial> {
     ];
     for rate in ["0", "10001", "-1", "1.5", "x"] {
         trials.push(Trial::test(format!("rates::{rate} is out of range"), move || {
-            // The kernel never gives out a PID above 2^22, so this would be status 1 otherwise.
+            // The kernel never assigns a PID above 2^22, so this would be status 1 otherwise.
             let line = format!("--rate={rate}");
             let output = leakspy(["record", "--pid", "4194305", &line]);
             assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -53,7 +53,7 @@ fn roots(profile: &Value) -> BTreeSet<Vec<String>> {
         .collect()
 }
 
-/// Each stack stands on its thread, by the name that Python gives it.
+/// Each stack stands on its thread, under the name that Python gives it.
 fn threads(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = two_workers(interpreter)?;
     let written = record(&mut target, &["--format", "json", "--threads"])?;
@@ -69,7 +69,7 @@ fn threads(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Each stack stands on its process, and that on nothing; a thread stands on its process.
+/// Each stack stands on its process, which is at the bottom; a thread stands on its process.
 fn subprocesses(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "family", &[]);
     let child = target.ask("spawn")["child"].as_i64().ok_or("no child")? as i32;
@@ -97,7 +97,7 @@ fn subprocesses(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Order, widths and words are those of numbers of allocations.
+/// Order, widths and words refer to numbers of allocations.
 fn by_objects(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "allocation_sites", &[]);
     let written = record(&mut target, &["--format", "json", "--by", "objects"])?;
@@ -106,7 +106,7 @@ fn by_objects(interpreter: &'static Interpreter) -> Result<(), Failed> {
         let stacks = list(&profile["stacks"]);
         stacks.is_sorted_by(|one, next| float(&one[key]) >= float(&next[key]))
     };
-    // The fixture's order by bytes is another.
+    // The fixture's order by bytes is different.
     assert!(by("objects") && !by("bytes"), "{}", written.text);
     let said = &written.recorded.said;
     assert!(said.contains("\nHeaviest stacks by objects:\n"), "{said}");
@@ -120,7 +120,7 @@ fn by_objects(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Files stand in frames as the interpreter has them.
+/// Frames show files as the interpreter has them.
 fn full_paths(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "allocation_sites", &[]);
     let file = interpreter.fixture("allocation_sites.py");
@@ -134,7 +134,7 @@ fn full_paths(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The ends of the range are rates like others.
+/// The ends of the range are valid rates.
 fn rates(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "allocation_sites", &[]);
     for rate in ["1", "10000"] {
@@ -189,7 +189,7 @@ fn default_name(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A file that cannot be written is said to be so, and the target is let go all the same.
+/// leakspy reports a file that cannot be written, and lets the target go all the same.
 fn not_writable(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "allocation_sites", &[]);
     let options = ["--duration", "0.1", "--output", "/nowhere/at/all.svg"];

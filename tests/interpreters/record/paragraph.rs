@@ -8,7 +8,7 @@ use super::{float, list, number};
 /// How many of the heaviest stacks are named.
 const STACKS: usize = 3;
 
-/// What stands between two texts in the first line that has both.
+/// The text between two others in the first line that has both.
 pub fn between<'a>(text: &'a str, before: &str, after: &str) -> Result<&'a str, Failed> {
     let find = |line: &'a str| {
         let (_, rest) = line.split_once(before)?;

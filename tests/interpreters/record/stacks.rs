@@ -1,4 +1,4 @@
-//! `--nonblocking`: the target is never touched, and what is lost by that is said.
+//! `--nonblocking`: the target is never touched, and leakspy says what the recording lacks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What is said before anything is recorded.
+/// The message before recording starts.
 const WARNING: &str = "Without pauses only stacks are recorded";
 
 /// Records until `work` is done.
@@ -36,7 +36,7 @@ fn record(pid: i32, options: &[&str], mut work: impl FnMut()) -> Result<(Value, 
     Ok((stacks_only(&recorded)?, recorded))
 }
 
-/// The profile, and that it is one without memory and without pauses.
+/// The profile; asserts that it is one without memory and without pauses.
 fn stacks_only(recorded: &Recorded) -> Result<Value, Failed> {
     assert!(recorded.said.starts_with(WARNING), "{recorded:?}");
     assert!(recorded.said.contains("nothing about memory"), "{recorded:?}");
@@ -128,7 +128,7 @@ exit(3)";
     Ok(())
 }
 
-/// What was seen before is not lost, and the new program is seen too.
+/// Stacks seen before are not lost, and the new program is seen too.
 fn a_program_that_is_replaced_goes_on_being_recorded(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {

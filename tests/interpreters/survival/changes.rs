@@ -1,4 +1,4 @@
-//! The target changes while it is recorded: its program, its threads, its children, its end.
+//! The target changes while it is recorded: its program, its threads, its children; or it ends.
 
 use std::fs;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ impl Recorded {
         Recorded { target, recording, output, _scratch: scratch }
     }
 
-    /// Ends the recording, and looks whether it left a healthy target and a profile.
+    /// Ends the recording, and checks that it left a healthy target and a profile.
     fn finish(mut self) -> Result<(), Failed> {
         self.recording.signal(Signal::SIGINT);
         self.recording.end().assert_success();
@@ -77,7 +77,7 @@ fn assert_profile(bytes: &[u8]) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The program is replaced by another Python, which is recorded in its turn.
+/// The program is replaced by another Python, which is recorded as well.
 fn replaced(interpreter: &'static Interpreter, way: &str, from: &str) -> Result<(), Failed> {
     let mut recorded = Recorded::start(interpreter, way);
     for _ in 0..3 {
@@ -90,7 +90,7 @@ fn replaced(interpreter: &'static Interpreter, way: &str, from: &str) -> Result<
     recorded.finish()
 }
 
-/// Threads or children come and go at a high rate, and none of them dies of a breakpoint.
+/// Threads or children come and go at a high rate, and none dies of a breakpoint.
 fn many(
     interpreter: &'static Interpreter,
     way: &str,
@@ -106,7 +106,7 @@ fn many(
     recorded.finish()
 }
 
-/// A forked child has the memory but not the breakpoints of its parent.
+/// A forked child has its parent's memory but not its breakpoints.
 fn a_child_goes_its_own_way(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
     let mut recorded = Recorded::start(interpreter, way);
     for question in ["fork", "spawn"] {
@@ -119,8 +119,8 @@ fn a_child_goes_its_own_way(interpreter: &'static Interpreter, way: &str) -> Res
     recorded.finish()
 }
 
-/// The target ends: leakspy notices by itself, whether or not somebody collects the zombie, and
-/// writes what it has.
+/// The target ends: leakspy notices by itself, whether or not the zombie is collected, and writes what it
+/// has.
 fn ends(
     interpreter: &'static Interpreter,
     way: &str,

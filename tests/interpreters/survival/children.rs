@@ -1,4 +1,4 @@
-//! `record --subprocesses`: children that come later are recorded, whatever they become.
+//! `record --subprocesses`: children that start later are recorded, whatever they become.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,9 +35,9 @@ fn children_are_recorded(interpreter: &'static Interpreter) -> Result<(), Failed
     let old_tracer = tracer(replaced);
     kill(Pid::from_raw(replaced), Signal::SIGUSR1)?;
     wait_until("the child has another program", || command(replaced) != started);
-    // Each program has a guardian of its own; the old one has yet to notice that its own is gone.
+    // Each program has a guardian of its own; the old one has yet to notice that its program is gone.
     wait_until("that is traced, too", || ![old_tracer, 0].contains(&tracer(replaced)));
-    // The first look at it comes after 20 ms on average.
+    // The first burst comes after 20 ms on average.
     for _ in 0..3 {
         Health::assert_runs_on(replaced);
     }
@@ -61,7 +61,7 @@ fn children_are_recorded(interpreter: &'static Interpreter) -> Result<(), Failed
     Ok(())
 }
 
-/// Children that live for a moment: none of them dies of it, and nobody waits for them.
+/// Short-lived children: none dies of the recording, and none is waited for.
 fn children_are_many(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "family", &[]);
     let options = ["--subprocesses", "--format", "json", "--output", "/dev/null"];
@@ -77,7 +77,7 @@ fn children_are_many(interpreter: &'static Interpreter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Who traces the first thread of a process; 0 for nobody.
+/// The tracer of a process's first thread; 0 for none.
 fn tracer(pid: i32) -> i32 {
     Health::of(pid).threads.first().map_or(0, |thread| thread.tracer)
 }

@@ -1,4 +1,4 @@
-//! `record -- COMMAND`: the command is started, and is not changed by being recorded.
+//! `record -- COMMAND`: leakspy starts the command, and recording does not change it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{Interpreter, Recorded, Recording, cases};
 
-/// Waits for a line, and allocates for half a second of its own time.
+/// Waits for a line, then allocates for half a second of its own time.
 const WORK: &str = "\
 import time
 input()
@@ -18,7 +18,7 @@ until = time.process_time() + 0.5
 while time.process_time() < until:
     str(time.process_time()) + '!'
 ";
-/// Says that it has come so far, and allocates until it is interrupted.
+/// Prints that it has started, and allocates until it is interrupted.
 const WORK_ON: &str = "\
 print('working', flush=True)
 while True:
@@ -34,7 +34,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A recording of a command, and the file that it is to write.
+/// A recording of a command, and its output file.
 struct Command {
     recording: Recording,
     scratch: TempDir,
@@ -55,7 +55,7 @@ impl Command {
         Command::start(interpreter.argv().into_iter().chain(words))
     }
 
-    /// Its end, and the profile if there is one.
+    /// The end of the recording, and its profile if there is one.
     fn end(self) -> Result<(Recorded, Option<Value>), Failed> {
         let recorded = self.recording.end();
         let profile = match fs::read(self.scratch.path().join("profile.json")) {
@@ -88,14 +88,14 @@ fn output_and_exit_status_are_its_own(interpreter: &'static Interpreter) -> Resu
         assert_eq!(recorded.stdout, "before\nafter\n", "{ending}");
         assert_sampled(profile.as_ref(), &recorded);
 
-        // Ended before there is much to see: the status counts, whatever was recorded.
+        // Ended before there is much to record: the status counts, whatever was recorded.
         let (recorded, _) = Command::python(interpreter, ending).end()?;
         assert_eq!(recorded.status.code(), Some(status), "{ending} at once: {recorded:?}");
     }
     Ok(())
 }
 
-/// Both get the signal: the command dies of it, and its profile is there.
+/// Both get the signal: the command dies of it, and its profile is written.
 fn ctrl_c_reaches_both(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let catching = format!("try:\n  exec({WORK_ON:?})\nexcept KeyboardInterrupt:\n  exit(7)");
     for (script, status) in [(WORK_ON, 128 + 2), (&catching, 7)] {

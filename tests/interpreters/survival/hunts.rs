@@ -1,4 +1,4 @@
-//! A hunt is killed while it watches: what its guardian has armed is gone soon after.
+//! A hunt is killed while it watches: its guardian's breakpoints are gone soon after.
 
 use std::thread;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use nix::sys::signal::Signal;
 use super::kills::assert_registers_are_clear;
 use crate::support::{Interpreter, Recording, Target, interpreters, wait_until};
 
-/// How often for each way of setting breakpoints.
+/// The number of kills for each way of setting breakpoints.
 const KILLS: usize = 8;
-/// Of the time for which is watched, kills come within so much.
+/// The latest moment for a kill after watching has begun.
 const LAST_MOMENT: Duration = Duration::from_millis(300);
 
 pub fn trials() -> Vec<Trial> {
@@ -23,8 +23,8 @@ pub fn trials() -> Vec<Trial> {
     ["perf", "ptrace"].map(trial).into()
 }
 
-/// SIGKILL while its guardian watches, by turns to leakspy alone and to its whole process group. The guardian
-/// has a session of its own and is left to itself.
+/// SIGKILL while its guardian watches, alternately to leakspy alone and to its whole process group. The
+/// guardian has a session of its own and is not killed.
 fn killed(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "leaks", &["dict,list,set,deque,array"]);
     let pid = target.pid().to_string();
@@ -43,7 +43,7 @@ fn killed(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
         wait_until("it is watched", || {
             let tracers: Vec<i32> =
                 target.health().threads.iter().map(|thread| thread.tracer).collect();
-            // Whoever only looks at the heap stops it by itself.
+            // A process that only captures the heap stops it by itself.
             descendants(hunter.as_raw()).iter().any(|guardian| tracers.contains(guardian))
         });
         thread::sleep(LAST_MOMENT.mul_f64(fastrand::f64()));

@@ -13,12 +13,12 @@ use tempfile::TempDir;
 
 use crate::support::{Interpreter, Recording, Target, cases, interpreters, wait_until};
 
-/// How many random moments there are for each way of setting breakpoints, all interpreters together.
+/// The number of random moments for each way of setting breakpoints, over all interpreters.
 const MOMENTS: usize = 200;
-/// When the last of them is. Half of them are counted from the start, for what attaching does, and
-/// half from when sampling has begun, however long that took.
+/// The latest of them. Half of them are counted from the start, to cover attaching, and half from the
+/// beginning of sampling, however long that took.
 const LAST_MOMENT: Duration = Duration::from_millis(300);
-/// What makes the moments: of the environment, to have them again.
+/// The seed of the moments; set in the environment to repeat them.
 static SEED: LazyLock<u64> = LazyLock::new(|| {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
@@ -41,7 +41,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// SIGKILL, by turns to leakspy alone and to its whole process group.
+/// SIGKILL, alternately to leakspy alone and to its whole process group.
 fn killed_at_random_moments(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
     let number = interpreters().iter().position(|other| other.name == interpreter.name);
     let mut random = fastrand::Rng::with_seed(SEED.wrapping_add(number.unwrap_or(0) as u64));
@@ -70,7 +70,7 @@ fn killed_at_random_moments(interpreter: &'static Interpreter, way: &str) -> Res
     Ok(())
 }
 
-/// SIGINT or SIGTERM: what there is is written.
+/// SIGINT or SIGTERM: the recording so far is written.
 fn told_to_end(interpreter: &'static Interpreter, way: &str, signal: Signal) -> Result<(), Failed> {
     let mut busy = Busy::start(interpreter);
     let output = busy.scratch.path().join("profile.json");
@@ -79,7 +79,7 @@ fn told_to_end(interpreter: &'static Interpreter, way: &str, signal: Signal) -> 
         &["--breakpoints", way, "--format", "json", "--output", output.to_str().expect("UTF-8")],
     );
     recording.wait_until_begun();
-    // Work for about a second, when it is not recorded: the first look comes after 20 ms on average.
+    // Work for about a second when it is not recorded: the first burst comes after 20 ms on average.
     busy.wait_for_rounds(20_000);
     recording.signal(signal);
     recording.end().assert_success();
@@ -90,7 +90,7 @@ fn told_to_end(interpreter: &'static Interpreter, way: &str, signal: Signal) -> 
     Ok(())
 }
 
-/// `busy.py`, which counts its work where it can be read without asking.
+/// `busy.py`, which counts its work in memory that can be read without asking.
 struct Busy {
     target: Target,
     scratch: TempDir,
@@ -105,14 +105,13 @@ impl Busy {
         Busy { target, scratch }
     }
 
-    /// Nobody holds or traces it, it answers, and each of its threads works on through the
-    /// allocator.
+    /// Nothing holds or traces it, it answers, and each of its threads still allocates.
     fn assert_healthy(&mut self) {
         self.target.assert_healthy();
         self.wait_for_rounds(5);
     }
 
-    /// Waits until each thread has done so many rounds more, of some hundred allocations each.
+    /// Waits until each thread has done this many more rounds, of some hundred allocations each.
     fn wait_for_rounds(&self, rounds: u64) {
         let counters = self.scratch.path().join("counters");
         let before = counts(&counters);
@@ -129,7 +128,7 @@ fn counts(counters: &Path) -> Vec<u64> {
     bytes.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)).collect()
 }
 
-/// Looks at the registers themselves: only ptrace's own, for perf events have others.
+/// Reads the registers themselves: only ptrace's own, because perf events have others.
 #[cfg(target_arch = "x86_64")]
 pub fn assert_registers_are_clear(target: &Target) {
     use leakspy::process::ptrace;

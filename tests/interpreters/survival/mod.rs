@@ -1,7 +1,7 @@
-//! The target survives its recording: whatever happens to leakspy, to the target and to its family.
+//! The target survives its recording, whatever happens to leakspy, to the target and to its family.
 //!
-//! Healthy means: alive, no thread stopped, no thread traced, and able to allocate on. A breakpoint
-//! that were left behind would kill it at its next allocation.
+//! Healthy means: alive, no thread stopped, no thread traced, and able to allocate. A breakpoint left behind
+//! would kill it at its next allocation.
 
 mod changes;
 mod children;

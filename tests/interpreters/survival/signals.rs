@@ -1,4 +1,4 @@
-//! Signals on their way to the target get there, each of them, and stop or wake it as ever.
+//! Signals to the target all arrive, and stop or wake it as usual.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::support::{
     Interpreter, Recorded, Recording, Target, cases, wait_until, wait_until_readable,
 };
 
-/// Time enough for a stopped target to show that it runs all the same.
+/// Long enough for a stopped target to show whether it runs all the same.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 pub fn trials() -> Vec<Trial> {
@@ -33,8 +33,8 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// SIGUSR1 a thousand times a second, and real-time signals, which queue; also in the moments when
-/// leakspy lets go, of itself or because it is killed.
+/// SIGUSR1 a thousand times a second, and real-time signals, which queue; also while leakspy lets go, by
+/// itself or because it is killed.
 fn every_signal_arrives(interpreter: &'static Interpreter, way: &str) -> Result<(), Failed> {
     let mut listener = Listener::start(interpreter);
     for end in [Signal::SIGINT, Signal::SIGKILL] {
@@ -62,7 +62,7 @@ fn every_signal_arrives(interpreter: &'static Interpreter, way: &str) -> Result<
     Ok(())
 }
 
-/// A target that is stopped stays so, also when leakspy goes, and goes on when it is told to.
+/// A stopped target stays stopped, even when leakspy ends, and continues when told to.
 fn a_stop_lasts_until_it_is_over(
     interpreter: &'static Interpreter,
     way: &str,
@@ -86,7 +86,7 @@ fn a_stop_lasts_until_it_is_over(
     Ok(())
 }
 
-/// Ctrl-Z: the target is traced by somebody who must not wait for leakspy.
+/// Ctrl-Z: the target's tracer must not wait for leakspy.
 fn a_leakspy_that_is_stopped_does_not_stop_the_target(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
@@ -94,7 +94,7 @@ fn a_leakspy_that_is_stopped_does_not_stop_the_target(
     let mut recording = listener.record("auto");
     recording.wait_until_begun();
     recording.signal(Signal::SIGSTOP);
-    // Long enough to fill every pipe with reports that nobody takes.
+    // Long enough to fill every pipe with reports that are not read.
     for _ in 0..3000 {
         listener.send_and_hear(libc::SIGUSR1);
         thread::sleep(Duration::from_millis(1));
@@ -107,7 +107,7 @@ fn a_leakspy_that_is_stopped_does_not_stop_the_target(
     Ok(())
 }
 
-/// `signals.py`, and the FIFO through which it tells of each signal.
+/// `signals.py`, and the FIFO in which it reports each signal.
 struct Listener {
     target: Target,
     fifo: File,
@@ -119,7 +119,7 @@ impl Listener {
         let scratch = interpreter.scratch();
         let path = scratch.path().join("signals");
         mkfifo(&path, Mode::S_IRWXU).expect("a FIFO can be made");
-        // Without waiting for a writer, who could not be there before its reader.
+        // Does not wait for a writer, which could not exist before its reader.
         let fifo = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
         let fifo = fifo.expect("it can be read");
         let inside = interpreter.inside(&path);
@@ -133,7 +133,7 @@ impl Listener {
     }
 
     fn send(&self, signal: i32) {
-        // nix knows no real-time signals.
+        // nix has no real-time signals.
         // SAFETY: integers only.
         let result = unsafe { libc::kill(self.target.pid(), signal) };
         assert_eq!(result, 0, "the target is there");
@@ -175,7 +175,7 @@ impl Listener {
         self.wait_for_rounds();
     }
 
-    /// Waits until both threads have gone on allocating.
+    /// Waits until both threads have allocated more.
     fn wait_for_rounds(&mut self) {
         let rounds = |target: &mut Target| {
             let rounds = target.ask("rounds");

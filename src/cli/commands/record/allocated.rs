@@ -1,4 +1,4 @@
-//! The view of what is allocated: samples for a while, or stacks where nothing may be paused.
+//! The view of allocations: samples for a while, or stacks where nothing may be paused.
 
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::profile::recording::Recording;
 use crate::profile::stack_recorder::StackRecorder;
 
-/// Records a process; of one that was just started, from when it is a Python.
+/// Records a process; one that was just started, from the moment it is a Python.
 pub fn record(
     args: &Args,
     process: Process,

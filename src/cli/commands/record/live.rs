@@ -1,4 +1,4 @@
-//! The view of what lives: one capture, or two with a while between them.
+//! The view of live objects: one capture, or two with some time between them.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::python::tracemalloc::Traces;
 use crate::render::{Heading, Pauses, View};
 use crate::source::{Heap, Identity, Source};
 
-/// The live objects of a process, and perhaps of its children.
+/// The live objects of a process and, if wanted, of its children.
 struct Moment {
     at: Instant,
     pid: i32,
@@ -29,13 +29,13 @@ struct Moment {
     command: String,
     python: String,
     profile: Profile,
-    /// What was named by itself.
+    /// The objects shown by themselves.
     heavy: Heavy,
     /// How long each process stood still.
     pauses: Vec<Duration>,
 }
 
-/// Draws the objects of a process; of one that was just started, from when it is a Python.
+/// Draws the objects of a process; of one that was just started, from the moment it is a Python.
 pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), CommandError> {
     let pid = process.pid();
     if args.target.pid().is_none() {
@@ -51,7 +51,7 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), C
         thread::sleep(TICK.min(duration.saturating_sub(first.at.elapsed())));
     }
     match look(args, pid, Some(&first)) {
-        // Another process may have its PID by now.
+        // Another process may have its PID now.
         Ok(second) if second.started == first.started => write(args, second, Some(first)),
         Err(error) if process.is_alive() => Err(error),
         _ => {
@@ -71,7 +71,7 @@ fn wait_for_python(process: &Process, signals: &Signals) -> Result<(), CommandEr
     Ok(())
 }
 
-/// Looks at all objects now; names as many of them by themselves as an earlier look did.
+/// Captures all objects now; shows as many of them by themselves as an earlier capture did.
 fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, CommandError> {
     let at = Instant::now();
     let (first, others) =
@@ -92,7 +92,7 @@ fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment
     let source = processes::open(pid, args.capture_options())?;
     let heap = source.heap()?;
     let found = heap.provenance.inconsistencies;
-    // In a pause it is an object that was just being made.
+    // After a pause an inconsistency is only an object that was being created.
     if found > 0 && args.pausing.nonblocking {
         say(format_args!(
             "References or objects that did not fit together in process {pid}: {found}."
@@ -114,7 +114,7 @@ fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment
     })
 }
 
-/// Where objects were allocated, if tracemalloc was on; if not, that is said.
+/// Where objects were allocated, if tracemalloc was on; otherwise leakspy says that it was off.
 fn births(heap: &Heap<'_>, pid: i32) -> Option<Traces> {
     let error = match heap.traces() {
         Ok(Some(traces)) => return Some(traces),
@@ -126,7 +126,7 @@ fn births(heap: &Heap<'_>, pid: i32) -> Option<Traces> {
 }
 
 impl Moment {
-    /// Of which process it is, without what was found.
+    /// The process alone, without the objects found.
     fn headline(&self) -> Moment {
         Moment {
             at: self.at,

@@ -1,6 +1,6 @@
 //! `leakspy record`: a picture of a process's memory, in one of several views.
 //!
-//! Here is what all views share. Each view has a file of its own.
+//! This file has what all views share; each view has a file of its own.
 
 mod allocated;
 mod live;
@@ -28,7 +28,7 @@ use crate::profile::recorder::Options;
 use crate::profile::stack_recorder;
 use crate::render::{Form, Style};
 
-/// What a recording without pauses can tell.
+/// What a recording without pauses shows.
 const NONBLOCKING: &str = "Never pause the process. alloc then records only stacks, which say nothing about \
     memory; in live some objects and references are inconsistent";
 
@@ -93,7 +93,7 @@ pub struct Args {
     pub breakpoints: BreakpointsArg,
 }
 
-/// What can be shown.
+/// The views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum View {
     /// Live objects, under the references that keep them alive.
@@ -105,7 +105,7 @@ pub enum View {
     Traced,
 }
 
-/// What can be written.
+/// The forms of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// An interactive SVG for any browser.
@@ -120,7 +120,7 @@ pub enum Format {
     Json,
 }
 
-/// What can be weighed.
+/// The weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
     /// Bytes.
@@ -141,7 +141,7 @@ impl Args {
         }
     }
 
-    /// How it is to look.
+    /// The style of the profile.
     pub fn style(&self) -> Style {
         Style {
             by: match self.by {
@@ -152,12 +152,12 @@ impl Args {
         }
     }
 
-    /// How the result is written, and where to.
+    /// How and where the result is written.
     pub fn output_spec(&self) -> OutputSpec {
         OutputSpec { form: self.form(), style: self.style(), path: self.output.clone() }
     }
 
-    /// What is shown.
+    /// The view to show.
     pub fn view(&self) -> View {
         self.view.unwrap_or(match self.target.pid() {
             Some(_) => View::Live,
@@ -165,7 +165,7 @@ impl Args {
         })
     }
 
-    /// Why the arguments do not go together, if so.
+    /// Why the arguments contradict each other, if they do.
     fn contradiction(&self) -> Option<&'static str> {
         let view = self.view();
         if view != View::Alloc && self.breakpoints.breakpoints != Breakpoints::Auto {
@@ -189,7 +189,7 @@ impl Args {
         CaptureOptions { pausing: !self.pausing.nonblocking, max_memory: self.memory.bytes() }
     }
 
-    /// What is sampled.
+    /// The options of sampling.
     fn options(&self, guardian: &Program) -> Options {
         Options {
             rate: f64::from(self.rate),
@@ -200,13 +200,13 @@ impl Args {
         }
     }
 
-    /// What is sampled without pauses.
+    /// The options of sampling without pauses.
     fn stack_options(&self) -> stack_recorder::Options {
         stack_recorder::Options { threads: self.threads, subprocesses: self.children.subprocesses }
     }
 }
 
-/// Records, and writes what was recorded.
+/// Records, and writes the recording.
 pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     if let Some(refusal) = args.contradiction() {
         return Err(CommandError::Usage(refusal));
@@ -231,7 +231,7 @@ fn record(
     }
 }
 
-/// Why there is nothing, not even an empty recording.
+/// Why there is nothing to write, not even an empty recording.
 fn nothing_recorded(pid: i32, signals: &Signals) -> CommandError {
     let what = if signals.came() { "did not become" } else { "ended before it became" };
     CommandError::new(format_args!("Process {pid} {what} a Python that could be recorded."))

@@ -13,7 +13,7 @@ use crate::process::Process;
 use crate::process::descendants::descendants;
 use crate::profile::tracemalloc::{Traced, TracedError};
 
-/// Waits as long as asked for, and records what there is then.
+/// Waits for the given time, and records the live blocks at its end.
 pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), CommandError> {
     if let Some(duration) = args.duration {
         wait(duration, process, signals);
@@ -36,8 +36,8 @@ fn wait(duration: Duration, process: &Process, signals: &Signals) {
     }
 }
 
-/// The process and its descendants, as far as they are Pythons with tracemalloc on. The others are named;
-/// if there are only others, the error is that of the first.
+/// Records the process and its descendants, as far as they are Pythons with tracemalloc on. The others are
+/// reported; if there are only others, returns the error of the first.
 fn family(first: &Process) -> Result<Traced, CommandError> {
     let mut all: Option<Traced> = None;
     let mut refusals: Vec<(i32, CommandError)> = Vec::new();
@@ -52,7 +52,7 @@ fn family(first: &Process) -> Result<Traced, CommandError> {
         take(pid, traced.and_then(|process| Traced::of(&process, true)));
     }
     let Some(all) = all else {
-        // A shell that starts the Pythons is not what is to be complained of.
+        // A shell that starts the Pythons is not worth an error.
         let pythons = refusals.iter().position(|(_, error)| !error.is_not_python());
         return Err(refusals.swap_remove(pythons.unwrap_or_default()).1);
     };

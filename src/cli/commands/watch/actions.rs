@@ -12,7 +12,7 @@ use crate::cli::errors::{CommandError, Context};
 use crate::cli::terminal::say;
 use crate::process::{Process, ProcessError};
 
-/// What can be done.
+/// The possible actions.
 #[derive(Debug, clap::Args)]
 pub struct Actions {
     /// Print its objects by type, and save the figures (as `leakspy heap --save`).
@@ -38,7 +38,7 @@ pub struct Actions {
     pub stop: bool,
 }
 
-/// Does what was asked for. What fails is said, and the rest done.
+/// Does the actions asked for. If one fails, leakspy says so, and does the others.
 pub fn act(actions: &Actions, process: &Process, number: u32) -> Result<(), CommandError> {
     let pid = process.pid();
     let program = env::current_exe().context("cannot find leakspy's own program")?;
@@ -66,7 +66,7 @@ pub fn act(actions: &Actions, process: &Process, number: u32) -> Result<(), Comm
         run_to_end(Command::new("sh").arg("-c").arg(command.replace("{pid}", &pid.to_string())));
     }
     if actions.stop {
-        // It may have ended meanwhile, and the PID be another's.
+        // It may have ended meanwhile, and another process may have its PID.
         if !process.is_alive() {
             return Err(ProcessError::Ended { pid }.into());
         }
@@ -89,7 +89,7 @@ fn run_to_end(command: &mut Command) {
     }
 }
 
-/// The file for the second time and later: with the number before its ending.
+/// The file for the second time and later, with the number before its extension.
 fn numbered(path: &Path, number: u32) -> PathBuf {
     if number <= 1 {
         return path.to_path_buf();

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use crate::render::phrases::mib;
 use crate::timeline::Condition;
 
-/// What can be waited for.
+/// The possible conditions.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub struct Conditions {
@@ -30,7 +30,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// All of them; growth is measured over the `window`, and objects are counted `every` so often.
+    /// All conditions; growth is measured over the `window`, and objects are counted `every` so often.
     pub fn all(&self, window: Duration, every: Duration) -> Vec<Condition> {
         let mut all = Vec::new();
         all.extend(self.rss_above.map(|size| Condition::Rss(size.as_u64())));

@@ -1,9 +1,9 @@
-//! `leakspy watch`: waits until a process has too much memory, and then does something.
+//! `leakspy watch`: waits until a process has too much memory, and then acts.
 //!
 //! | | |
 //! |---|---|
-//! | [`conditions`] | what is waited for, its arguments and its words |
-//! | [`actions`] | what is done then |
+//! | [`conditions`] | what to wait for: its arguments and its words |
+//! | [`actions`] | what to do then |
 
 mod actions;
 mod conditions;
@@ -29,7 +29,7 @@ use crate::timeline::{Edge, Now, Observer, Options, Sample, Watched};
 
 /// The status if nothing happened.
 const NOT_FIRED: u8 = 3;
-/// How often a process is looked for by its command.
+/// How often to search for a process by its command.
 const SEARCH: Duration = Duration::from_secs(2);
 
 /// Wait until a process uses too much memory, then inspect it, stop it, or run a command.
@@ -68,7 +68,7 @@ pub struct Args {
     pub actions: Actions,
 }
 
-/// A process, or whichever has a command line.
+/// A process, or any process with a certain command line.
 #[derive(Debug, clap::Args)]
 #[group(id = "whom", required = true, multiple = false, args = ["pid", "name"])]
 pub struct Whom {
@@ -80,7 +80,7 @@ pub struct Whom {
 }
 
 impl Whom {
-    /// The process, if it is said by its PID.
+    /// The process, if it is given by its PID.
     pub fn pid(&self) -> Option<i32> {
         self.pid.pid
     }
@@ -88,9 +88,9 @@ impl Whom {
 
 /// How watching one process ended.
 enum End {
-    /// A condition was met, and that was all that was wanted.
+    /// A condition was met, and no more is wanted.
     Fired,
-    /// We were told to stop, or the time is over.
+    /// leakspy was told to stop, or the time is over.
     Stopped,
     /// The process ended.
     Gone,
@@ -124,7 +124,7 @@ fn is_over(args: &Args, began: Instant) -> bool {
     args.duration.is_some_and(|most| began.elapsed() >= most)
 }
 
-/// Waits for a process with such a command line; `None` if we are told to stop.
+/// Waits for a process with such a command line; `None` if leakspy is told to stop.
 fn search(name: &str, args: &Args, signals: &Signals, began: Instant) -> Option<Process> {
     let mut clock = Clock::start(SEARCH);
     let rest = args.duration.map(|most| most.saturating_sub(began.elapsed()));
@@ -157,7 +157,7 @@ fn watch(
         .into_iter()
         .map(Watched::new)
         .collect();
-    // One to look at, and one to act upon. It may have ended since it was found.
+    // One handle to read it, and one to act on it. It may have ended since it was found.
     let second = Process::open(pid).ok().filter(|second| second.started() == process.started());
     let (Some(second), Ok(command)) = (second, process.command()) else {
         say(format_args!("Process {pid} has ended."));
@@ -214,10 +214,10 @@ fn watch(
     }
 }
 
-/// How many objects of a type there are.
+/// The number of objects of a type.
 fn count(process: &Process, kind: &str) -> Option<u64> {
     let source = LiveProcess::open(process.pid(), CaptureOptions::default()).ok()?;
-    // Its PID may be another's by now.
+    // Another process may have its PID now.
     if source.identity().started != process.started() {
         return None;
     }
