@@ -2,8 +2,8 @@
 //!
 //! The line is fitted by least squares. Its error cannot be computed as for independent points: memory that
 //! is a little above the line now will still be in a tenth of a second, so ten times as many samples add
-//! little. The number of points is therefore reduced by the correlation of each residual with the next: `n (1
-//! - r) / (1 + r)`, as for a first-order autoregressive process. So a saw-tooth with a few teeth, or a
+//! little. The number of points is therefore reduced by the correlation of each residual with the next:
+//! `n (1 - r) / (1 + r)`, as for a first-order autoregressive process. So a saw-tooth with a few teeth, or a
 //! staircase with a few steps, gets the wide error it deserves.
 
 /// The fewest points, and the fewest independent ones, from which a slope is computed.
