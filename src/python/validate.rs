@@ -59,7 +59,7 @@ impl Python {
         self.check_type(memory)?;
         let main = self.check_main_interpreter(memory)?;
         let version = self.check_version(memory, main)?;
-        self.check_main_module(memory, main)?;
+        self.check_modules(memory, main)?;
         self.check_collector(memory, main)?;
         Ok(version)
     }
@@ -112,13 +112,19 @@ impl Python {
         }
     }
 
-    /// `sys.modules` has a module `__main__`.
-    fn check_main_module<M: Memory>(&self, memory: &M, main: u64) -> Result<(), Invalid> {
+    /// `sys.modules` has a module `__main__`, or others that no program can do without.
+    fn check_modules<M: Memory>(&self, memory: &M, main: u64) -> Result<(), Invalid> {
         let layout = &self.layout;
         let what = "sys.modules['__main__']";
         let modules = memory.u64(at(main, layout.interpreter.modules)).map_err(read(what))?;
-        let module = get(memory, layout, modules, "__main__").map_err(read(what))?;
-        let module = module.ok_or_else(|| different(what, "a module", "nothing".to_owned()))?;
+        let module = |name| get(memory, layout, modules, name).map_err(read(what));
+        let mut module_found = module("__main__")?;
+        // A program that runs others may have taken its own out.
+        for name in ["builtins", "sys"] {
+            module_found = module_found.or(module(name)?);
+        }
+        let module =
+            module_found.ok_or_else(|| different(what, "a module", "nothing".to_owned()))?;
         // A program may put an object of another class there; at least its type has a name.
         let kind = type_of(memory, layout, module).map_err(read(what))?;
         if kind != self.types.module {

@@ -31,6 +31,40 @@ pub struct Objects {
     pub tee: Tee,
     /// `ElementObject` of the module `_elementtree`.
     pub element: Element,
+    /// `fut_state` of a `FutureObj` or `TaskObj` of the module `_asyncio`, an `int`: a [`FutureState`].
+    pub future_state: usize,
+    /// `sock_fd` of a `PySocketSockObject`, an `int`: -1 once it is closed.
+    pub socket_descriptor: usize,
+    /// `wr_object` of a `PyWeakReference`: `None` once the object has gone.
+    pub weak_referent: usize,
+}
+
+/// `fut_state` of the module `_asyncio`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FutureState {
+    /// It waits.
+    Pending,
+    /// It was cancelled.
+    Cancelled,
+    /// It has a result or an exception.
+    Finished,
+}
+
+impl FutureState {
+    /// The state with this number.
+    pub fn of(number: i32) -> Option<FutureState> {
+        let states = [FutureState::Pending, FutureState::Cancelled, FutureState::Finished];
+        states.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// The same as the attribute `_state` of a future.
+    pub fn name(self) -> &'static str {
+        match self {
+            FutureState::Pending => "PENDING",
+            FutureState::Cancelled => "CANCELLED",
+            FutureState::Finished => "FINISHED",
+        }
+    }
 }
 
 /// `PyListObject`.

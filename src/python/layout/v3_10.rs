@@ -27,6 +27,7 @@ pub const LAYOUT: Layout = Layout {
         module: Some(880),
         ..v3_9::LAYOUT.types
     },
+    objects: Objects { future_state: 88, ..v3_9::LAYOUT.objects },
     records: &[records::v3_10::RECORDS, records::v3_9::RECORDS, records::v3_8::RECORDS],
     pymalloc: Pymalloc { arena_size: 1 << 20, pool_size: 16 << 10, ..v3_9::LAYOUT.pymalloc },
     ..v3_9::LAYOUT

@@ -57,6 +57,7 @@ pub const FIRST: Layout = Layout {
             length: 56,
             is_counted: false,
         }),
+        future_state: 96,
         ..v3_12::LAYOUT.objects
     },
     records: &[

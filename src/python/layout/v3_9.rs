@@ -27,6 +27,7 @@ pub const LAYOUT: Layout = Layout {
         module: Some(872),
         ..v3_8::LAYOUT.types
     },
+    objects: Objects { future_state: 80, ..v3_8::LAYOUT.objects },
     records: &[records::v3_9::RECORDS, records::v3_8::RECORDS],
     tracemalloc: Tracemalloc {
         table: HashTable {

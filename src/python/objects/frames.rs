@@ -12,7 +12,7 @@ use crate::python::layout::{
 
 /// The low bits of a reference in a frame (from 3.14 on): whether it is counted, and whether it is a
 /// reference at all.
-const TAG: u64 = 3;
+pub(super) const TAG: u64 = 3;
 /// The tag of a small integer that is not an object.
 const INTEGER: u64 = 3;
 /// `FRAME_OWNED_BY_FRAME_OBJECT`.
