@@ -61,6 +61,9 @@ pub struct Finding {
     /// The type of the objects that pile up.
     #[serde(rename = "type")]
     pub grown: String,
+    /// If these are functions, coroutines or tasks: the function that most of them are or run, at its
+    /// definition.
+    pub function: Option<Frame>,
     /// The holder.
     pub holder: Holder,
     /// Paths of other objects that grow with the same contents.
@@ -77,4 +80,40 @@ pub struct Finding {
     pub hint: String,
     /// The stacks that feed it, the most frequent first.
     pub feeders: Vec<Feeder>,
+    /// Why there are none.
+    pub unseen: Option<Unseen>,
+}
+
+/// Why nobody was seen to feed a leak.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// The reason.
+    pub reason: Reason,
+    /// For how long insertions were watched, in seconds.
+    pub watched_s: f64,
+}
+
+impl Unseen {
+    /// It was never watched.
+    pub(crate) fn not_watched() -> Unseen {
+        Unseen { reason: Reason::NotWatched, watched_s: 0.0 }
+    }
+}
+
+/// The reason why nobody was seen to feed a leak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing was inserted in that time.
+    TooFew,
+    /// No word in memory changes when it grows: native code feeds it.
+    NoCounter,
+    /// No breakpoints could be set.
+    NoBreakpoints,
+    /// Another object took its place.
+    Replaced,
+    /// The hunt ended before it could be watched.
+    NotWatched,
+    /// The process ended while it was watched, or before.
+    Ended,
 }

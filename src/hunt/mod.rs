@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`compare`] | which new objects stay, where they accumulate, and how steadily |
 //! | [`suspects`] | which of that growth is a leak |
+//! | [`library`] | what is known of the standard library and of packages: which mistake it is |
 //! | [`inserts`] | which code adds to it: the word that counts its items is watched for writes |
 //! | [`mallocs`] | which code allocates native memory that stays |
 //! | [`finding`], [`verdict`] | the result |
@@ -18,6 +19,7 @@ pub mod compare;
 pub mod finding;
 pub mod hunter;
 pub mod inserts;
+pub mod library;
 pub mod mallocs;
 pub mod suspects;
 pub mod verdict;

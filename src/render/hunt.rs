@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::labels::{of_frame, printable};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
-use crate::hunt::finding::{Feeder, Finding, LeakKind};
+use crate::hunt::finding::{Feeder, Finding, LeakKind, Reason, Unseen};
 use crate::hunt::verdict::Verdict;
 use crate::profile::{Profile, Stack, Weight};
 
@@ -67,7 +67,7 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
         writeln!(out, "\nNo leak found: nothing grew steadily during the hunt.")?;
     }
     for (number, finding) in verdict.findings.iter().enumerate() {
-        write_finding(number + 1, finding, out)?;
+        write_finding(number + 1, finding, verdict, out)?;
     }
     Ok(())
 }
@@ -75,6 +75,7 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
 fn write_finding(
     number: usize,
     finding: &Finding,
+    verdict: &Verdict,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
     let holder = &finding.holder;
@@ -111,7 +112,7 @@ fn write_finding(
         Some(others) => writeln!(out, "             and {others} other stacks")?,
     }
     match &*finding.feeders {
-        [] => writeln!(out, "   fed by    (no insertion observed)")?,
+        [] => writeln!(out, "   fed by    nobody was seen: {}", why_unseen(finding, verdict))?,
         feeders if finding.kind == LeakKind::Native => {
             let blocks: u64 = feeders.iter().map(|feeder| feeder.hits).sum();
             let error = 100.0 * error_of_share(blocks);
@@ -125,6 +126,50 @@ fn write_finding(
     Ok(writeln!(out, "   likely    {}", finding.hint)?)
 }
 
+/// Why nobody was seen to feed a leak, and what to type next.
+fn why_unseen(finding: &Finding, verdict: &Verdict) -> String {
+    let Some(Unseen { reason, watched_s }) = finding.unseen else {
+        return "nobody was watched".to_owned();
+    };
+    let what = match finding.kind {
+        LeakKind::Native => "blocks that stayed",
+        _ => "insertions",
+    };
+    let longer = format!("hunt for longer: --duration {}", longer(finding, verdict));
+    match reason {
+        Reason::TooFew => format!("0 {what} in {watched_s:.0} s watched; {longer}"),
+        Reason::NoCounter => format!(
+            "no word in memory counts these objects; sample who allocates: leakspy record --view alloc \
+             --duration 30 --pid {}",
+            verdict.pid
+        ),
+        Reason::NoBreakpoints => {
+            "no breakpoint could be set; the other way may work: --breakpoints ptrace".to_owned()
+        }
+        Reason::Replaced => {
+            format!("another object took its place within {watched_s:.0} s; {longer}")
+        }
+        Reason::NotWatched => format!("the hunt ended before it was watched; {longer}"),
+        Reason::Ended => format!("the process ended; it was watched for {watched_s:.0} s"),
+    }
+}
+
+/// A duration in seconds in which a leak would be fed often enough to see by whom.
+fn longer(finding: &Finding, verdict: &Verdict) -> u64 {
+    /// Insertions that show who makes them.
+    const ENOUGH: f64 = 5.0;
+    /// The share of a hunt in which insertions are watched.
+    const WATCHED: f64 = 0.25;
+    /// The longest that is proposed: a day.
+    const LONGEST: f64 = 86_400.0;
+    let needed = match finding.objects_per_s {
+        rate if rate > 0.0 => ENOUGH / rate / WATCHED,
+        _ => 0.0,
+    };
+    let seconds = needed.max(4.0 * verdict.duration_s).min(LONGEST);
+    10 * (seconds / 10.0).ceil() as u64
+}
+
 /// The error of a share that is estimated from this many samples, at most: two standard deviations.
 fn error_of_share(drawn: u64) -> f64 {
     (1.0 / (drawn.max(1) as f64).sqrt()).min(1.0)
@@ -132,14 +177,19 @@ fn error_of_share(drawn: u64) -> f64 {
 
 /// A finding in a line: what piles up where, and the line of the user's own code that feeds it.
 fn headline(finding: &Finding) -> String {
-    let (grown, name) = (printable(&finding.grown), printable(&finding.holder.name));
+    let name = printable(&finding.holder.name);
+    let grown = printable(&finding.grown);
+    let objects = match &finding.function {
+        Some(function) => format!("{grown} objects {}", of_frame(function, Paths::Short)),
+        None => format!("{grown} objects"),
+    };
     let what = match finding.kind {
         LeakKind::Container if finding.objects_per_s == 0.0 => format!("{name} ({grown}) grows"),
-        LeakKind::Container | LeakKind::Tasks => format!("{grown} objects pile up in {name}"),
-        LeakKind::Spread => format!("{grown} objects pile up below {name}"),
+        LeakKind::Container | LeakKind::Tasks => format!("{objects} pile up in {name}"),
+        LeakKind::Spread => format!("{objects} pile up below {name}"),
         LeakKind::Chain => format!("a chain of {grown} objects grows from {name}"),
-        LeakKind::Garbage => format!("{grown} objects in cycles are never collected"),
-        LeakKind::Refcount => format!("{grown} objects are kept alive by native code"),
+        LeakKind::Garbage => format!("{objects} in cycles are never collected"),
+        LeakKind::Refcount => format!("{objects} are kept alive by native code"),
         LeakKind::Threads => format!("threads running {name} pile up"),
         LeakKind::Native => "native memory grows".into(),
     };
@@ -209,4 +259,81 @@ pub fn write_picture(
         earlier: None,
     };
     flamegraph::write(&profile, &heading, Style::default(), out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hunt::finding::Holder;
+    use crate::hunt::verdict::Standstill;
+    use crate::python::Frame;
+
+    fn verdict(finding: Finding) -> Verdict {
+        Verdict {
+            pid: 7,
+            command: "app".into(),
+            python: "3.12.1".into(),
+            duration_s: 29.0,
+            captures: 4,
+            complete: true,
+            pause_s: Standstill::default(),
+            objects: 1,
+            bytes: 1,
+            rss_bytes: 1,
+            rss_bytes_per_s: 1.0,
+            findings: vec![finding],
+        }
+    }
+
+    fn finding(reason: Reason, watched_s: f64) -> Finding {
+        Finding {
+            kind: LeakKind::Container,
+            grown: "function".into(),
+            function: Some(Frame {
+                function: "closed".into(),
+                file: "chat.py".into(),
+                line: Some(20),
+            }),
+            holder: Holder { name: "app.HUB".into(), ..Holder::default() },
+            also: Vec::new(),
+            objects_per_s: 0.1,
+            bytes_per_s: 20.0,
+            bytes_per_object: 200.0,
+            confidence: 0.99,
+            hint: "a list".into(),
+            feeders: Vec::new(),
+            unseen: Some(Unseen { reason, watched_s }),
+        }
+    }
+
+    fn said(reason: Reason, watched_s: f64) -> String {
+        let mut out = Vec::new();
+        write_text(&verdict(finding(reason, watched_s)), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn where_nobody_was_seen_it_says_why_and_what_to_type() {
+        let few = said(Reason::TooFew, 12.0);
+        assert!(
+            few.contains(
+                "nobody was seen: 0 insertions in 12 s watched; hunt for longer: --duration 200"
+            ),
+            "{few}"
+        );
+        assert!(
+            said(Reason::NoCounter, 0.0)
+                .contains("leakspy record --view alloc --duration 30 --pid 7")
+        );
+        assert!(said(Reason::NoBreakpoints, 0.0).contains("--breakpoints ptrace"));
+        assert!(said(Reason::Replaced, 3.0).contains("took its place within 3 s"));
+        assert!(said(Reason::NotWatched, 0.0).contains("the hunt ended before it was watched"));
+        assert!(said(Reason::Ended, 4.0).contains("the process ended; it was watched for 4 s"));
+    }
+
+    #[test]
+    fn functions_are_named() {
+        let said = said(Reason::TooFew, 12.0);
+        assert!(said.contains("function objects closed (chat.py:20) pile up in app.HUB"), "{said}");
+    }
 }

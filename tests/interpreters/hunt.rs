@@ -32,7 +32,7 @@ const TOGETHER: [(&str, &str); 10] = [
 const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
 /// The required hints for some of them.
-const HINTS: [(&str, &str); 13] = [
+const HINTS: [(&str, &str); 21] = [
     ("dict", "a dict at module level; nothing limits it"),
     ("far_bound", "with a high limit (maxlen = 100000000)"),
     ("result", "a list; nothing limits it"),
@@ -43,6 +43,14 @@ const HINTS: [(&str, &str); 13] = [
     ("traceback", "stored exceptions keep their tracebacks"),
     ("refcount", "forgotten a Py_DECREF"),
     ("tasks", "waits for something that never happens"),
+    ("generators", "generators are kept and not finished in wait_for_more (leaks.py:"),
+    ("loggers", "logging keeps each logger"),
+    ("mock", "a mock keeps all calls"),
+    ("queue", "a queue is filled faster than it is emptied"),
+    ("finalize", "weakref.finalize keeps its function and arguments"),
+    ("classes", "classes are made again and again"),
+    ("modules", "sys.modules keeps each"),
+    ("sleeping", "tasks wait in sleep (tasks.py:"),
     ("default", "used as a default argument"),
     ("closure", "a list in a closure"),
     ("local", "local to a function that never returns"),
@@ -115,7 +123,7 @@ fn hunt(pid: i32, options: &[&str]) -> Output {
     leakspy(["hunt", "--pid", &pid].iter().chain(options))
 }
 
-fn verdict(pid: i32, seconds: &str) -> Result<Value, Failed> {
+pub(super) fn verdict(pid: i32, seconds: &str) -> Result<Value, Failed> {
     let output = hunt(pid, &["--json", "--duration", seconds]);
     assert!(output.status.success(), "{output:?}");
     let document = serde_json::from_slice(&output.stdout)?;
@@ -123,16 +131,16 @@ fn verdict(pid: i32, seconds: &str) -> Result<Value, Failed> {
     Ok(document)
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 /// Whether a finding matches this truth.
-fn is_it(finding: &Value, truth: &Value) -> bool {
+pub(super) fn is_it(finding: &Value, truth: &Value) -> bool {
     let grown = text(&finding["type"]).rsplit('.').next();
     finding["kind"] == truth["kind"]
         && grown == Some(text(&truth["type"]))

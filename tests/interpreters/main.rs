@@ -18,6 +18,7 @@
 mod support;
 
 mod accuracy;
+mod advice;
 mod cycles;
 mod disclosure;
 mod dump;
@@ -62,7 +63,7 @@ struct Group {
 const MOST_FOR_A_GROUP: Duration = Duration::from_secs(25 * 60);
 
 /// In the order in which they run: the basis first, then layer by layer.
-const GROUPS: [Group; 25] = [
+const GROUPS: [Group; 26] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -86,6 +87,7 @@ const GROUPS: [Group; 25] = [
     group("feeders", feeders::trials).at_a_time(2),
     // A hunt mostly waits.
     group("hunt", hunt::trials).at_a_time(6),
+    group("advice", advice::trials).at_a_time(6),
     group("services", services::trials),
     group("examples", examples::trials),
     group("errors", errors::trials),

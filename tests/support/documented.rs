@@ -78,7 +78,7 @@ impl Page<'_> {
         part.retain(|key, _| !WHOLE.contains(key) && *key != "schema");
         match value {
             Value::Object(_) if WHOLE.contains(&path) => self.check_object(value, "", &part),
-            Value::Object(_) if path.ends_with("frame") => {
+            Value::Object(_) if path.ends_with("frame") || path.ends_with("function") => {
                 self.check_object(value, "", &self.of_frames);
             }
             Value::Object(_) => self.check_object(value, &format!("{path}."), types),

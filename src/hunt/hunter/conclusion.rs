@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{FEWEST_CAPTURES, HuntError, Hunter, MOST};
 use crate::hunt::compare::steadiness::confidence;
-use crate::hunt::finding::{Finding, LeakKind};
+use crate::hunt::finding::{Finding, LeakKind, Reason, Unseen};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
@@ -31,7 +31,8 @@ impl Hunter {
         if !has_threads {
             let native = self.outside().leak();
             let feeders = self.native_feeders.clone();
-            findings.extend(native.map(|finding| Finding { feeders, ..finding }));
+            let unseen = feeders.is_empty().then(|| self.not_followed());
+            findings.extend(native.map(|finding| Finding { feeders, unseen, ..finding }));
         }
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s));
@@ -73,13 +74,34 @@ impl Hunter {
         if !suspect.is_steady {
             return None;
         }
-        let Some(trail) = self.trails.of(suspect.key) else { return Some(finding) };
+        let Some(trail) = self.trails.of(suspect.key) else {
+            finding.unseen = Some(self.unseen(Unseen::not_watched()));
+            return Some(finding);
+        };
         // Threads are watched where they are started, in a dict that holds each only for a moment.
         if suspect.key != Key::Threads && trail.sizes.len() > 1 {
             finding.confidence = confidence(&trail.sizes)?.max(finding.confidence);
         }
         finding.feeders.clone_from(&trail.feeders);
+        finding.unseen = trail.unseen().map(|unseen| self.unseen(unseen));
         Some(finding)
+    }
+
+    /// Why no allocation of native memory was followed.
+    fn not_followed(&self) -> Unseen {
+        let watched_s = self.followed.as_secs_f64();
+        let reason = if self.followed.is_zero() { Reason::NotWatched } else { Reason::TooFew };
+        self.unseen(Unseen { reason, watched_s })
+    }
+
+    /// Why nobody was seen, with what the hunt itself knows.
+    fn unseen(&self, unseen: Unseen) -> Unseen {
+        let reason = match unseen.reason {
+            Reason::NotWatched | Reason::TooFew if self.trouble.is_some() => Reason::NoBreakpoints,
+            Reason::NotWatched | Reason::TooFew if !self.process.is_alive() => Reason::Ended,
+            reason => reason,
+        };
+        Unseen { reason, ..unseen }
     }
 }
 

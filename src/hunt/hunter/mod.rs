@@ -111,6 +111,8 @@ pub struct Hunter {
     native_blocks: Series,
     native_feeders: Vec<Feeder>,
     follow_pauses: Pauses,
+    /// For how long native memory was followed.
+    followed: Duration,
     trouble: Option<GuardianError>,
     resident: Series,
     last_read: Option<Instant>,
@@ -144,6 +146,7 @@ impl Hunter {
             native_blocks: Vec::new(),
             native_feeders: Vec::new(),
             follow_pauses: Pauses::default(),
+            followed: Duration::ZERO,
             trouble: None,
             resident: Vec::new(),
             last_read: None,
@@ -355,6 +358,9 @@ impl Hunter {
     /// Lets the target go; the blocks still have to be checked.
     fn stop_following(&mut self) {
         let Some(following) = &mut self.following else { return };
+        if !following.has_ended() {
+            self.followed = following.lasted();
+        }
         following.stop();
         while !following.has_ended() {
             if let Err(error) = following.step(READ_EVERY) {

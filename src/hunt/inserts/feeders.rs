@@ -123,6 +123,17 @@ impl Watching {
         self.guardian.way().is_some()
     }
 
+    /// For how long it has been watched.
+    pub fn lasted(&self) -> Duration {
+        if self.has_begun() { self.begun.elapsed() } else { Duration::ZERO }
+    }
+
+    /// Whether the objects of all words of a finding have gone.
+    pub fn is_gone(&self, finding: usize) -> bool {
+        let mut words = self.findings.iter().enumerate().filter(|(_, of)| of.contains(&finding));
+        words.all(|(word, _)| self.gone.contains(&word))
+    }
+
     /// How many growths of a finding have been seen so far.
     pub fn hits(&self, finding: usize) -> u64 {
         self.tallies.get(finding).map_or(0, Tally::hits)
@@ -135,9 +146,7 @@ impl Watching {
 
     /// Whether the stacks repeat for one finding, or all its words have gone.
     pub fn has_settled(&self, finding: usize) -> bool {
-        let mut words = self.findings.iter().enumerate().filter(|(_, of)| of.contains(&finding));
-        words.all(|(word, _)| self.gone.contains(&word))
-            || self.tallies.get(finding).is_none_or(Tally::is_settled)
+        self.is_gone(finding) || self.tallies.get(finding).is_none_or(Tally::is_settled)
     }
 
     /// Whether nothing more will come: the guardian was asked to end, or the target has.

@@ -12,7 +12,7 @@ use super::insert_counts::SeenStack;
 use crate::guardian::GuardianError;
 use crate::heap::Analysis;
 use crate::hunt::compare::steadiness::Series;
-use crate::hunt::finding::Feeder;
+use crate::hunt::finding::{Feeder, Reason, Unseen};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::memory::Memory;
 use crate::process::{Pauses, Process};
@@ -32,6 +32,24 @@ pub(crate) struct Trail {
     pub sizes: Series,
     /// The stacks seen to feed it, once watching is over.
     pub feeders: Vec<Feeder>,
+    /// For how long it was watched.
+    pub watched: Duration,
+    /// Whether other objects took the place of its holders.
+    pub is_gone: bool,
+}
+
+impl Trail {
+    /// Why nobody was seen to feed it, if nobody was.
+    pub fn unseen(&self) -> Option<Unseen> {
+        let reason = match () {
+            () if !self.feeders.is_empty() => return None,
+            () if self.words.is_empty() => Reason::NoCounter,
+            () if self.watched.is_zero() => Reason::NotWatched,
+            () if self.is_gone => Reason::Replaced,
+            () => Reason::TooFew,
+        };
+        Some(Unseen { reason, watched_s: self.watched.as_secs_f64() })
+    }
 }
 
 /// All suspects that are or were watched.
@@ -57,7 +75,14 @@ impl Trails {
             if self.of(suspect.key).is_none() {
                 let words = suspect.watch.iter().filter_map(word).collect();
                 let key = suspect.key;
-                self.trails.push(Trail { key, words, sizes: Vec::new(), feeders: Vec::new() });
+                self.trails.push(Trail {
+                    key,
+                    words,
+                    sizes: Vec::new(),
+                    feeders: Vec::new(),
+                    watched: Duration::ZERO,
+                    is_gone: false,
+                });
             }
         }
     }
@@ -107,6 +132,10 @@ impl Trails {
         let mut result = Ok(());
         while !watching.has_ended() && result.is_ok() {
             result = watching.step(PATIENCE);
+        }
+        for (finding, trail) in self.trails.iter_mut().skip(self.from).enumerate() {
+            trail.watched = watching.lasted();
+            trail.is_gone = watching.is_gone(finding);
         }
         let outcome = watching.finish();
         self.pauses.max = self.pauses.max.max(outcome.pauses.max);

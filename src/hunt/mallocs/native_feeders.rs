@@ -62,6 +62,11 @@ impl Following {
         }))
     }
 
+    /// For how long calls have been followed.
+    pub fn lasted(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// Waits for reports, but no longer than `timeout`, and takes them in.
     pub fn step(&mut self, timeout: Duration) -> Result<(), GuardianError> {
         let until = Instant::now() + timeout;

@@ -47,6 +47,7 @@ impl Comparison<'_> {
         }
         let bytes = |suspect: &Suspect| suspect.finding.bytes_per_s;
         found.sort_by(|a, b| bytes(b).total_cmp(&bytes(a)));
+        found.iter_mut().for_each(|suspect| self.explain(suspect));
         found
     }
 }

@@ -1,4 +1,5 @@
-//! The likely mistake behind a leak, in plain words.
+//! The likely mistake behind a leak, in plain words, by how memory is lost. What the [library's
+//! table](crate::hunt::library::table) knows is told instead.
 
 use super::bounds::Filling;
 use super::collector::Collector;
@@ -58,11 +59,6 @@ pub fn hint(of: &Circumstances<'_>) -> String {
 
 fn container(of: &Circumstances<'_>) -> String {
     let Holder { path, kind, .. } = of.holder;
-    if kind == "functools._lru_cache_wrapper" || path.ends_with(".cache") {
-        return "a functools.lru_cache keeps every argument and result it has room for: set a smaller \
-                maxsize, or do not cache methods (it keeps their objects alive)"
-            .into();
-    }
     let kind = match &**kind {
         "" => "collection",
         name => name.rsplit('.').next().unwrap_or(name),

@@ -90,6 +90,7 @@ fn finding(bytes_per_s: f64, confidence: f64) -> Finding {
     Finding {
         kind,
         grown,
+        function: None,
         holder,
         also: Vec::new(),
         objects_per_s: 0.0,
@@ -98,5 +99,6 @@ fn finding(bytes_per_s: f64, confidence: f64) -> Finding {
         confidence,
         hint,
         feeders: Vec::new(),
+        unseen: None,
     }
 }

@@ -81,6 +81,7 @@ impl Evidence {
         let finding = Finding {
             kind,
             grown,
+            function: None,
             holder,
             also: Vec::new(),
             objects_per_s,
@@ -89,6 +90,7 @@ impl Evidence {
             confidence: rise.growth.confidence,
             hint,
             feeders: Vec::new(),
+            unseen: None,
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());
         let is_steady = rise.is_steady && !is_soon_over;
