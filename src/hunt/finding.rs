@@ -106,7 +106,7 @@ impl Unseen {
 pub enum Reason {
     /// Nothing was inserted in that time.
     TooFew,
-    /// No word in memory changes when it grows: native code feeds it.
+    /// No word in memory changes when it grows; of native memory: the allocator is not glibc's.
     NoCounter,
     /// No breakpoints could be set.
     NoBreakpoints,

@@ -138,6 +138,10 @@ fn why_unseen(finding: &Finding, verdict: &Verdict) -> String {
     let longer = format!("hunt for longer: --duration {}", longer(finding, verdict));
     match reason {
         Reason::TooFew => format!("0 {what} in {watched_s:.0} s watched; {longer}"),
+        Reason::NoCounter if finding.kind == LeakKind::Native => {
+            "only calls of glibc's malloc can be followed, and here another allocator is used"
+                .to_owned()
+        }
         Reason::NoCounter => format!(
             "no word in memory counts these objects; sample who allocates: leakspy record --view alloc \
              --duration 30 --pid {}",

@@ -22,11 +22,17 @@ const TOGETHER: [(&str, bool); 4] = [
         true,
     ),
     ("weak_keys,named_cache,handlers", true),
-    ("warnings,out,figures,prometheus,opentelemetry,contexts,context_variables,filters", false),
-    ("connections,databases,transports,streams,async_queue,threads_ended,done_callbacks", false),
+    (
+        "warnings,out,figures,prometheus,opentelemetry,contexts,context_variables,filters,identity_map",
+        false,
+    ),
+    (
+        "connections,databases,transports,streams,tls,async_queue,threads_ended,done_callbacks",
+        false,
+    ),
 ];
 /// Words of the hint for each.
-const HINTS: [(&str, &[&str]); 25] = [
+const HINTS: [(&str, &[&str]); 27] = [
     (
         "tasks_done",
         &[
@@ -58,6 +64,8 @@ const HINTS: [(&str, &[&str]); 25] = [
     ("filters", &["filters are added again and again"]),
     ("connections", &["connections are kept although they are not open"]),
     ("databases", &["database connections are opened and kept"]),
+    ("tls", &["TLS contexts are made again and again"]),
+    ("identity_map", &["a session of SQLAlchemy keeps every object"]),
     ("transports", &["connections are opened and not closed"]),
     ("streams", &["streams are kept although they are closed"]),
     ("async_queue", &["a queue is filled faster than it is emptied"]),

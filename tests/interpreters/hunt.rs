@@ -32,7 +32,7 @@ const TOGETHER: [(&str, &str); 10] = [
 const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
 /// The required hints for some of them.
-const HINTS: [(&str, &str); 21] = [
+const HINTS: [(&str, &str); 22] = [
     ("dict", "a dict at module level; nothing limits it"),
     ("far_bound", "with a high limit (maxlen = 100000000)"),
     ("result", "a list; nothing limits it"),
@@ -44,6 +44,7 @@ const HINTS: [(&str, &str); 21] = [
     ("refcount", "forgotten a Py_DECREF"),
     ("tasks", "waits for something that never happens"),
     ("generators", "generators are kept and not finished in wait_for_more (leaks.py:"),
+    ("threads", "threads are started faster than they end: give each a way to stop"),
     ("loggers", "logging keeps each logger"),
     ("mock", "a mock keeps all calls"),
     ("queue", "a queue is filled faster than it is emptied"),

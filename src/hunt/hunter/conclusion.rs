@@ -90,7 +90,11 @@ impl Hunter {
     /// Why no allocation of native memory was followed.
     fn not_followed(&self) -> Unseen {
         let watched_s = self.followed.as_secs_f64();
-        let reason = if self.followed.is_zero() { Reason::NotWatched } else { Reason::TooFew };
+        let reason = match self.followed.is_zero() {
+            _ if !self.can_follow => Reason::NoCounter,
+            true => Reason::NotWatched,
+            false => Reason::TooFew,
+        };
         self.unseen(Unseen { reason, watched_s })
     }
 

@@ -113,6 +113,8 @@ pub struct Hunter {
     follow_pauses: Pauses,
     /// For how long native memory was followed.
     followed: Duration,
+    /// Whether the allocator is one whose calls can be followed, as far as is known.
+    can_follow: bool,
     trouble: Option<GuardianError>,
     resident: Series,
     last_read: Option<Instant>,
@@ -147,6 +149,7 @@ impl Hunter {
             native_feeders: Vec::new(),
             follow_pauses: Pauses::default(),
             followed: Duration::ZERO,
+            can_follow: true,
             trouble: None,
             resident: Vec::new(),
             last_read: None,
@@ -340,7 +343,10 @@ impl Hunter {
     /// Starts following the calls of the C library's allocator.
     fn follow(&mut self) {
         match Following::start(&self.process, &self.python, &self.watch_options()) {
-            Ok(following) => self.following = following,
+            Ok(following) => {
+                self.can_follow = following.is_some();
+                self.following = following;
+            }
             Err(error) => self.trouble = Some(error),
         }
     }

@@ -14,6 +14,16 @@ use crate::hunt::suspects::leak_kinds::waits;
 use crate::hunt::suspects::suspect::Suspect;
 use crate::python::{Frame, Origin};
 
+/// Types whose objects are functions, or run one.
+const FUNCTIONS: &[&str] = &[
+    "function",
+    "method",
+    "functools.partial",
+    "generator",
+    "coroutine",
+    "async_generator",
+    "_asyncio.Task",
+];
 /// How many coroutines that wait for each other are followed.
 const MOST_AWAITED: usize = 100;
 /// How many objects are asked for their function.
@@ -23,7 +33,9 @@ impl Comparison<'_> {
     /// Says what is known of such a leak.
     pub fn explain(&self, suspect: &mut Suspect) {
         let Some(scene) = Scene::of(self, suspect) else { return };
-        suspect.finding.function = most_frequent(&scene, |it| scene.reader.definition(it));
+        if scene.is_of(FUNCTIONS) {
+            suspect.finding.function = most_frequent(&scene, |it| scene.reader.definition(it));
+        }
         let Some((row, fit)) = TABLE.iter().find_map(|row| Some((row, scene.fit(row)?))) else {
             return;
         };
@@ -115,10 +127,10 @@ fn most_frequent<T: Eq + std::hash::Hash>(
     scene: &Scene<'_>,
     answer: impl Fn(u64) -> Option<T>,
 ) -> Option<T> {
-    let every = scene.objects.len().div_ceil(MOST_ASKED).max(1);
+    let every = scene.objects().len().div_ceil(MOST_ASKED).max(1);
     let mut counts: FxHashMap<T, usize> = FxHashMap::default();
     let mut asked = 0;
-    for &object in scene.objects.iter().step_by(every) {
+    for &object in scene.objects().iter().step_by(every) {
         asked += 1;
         if let Some(answer) = answer(object) {
             *counts.entry(answer).or_default() += 1;

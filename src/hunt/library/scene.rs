@@ -1,5 +1,7 @@
 //! What a row of the table is compared with: the objects that pile up, their state, and the way to them.
 
+use std::cell::OnceCell;
+
 use rustc_hash::FxHashSet;
 
 use super::row::{Place, Row, State};
@@ -32,8 +34,10 @@ pub(super) struct Scene<'a> {
     lineage: Vec<String>,
     /// The way to the holder, its last step first.
     steps: Vec<Step>,
-    /// The objects that pile up, or some of them.
-    pub objects: Vec<u64>,
+    /// The numbers of that type.
+    kinds: FxHashSet<TypeId>,
+    /// The objects that pile up, once they are needed.
+    objects: OnceCell<Vec<u64>>,
 }
 
 /// A step of the way to the holder.
@@ -90,13 +94,24 @@ impl<'a> Scene<'a> {
             holder,
             lineage,
             steps: holder.map(|holder| steps(comparison, reader, holder)).unwrap_or_default(),
-            objects: objects(comparison, holder, &ids),
+            kinds: ids,
+            objects: OnceCell::new(),
         })
+    }
+
+    /// The objects that pile up, or some of them.
+    pub fn objects(&self) -> &[u64] {
+        self.objects.get_or_init(|| objects(self.comparison, self.holder, &self.kinds))
+    }
+
+    /// Whether what piles up is of one of these types, or derived from one.
+    pub fn is_of(&self, types: &[&str]) -> bool {
+        has_one(&self.lineage, types)
     }
 
     /// Whether a row fits, and why.
     pub fn fit(&self, row: &Row) -> Option<Fit> {
-        let is_of_type = row.objects.is_empty() || has_one(&self.lineage, row.objects);
+        let is_of_type = row.objects.is_empty() || self.is_of(row.objects);
         let has_package = row.package.is_none_or(|name| is_imported(self.comparison.heap, name));
         if !is_of_type || !has_package {
             return None;
@@ -144,17 +159,17 @@ impl<'a> Scene<'a> {
             State::PlaceHas(path, values) => {
                 return is_one(value(place?, path), values)?.then(Share::default);
             }
-            State::Have(path, values) => {
-                Share::of(&self.objects, |object| is_one(value(object, path), values) == Some(true))
-            }
-            State::HaveNot(path, values) => Share::of(&self.objects, |object| {
+            State::Have(path, values) => Share::of(self.objects(), |object| {
+                is_one(value(object, path), values) == Some(true)
+            }),
+            State::HaveNot(path, values) => Share::of(self.objects(), |object| {
                 is_one(value(object, path), values) == Some(false)
             }),
             State::Run if self.kind == LeakKind::Threads => return Some(Share::default()),
             State::Run | State::DoNotRun => {
                 let running = self.running()?;
                 let runs = matches!(state, State::Run);
-                Share::of(&self.objects, |thread| running.contains(&thread) == runs)
+                Share::of(self.objects(), |thread| running.contains(&thread) == runs)
             }
             State::LeadBack => self.lead_back()?,
         };

@@ -221,6 +221,18 @@ pub const TABLE: &[Row] = &[
         advice: "close() each (`with` only ends its transaction), or take them from a pool",
         ..ANY
     },
+    Row {
+        objects: &["_ssl._SSLContext"],
+        meaning: "TLS contexts are made again and again, and each loads its certificates anew",
+        advice: "make one and share it: ssl.create_default_context() at the start, or one HTTP client for all",
+        ..ANY
+    },
+    Row {
+        places: &[Attribute(&["sqlalchemy.orm.identity.IdentityMap"], &["_dict"])],
+        meaning: "a session of SQLAlchemy keeps every object that it has loaded, as long as it is used or changed",
+        advice: "one Session for each request or batch; expunge_all() or close() it",
+        ..ANY
+    },
     // logging
     Row {
         places: &[Attribute(&["logging.Manager"], &["loggerDict"])],
