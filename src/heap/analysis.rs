@@ -76,7 +76,7 @@ impl<'a> Analysis<'a> {
         let capture = Capture::take(process, python, options)?;
         politely(|| {
             let threads = processors();
-            let discovery = Discovery::of(&capture, python, threads, options.pausing)?;
+            let discovery = Discovery::of(&capture, python, threads, capture.is_strict(options))?;
             let types = Arc::clone(&discovery.types);
             let (graph, search) = Graph::of(&capture, discovery, threads);
             let dominators = Dominators::of(search);
@@ -165,7 +165,9 @@ impl TypeCounts {
         options: &CaptureOptions,
     ) -> Result<(Capture<'a>, TypeCounts), HeapError> {
         let capture = Capture::take(process, python, options)?;
-        let counts = politely(|| TypeCounts::of(&capture, python, processors(), options.pausing))?;
+        let counts = politely(|| {
+            TypeCounts::of(&capture, python, processors(), capture.is_strict(options))
+        })?;
         check_alive(process, counts.inconsistencies)?;
         Ok((capture, counts))
     }

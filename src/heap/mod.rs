@@ -28,7 +28,7 @@ pub mod support;
 pub mod trace;
 
 pub use analysis::{Analysis, HeapError};
-pub use capture::{Capture, CaptureError, CaptureFacts, CaptureOptions, Segments};
+pub use capture::{Capture, CaptureError, CaptureFacts, CaptureOptions, Delay, Segments};
 pub use figures::{
     Group, Grouping, LargeObject, Owner, ReferenceChain, RootName, RootNames, Selector,
     SelectorError, Summary, UNNAMED_FRAME, groups, largest,

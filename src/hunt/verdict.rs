@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use crate::python::Frame;
 
 /// How long the target stood still, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +12,39 @@ pub struct Standstill {
     pub max: f64,
     /// All pauses together.
     pub total: f64,
+}
+
+/// A garbage collection that does not finish, because a finalizer that it called does not return. Meanwhile no
+/// reference cycle is freed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockedCollector {
+    /// For how long the same collection was seen running, at least, in seconds.
+    pub for_s: f64,
+    /// The stack of the thread that collects, innermost frame first; empty if it is not known which that is.
+    pub stack: Vec<Frame>,
+}
+
+/// A process that should have been hunted as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The process.
+    pub pid: i32,
+    /// Why there is no verdict on it.
+    pub reason: WhyLeftOut,
+}
+
+/// Why there is no verdict on a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhyLeftOut {
+    /// It ended before its heap had been captured three times.
+    Ended,
+    /// It started when too little time was left.
+    Late,
+    /// As many processes as possible were already hunted.
+    Many,
+    /// It could not be observed.
+    Failed,
 }
 
 /// The leaks of a process, if any.
@@ -38,6 +72,9 @@ pub struct Verdict {
     pub rss_bytes: u64,
     /// The average growth of the resident set in bytes a second.
     pub rss_bytes_per_s: f64,
+    /// What keeps the garbage collector from finishing, if it did not finish during the hunt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_collector: Option<BlockedCollector>,
     /// The leaks, the fastest first.
     pub findings: Vec<Finding>,
 }

@@ -94,17 +94,29 @@ impl Python {
     /// Whether the collector's lists must not be read now: a collection is running, or an object is just
     /// being linked in. In a running target the answer may be out of date at once.
     pub fn gc_is_busy<M: Memory>(&self, memory: &M) -> Result<bool, ReadError> {
+        Ok(self.gc_is_collecting(memory)? || !self.gc_lists_are_whole(memory)?)
+    }
+
+    /// Whether a collection is running. It is until its last finalizer has returned.
+    pub fn gc_is_collecting<M: Memory>(&self, memory: &M) -> Result<bool, ReadError> {
         for state in self.gc_states(memory)? {
             if memory.i32(at(state, self.layout.gc.collecting))? != 0 {
                 return Ok(true);
             }
         }
+        Ok(false)
+    }
+
+    /// Whether the collector's lists can be followed. While a collection counts references, the backward link
+    /// of the last object holds a count; before it calls a finalizer, all links are restored, because Python
+    /// code may create objects.
+    pub fn gc_lists_are_whole<M: Memory>(&self, memory: &M) -> Result<bool, ReadError> {
         for list in self.gc_lists(memory)? {
             if !ends_meet(memory, list.head)? {
-                return Ok(true);
+                return Ok(false);
             }
         }
-        Ok(false)
+        Ok(true)
     }
 
     /// The addresses of the collectors' states.

@@ -152,6 +152,7 @@ impl Python {
 
         let image = Arc::new(found.image);
         let mut refusal = None;
+        let mut ending = None;
         for table in std::iter::repeat_n(&tables, ROUNDS).flatten() {
             let mut layout = table.layout;
             let disagreements =
@@ -175,10 +176,17 @@ impl Python {
                 {
                     return Err(read(ReadError::Ended));
                 }
+                Err(Invalid::NoModules { version }) => {
+                    ending.get_or_insert(Python { version, ..python });
+                }
                 Err(invalid) => {
                     refusal.get_or_insert((python.version, invalid));
                 }
             }
+        }
+        // Its finalizers may keep it for long.
+        if let Some(python) = ending {
+            return Ok(python);
         }
         Err(match refusal {
             Some((version, invalid)) => PythonError::NotUnderstood { pid, version, invalid },

@@ -13,6 +13,7 @@ pub mod code;
 pub mod collector;
 pub mod debug_offsets;
 pub mod dicts;
+pub mod finalizer;
 pub mod frame;
 pub mod gc;
 pub mod gil;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::dicts::{get, module_dict};
+use super::dicts::{entries, get, module_dict};
 use super::layout::GcPlace;
 use super::objects::{string, type_name, type_of};
 use super::version::Version;
@@ -23,6 +23,11 @@ const LINK_MARKS: u64 = 3;
 pub enum Invalid {
     /// There is no interpreter state.
     NoInterpreter,
+    /// `sys.modules` is empty: either the interpreter is ending, and everything else fits, or this is not it.
+    NoModules {
+        /// What `sys.version` says.
+        version: Version,
+    },
     /// Memory that should be there cannot be read.
     Read {
         /// What was checked.
@@ -45,6 +50,7 @@ impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Invalid::NoInterpreter => f.write_str("there is no interpreter state"),
+            Invalid::NoModules { .. } => f.write_str("sys.modules is empty"),
             Invalid::Read { what, error } => write!(f, "{what}: {error}"),
             Invalid::Different { what, expected, found } => {
                 write!(f, "{what}: expected {expected}, found {found}")
@@ -59,8 +65,11 @@ impl Python {
         self.check_type(memory)?;
         let main = self.check_main_interpreter(memory)?;
         let version = self.check_version(memory, main)?;
-        self.check_modules(memory, main)?;
         self.check_collector(memory, main)?;
+        if self.has_no_modules(memory, main)? {
+            return Err(Invalid::NoModules { version });
+        }
+        self.check_modules(memory, main)?;
         Ok(version)
     }
 
@@ -110,6 +119,13 @@ impl Python {
             }
             _ => Err(different(what, &self.version.to_string(), text)),
         }
+    }
+
+    /// Whether `sys.modules` is empty, as it is while an interpreter that ends calls the last finalizers.
+    fn has_no_modules<M: Memory>(&self, memory: &M, main: u64) -> Result<bool, Invalid> {
+        let what = "sys.modules";
+        let modules = memory.u64(at(main, self.layout.interpreter.modules)).map_err(read(what))?;
+        Ok(entries(memory, &self.layout, modules).map_err(read(what))?.is_empty())
     }
 
     /// `sys.modules` has a module `__main__`, or others that no program can do without.

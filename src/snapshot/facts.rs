@@ -101,6 +101,7 @@ impl Facts {
             copied: self.copied,
             left_out: self.left_out,
             rss: self.rss,
+            collecting: false,
         }
     }
 

@@ -10,6 +10,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{MemoryArg, NonblockingArg, PidArg};
+use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::processes::open;
 use crate::cli::progress::Line;
@@ -53,8 +54,11 @@ const LARGEST_SHARE: u64 = 4;
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let pid = args.pid.pid.context("there is no process")?;
     let path = args.output.clone().unwrap_or_else(|| format!("leakspy-{pid}.leakspy").into());
-    let options =
-        CaptureOptions { pausing: !args.pausing.nonblocking, max_memory: args.memory.bytes() };
+    let options = CaptureOptions {
+        pausing: !args.pausing.nonblocking,
+        max_memory: args.memory.bytes(),
+        on_delay: Some(tell),
+    };
     let source = open(pid, options)?;
     announce(pid, &path)?;
     let heap = source.heap()?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use memmap2::MmapMut;
 use rustc_hash::FxHashMap;
 
-use super::options::CaptureFacts;
+use super::options::{CaptureFacts, CaptureOptions};
 use crate::heap::ids::Slot;
 use crate::memory::{Memory, ReadError};
 use crate::process::Process;
@@ -182,6 +182,11 @@ impl Capture<'_> {
     /// The captured bytes, including those of untouched pages.
     pub fn extent(&self) -> u64 {
         self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
+    }
+
+    /// Whether the collector's lists must close: not if the target was not paused, or only during a collection.
+    pub fn is_strict(&self, options: &CaptureOptions) -> bool {
+        options.pausing && !self.facts.collecting
     }
 
     /// The slots of memory that comes with the program's files.

@@ -1,11 +1,13 @@
 //! A capture: all memory of a process that can hold Python objects, copied in one pause.
 //!
 //! Before the pause, [`regions`] finds the memory that can hold objects and [`buffers`] the large blocks that
-//! cannot; from these the [`plan`] is made. [`take`] then pauses the target and lets [`readers`] copy. The
+//! cannot; from these the [`plan`] is made. [`take`] then pauses the target, at a [`moment`] when the collector's
+//! lists can be followed, and lets [`readers`] copy. The
 //! result is a [`Capture`] ([`copy`]), which answers reads as the process itself would have at that moment.
 
 pub mod buffers;
 pub mod copy;
+mod moment;
 pub mod options;
 pub(crate) mod plan;
 pub(crate) mod readers;
@@ -13,4 +15,4 @@ pub mod regions;
 pub mod take;
 
 pub use copy::{Capture, Segments};
-pub use options::{CaptureError, CaptureFacts, CaptureOptions};
+pub use options::{CaptureError, CaptureFacts, CaptureOptions, Delay};

@@ -9,18 +9,29 @@ use crate::process::ProcessError;
 use crate::python::pause::PythonPauseError;
 
 /// How to take a capture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct CaptureOptions {
     /// Whether the target is paused for the copy. Without a pause the capture is not quite consistent.
     pub pausing: bool,
     /// The most memory, in bytes, that the capture and everything computed from it may take; by default half
     /// of what is available.
     pub max_memory: Option<u64>,
+    /// Called with the PID of the target when a collection delays the capture. The target is not paused then.
+    pub on_delay: Option<fn(i32, Delay)>,
+}
+
+/// What delays a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delay {
+    /// A garbage collection has been running for a while; the capture waits for its end.
+    Waiting,
+    /// It did not end within this time, so the capture was taken during it.
+    Unfinished(Duration),
 }
 
 impl Default for CaptureOptions {
     fn default() -> Self {
-        CaptureOptions { pausing: true, max_memory: None }
+        CaptureOptions { pausing: true, max_memory: None, on_delay: None }
     }
 }
 
@@ -37,6 +48,9 @@ pub struct CaptureFacts {
     pub left_out: u64,
     /// The resident set of the target, in bytes.
     pub rss: u64,
+    /// Whether a garbage collection was running that did not finish in time. Objects that it has found
+    /// unreachable may be missing then.
+    pub collecting: bool,
 }
 
 /// Why a capture could not be taken.
@@ -59,9 +73,6 @@ pub enum CaptureError {
         /// The bytes that may be used.
         allowed: u64,
     },
-    /// No moment was found at which the collector's lists were consistent.
-    #[error("its garbage collector is at work all the time")]
-    Collecting,
     /// It grew faster than room could be made for it.
     #[error("it grows too quickly to be captured")]
     Restless,
@@ -79,7 +90,7 @@ impl Obstructed for CaptureError {
             &CaptureError::TooLarge { needed, allowed } => {
                 Obstacle::TooLarge { needed, allowed }.of_target()
             }
-            CaptureError::Collecting | CaptureError::Restless | CaptureError::NoMemory(_) => None,
+            CaptureError::Restless | CaptureError::NoMemory(_) => None,
         }
     }
 }

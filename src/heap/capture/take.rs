@@ -9,23 +9,20 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::buffers::{Buffer, still_buffers};
 use super::copy::{Capture, Segment, Segments};
-use super::options::{CaptureError, CaptureFacts, CaptureOptions};
+use super::moment::Moment;
+use super::options::{CaptureError, CaptureFacts, CaptureOptions, Delay};
 use super::plan::{Plan, skipped};
 use super::readers::{Queue, length};
 use super::regions::{program_data, regions, without};
 use crate::process::{Mapping, Process};
 use crate::python::Python;
-use crate::python::pause::PythonPause;
 
 /// How often a capture is tried if the target outgrows its buffer.
 const TRIES: usize = 3;
-/// How long to look for a moment without a collection, and the longest wait in between.
-const PATIENCE: Duration = Duration::from_secs(30);
-const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 impl<'a> Capture<'a> {
     /// Captures the memory of a Python process that can hold objects.
@@ -59,7 +56,11 @@ impl<'a> Capture<'a> {
                 copied: copied.bytes,
                 left_out,
                 rss: process.resident_bytes().unwrap_or_default(),
+                collecting: copied.unfinished.is_some(),
             };
+            if let (Some(elapsed), Some(tell)) = (copied.unfinished, options.on_delay) {
+                tell(process.pid(), Delay::Unfinished(elapsed));
+            }
             let segments = Arc::new(Segments::new(segments));
             let constant = constant(&copied.maps);
             let program = program_data(&copied.maps, &python.image);
@@ -73,6 +74,8 @@ impl<'a> Capture<'a> {
 struct Copied {
     pause: Duration,
     paused: Duration,
+    /// For how long a collection had been running by then, if it was not waited for.
+    unfinished: Option<Duration>,
     bytes: u64,
     maps: Vec<Mapping>,
     buffers: Vec<Buffer>,
@@ -98,9 +101,9 @@ impl Plan {
                 // There was no pause.
                 Err(_) => Ok(0),
             });
-            let (pause, wasted) = match options.pausing {
-                true => pause_between_collections(process, python).map(|(p, w)| (Some(p), w))?,
-                false => (None, Duration::ZERO),
+            let moment = match options.pausing {
+                true => Some(Moment::find(process, python, options.on_delay)?),
+                false => None,
             };
             let maps = process.maps()?;
             let all = regions(&maps);
@@ -116,35 +119,16 @@ impl Plan {
                 bytes += second.join().unwrap_or_else(|panic| resume_unwind(panic))?;
             }
             meanwhile();
-            let pause = pause.map(PythonPause::resume).unwrap_or_default();
+            let (wasted, unfinished) = match &moment {
+                Some(moment) => (moment.wasted, moment.unfinished),
+                None => (Duration::ZERO, None),
+            };
+            let pause = moment.map(|moment| moment.pause.resume()).unwrap_or_default();
             let paused = pause + wasted;
             let segments =
                 places.map(|places| places.into_iter().map(|place| place.segment).collect());
-            Ok(Copied { pause, paused, bytes, maps, buffers, segments })
+            Ok(Copied { pause, paused, unfinished, bytes, maps, buffers, segments })
         })
-    }
-}
-
-/// Pauses Python at a moment when its collector's lists are consistent. Also returns how long earlier pauses,
-/// given up, have taken.
-fn pause_between_collections(
-    process: &Process,
-    python: &Python,
-) -> Result<(PythonPause, Duration), CaptureError> {
-    let began = Instant::now();
-    let mut wasted = Duration::ZERO;
-    let mut wait = Duration::from_millis(1);
-    loop {
-        let pause = python.pause(process)?;
-        if !python.gc_is_busy(process)? {
-            return Ok((pause, wasted));
-        }
-        wasted += pause.resume();
-        if began.elapsed() > PATIENCE {
-            return Err(CaptureError::Collecting);
-        }
-        thread::sleep(wait);
-        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 

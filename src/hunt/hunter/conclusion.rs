@@ -57,6 +57,7 @@ impl Hunter {
             bytes: last.totals.heap.bytes,
             rss_bytes: last.totals.rss,
             rss_bytes_per_s,
+            blocked_collector: self.collector.blocked,
             findings,
         })
     }

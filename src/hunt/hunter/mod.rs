@@ -5,10 +5,12 @@
 //! target nothing, and their insertions are watched. Suspects that only the last capture shows, because they
 //! grow slowly, are watched for a while after it.
 
+mod collector_watch;
 mod conclusion;
 
 use std::time::{Duration, Instant};
 
+use self::collector_watch::CollectorWatch;
 use crate::guardian::{GuardianError, Limits, Program};
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
 use crate::hunt::compare::heap_columns::HeapColumns;
@@ -65,7 +67,7 @@ impl Obstructed for HuntError {
 }
 
 /// How to hunt a process.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How long the hunt lasts.
     pub duration: Duration,
@@ -99,6 +101,8 @@ pub struct Hunter {
     command: String,
     began: Instant,
     snapshots: Vec<HeapColumns>,
+    /// Whether the collector makes progress.
+    collector: CollectorWatch,
     suspects: Vec<Suspect>,
     trails: Trails,
     watched_since: Option<Duration>,
@@ -139,6 +143,7 @@ impl Hunter {
             command,
             began: Instant::now(),
             snapshots: Vec::new(),
+            collector: CollectorWatch::default(),
             suspects: Vec::new(),
             trails: Trails::default(),
             watched_since: None,
@@ -259,6 +264,7 @@ impl Hunter {
             Err(_) if !self.process.is_alive() => return self.end(),
             Err(error) => return Err(error.into()),
         };
+        self.collector.see(&heap, &self.process, &self.python, at);
         self.snapshots.push(HeapColumns::of(&heap, at));
         if let Some(blocks) = heap.capture().and_then(|capture| self.count_native_blocks(capture)) {
             self.native_blocks.push((at, blocks.bytes as f64));

@@ -20,11 +20,18 @@ pub struct Collector {
     pub thresholds: [i32; 3],
     /// The generation in which most of the new garbage is.
     pub garbage: Generation,
+    /// Whether a collection does not finish.
+    pub is_blocked: bool,
 }
 
 impl Default for Collector {
     fn default() -> Collector {
-        Collector { enabled: true, thresholds: USUAL_THRESHOLDS, garbage: Generation::Young }
+        Collector {
+            enabled: true,
+            thresholds: USUAL_THRESHOLDS,
+            garbage: Generation::Young,
+            is_blocked: false,
+        }
     }
 }
 
@@ -34,11 +41,13 @@ impl Collector {
         let states = heap.reader().map(|reader| python.collectors(reader));
         let states = states.and_then(Result::ok).unwrap_or_default();
         let garbage = where_garbage_is(heap, growth);
+        let is_blocked = heap.facts.collecting;
+        let usual = Collector { garbage, is_blocked, ..Collector::default() };
         match states.first() {
             Some(state) => {
-                Collector { enabled: state.enabled, thresholds: state.thresholds, garbage }
+                Collector { enabled: state.enabled, thresholds: state.thresholds, ..usual }
             }
-            None => Collector { garbage, ..Collector::default() },
+            None => usual,
         }
     }
 
@@ -54,7 +63,7 @@ impl Collector {
         let collections = rest.iter().take(older).map(|&threshold| threshold.max(1));
         let allocations = collections.fold(young, i64::saturating_mul);
         let rare = RARE.get(older).copied().unwrap_or_default();
-        self.enabled && (1..=rare).contains(&allocations)
+        self.enabled && !self.is_blocked && (1..=rare).contains(&allocations)
     }
 }
 
@@ -78,6 +87,7 @@ mod tests {
         let [young, middle, old, permanent] = Generation::ALL.map(|it| within(it).comes_by());
         assert!(young && middle && old && !permanent);
         assert!(!Collector { enabled: false, ..usual }.comes_by());
+        assert!(!Collector { is_blocked: true, ..usual }.comes_by());
         assert!(!Collector { thresholds: [0, 10, 10], ..usual }.comes_by());
         assert!(!Collector { thresholds: [1_000_000, 10, 10], ..usual }.comes_by());
         let starved = Collector { thresholds: [700, 10, 100_000], ..usual };

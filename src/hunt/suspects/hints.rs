@@ -89,6 +89,11 @@ fn container(of: &Circumstances<'_>) -> String {
 
 fn garbage(collector: Collector) -> String {
     let why = match collector {
+        Collector { is_blocked: true, .. } => {
+            return "objects in reference cycles, and a collection does not finish because a finalizer does not \
+                    return: do not wait in __del__"
+                .into();
+        }
         Collector { enabled: false, .. } => "the garbage collector is off (gc.disable())",
         Collector { garbage: Generation::Permanent, .. } => {
             "they were frozen (gc.freeze()), so the garbage collector ignores them"
