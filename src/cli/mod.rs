@@ -19,7 +19,9 @@ use crate::guardian::Program;
 use crate::heap::give_memory_back;
 
 pub mod args;
+pub mod children;
 pub mod clock;
+pub mod collection;
 pub mod command;
 pub mod commands;
 pub mod errors;

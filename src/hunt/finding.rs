@@ -82,6 +82,9 @@ pub struct Finding {
     pub feeders: Vec<Feeder>,
     /// Why there are none.
     pub unseen: Option<Unseen>,
+    /// In a verdict on several processes: those that leak in this way, the fastest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Leaking>,
 }
 
 /// Why nobody was seen to feed a leak.
@@ -116,4 +119,17 @@ pub enum Reason {
     NotWatched,
     /// The process ended while it was watched, or before.
     Ended,
+}
+
+/// One of several processes that leak in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Leaking {
+    /// The process.
+    pub pid: i32,
+    /// The address of the holder in it; `None` if it is not an object.
+    pub address: Option<u64>,
+    /// As for the finding.
+    pub objects_per_s: f64,
+    /// As for the finding.
+    pub bytes_per_s: f64,
 }

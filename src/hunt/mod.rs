@@ -14,6 +14,7 @@
 //! | [`inserts`] | which code adds to it: the word that counts its items is watched for writes |
 //! | [`mallocs`] | which code allocates native memory that stays |
 //! | [`finding`], [`verdict`] | the result |
+//! | [`together`] | the verdict on several processes: what they leak in the same way, as one finding |
 
 pub mod compare;
 pub mod finding;
@@ -22,4 +23,5 @@ pub mod inserts;
 pub mod library;
 pub mod mallocs;
 pub mod suspects;
+pub mod together;
 pub mod verdict;

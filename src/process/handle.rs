@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use procfs::ProcError;
 use procfs::process::Syscall;
@@ -110,6 +112,13 @@ impl Process {
     /// Its PID.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// For how long it has existed; zero where the clock cannot be read.
+    pub fn age(&self) -> Duration {
+        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
+        let started = self.started as f64 / procfs::ticks_per_second().max(1) as f64;
+        now.saturating_sub(Duration::try_from_secs_f64(started).unwrap_or_default())
     }
 
     /// When it started, in clock ticks since boot: with the PID, the identity of a process.

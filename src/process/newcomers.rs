@@ -89,6 +89,11 @@ impl Newcomers {
         self.waiting.clear();
     }
 
+    /// Forgets all newcomers, and returns their PIDs.
+    pub fn give_up(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.waiting).into_iter().map(|newcomer| newcomer.pid).collect()
+    }
+
     /// Calls `start` for each newcomer that is due. One that succeeds is no longer a newcomer; those whose
     /// time is up are given up and returned with their last error.
     pub fn try_all<E>(&mut self, mut start: impl FnMut(Process) -> Result<(), E>) -> Vec<(i32, E)> {

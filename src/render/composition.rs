@@ -12,13 +12,18 @@ use super::phrases::mib;
 use super::{RenderError, time};
 use crate::heap::{Composition, Owner, Verdict};
 
+/// One process.
+#[derive(Debug)]
+pub struct Part {
+    /// The parts of its resident set.
+    pub composition: Composition,
+    /// Which process it is.
+    pub owner: Owner,
+}
+
 /// Writes a table, and the verdict as a sentence.
-pub fn write_text(
-    composition: &Composition,
-    owner: &Owner,
-    out: &mut impl Write,
-) -> Result<(), RenderError> {
-    let c = composition;
+pub fn write_text(part: &Part, out: &mut impl Write) -> Result<(), RenderError> {
+    let (c, owner) = (&part.composition, &part.owner);
     writeln!(out, "Process {}: {}", owner.pid, printable(&owner.command))?;
     writeln!(
         out,
@@ -27,6 +32,12 @@ pub fn write_text(
         mib(c.rss as f64),
         time(c.facts.pause),
         mib(c.facts.copied as f64),
+    )?;
+    writeln!(
+        out,
+        "Of the resident set, {} are private (USS) and {} shared with other processes.",
+        mib(c.share.uss as f64),
+        mib(c.mapped_by_others() as f64),
     )?;
     writeln!(out)?;
     let malloc = c.malloc.others + c.malloc.free + c.malloc.top;
@@ -63,6 +74,37 @@ pub fn write_text(
     for remark in remarks(c) {
         writeln!(out, "{remark}")?;
     }
+    Ok(())
+}
+
+/// Writes how much memory each of several processes has for itself, and what all have together.
+pub fn write_shares(
+    first: &Part,
+    others: &[Part],
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let all = || iter::once(first).chain(others).map(|part| &part.composition);
+    let total = Total::of(all());
+    writeln!(out, "All {} processes together:\n", total.processes)?;
+    let headings = ["private (USS)", "shared", "RSS", "PSS"];
+    writeln!(out, "{:>10}{}", "process", headings.map(|name| format!("{name:>15}")).concat())?;
+    let mut row = |name: &str, uss: u64, rss: u64, pss: u64| {
+        let cells = [uss, rss.saturating_sub(uss), rss, pss];
+        let cells = cells.map(|bytes| format!("{:>15}", mib(bytes as f64)));
+        writeln!(out, "{name:>10}{}", cells.concat())
+    };
+    for part in iter::once(first).chain(others) {
+        let Composition { rss, share, .. } = part.composition;
+        row(&part.owner.pid.to_string(), share.uss, rss, share.pss)?;
+    }
+    row("together", total.uss_bytes, total.rss_bytes, total.pss_bytes)?;
+    writeln!(
+        out,
+        "\nTogether they take {} (PSS): {} are private, and shared pages are divided among the processes that \
+         map them. The resident sets count each shared page several times.",
+        mib(total.pss_bytes as f64),
+        mib(total.uss_bytes as f64),
+    )?;
     Ok(())
 }
 
@@ -122,12 +164,44 @@ fn remarks(c: &Composition) -> Vec<String> {
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
+    #[serde(flatten)]
+    first: Process<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subprocesses: Option<Vec<Process<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Total>,
+}
+
+/// The sums over several processes.
+#[derive(Serialize, Default)]
+struct Total {
+    processes: u64,
+    rss_bytes: u64,
+    uss_bytes: u64,
+    pss_bytes: u64,
+}
+
+impl Total {
+    fn of<'a>(all: impl Iterator<Item = &'a Composition>) -> Total {
+        all.fold(Total::default(), |total, one| Total {
+            processes: total.processes + 1,
+            rss_bytes: total.rss_bytes + one.rss,
+            uss_bytes: total.uss_bytes + one.share.uss,
+            pss_bytes: total.pss_bytes + one.share.pss,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Process<'a> {
     pid: i32,
     command: &'a str,
     python: &'a str,
     pause_s: f64,
     copied_bytes: u64,
     rss_bytes: u64,
+    uss_bytes: u64,
+    pss_bytes: u64,
     verdict: &'static str,
     verdict_bytes: u64,
     python_bytes: Python,
@@ -169,22 +243,37 @@ struct Malloc {
     top: u64,
 }
 
-/// Writes JSON.
+/// Writes JSON, with that of the child processes if requested.
 pub fn write_json(
-    composition: &Composition,
-    owner: &Owner,
+    first: &Part,
+    others: Option<&[Part]>,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
-    let c = composition;
-    let (verdict, verdict_bytes) = c.verdict();
+    let together =
+        |others: &[Part]| Total::of(iter::once(first).chain(others).map(|part| &part.composition));
     let document = Document {
         schema: SCHEMA,
+        first: process(first),
+        subprocesses: others.map(|others| others.iter().map(process).collect()),
+        total: others.map(together),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn process(part: &Part) -> Process<'_> {
+    let (c, owner) = (&part.composition, &part.owner);
+    let (verdict, verdict_bytes) = c.verdict();
+    Process {
         pid: owner.pid,
         command: &owner.command,
         python: &owner.python,
         pause_s: c.facts.pause.as_secs_f64(),
         copied_bytes: c.facts.copied,
         rss_bytes: c.rss,
+        uss_bytes: c.share.uss,
+        pss_bytes: c.share.pss,
         verdict: match verdict {
             Verdict::LivePython => "live",
             Verdict::Native => "native",
@@ -221,8 +310,5 @@ pub fn write_json(
         malloc_arenas: c.facts.malloc_arenas,
         malloc_unread_bytes: c.facts.malloc_unread,
         other_allocator: c.facts.other_allocator,
-    };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)?;
-    Ok(())
+    }
 }

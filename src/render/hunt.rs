@@ -8,13 +8,16 @@ use serde::Serialize;
 
 use super::labels::{of_frame, printable};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
-use crate::hunt::finding::{Feeder, Finding, LeakKind, Reason, Unseen};
-use crate::hunt::verdict::Verdict;
+use crate::hunt::finding::{Feeder, Finding, LeakKind, Leaking, Reason, Unseen};
+use crate::hunt::together::together;
+use crate::hunt::verdict::{BlockedCollector, LeftOut, Verdict};
 use crate::profile::{Profile, Stack, Weight};
 
 /// How many stacks of a leak are shown, and how many frames of each.
 const STACKS: usize = 3;
 const FRAMES: usize = 6;
+/// How many processes of a finding are shown.
+const PROCESSES: usize = 8;
 const HOUR: f64 = 3600.0;
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
@@ -27,15 +30,24 @@ struct Report<'a> {
     verdict: &'a Verdict,
     #[serde(skip_serializing_if = "Option::is_none")]
     subprocesses: Option<&'a [Verdict]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    together: Option<Verdict>,
+    #[serde(skip_serializing_if = "<[LeftOut]>::is_empty")]
+    left_out: &'a [LeftOut],
 }
 
-/// Writes a verdict as JSON, with those of the children, if any.
+/// Writes a verdict as JSON, with those of the children and of all together, if there are any.
 pub fn write_json(
     verdict: &Verdict,
     subprocesses: Option<&[Verdict]>,
+    left_out: &[LeftOut],
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
-    serde_json::to_writer_pretty(&mut *out, &Report { schema: SCHEMA, verdict, subprocesses })?;
+    let several = subprocesses.filter(|others| !others.is_empty());
+    let all = |others: &[Verdict]| [std::slice::from_ref(verdict), others].concat();
+    let together = several.and_then(|others| together(&all(others)));
+    let report = Report { schema: SCHEMA, verdict, subprocesses, together, left_out };
+    serde_json::to_writer_pretty(&mut *out, &report)?;
     Ok(writeln!(out)?)
 }
 
@@ -69,10 +81,33 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
     for (number, finding) in verdict.findings.iter().enumerate() {
         write_finding(number + 1, finding, verdict, out)?;
     }
+    if let Some(blocked) = &verdict.blocked_collector {
+        write_blocked(verdict.pid, blocked, out)?;
+    }
     Ok(())
 }
 
-fn write_finding(
+/// Says that the collector does not finish, and where its finalizer is.
+pub(super) fn write_blocked(
+    pid: i32,
+    blocked: &BlockedCollector,
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    writeln!(
+        out,
+        "\nThe garbage collector of process {pid} has not finished for {:.0} s: a finalizer does not return. \
+         Until it does, no reference cycle is freed.",
+        blocked.for_s
+    )?;
+    for (depth, frame) in blocked.stack.iter().take(FRAMES).enumerate() {
+        let start = if depth == 0 { "it is in" } else { "" };
+        writeln!(out, "   {start:<10}{}", of_frame(frame, Paths::Short))?;
+    }
+    Ok(())
+}
+
+/// Writes a finding, with its place in the list.
+pub(super) fn write_finding(
     number: usize,
     finding: &Finding,
     verdict: &Verdict,
@@ -96,6 +131,14 @@ fn write_finding(
         size(finding.bytes_per_s * HOUR),
         100.0 * finding.confidence,
     )?;
+    if !finding.processes.is_empty() {
+        let rate = |it: &Leaking| format!("{} ({}/s)", it.pid, signed_bytes(it.bytes_per_s));
+        let mut rates: Vec<String> = finding.processes.iter().take(PROCESSES).map(rate).collect();
+        if let Some(more @ 1..) = finding.processes.len().checked_sub(PROCESSES) {
+            rates.push(format!("{more} more"));
+        }
+        writeln!(out, "   in        {}", rates.join(", "))?;
+    }
     let object = match holder.address {
         Some(address) => format!("  ({} at {address:#x})", printable(&holder.kind)),
         None => String::new(),
@@ -197,6 +240,11 @@ fn headline(finding: &Finding) -> String {
         LeakKind::Threads => format!("threads running {name} pile up"),
         LeakKind::Native => "native memory grows".into(),
     };
+    let what = match &*finding.processes {
+        [] => what,
+        [one] => format!("{what} in process {}", one.pid),
+        several => format!("{what} in {} processes", several.len()),
+    };
     let own = finding.feeders.first().and_then(|feeder| feeder.own_frame.as_ref());
     match own {
         Some(frame) => format!("{what}: {}", of_frame(frame, Paths::Short)),
@@ -223,7 +271,7 @@ fn size(bytes: f64) -> String {
     HumanBytes(bytes.max(0.0).round() as u64).to_string()
 }
 
-fn signed_bytes(bytes: f64) -> String {
+pub(super) fn signed_bytes(bytes: f64) -> String {
     let sign = if bytes < 0.0 { '-' } else { '+' };
     format!("{sign}{}", size(bytes.abs()))
 }
@@ -285,6 +333,7 @@ mod tests {
             bytes: 1,
             rss_bytes: 1,
             rss_bytes_per_s: 1.0,
+            blocked_collector: None,
             findings: vec![finding],
         }
     }
@@ -307,6 +356,7 @@ mod tests {
             hint: "a list".into(),
             feeders: Vec::new(),
             unseen: Some(Unseen { reason, watched_s }),
+            processes: Vec::new(),
         }
     }
 

@@ -22,6 +22,7 @@ pub mod graph;
 pub mod heap;
 pub mod heaviest;
 pub mod hunt;
+pub mod hunt_of_several;
 pub mod json;
 pub mod labels;
 pub mod phrases;

@@ -1,9 +1,11 @@
-//! Peaks and slopes of a timeline, in words.
+//! Sizes, processes, peaks and slopes in words.
 
 use crate::timeline::{Measure, Series, Trend, TrendKind};
 
 const MIB: f64 = 1048576.0;
 const GIB: f64 = 1073741824.0;
+/// The most PIDs in a sentence.
+const MOST_PIDS: usize = 8;
 
 /// Bytes with their unit. (Less than a tenth of a MiB is lost.)
 pub fn mib(bytes: f64) -> String {
@@ -11,6 +13,15 @@ pub fn mib(bytes: f64) -> String {
         ..GIB => format!("{:.1} MiB", bytes / MIB),
         _ => format!("{:.2} GiB", bytes / GIB),
     }
+}
+
+/// PIDs with commas in between; of many, the first, and how many more there are.
+pub fn pids(pids: &[i32]) -> String {
+    let mut words: Vec<String> = pids.iter().take(MOST_PIDS).map(i32::to_string).collect();
+    if let Some(more @ 1..) = pids.len().checked_sub(MOST_PIDS) {
+        words.push(format!("{more} more"));
+    }
+    words.join(", ")
 }
 
 /// How a figure grows: `grows 3.1 ± 0.2 MiB/min`, or `flat`.

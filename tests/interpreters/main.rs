@@ -19,12 +19,14 @@ mod support;
 
 mod accuracy;
 mod advice;
+mod children;
 mod cycles;
 mod disclosure;
 mod dump;
 mod errors;
 mod examples;
 mod feeders;
+mod finalizers;
 mod fixtures;
 mod heap;
 mod heap_command;
@@ -63,7 +65,7 @@ struct Group {
 const MOST_FOR_A_GROUP: Duration = Duration::from_secs(25 * 60);
 
 /// In the order in which they run: the basis first, then layer by layer.
-const GROUPS: [Group; 26] = [
+const GROUPS: [Group; 28] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -88,6 +90,8 @@ const GROUPS: [Group; 26] = [
     // A hunt mostly waits.
     group("hunt", hunt::trials).at_a_time(6),
     group("advice", advice::trials).at_a_time(6),
+    group("children", children::trials).at_a_time(4),
+    group("finalizers", finalizers::trials).at_a_time(4),
     group("services", services::trials),
     group("examples", examples::trials),
     group("errors", errors::trials),

@@ -1,4 +1,5 @@
-//! Third-party services under `leakspy hunt`: gunicorn with its workers under load, and a worker of Celery.
+//! Third-party services under `leakspy hunt`: gunicorn with its workers under load, and Celery
+//! with one process and with several.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write, sink};
@@ -26,9 +27,11 @@ const DURATION: &str = "10";
 const REST: Duration = Duration::from_millis(15);
 
 pub fn trials() -> Vec<Trial> {
-    let trials =
-        vec![case_with("services", "gunicorn", gunicorn), case_with("services", "celery", celery)];
-    trials
+    vec![
+        case_with("services", "gunicorn", gunicorn),
+        case_with("services", "celery", celery),
+        case_with("services", "celery_prefork", celery_prefork),
+    ]
 }
 
 /// Two workers, and a view that leaks: found in both workers, and nothing in their master.
@@ -54,7 +57,8 @@ fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
         silent.retain(|worker| *worker != answer);
     }
 
-    let document = under_load(&address, || hunt(master.pid(), &["--subprocesses"]))?;
+    // The PID that a service manager knows is the master's.
+    let document = under_load(&address, || hunt(master.pid(), &[]))?;
     assert_eq!(document["pid"], master.pid());
     assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
     let children = list(&document["subprocesses"]);
@@ -63,6 +67,9 @@ fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
         assert!(workers.iter().any(|worker| child["pid"] == *worker), "{document:#}");
         assert_found(child, "flask_service", "VISITS", "Visit", "remember")?;
     }
+    assert_found(&document["together"], "flask_service", "VISITS", "Visit", "remember")?;
+    let leaking = list(&document["together"]["findings"][0]["processes"]);
+    assert_eq!(leaking.len(), 2, "{document:#}");
     for pid in workers.into_iter().chain([master.pid()]) {
         assert!(Health::of(pid).is_good(), "{pid}");
     }
@@ -72,12 +79,29 @@ fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
 
 /// A worker that processes one job after the other, and keeps the results.
 fn celery(python: &Interpreter) -> Result<(), Failed> {
+    let document = hunt_celery(python, &["--pool", "solo"])?;
+    assert_found(&document, "celery_service", "DONE", "Result", "work")
+}
+
+/// The same with two child processes that do the jobs.
+fn celery_prefork(python: &Interpreter) -> Result<(), Failed> {
+    let document = hunt_celery(python, &["--pool", "prefork", "--concurrency", "2"])?;
+    assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
+    assert_eq!(list(&document["subprocesses"]).len(), 2, "{document:#}");
+    assert_found(&document["together"], "celery_service", "DONE", "Result", "work")?;
+    let leaking = list(&document["together"]["findings"][0]["processes"]);
+    assert_eq!(leaking.len(), 2, "{document:#}");
+    Ok(())
+}
+
+/// Hunts a worker of Celery with this pool.
+fn hunt_celery(python: &Interpreter, pool: &[&str]) -> Result<Value, Failed> {
     let home = python.scratch();
     for folder in ["waiting", "done", "control"] {
         std::fs::create_dir(home.path().join(folder))?;
     }
     let mut command = module(python, "celery", home.path());
-    command.args(["--app", "celery_service", "worker", "--pool", "solo", "--loglevel", "INFO"]);
+    command.args(["--app", "celery_service", "worker", "--loglevel", "INFO"]).args(pool);
     let mut worker = Service::start(command);
     worker.wait_until_said("ready.");
     let mut command = with_home(python, home.path());
@@ -87,10 +111,9 @@ fn celery(python: &Interpreter) -> Result<(), Failed> {
     worker.drain();
 
     let document = hunt(worker.pid(), &[])?;
-    assert_found(&document, "celery_service", "DONE", "Result", "work")?;
     assert!(Health::of(worker.pid()).is_good(), "{:?}", Health::of(worker.pid()));
     drop(giver);
-    Ok(())
+    Ok(document)
 }
 
 fn hunt(pid: i32, options: &[&str]) -> Result<Value, Failed> {

@@ -15,12 +15,16 @@ pub struct PidArg {
     pub pid: Option<i32>,
 }
 
-/// `--subprocesses`.
+/// `--subprocesses` and `--no-subprocesses`. Without either of them, a command says which children it leaves
+/// out; `hunt` includes them.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct SubprocessesArg {
     /// Include its child processes, and theirs.
-    #[arg(short, long)]
+    #[arg(short, long, overrides_with = "no_subprocesses")]
     pub subprocesses: bool,
+    /// Leave child processes out without saying so.
+    #[arg(long, overrides_with = "subprocesses")]
+    pub no_subprocesses: bool,
 }
 
 /// `--nonblocking`.

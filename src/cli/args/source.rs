@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use super::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
+use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::processes::{each, open};
 use crate::heap::CaptureOptions;
@@ -63,7 +64,8 @@ impl SourceArgs {
     fn process(&self, memory: MemoryArg) -> Result<(i32, CaptureOptions), CommandError> {
         let pid = self.pid.pid.context("there is no process")?;
         let pausing = !self.pausing.nonblocking;
-        Ok((pid, CaptureOptions { pausing, max_memory: memory.bytes() }))
+        let max_memory = memory.bytes();
+        Ok((pid, CaptureOptions { pausing, max_memory, on_delay: Some(tell) }))
     }
 }
 

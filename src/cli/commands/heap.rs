@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use crate::cli::args::flags::{JsonArg, MemoryArg, SubprocessesArg};
 use crate::cli::args::source::SourceArgs;
+use crate::cli::children::tell_left_out;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
 use crate::cli::saved_figures::{load, write_changes};
@@ -103,6 +104,9 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     }
     let before = args.diff.as_deref().map(load).transpose()?;
     let ask = |source: &dyn Source| summary(source, args);
+    if let Some(pid) = args.source.pid() {
+        tell_left_out(pid, args.children);
+    }
     let (first, others) = args.source.each(args.children, args.memory, ask)?;
     let subprocesses = args.children.subprocesses;
     if let Some(path) = &args.save {

@@ -1,5 +1,6 @@
 //! `leakspy hunt`: what leaks in a process, what holds it, and which code feeds it.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
 use crate::cli::args::target::Target;
 use crate::cli::args::time::seconds;
+use crate::cli::children::runs_python;
 use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::write_whole;
@@ -17,25 +19,38 @@ use crate::cli::signals::{Signals, TICK};
 use crate::cli::terminal::say;
 use crate::guardian::Program;
 use crate::heap::CaptureOptions;
-use crate::hunt::hunter::{Hunter, Options, Phase};
-use crate::hunt::verdict::Verdict;
+use crate::hunt::hunter::{HuntError, Hunter, Options, Phase};
+use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
+use crate::obstacle::{Obstacle, Obstructed};
 use crate::process::Process;
 use crate::process::newcomers::Newcomers;
 use crate::render::hunt as render;
+use crate::render::hunt_of_several::{self, write_left_out};
 
 /// The exit status when something leaks.
 const LEAKS: u8 = 3;
-/// A child that appears when less than this is left is not hunted.
+/// A child that appears when a smaller part of the duration is left, or less than this, is not hunted: what a
+/// program does at its start looks like a leak.
+const LEAST_PART: u32 = 3;
 const SHORTEST: Duration = Duration::from_secs(2);
+/// A child that lives for less than this is never paused.
+const SETTLED: Duration = Duration::from_secs(1);
+/// The most processes that are hunted at a time.
+const MOST_PROCESSES: usize = 16;
 
 /// Find what leaks, what retains it, and which lines of code add to it.
 ///
 /// leakspy captures the heap four times within half a minute, in short pauses. What grows steadily is then
 /// watched with the processor's breakpoint registers, so that every insertion shows its stack. What grows so
 /// slowly that only the last capture shows it is watched for up to a quarter of the time more.
+///
+/// Child processes that run Python are hunted too, up to 16 at a time, each with pauses of its own. What several
+/// of them leak in the same way is reported once.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
        leakspy hunt [OPTIONS] -- <COMMAND>...")]
+#[command(mut_arg("subprocesses", |it| it.help("Include its child processes, and theirs (the default)")))]
+#[command(mut_arg("no_subprocesses", |it| it.help("Hunt one process only")))]
 pub struct Args {
     /// What is hunted.
     #[command(flatten)]
@@ -65,7 +80,8 @@ pub struct Args {
 
 impl Args {
     fn options(&self, duration: Duration, guardian: &Program) -> Options {
-        let capture = CaptureOptions { pausing: true, max_memory: self.memory.bytes() };
+        let capture =
+            CaptureOptions { max_memory: self.memory.bytes(), ..CaptureOptions::default() };
         Options { duration, capture, way: self.breakpoints.way(), guardian: guardian.clone() }
     }
 }
@@ -96,16 +112,18 @@ struct Hunt<'a> {
     began: Instant,
     newcomers: Newcomers,
     hunters: Vec<Hunter>,
+    left_out: Vec<LeftOut>,
 }
 
 /// The results.
 struct Verdicts {
     pid: i32,
     verdicts: Vec<Verdict>,
+    left_out: Vec<LeftOut>,
 }
 
 impl<'a> Hunt<'a> {
-    /// Begins with a process that is a Python, or will be one (if it is not running yet).
+    /// Begins with a process that is a Python, or will be one (if it is not running yet), and its children.
     fn begin(
         args: &'a Args,
         process: &Process,
@@ -113,23 +131,26 @@ impl<'a> Hunt<'a> {
         guardian: &'a Program,
     ) -> Result<Hunt<'a>, CommandError> {
         let (pid, newcomers) = (process.pid(), Newcomers::beside(process));
-        let mut hunt =
-            Hunt { args, guardian, pid, began: Instant::now(), newcomers, hunters: Vec::new() };
-        if runs {
-            match hunt.take_up(pid, args.duration) {
-                Err(error) if args.children.subprocesses && error.is_not_python() => {
-                    hunt.newcomers.look_around(pid);
-                    hunt.try_newcomers();
-                    if hunt.hunters.is_empty() {
-                        return Err(error);
-                    }
-                }
-                result => result?,
-            }
-        } else {
+        let (began, hunters, left_out) = (Instant::now(), Vec::new(), Vec::new());
+        let mut hunt = Hunt { args, guardian, pid, began, newcomers, hunters, left_out };
+        if !runs {
             hunt.newcomers.expect(process);
+            return Ok(hunt);
+        }
+        let result = hunt.take_up(pid, args.duration);
+        if hunt.includes_children() {
+            hunt.newcomers.look_around(pid);
+            hunt.admit_newcomers(args.duration);
+        }
+        match result {
+            Err(error) if error.is_not_python() && !hunt.hunters.is_empty() => {}
+            result => result?,
         }
         Ok(hunt)
+    }
+
+    fn includes_children(&self) -> bool {
+        !self.args.children.no_subprocesses
     }
 
     fn take_up(&mut self, pid: i32, duration: Duration) -> Result<(), CommandError> {
@@ -139,27 +160,64 @@ impl<'a> Hunt<'a> {
         Ok(())
     }
 
+    fn leave_out(&mut self, pid: i32, reason: WhyLeftOut) {
+        if self.left_out.iter().all(|other| other.pid != pid) {
+            self.left_out.push(LeftOut { pid, reason });
+        }
+    }
+
     /// Checks whether the processes waited for are Pythons now.
     fn try_newcomers(&mut self) {
+        let duration = self.args.duration;
         let left = match self.hunters.first() {
-            Some(first) => self.args.duration.saturating_sub(first.elapsed()),
-            None => self.args.duration,
+            Some(first) => duration.saturating_sub(first.elapsed()),
+            None => duration,
         };
-        if left < SHORTEST.min(self.args.duration) {
-            self.newcomers.clear();
+        if left < SHORTEST.min(duration).max(duration / LEAST_PART) {
+            for pid in self.newcomers.give_up() {
+                if runs_python(pid) {
+                    self.leave_out(pid, WhyLeftOut::Late);
+                }
+            }
             return;
         }
+        self.admit_newcomers(left);
+    }
+
+    fn admit_newcomers(&mut self, left: Duration) {
         let mut newcomers = std::mem::replace(&mut self.newcomers, Newcomers::none());
-        // Processes that are not Pythons are ignored.
-        let _ = newcomers.try_all(|process| self.take_up(process.pid(), left));
+        for (pid, error) in newcomers.try_all(|process| self.admit(&process, left)) {
+            if !error.is_not_python() {
+                say(format_args!("leakspy: {}", advice::explain(&error, Some(pid))));
+                self.leave_out(pid, WhyLeftOut::Failed);
+            }
+        }
         self.newcomers = newcomers;
+    }
+
+    /// Hunts one more process; an error if it has to wait.
+    fn admit(&mut self, process: &Process, left: Duration) -> Result<(), CommandError> {
+        let pid = process.pid();
+        // Those that were there before the hunt are not short-lived for all we know.
+        let is_new = process.age() < self.began.elapsed();
+        if pid != self.pid && is_new && process.age() < SETTLED {
+            return Err(CommandError::new("it has only just started"));
+        }
+        let is_hunted = |hunter: &&Hunter| hunter.phase() != Phase::Over;
+        if self.hunters.iter().filter(is_hunted).count() < MOST_PROCESSES {
+            return self.take_up(pid, left);
+        }
+        if runs_python(pid) {
+            self.leave_out(pid, WhyLeftOut::Many);
+        }
+        Ok(())
     }
 
     /// Hunts to the end, or until a signal comes.
     fn go_on(mut self, signals: &Signals) -> Result<Verdicts, CommandError> {
         let line = Line::begin();
         loop {
-            if self.args.children.subprocesses {
+            if self.includes_children() {
                 self.newcomers.look_around_sometimes(self.pid);
             }
             self.try_newcomers();
@@ -175,43 +233,62 @@ impl<'a> Hunt<'a> {
             line.show("Hunting; Ctrl-C to stop and tell what is known.", || self.state());
         }
         line.clear();
+        self.conclude()
+    }
+
+    /// The verdicts, or why there is none.
+    fn conclude(mut self) -> Result<Verdicts, CommandError> {
         let mut verdicts = Vec::new();
-        for mut hunter in self.hunters {
-            hunter.hurry()?;
+        let mut troubles = BTreeSet::new();
+        let mut refusal = None;
+        for mut hunter in std::mem::take(&mut self.hunters) {
             let pid = hunter.process().pid();
-            if let Some(trouble) = hunter.trouble() {
-                say(format_args!("leakspy: Who feeds them could not be seen: {trouble}."));
-            }
-            match hunter.verdict() {
+            let hurried = hunter.hurry();
+            troubles.extend(hunter.trouble().map(ToString::to_string));
+            match hurried.and_then(|()| hunter.verdict()) {
                 Ok(verdict) => verdicts.push(verdict),
-                Err(error) if pid == self.pid => return Err(error.into()),
-                Err(error) => {
-                    say(format_args!("leakspy: {}", advice::explain(&error.into(), Some(pid))));
-                }
+                Err(error) if pid == self.pid => refusal = Some(error),
+                Err(error) => self.lose(pid, error),
             }
         }
-        if verdicts.is_empty() {
-            Err(no_python(self.pid))
-        } else {
-            Ok(Verdicts { pid: self.pid, verdicts })
+        for trouble in troubles {
+            say(format_args!("leakspy: Who feeds them could not be seen: {trouble}."));
         }
+        match refusal {
+            Some(error) if verdicts.is_empty() => return Err(error.into()),
+            None if verdicts.is_empty() => return Err(no_python(self.pid)),
+            Some(error) => self.lose(self.pid, error),
+            None => {}
+        }
+        Ok(Verdicts { pid: self.pid, verdicts, left_out: self.left_out })
     }
 
     /// Advances the hunt of each process. An error of a child is reported, and the child left out.
     fn step(&mut self, tick: Duration) -> Result<(), CommandError> {
         let mut going_on = Vec::new();
-        for mut hunter in self.hunters.drain(..) {
+        for mut hunter in std::mem::take(&mut self.hunters) {
             let pid = hunter.process().pid();
             match hunter.step(tick) {
                 Ok(()) => going_on.push(hunter),
                 Err(error) if pid == self.pid => return Err(error.into()),
-                Err(error) => {
-                    say(format_args!("leakspy: {}", advice::explain(&error.into(), Some(pid))));
-                }
+                Err(error) => self.lose(pid, error),
             }
         }
         self.hunters = going_on;
         Ok(())
+    }
+
+    /// Leaves out a process of which there is no verdict.
+    fn lose(&mut self, pid: i32, error: HuntError) {
+        let reason = match &error {
+            HuntError::TooShort => WhyLeftOut::Late,
+            error if has_ended(error) => WhyLeftOut::Ended,
+            _ => WhyLeftOut::Failed,
+        };
+        self.leave_out(pid, reason);
+        if reason == WhyLeftOut::Failed {
+            say(format_args!("leakspy: {}", advice::explain(&error.into(), Some(pid))));
+        }
     }
 
     /// The progress, in a line.
@@ -231,8 +308,20 @@ impl<'a> Hunt<'a> {
             Some(Phase::WatchingLast(count)) => format!("watching {count} more suspects"),
             Some(Phase::Over) => "done".to_owned(),
         };
-        format!("Hunting {elapsed:.0} of {:.0} s: {what}", self.args.duration.as_secs_f64())
+        let processes = match self.hunters.len() {
+            0 | 1 => String::new(),
+            several => format!(", {several} processes"),
+        };
+        let duration = self.args.duration.as_secs_f64();
+        format!("Hunting {elapsed:.0} of {duration:.0} s{processes}: {what}")
     }
+}
+
+/// Whether there is no verdict because the process has ended.
+fn has_ended(error: &HuntError) -> bool {
+    use Obstacle::{Ended, NoSuchProcess, Zombie};
+    let obstacle = error.obstacle().map(|met| met.obstacle);
+    matches!(obstacle, Some(Ended | NoSuchProcess | Zombie { .. }))
 }
 
 impl Verdicts {
@@ -241,14 +330,14 @@ impl Verdicts {
         let mut out = BufWriter::new(io::stdout().lock());
         let (first, others) = self.verdicts.split_first().context("there is no process")?;
         if args.form.json {
-            render::write_json(first, args.children.subprocesses.then_some(others), &mut out)?;
+            // The verdict on a process without children looks the same, whatever the default.
+            let is_told = args.children.subprocesses || !others.is_empty();
+            render::write_json(first, is_told.then_some(others), &self.left_out, &mut out)?;
+        } else if others.is_empty() {
+            render::write_text(first, &mut out)?;
+            write_left_out(&self.left_out, &mut out)?;
         } else {
-            for (number, verdict) in self.verdicts.iter().enumerate() {
-                if number > 0 {
-                    writeln!(out)?;
-                }
-                render::write_text(verdict, &mut out)?;
-            }
+            hunt_of_several::write_text(&self.verdicts, &self.left_out, &mut out)?;
         }
         out.flush()?;
         if let Some(path) = &args.output {

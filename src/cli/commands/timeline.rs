@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use crate::cli::args::flags::SubprocessesArg;
 use crate::cli::args::target::Target;
 use crate::cli::args::time::seconds;
+use crate::cli::children::tell_left_out;
 use crate::cli::clock::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::default_path;
@@ -102,6 +103,9 @@ fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Comman
             Box::new(file.with_context(|| format!("cannot write {}", path.display()))?)
         }
     };
+    if args.target.pid().is_some() {
+        tell_left_out(pid, args.children);
+    }
     let mut writer = Writer::new(out, form, pid);
     let options = Options {
         subprocesses: args.children.subprocesses,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::heap::analysis::HeapError;
 use crate::obstacle::{Obstructed, Obstruction};
+use crate::process::Share;
 
 /// Why the resident set of a process could not be divided up.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,9 @@ impl Obstructed for CompositionError {
 pub struct Composition {
     /// The resident set: the sum of all parts.
     pub rss: u64,
+    /// How much of it no other process maps, and how much counts if each page is divided by the number of
+    /// processes that map it.
+    pub share: Share,
     /// Memory in use by Python objects.
     pub python: PythonPart,
     /// Free memory in Python's own allocator.
@@ -146,6 +150,11 @@ impl Composition {
     /// Free memory in pymalloc.
     pub fn free_in_pymalloc(&self) -> u64 {
         self.pymalloc.in_used_pools + self.pymalloc.free_pools
+    }
+
+    /// The part of the resident set that other processes map as well.
+    pub fn mapped_by_others(&self) -> u64 {
+        self.rss.saturating_sub(self.share.uss)
     }
 
     /// The sum of all parts.

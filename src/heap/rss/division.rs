@@ -41,7 +41,7 @@ impl Composition {
         if !process.is_alive() {
             return Err(HeapError::from(CaptureError::from(ReadError::Ended)).into());
         }
-        politely(|| divide(&capture, python, &residency, &stacks, options.pausing))
+        politely(|| divide(&capture, python, &residency, &stacks, capture.is_strict(options)))
             .map_err(|error| HeapError::from(error).into())
     }
 }
@@ -63,7 +63,8 @@ fn divide(
     let malloc = Malloc::read(capture, residency, &taken);
     let owners = Owners::find(capture, python, malloc.as_ref(), processors(), strict)?;
 
-    let mut sum = Composition { rss: residency.total(), ..Composition::default() };
+    let mut sum =
+        Composition { rss: residency.total(), share: residency.share, ..Composition::default() };
     sum.facts.other_allocator = other_allocator;
     sum.facts.pause = capture.facts.pause;
     sum.facts.copied = capture.facts.copied;

@@ -12,7 +12,10 @@ use std::ops::Range;
 use procfs::FromBufRead;
 use procfs::process::{MMapPath, MemoryMaps};
 
-use crate::process::{Mapping, PageMap, PageState, Process};
+use crate::process::{Mapping, PageMap, PageState, Process, Share};
+
+/// The lines of `smaps` for pages that no other process maps. (Huge pages of hugetlbfs are not in `Rss` either.)
+const PRIVATE: [&str; 2] = ["Private_Clean", "Private_Dirty"];
 
 /// The kernel's account, copied in a pause and not parsed.
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ pub struct RawResidency {
 pub struct Residency {
     /// In order of address.
     pub mappings: Vec<Resident>,
+    /// How much of it is the process's own.
+    pub share: Share,
     pages: Vec<Range<u64>>,
     doubtful: Vec<Range<u64>>,
 }
@@ -65,8 +70,14 @@ impl RawResidency {
     pub fn parse(self) -> io::Result<Residency> {
         let maps = MemoryMaps::from_buf_read(&*self.smaps).map_err(io::Error::other)?;
         let mut mappings = Vec::new();
+        let mut share = Share::default();
         for map in maps {
-            let bytes = map.extension.map.get("Rss").copied().unwrap_or_default();
+            let figure = |name| map.extension.map.get(name).copied().unwrap_or_default();
+            let bytes: u64 = figure("Rss");
+            share.pss = share.pss.saturating_add(figure("Pss"));
+            for name in PRIVATE {
+                share.uss = share.uss.saturating_add(figure(name));
+            }
             let special = match &map.pathname {
                 MMapPath::Stack => "stack".to_string(),
                 MMapPath::Vdso => "vdso".to_string(),
@@ -83,7 +94,7 @@ impl RawResidency {
             mappings.push(Resident { mapping, special, bytes, doubtful: counted.min(1.0) });
         }
         mappings.sort_by_key(|resident| resident.mapping.start);
-        Ok(Residency { mappings, pages: self.pages, doubtful: self.doubtful })
+        Ok(Residency { mappings, share, pages: self.pages, doubtful: self.doubtful })
     }
 }
 

@@ -100,5 +100,6 @@ fn finding(bytes_per_s: f64, confidence: f64) -> Finding {
         hint,
         feeders: Vec::new(),
         unseen: None,
+        processes: Vec::new(),
     }
 }

@@ -91,6 +91,7 @@ impl Evidence {
             hint,
             feeders: Vec::new(),
             unseen: None,
+            processes: Vec::new(),
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());
         let is_steady = rise.is_steady && !is_soon_over;

@@ -17,6 +17,8 @@ use crate::cli::args::flags::{
 };
 use crate::cli::args::target::Target;
 use crate::cli::args::time::seconds;
+use crate::cli::children::tell_left_out;
+use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::OutputSpec;
 use crate::cli::signals::Signals;
@@ -186,7 +188,11 @@ impl Args {
 
     /// How a heap is captured.
     fn capture_options(&self) -> CaptureOptions {
-        CaptureOptions { pausing: !self.pausing.nonblocking, max_memory: self.memory.bytes() }
+        CaptureOptions {
+            pausing: !self.pausing.nonblocking,
+            max_memory: self.memory.bytes(),
+            on_delay: Some(tell),
+        }
     }
 
     /// The options of sampling.
@@ -224,6 +230,9 @@ fn record(
     signals: &Signals,
     guardian: &Program,
 ) -> Result<(), CommandError> {
+    if args.target.pid().is_some() {
+        tell_left_out(process.pid(), args.children);
+    }
     match args.view() {
         View::Live => live::record(args, &process, signals),
         View::Alloc => allocated::record(args, process, signals, guardian),

@@ -15,6 +15,7 @@ use self::actions::{Actions, act};
 use self::conditions::{Conditions, words};
 use crate::cli::args::flags::{PidArg, SubprocessesArg};
 use crate::cli::args::time::seconds;
+use crate::cli::children::tell_left_out;
 use crate::cli::clock::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::signals::Signals;
@@ -164,6 +165,7 @@ fn watch(
         return Ok(End::Gone);
     };
     say(format_args!("Watching process {pid}: {command}"));
+    tell_left_out(pid, args.children);
     let options = Options {
         subprocesses: args.children.subprocesses,
         counters: args.conditions.arena_above.is_some(),

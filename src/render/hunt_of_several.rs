@@ -1,0 +1,98 @@
+//! The verdict on several processes, for a person: a line for each, and what they leak together.
+
+use std::io::Write;
+
+use indicatif::{HumanBytes, HumanCount};
+
+use super::hunt::{signed_bytes, write_blocked, write_finding};
+use super::labels::printable;
+use super::{RenderError, phrases};
+use crate::hunt::together::together;
+use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
+
+/// Writes the verdicts as one.
+pub fn write_text(
+    verdicts: &[Verdict],
+    left_out: &[LeftOut],
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    let Some(all) = together(verdicts) else { return Ok(()) };
+    let children = match verdicts.len().saturating_sub(1) {
+        1 => "1 child process".to_owned(),
+        several => format!("{several} child processes"),
+    };
+    writeln!(
+        out,
+        "Process {}: {}  (Python {}) and {children}, {:.1} s:",
+        all.pid,
+        printable(&all.command),
+        printable(&all.python),
+        all.duration_s,
+    )?;
+    writeln!(
+        out,
+        "{:>10}{:>13}{:>12}{:>12}{:>15}{:>10}{:>15}{:>11}",
+        "process", "objects", "heap", "RSS", "RSS grows", "captures", "longest pause", "in total"
+    )?;
+    for verdict in verdicts {
+        write_row(&verdict.pid.to_string(), verdict, out)?;
+    }
+    write_row("together", &all, out)?;
+    let partly: Vec<i32> = verdicts.iter().filter(|it| !it.complete).map(|it| it.pid).collect();
+    if !partly.is_empty() {
+        writeln!(out, "The hunt ended early in {}; these are the results so far.", named(&partly))?;
+    }
+    write_left_out(left_out, out)?;
+    if all.findings.is_empty() {
+        writeln!(out, "\nNo leak found: nothing grew steadily in any of these processes.")?;
+    }
+    for (number, finding) in all.findings.iter().enumerate() {
+        // What to type next is about the process that leaks most.
+        let pid = finding.processes.first().map(|it| it.pid);
+        let of_process = verdicts.iter().find(|it| Some(it.pid) == pid).unwrap_or(&all);
+        write_finding(number + 1, finding, of_process, out)?;
+    }
+    for verdict in verdicts {
+        if let Some(blocked) = &verdict.blocked_collector {
+            write_blocked(verdict.pid, blocked, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_row(name: &str, verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderError> {
+    let pause = |seconds: f64| format!("{:.1} ms", 1e3 * seconds);
+    Ok(writeln!(
+        out,
+        "{name:>10}{:>13}{:>12}{:>12}{:>15}{:>10}{:>15}{:>11}",
+        HumanCount(verdict.objects).to_string(),
+        HumanBytes(verdict.bytes).to_string(),
+        HumanBytes(verdict.rss_bytes).to_string(),
+        format!("{}/s", signed_bytes(verdict.rss_bytes_per_s)),
+        verdict.captures,
+        pause(verdict.pause_s.max),
+        pause(verdict.pause_s.total),
+    )?)
+}
+
+/// Writes which processes have no verdict, and why.
+pub fn write_left_out(left_out: &[LeftOut], out: &mut impl Write) -> Result<(), RenderError> {
+    for (reason, words) in [
+        (WhyLeftOut::Ended, "ended during the hunt"),
+        (WhyLeftOut::Late, "started too late"),
+        (WhyLeftOut::Many, "too many at a time: `--pid` hunts one of them"),
+        (WhyLeftOut::Failed, "could not be observed"),
+    ] {
+        let of_reason = left_out.iter().filter(|it| it.reason == reason);
+        let pids: Vec<i32> = of_reason.map(|it| it.pid).collect();
+        if !pids.is_empty() {
+            writeln!(out, "Without a verdict: {} ({words}).", named(&pids))?;
+        }
+    }
+    Ok(())
+}
+
+fn named(pids: &[i32]) -> String {
+    let noun = if pids.len() == 1 { "process" } else { "processes" };
+    format!("{noun} {}", phrases::pids(pids))
+}
