@@ -21,7 +21,7 @@ const TOGETHER: [(&str, bool); 4] = [
         "tasks_done,tasks_waiting,futures_done,futures_undone,timers,sockets_closed,sockets_open",
         true,
     ),
-    ("weak_keys,named_cache,handlers", true),
+    ("weak_keys,held_keys,named_cache,handlers", true),
     (
         "warnings,out,figures,prometheus,opentelemetry,contexts,context_variables,filters,identity_map",
         false,
@@ -32,7 +32,7 @@ const TOGETHER: [(&str, bool); 4] = [
     ),
 ];
 /// Words of the hint for each.
-const HINTS: [(&str, &[&str]); 27] = [
+const HINTS: [(&str, &[&str]); 28] = [
     (
         "tasks_done",
         &[
@@ -52,6 +52,7 @@ const HINTS: [(&str, &[&str]); 27] = [
     ("threads_ended", &["threads are kept although they do not run"]),
     ("done_callbacks", &["callbacks are added again and again to a future"]),
     ("weak_keys", &["values of a WeakKeyDictionary refer to their keys"]),
+    ("held_keys", &["something else keeps the keys"]),
     ("named_cache", &["a dict; nothing limits it"]),
     ("handlers", &["handlers are added to a logger again and again"]),
     ("warnings", &["warnings remembers every text"]),

@@ -269,6 +269,12 @@ pub const TABLE: &[Row] = &[
         ..ANY
     },
     Row {
+        places: &[Attribute(&["weakref.WeakKeyDictionary"], &["data"])],
+        meaning: "an entry of a WeakKeyDictionary goes with its key, and something else keeps the keys",
+        advice: "see what holds them: leakspy why",
+        ..ANY
+    },
+    Row {
         places: &[Attribute(&["weakref.finalize"], &["_registry"])],
         meaning: "weakref.finalize keeps its function and arguments as long as its object lives",
         advice: "call or detach() the finalizer, or watch an object that lives as long as the arguments",
