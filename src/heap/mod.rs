@@ -34,8 +34,8 @@ pub use figures::{
     SelectorError, Summary, UNNAMED_FRAME, groups, largest,
 };
 pub use graph::{
-    Amount, Components, DominatorTree, Dominators, Flow, Graph, Precedence, Referrers, Retained,
-    Search, ShortestPaths, several,
+    Amount, Components, DominatorTree, Dominators, Effort, Flow, Graph, Precedence, Referrers,
+    Retained, Search, ShortestPaths, several,
 };
 pub use ids::{NodeId, RootId, Slot};
 pub use names::Names;

@@ -5,8 +5,9 @@
 //! types in the same numbers form one [`Pattern`]: ten thousand pairs of a node and its parent are one line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::heap::{Amount, Analysis, Components, Flow, NodeId, RootNames};
 use crate::python::collector::Collector;
@@ -72,23 +73,29 @@ pub struct Pattern {
 pub fn cycles(heap: &Analysis<'_>, names: &RootNames, collectors: Vec<Collector>) -> Cycles {
     let graph = &heap.graph;
     let components = Components::of(graph, graph.first_object());
-    let entries = entries(heap, &components);
+    let numbers = numbers(heap, &components);
+    let entries = entries(heap, &components, &numbers);
     let is_garbage = garbage_nodes(heap);
     let finalizers: Vec<Finalizer> = graph.types().iter().map(|info| info.finalizer).collect();
     let mut patterns: FxHashMap<Key, Pattern> = FxHashMap::default();
     let mut garbage_count = 0;
-    for (nodes, &entry) in components.iter().zip(&entries) {
-        let Some(&first) = nodes.first() else { continue };
-        let fate = match entry {
-            _ if is_garbage.get(first.index()) == Some(&true) => Fate::Garbage,
-            Entry::One(..) => Fate::OneEntry,
-            _ => Fate::Held,
-        };
-        garbage_count += u64::from(fate == Fate::Garbage);
-        let holder = match (fate, entry) {
-            (Fate::OneEntry, Entry::One(from, to)) => Some(holder(heap, names, from, to)),
+    let fate = |nodes: &[NodeId], entry: Entry| match entry {
+        _ if nodes.first().and_then(|node| is_garbage.get(node.index())) == Some(&true) => {
+            Fate::Garbage
+        }
+        Entry::One(..) => Fate::OneEntry,
+        _ => Fate::Held,
+    };
+    let held =
+        components.iter().zip(&entries).map(|(nodes, &entry)| match (fate(nodes, entry), entry) {
+            (Fate::OneEntry, Entry::One(from, to)) => Some((from, to)),
             _ => None,
-        };
+        });
+    let mut holders = holders(heap, names, held.collect());
+    for ((nodes, &entry), holder) in components.iter().zip(&entries).zip(&mut holders) {
+        let Some(&first) = nodes.first() else { continue };
+        let (fate, holder) = (fate(nodes, entry), holder.take());
+        garbage_count += u64::from(fate == Fate::Garbage);
         let mut types: BTreeMap<Option<TypeId>, u64> = BTreeMap::new();
         for &node in nodes {
             *types.entry(graph.type_id(node)).or_default() += 1;
@@ -101,7 +108,7 @@ pub fn cycles(heap: &Analysis<'_>, names: &RootNames, collectors: Vec<Collector>
                 patterns.entry(key).or_insert(pattern)
             }
         };
-        pattern.add(heap, nodes);
+        pattern.add(heap, nodes, &numbers);
     }
     let mut patterns: Vec<Pattern> = patterns.into_values().collect();
     patterns.sort_by(|a, b| {
@@ -125,7 +132,7 @@ pub fn cycles(heap: &Analysis<'_>, names: &RootNames, collectors: Vec<Collector>
 struct Key {
     fate: Fate,
     types: Vec<(Option<TypeId>, u64)>,
-    holder: Option<String>,
+    holder: Option<Arc<str>>,
 }
 
 impl Pattern {
@@ -148,19 +155,26 @@ impl Pattern {
             objects: 0,
             bytes: 0,
             retained: 0,
-            entry: key.holder.clone(),
+            entry: key.holder.as_deref().map(str::to_owned),
             finalizers: with(Finalizer::InPython),
             blocking: with(Finalizer::Blocking),
             address: heap.graph.address(node).unwrap_or_default(),
         }
     }
 
-    fn add(&mut self, heap: &Analysis<'_>, nodes: &[NodeId]) {
+    fn add(&mut self, heap: &Analysis<'_>, nodes: &[NodeId], numbers: &Numbers) {
         self.count += 1;
         self.objects += nodes.len() as u64;
         let bytes = nodes.iter().map(|&node| heap.graph.size(node));
         self.bytes = bytes.fold(self.bytes, u64::saturating_add);
-        self.retained = self.retained.saturating_add(heap.retained_together(nodes).bytes);
+        // If one of them dominates another, so does one of them immediately: all on the way between them are in
+        // the cycle.
+        let is_first = |node: &&NodeId| {
+            let above = heap.dominators.immediate(**node);
+            above.is_none_or(|above| numbers.of(above) != numbers.of(**node))
+        };
+        let retained = nodes.iter().filter(is_first).map(|&node| heap.amount(node).bytes);
+        self.retained = retained.fold(self.retained, u64::saturating_add);
     }
 }
 
@@ -173,23 +187,36 @@ enum Entry {
     Several,
 }
 
-/// The references into each component.
-fn entries(heap: &Analysis<'_>, components: &Components) -> Vec<Entry> {
-    let graph = &heap.graph;
-    let mut component = vec![NONE; graph.first_leaf().index()];
+/// The number of the component of each node that is not a leaf.
+struct Numbers(Vec<u32>);
+
+impl Numbers {
+    fn of(&self, node: NodeId) -> u32 {
+        self.0.get(node.index()).copied().unwrap_or(NONE)
+    }
+}
+
+/// Numbers the components in their order.
+fn numbers(heap: &Analysis<'_>, components: &Components) -> Numbers {
+    let mut numbers = vec![NONE; heap.graph.first_leaf().index()];
     for (number, nodes) in (0..).zip(components.iter()) {
         for &node in nodes {
-            if let Some(place) = component.get_mut(node.index()) {
+            if let Some(place) = numbers.get_mut(node.index()) {
                 *place = number;
             }
         }
     }
-    let of = |node: NodeId| component.get(node.index()).copied().unwrap_or(NONE);
+    Numbers(numbers)
+}
+
+/// The references into each component.
+fn entries(heap: &Analysis<'_>, components: &Components, numbers: &Numbers) -> Vec<Entry> {
+    let graph = &heap.graph;
     let mut entries = vec![Entry::Nobody; components.len()];
     for from in NodeId::ROOT.up_to(graph.first_leaf()).skip(1) {
-        let own = of(from);
+        let own = numbers.of(from);
         for &to in graph.successors(from) {
-            let number = of(to);
+            let number = numbers.of(to);
             if number == NONE || number == own {
                 continue;
             }
@@ -220,19 +247,48 @@ fn garbage_nodes(heap: &Analysis<'_>) -> Vec<bool> {
     is_garbage
 }
 
-/// The holder of a cycle, in words: `[…] of list`, `module app`.
-fn holder(heap: &Analysis<'_>, names: &RootNames, from: NodeId, to: NodeId) -> String {
+/// The holder of each cycle that has one, in words: `[…] of list`, `module app`. Given are holder and held.
+///
+/// One object may hold a million cycles: its references are walked once for all of them.
+fn holders(
+    heap: &Analysis<'_>,
+    names: &RootNames,
+    held: Vec<Option<(NodeId, NodeId)>>,
+) -> Vec<Option<Arc<str>>> {
     let graph = &heap.graph;
-    if let Some(root) = graph.root_of_node(from) {
-        return names.label(root);
+    let mut found: Vec<Option<Arc<str>>> = vec![None; held.len()];
+    let mut known: FxHashSet<Arc<str>> = FxHashSet::default();
+    let mut sorted: Vec<(NodeId, NodeId, usize)> = (0..)
+        .zip(held)
+        .filter_map(|(place, pair)| pair.map(|(from, to)| (from, to, place)))
+        .collect();
+    sorted.sort_unstable();
+    for group in sorted.chunk_by(|one, other| one.0 == other.0) {
+        let Some(&(from, ..)) = group.first() else { continue };
+        let address = |node| graph.address(node).unwrap_or_default();
+        let root = graph.root_of_node(from).map(|root| names.label(root));
+        let links = match root {
+            Some(_) => vec![None; group.len()],
+            None => {
+                let children: Vec<u64> = group.iter().map(|&(_, to, _)| address(to)).collect();
+                heap.names().links(address(from), &children, Disclosure::Names)
+            }
+        };
+        let name = graph.type_info(from).map_or("(unreadable)", |info| &info.name);
+        for (&(.., place), link) in group.iter().zip(links) {
+            let words = match (&root, link.map(|link| link.pattern())) {
+                (Some(root), _) => root.clone(),
+                (None, Some(link)) => format!("{name} {link}"),
+                (None, None) => name.to_owned(),
+            };
+            let words = known.get(words.as_str()).cloned().unwrap_or_else(|| words.into());
+            known.insert(Arc::clone(&words));
+            if let Some(slot) = found.get_mut(place) {
+                *slot = Some(words);
+            }
+        }
     }
-    let name = graph.type_info(from).map_or("(unreadable)", |info| &info.name);
-    let addresses = [from, to].map(|node| graph.address(node).unwrap_or_default());
-    let link = heap.names().link(addresses[0], addresses[1], Disclosure::Names);
-    match link.map(|link| link.pattern()) {
-        Some(link) => format!("{name} {link}"),
-        None => name.to_owned(),
-    }
+    found
 }
 
 /// The types of these objects, those with the most objects first.

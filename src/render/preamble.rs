@@ -15,7 +15,7 @@ impl Provenance {
     /// Writes the process, a sentence about the answer, and the pause.
     pub(super) fn heading(&self, says: &str, out: &mut impl Write) -> Result<(), RenderError> {
         writeln!(out, "Process {}: {}", self.owner.pid, printable(&self.owner.command))?;
-        writeln!(out, "Python {}. {says}", self.owner.python)?;
+        writeln!(out, "Python {}. {says}", printable(&self.owner.python))?;
         writeln!(out, "Paused for {}.", time(self.pause))?;
         // If the process was paused, they are only objects that were just being made.
         if self.inconsistencies > 0 && self.pause.is_zero() {

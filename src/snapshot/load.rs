@@ -1,14 +1,15 @@
 //! Reading a heap from a file.
 //!
 //! Every number is checked before use: nodes are within bounds, lists are in order and as long as they must
-//! be, dominators form a tree. So the analyses can walk the graph from any file.
+//! be, dominators form a tree, texts are no longer than those that are written. So the analyses can walk the
+//! graph from any file.
 
 use std::path::Path;
 
 use super::columns;
 use super::container::{FileError, Reader, Values, with_difference};
 use super::facts::Facts;
-use super::names::load_names;
+use super::names::{LONGEST_TEXT, load_names};
 use super::records::RootRecord;
 use super::runs::{PAGE, WORD};
 use crate::heap::capture::copy::{Segment, Segments};
@@ -18,14 +19,20 @@ use crate::heap::graph::search::Flow;
 use crate::heap::ids::{NodeId, Slot};
 use crate::heap::names::kept::{KEY_ROWS, KeptNames, code};
 use crate::heap::trace::numbering::{Marks, Numbering};
-use crate::heap::{Analysis, Graph, Root, RootName, RootNames};
+use crate::heap::{Analysis, Graph, Root, RootKind, RootName, RootNames};
 use crate::python::collector::Collector;
 use crate::python::objects::{TypeFacts, TypeId, TypeInfo};
 
 /// The maximum size of an object or a buffer, in bytes: more would not fit into an address space.
 const LARGEST: u64 = 1 << 47;
+/// The maximum size of all objects together: so no sum of sizes overflows.
+const LARGEST_HEAP: u64 = 1 << 48;
+/// The maximum number of types.
+const MOST_TYPES: usize = 1 << 22;
 /// The upper bound of a process's addresses.
 const ADDRESSES: u64 = 1 << 57;
+/// The memory for the numbers of the objects of a page, in bytes: 40 for every 64 words.
+const PER_PAGE: u64 = PAGE / WORD / 64 * 40;
 
 /// A heap read from a file.
 #[derive(Debug)]
@@ -59,12 +66,42 @@ impl Snapshot {
         let collectors = json(&reader, columns::COLLECTORS)?;
         let types: Vec<TypeFacts> = json(&reader, columns::TYPES)?;
         let roots: Vec<RootRecord> = json(&reader, columns::ROOTS)?;
+        if types.len() > MOST_TYPES {
+            return Err(FileError::contradiction(columns::TYPES, "has too many types"));
+        }
+        if !types.iter().all(|info| is_short(&info.name) && is_short(&info.module)) {
+            return Err(FileError::contradiction(columns::TYPES, TOO_LONG));
+        }
+        if !roots.iter().all(|root| root.texts().all(is_short)) {
+            return Err(FileError::contradiction(columns::ROOTS, TOO_LONG));
+        }
         let (roots, names): (Vec<Root>, Vec<RootName>) =
             roots.into_iter().map(RootRecord::into_root).unzip();
+        if !roots.iter().all(|root| has_thread(root, &roots)) {
+            return Err(FileError::contradiction(columns::ROOTS, "has a frame without a thread"));
+        }
         let (graph, kept) = load_graph(&reader, &facts, types, roots)?;
         let dominators = load_dominators(&reader, &graph)?;
         let analysis = Analysis::kept(graph, dominators, facts.capture(), kept);
         Ok(Snapshot { analysis, names: RootNames::kept(names), collectors, facts })
+    }
+}
+
+/// What is wrong with a column that has a longer text than is ever written.
+const TOO_LONG: &str = "has a text that is too long";
+
+fn is_short(text: &str) -> bool {
+    text.len() as u64 <= LONGEST_TEXT
+}
+
+/// Whether a root is no frame, or the frame of one of these threads.
+fn has_thread(root: &Root, roots: &[Root]) -> bool {
+    match root.kind {
+        RootKind::Frame { thread, .. } => {
+            let thread = roots.get(thread.index());
+            thread.is_some_and(|thread| matches!(thread.kind, RootKind::Thread { .. }))
+        }
+        _ => true,
     }
 }
 
@@ -99,6 +136,9 @@ fn load_graph(
     for edges in &mut parts.root_edges {
         let count = within(counts.number()?, targets.left(), columns::ROOT_COUNT)?;
         *edges = (0..count).map(|_| targets.below(end).map(NodeId)).collect::<Result<_, _>>()?;
+        if edges.contains(&NodeId::ROOT) {
+            return Err(FileError::contradiction(columns::ROOT_TARGET, "leads back to the top"));
+        }
     }
     let mut kept = load_names(reader, end)?;
     kept.disclosure = facts.disclosure.into();
@@ -168,14 +208,17 @@ fn load_segments(reader: &Reader) -> Result<(Segments, u32), FileError> {
     }
     let slots = before * (PAGE / WORD);
     let slots = u32::try_from(slots).map_err(|_| wrong("has too many pages"))?;
+    reader.afford(before.saturating_mul(PER_PAGE))?;
     Ok((Segments::new(segments), slots))
 }
 
 /// The numbers of the objects, from their positions.
 fn load_numbering(reader: &Reader, slots: u32, first: NodeId) -> Result<Numbering, FileError> {
     let marks = Marks::new(slots as usize);
+    let mut objects = 0;
     for (column, are_containers) in [(columns::CONTAINER_WORD, true), (columns::LEAF_WORD, false)] {
         let mut words = reader.numbers(column)?;
+        objects += words.left();
         let mut last = None;
         while words.left() > 0 {
             let word = words.below(slots)?;
@@ -187,9 +230,8 @@ fn load_numbering(reader: &Reader, slots: u32, first: NodeId) -> Result<Numberin
             }
         }
     }
-    let objects = reader.numbers(columns::OBJECT_TYPE)?.left();
-    if objects + u64::from(first.0) >= u64::from(u32::MAX - 1) {
-        return Err(FileError::contradiction(columns::OBJECT_TYPE, "has too many objects"));
+    if objects.saturating_add(first.0.into()) >= u64::from(u32::MAX - 1) {
+        return Err(FileError::contradiction(columns::LEAF_WORD, "has too many objects"));
     }
     Ok(marks.number(first))
 }
@@ -206,12 +248,17 @@ fn load_objects(reader: &Reader, parts: &mut GraphParts) -> Result<(), FileError
     let mut bytes = reader.numbers(columns::EXTERNAL_BYTES)?;
     let mut external = external.into_iter().peekable();
     let known = parts.type_count();
+    let mut total: u64 = 0;
     for node in parts.objects() {
         let own = size(columns::OBJECT_SIZE, sizes.number()?)?;
         let elsewhere = match external.next_if_eq(&node) {
             Some(_) => size(columns::EXTERNAL_BYTES, bytes.number()?)?,
             None => 0,
         };
+        total = total.saturating_add(own);
+        if total > LARGEST_HEAP {
+            return Err(FileError::contradiction(columns::OBJECT_SIZE, "is too large in all"));
+        }
         let type_id = types.below(known + 1)?.checked_sub(1).map(TypeId);
         parts.add_object(node, type_id, own, elsewhere);
     }
@@ -232,9 +279,12 @@ fn load_edges(
     parts: &mut GraphParts,
     kept: &mut KeptNames,
 ) -> Result<(), FileError> {
-    let end = parts.end().0;
+    let (first, end) = (u64::from(parts.first().0), u64::from(parts.end().0));
     let mut counts = reader.numbers(columns::EDGE_COUNT)?;
     let mut codes = reader.numbers(columns::EDGE_ROLE)?;
+    if u32::try_from(codes.left()).is_err() {
+        return Err(FileError::contradiction(columns::EDGE_ROLE, "has too many elements"));
+    }
     let mut targets = reader.numbers(columns::EDGE_TARGET)?;
     let mut keys = reader.numbers(columns::EDGE_KEY)?;
     let most = code::FIRST + kept.roles.len() as u32;
@@ -249,7 +299,7 @@ fn load_edges(
             let place = last.get_mut(code as usize);
             let from = place.as_ref().map_or(0, |last| **last);
             let target = with_difference(from, targets.number()?);
-            if target >= u64::from(end) {
+            if target < first || target >= end {
                 let what = "leads to what is no object";
                 return Err(FileError::contradiction(columns::EDGE_TARGET, what));
             }
@@ -259,7 +309,7 @@ fn load_edges(
             parts.add_edge(NodeId(target as u32));
             kept.codes.push(code);
             if code == code::VALUE {
-                let key = keys.below(end.saturating_add(1))?;
+                let key = keys.below(parts.end().0.saturating_add(1))?;
                 kept.keys.push(key.checked_sub(1).map_or(NodeId::NONE, NodeId));
             }
         }

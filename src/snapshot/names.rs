@@ -10,7 +10,7 @@ use crate::heap::names::kept::{FunctionNames, KeptNames, KeyForm, Texts};
 use crate::python::objects::Role;
 
 /// The maximum length of a text: longer ones are never written.
-const LONGEST_TEXT: u64 = 1 << 16;
+pub(super) const LONGEST_TEXT: u64 = 1 << 16;
 /// The maximum number of a function's variables of one kind.
 const MOST_VARIABLES: u32 = 255;
 
@@ -21,6 +21,9 @@ pub(super) fn load_names(reader: &Reader, end: u32) -> Result<KeptNames, FileErr
     let records: Vec<RoleRecord> =
         serde_json::from_slice(&reader.bytes(columns::ROLES)?).map_err(|_| wrong())?;
     for record in records {
+        if record.name().is_some_and(|name| name.len() as u64 > LONGEST_TEXT) {
+            return Err(wrong());
+        }
         let (role, words) = record.into_role().ok_or_else(wrong)?;
         if let Some(words) = &words {
             kept.words.insert(role, words.clone());

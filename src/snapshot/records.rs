@@ -29,6 +29,16 @@ impl RootRecord {
         RootRecord { kind: root.kind.clone(), objects: root.objects.clone(), words, frame }
     }
 
+    /// All its texts.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let module = match &self.kind {
+            RootKind::Module { name } => Some(name.as_str()),
+            _ => None,
+        };
+        let frame = self.frame.iter().flat_map(|frame| [&*frame.function, &*frame.file]);
+        module.into_iter().chain(self.words.as_deref()).chain(frame)
+    }
+
     pub fn into_root(self) -> (Root, RootName) {
         let RootRecord { kind, objects, words, frame } = self;
         let name = match (&kind, words) {
@@ -85,6 +95,11 @@ impl RoleRecord {
             Role::Unknown(offset) => (RoleForm::Unknown(offset), None),
         };
         RoleRecord { role: form, name }
+    }
+
+    /// Its name in the interpreter.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// The role, and its words if those were kept; `None` for a field with an invalid name.

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod cli;
+mod crafted_heaps;
 mod facts;
 mod hostile;
 mod junk;

@@ -33,5 +33,5 @@ pub use object_graph::Graph;
 pub use referrers::Referrers;
 pub use retained::{Amount, Retained};
 pub use search::{Flow, Precedence, Search};
-pub use several_paths::several;
+pub use several_paths::{Effort, several};
 pub use shortest_paths::ShortestPaths;

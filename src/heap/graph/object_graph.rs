@@ -333,6 +333,11 @@ impl GraphParts {
         }
     }
 
+    /// The first object.
+    pub fn first(&self) -> NodeId {
+        self.numbering.first_container()
+    }
+
     /// One past the last node.
     pub fn end(&self) -> NodeId {
         self.numbering.end()

@@ -8,11 +8,34 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::referrers::Referrers;
-use super::shortest_paths::ShortestPaths;
+use super::shortest_paths::{LONGEST, ShortestPaths};
 use crate::heap::ids::NodeId;
 
 /// The maximum number of unfinished paths for one object: further ones would be long.
 const MOST_TRIALS: usize = 200_000;
+
+/// The work that may go into the paths of several objects: they end early in a graph made to have no end.
+#[derive(Debug)]
+pub struct Effort {
+    left: u64,
+}
+
+impl Effort {
+    /// The steps for all objects, and for one of them. Hundreds of steps are usual for one.
+    const MOST: u64 = 1_000_000_000;
+    const MOST_FOR_ONE: u64 = 20_000_000;
+
+    /// Nothing has been done yet.
+    pub fn new() -> Effort {
+        Effort { left: Effort::MOST }
+    }
+}
+
+impl Default for Effort {
+    fn default() -> Effort {
+        Effort::new()
+    }
+}
 
 /// A path that has not reached the super-root yet.
 struct Trial {
@@ -30,7 +53,10 @@ pub fn several(
     allowed: impl Fn(NodeId) -> bool,
     to: NodeId,
     count: usize,
+    effort: &mut Effort,
 ) -> Vec<Vec<NodeId>> {
+    let most = Effort::MOST_FOR_ONE.min(effort.left);
+    let mut steps = 0;
     let mut trials = vec![Trial { node: to, after: 0, length: 0 }];
     let mut queue = BinaryHeap::from([Reverse((0, 0_u32))]);
     let mut paths = Vec::new();
@@ -45,19 +71,26 @@ pub fn several(
         }
         let mut last = None;
         for &referrer in referrers.of_node(node) {
-            if last.replace(referrer) == Some(referrer)
-                || trials.len() >= MOST_TRIALS
-                || !allowed(referrer)
-                || way(&trials, number).any(|passed| passed == referrer)
-            {
+            if trials.len() >= MOST_TRIALS || steps >= most {
+                break;
+            }
+            steps += 1;
+            if last.replace(referrer) == Some(referrer) || !allowed(referrer) {
+                continue;
+            }
+            steps += u64::from(length);
+            if way(&trials, number).any(|passed| passed == referrer) {
                 continue;
             }
             let length = length + 1;
-            let Some(rest) = shortest.length(referrer) else { continue };
+            let rest = shortest.length(referrer);
+            steps += u64::from(rest.unwrap_or(LONGEST));
+            let Some(rest) = rest else { continue };
             queue.push(Reverse((length + rest, trials.len() as u32)));
             trials.push(Trial { node: referrer, after: number, length });
         }
     }
+    effort.left -= steps.min(effort.left);
     paths
 }
 
@@ -127,7 +160,7 @@ mod tests {
             for to in NodeId(1).up_to(NodeId(8)) {
                 let mut expected = all(&graph, to);
                 expected.sort_by_key(Vec::len);
-                let found = several(&shortest, &referrers, |_| true, to, count);
+                let found = several(&shortest, &referrers, |_| true, to, count, &mut Effort::new());
                 prop_assert_eq!(found.len(), expected.len().min(count));
                 prop_assert!(found.iter().all(|path| expected.contains(path)));
                 let lengths = |paths: &[Vec<NodeId>]| paths.iter().map(Vec::len).take(count).collect::<Vec<_>>();

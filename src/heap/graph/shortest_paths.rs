@@ -10,7 +10,7 @@ use crate::heap::ids::NodeId;
 use crate::heap::support::huge_vec::{filled, room_for};
 
 /// A path with more steps than this has no [length](ShortestPaths::length).
-const LONGEST: u32 = 10_000;
+pub(super) const LONGEST: u32 = 10_000;
 /// How many nodes ahead of the search successors are prefetched, and how many ahead the entries of those.
 const FAR: usize = 16;
 const NEAR: usize = 6;
@@ -145,10 +145,17 @@ impl ShortestPaths {
     /// The nodes from a dominator of a node (the super-root, for instance) to that node, both included; empty
     /// if no path is known.
     pub fn between(&self, from: NodeId, to: NodeId) -> Vec<NodeId> {
+        self.between_within(from, to, &mut u64::MAX.clone())
+    }
+
+    /// [`between`](Self::between) in as many steps as are left; empty if these do not suffice.
+    pub fn between_within(&self, from: NodeId, to: NodeId, left: &mut u64) -> Vec<NodeId> {
         let mut nodes = vec![to];
         let mut node = to;
         while node != from {
-            let Some(parent) = self.before(node) else { return Vec::new() };
+            let parent = self.before(node).filter(|_| *left > 0);
+            let Some(parent) = parent else { return Vec::new() };
+            *left -= 1;
             node = parent;
             nodes.push(node);
         }

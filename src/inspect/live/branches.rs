@@ -18,6 +18,8 @@ const DEEPEST: u32 = 100;
 const MOST_CHILDREN: u32 = 2_000;
 /// The maximum number of branches.
 const MOST: usize = 500_000;
+/// The maximum number of parts of all branches together, the frames of a deep recursion included.
+const MOST_PARTS: usize = 20_000_000;
 /// How often a name may occur between the root and a branch.
 const REPEATS: usize = 2;
 
@@ -48,6 +50,8 @@ struct Node {
     parent: Branch,
     part: Part,
     depth: u32,
+    /// The number of branches on the way to it, itself included.
+    length: usize,
     children: u32,
     bytes: u64,
     objects: u64,
@@ -58,20 +62,25 @@ struct Node {
 pub struct Branches {
     nodes: Vec<Node>,
     by_name: FxHashMap<(Branch, Arc<str>), Branch>,
+    /// The lengths of all branches together.
+    parts: usize,
 }
 
 impl Default for Branches {
     fn default() -> Branches {
-        let mut branches = Branches { nodes: Vec::new(), by_name: FxHashMap::default() };
+        let mut branches = Branches { nodes: Vec::new(), by_name: FxHashMap::default(), parts: 0 };
         branches.push(TOP, Part::Top, 0);
         branches
     }
 }
 
 impl Branches {
-    /// A new branch for a root or a frame.
+    /// A new branch for a root or a frame, or its parent where there is no room.
     pub fn root(&mut self, parent: Branch, part: Part) -> Branch {
-        self.push(parent, part, 0)
+        match self.has_room(parent) {
+            true => self.push(parent, part, 0),
+            false => parent,
+        }
     }
 
     /// The child of a branch with the name of a holder, or the branch that takes its objects instead.
@@ -94,7 +103,8 @@ impl Branches {
             (None, Some(node))
                 if node.depth < DEEPEST
                     && node.children < MOST_CHILDREN
-                    && self.nodes.len() < MOST =>
+                    && self.nodes.len() < MOST
+                    && self.has_room(parent) =>
             {
                 let depth = node.depth + 1;
                 self.push(parent, part(Arc::clone(name)), depth)
@@ -120,11 +130,22 @@ impl Branches {
 
     fn push(&mut self, parent: Branch, part: Part, depth: u32) -> Branch {
         let branch = Branch(self.nodes.len() as u32);
+        let length = 1 + self.length(parent);
+        self.parts = self.parts.saturating_add(length);
         if let Some(node) = self.nodes.get_mut(parent.0 as usize) {
             node.children += 1;
         }
-        self.nodes.push(Node { parent, part, depth, children: 0, bytes: 0, objects: 0 });
+        self.nodes.push(Node { parent, part, depth, length, children: 0, bytes: 0, objects: 0 });
         branch
+    }
+
+    fn length(&self, branch: Branch) -> usize {
+        self.node(branch).map_or(0, |node| node.length)
+    }
+
+    /// Whether there is room for a branch below this one.
+    fn has_room(&self, parent: Branch) -> bool {
+        self.parts.saturating_add(self.length(parent)) < MOST_PARTS
     }
 
     /// The nearest branch with this name on the way up, if the name occurs there often enough.
@@ -210,5 +231,18 @@ mod tests {
         let paths = paths(branches);
         assert!(paths.len() <= MOST_CHILDREN as usize + 1);
         assert_eq!(paths.iter().map(|path| path.1).sum::<f64>(), f64::from(2 * MOST_CHILDREN));
+    }
+
+    #[test]
+    fn a_deep_recursion_stays_within_bounds() {
+        let frame = || Frame { function: "f".into(), file: "f.py".into(), line: Some(1) };
+        let (mut branches, mut branch) = (Branches::default(), TOP);
+        for _ in 0..100_000 {
+            branch = branches.root(branch, Part::Frame(frame()));
+            branches.add(branch, 1);
+        }
+        assert!(branches.parts < MOST_PARTS);
+        let total = branches.into_profile().total();
+        assert_eq!((total.bytes, total.objects), (100_000.0, 100_000.0));
     }
 }

@@ -25,6 +25,9 @@ use crate::python::tracemalloc::Traces;
 
 /// The label of objects that several others hold, none of which alone keeps them alive.
 const SHARED: &str = "held from several places";
+/// The most references that are walked for the reference chains of all shared objects together: a graph may be
+/// made to have no end of them.
+const MOST_STEPS: u64 = 500_000_000;
 /// The share of the heap, one part in this many, below which an object is not named individually.
 const SMALLEST_SHARE: u64 = 500;
 
@@ -82,6 +85,8 @@ struct Grower<'a> {
     heavy: Heavy,
     /// Allocation sites, if known.
     births: Option<Births<'a>>,
+    /// The references that may still be walked for reference chains.
+    steps_left: u64,
     /// Nodes whose children are still to be placed.
     rest: Vec<(NodeId, Branch, Context)>,
 }
@@ -102,6 +107,7 @@ impl<'a> Grower<'a> {
             naming: Naming::default(),
             heavy: Heavy::of(heap),
             births: None,
+            steps_left: MOST_STEPS,
             rest: vec![(NodeId::ROOT, TOP, Context::Plain)],
         }
     }
@@ -262,8 +268,12 @@ impl<'a> Grower<'a> {
     /// A place for an object that its dominator does not refer to: beside its holders.
     fn shared(&mut self, node: NodeId, child: NodeId, branch: Branch) -> (Branch, Context) {
         let mut branch = self.branches.child(branch, &SHARED.into());
-        if self.is_heavy(child) {
-            let nodes = self.paths.between(node, child);
+        if self.is_heavy(child) && self.steps_left > 0 {
+            let nodes = self.paths.between_within(node, child, &mut self.steps_left);
+            let references = |&node: &NodeId| self.heap.graph.successors(node).len() as u64;
+            let inner = nodes.iter().filter(|&&node| node < self.heap.graph.first_leaf());
+            let walked = inner.map(references).fold(0, u64::saturating_add);
+            self.steps_left = self.steps_left.saturating_sub(walked);
             for word in self.naming.lineage(self.heap, self.names, &nodes) {
                 branch = self.branches.child(branch, &word);
             }

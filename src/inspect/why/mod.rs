@@ -16,8 +16,8 @@ use self::path_tree::{Part, Places, TOP};
 use self::path_trie::Trails;
 use super::live::names::{CELL, Context, Held, Naming};
 use crate::heap::{
-    Amount, Analysis, Flow, Names, NodeId, Precedence, Referrers, RootKind, RootName, RootNames,
-    ShortestPaths, UNNAMED_FRAME, several,
+    Amount, Analysis, Effort, Flow, Names, NodeId, Precedence, Referrers, RootKind, RootName,
+    RootNames, ShortestPaths, UNNAMED_FRAME, several,
 };
 use crate::python::Frame;
 use crate::python::objects::{Disclosure, EdgeNames, Role};
@@ -131,11 +131,12 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &O
         let some = || asked.iter().step_by(step);
         sampled = some().count();
         // Garbage refers to many live objects, and keeps none of them alive.
+        let mut effort = Effort::new();
         let gives_way = |root: NodeId| heap.graph.precedence(root) == Precedence::Last;
         for &node in some() {
             let root = shortest.root(node);
             let leads_on = |node| allowed(node) && (Some(node) == root || !gives_way(node));
-            for path in several(&shortest, &referrers, leads_on, node, options.paths) {
+            for path in several(&shortest, &referrers, leads_on, node, options.paths, &mut effort) {
                 trails.add_path(&path);
             }
         }

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -24,6 +25,9 @@ use super::varint;
 pub struct Reader {
     map: Mmap,
     entries: Vec<Entry>,
+    /// The memory that the contents take, and the most that may be used, in bytes.
+    needed: u64,
+    allowed: u64,
 }
 
 impl Reader {
@@ -32,7 +36,8 @@ impl Reader {
     /// # Errors
     /// It cannot be opened, is not a snapshot, is incomplete, damaged, of a later format, or too large.
     pub fn open(path: &Path, allowed: u64) -> Result<Reader, FileError> {
-        let file = File::open(path)?;
+        // A pipe without a writer would otherwise block until there is one.
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         if !file.metadata()?.is_file() {
             return Err(FileError::Foreign);
         }
@@ -43,10 +48,21 @@ impl Reader {
         let entries = open(&map)?;
         let memory = |entry: &Entry| entry.count.saturating_mul(entry.encoding.width().into());
         let needed = entries.iter().map(memory).fold(0, u64::saturating_add);
-        if needed > allowed {
-            return Err(FileError::TooLarge { needed, allowed });
+        let reader = Reader { map, entries, needed, allowed };
+        reader.afford(0)?;
+        Ok(reader)
+    }
+
+    /// Checks that this many bytes of memory may be used besides those for the contents.
+    ///
+    /// # Errors
+    /// That is too much.
+    pub fn afford(&self, more: u64) -> Result<(), FileError> {
+        let (needed, allowed) = (self.needed.saturating_add(more), self.allowed);
+        match needed <= allowed {
+            true => Ok(()),
+            false => Err(FileError::TooLarge { needed, allowed }),
         }
-        Ok(Reader { map, entries })
     }
 
     /// The columns: the name, the number of elements and the bytes in the file of each.
