@@ -4,18 +4,22 @@
 
 use std::path::PathBuf;
 
+use super::disclosure::DisclosureArgs;
 use super::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
 use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::processes::{each, open};
+use crate::cli::terminal::say;
 use crate::heap::CaptureOptions;
 use crate::heap::capture::plan::available_memory;
-use crate::source::{SnapshotFile, Source};
+use crate::python::objects::{Disclosure, EdgeNames};
+use crate::source::{Heap, SnapshotFile, Source};
 
 /// Where the heap comes from.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     mut_arg("pid", |pid| pid.required_unless_present("file").conflicts_with("file")),
+    mut_arg("nonblocking", |it| it.conflicts_with("file")),
     allow_missing_positional(true)
 )]
 pub struct SourceArgs {
@@ -54,11 +58,34 @@ impl SourceArgs {
         mut ask: impl FnMut(&dyn Source) -> Result<T, CommandError>,
     ) -> Result<(T, Vec<T>), CommandError> {
         if let Some(path) = &self.file {
+            if children.subprocesses {
+                return Err(CommandError::Usage(
+                    "a snapshot file has one process: leave `--subprocesses` out, or give `--pid`",
+                ));
+            }
             let file = SnapshotFile::open(path, memory_for_files(memory))?;
             return Ok((ask(&file)?, Vec::new()));
         }
         let (pid, options) = self.process(memory)?;
         each(pid, children.subprocesses, |pid| ask(&open(pid, options)?))
+    }
+
+    /// The heap of the source. If more of it is asked for than a file was allowed to contain, leakspy says so.
+    pub fn heap<'a>(
+        &self,
+        source: &'a dyn Source,
+        disclosure: &DisclosureArgs,
+    ) -> Result<Heap<'a>, CommandError> {
+        let heap = source.heap()?;
+        let most = heap.analysis.names().most_disclosed();
+        if let (true, Some(path)) = (most < Disclosure::from(disclosure), &self.file) {
+            let what = match most {
+                Disclosure::Names => "without keys and values (with `--redact`)",
+                _ => "without values (`leakspy snapshot --values` keeps them)",
+            };
+            say(format_args!("leakspy: {} was written {what}.", path.display()));
+        }
+        Ok(heap)
     }
 
     fn process(&self, memory: MemoryArg) -> Result<(i32, CaptureOptions), CommandError> {

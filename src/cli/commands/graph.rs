@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         disclosure: (&args.disclosure).into(),
     };
     let source = args.source.open(args.memory)?;
-    let heap = source.heap()?;
+    let heap = args.source.heap(&*source, &args.disclosure)?;
     let subjects = subject.find(&heap.analysis)?;
     let drawn = picture(&heap.analysis, heap.names(), &subjects, &options);
     let wanted = args.output.as_deref();

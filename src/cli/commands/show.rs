@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Selector = args.subject.parse()?;
     let options = Options { most: args.most, disclosure: (&args.disclosure).into() };
     let source = args.source.open(args.memory)?;
-    let heap = source.heap()?;
+    let heap = args.source.heap(&*source, &args.disclosure)?;
     let node = match subject.find(&heap.analysis)?.as_slice() {
         [node] => *node,
         several => {

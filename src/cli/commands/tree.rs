@@ -44,7 +44,7 @@ pub struct Args {
 /// Prints the tree.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let source = args.source.open(args.memory)?;
-    let heap = source.heap()?;
+    let heap = args.source.heap(&*source, &args.disclosure)?;
     let (analysis, provenance) = (&heap.analysis, &heap.provenance);
     let (heavy, disclosure) = (Heavy::of(analysis), (&args.disclosure).into());
     let lines = tree(&live(analysis, heap.names(), None, heavy, disclosure));

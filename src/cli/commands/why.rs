@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         disclosure: (&args.disclosure).into(),
     };
     let source = args.source.open(args.memory)?;
-    let heap = source.heap()?;
+    let heap = args.source.heap(&*source, &args.disclosure)?;
     let subjects = subject.find(&heap.analysis)?;
     let found = why(&heap.analysis, heap.names(), &subjects, &options);
     let extent = Extent { breadth: args.breadth, depth: args.depth, least: 0 };
