@@ -6,12 +6,13 @@ use std::path::Path;
 
 use super::args::flags::JsonArg;
 use super::errors::{CommandError, Context};
-use super::terminal::Out;
+use super::terminal::{Out, say};
 use crate::heap::Summary;
 use crate::heap::figures::changes::changes;
 use crate::render::heap::json;
 use crate::render::heap::table;
 use crate::render::heap::table::Columns;
+use crate::render::labels::printable;
 
 /// Reads saved figures.
 pub fn load(path: &Path) -> Result<Summary, CommandError> {
@@ -28,6 +29,18 @@ pub fn write_changes(
     form: JsonArg,
     out: &mut Out,
 ) -> Result<(), CommandError> {
+    if (before.pid, &before.command) != (after.pid, &after.command) {
+        say(format_args!(
+            "leakspy: the figures are of two processes, {} ({}) and {} ({}).",
+            before.pid,
+            printable(&before.command),
+            after.pid,
+            printable(&after.command)
+        ));
+    }
+    if after.time < before.time {
+        say("leakspy: the first figures are the later ones.");
+    }
     let changes = match (&before.groups, &after.groups) {
         (Some(old), Some(new)) => changes(old, new),
         _ => changes(&before.types, &after.types),

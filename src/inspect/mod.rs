@@ -9,10 +9,12 @@
 //! | [`dominator_tree`] | what retains how much |
 //! | [`why`] | reference chains from GC roots, merged where they read alike |
 //! | [`cycles`] | objects that refer to each other, and what the collector does about them |
+//! | [`difference`] | two heaps of one process, object by object |
 //! | [`object`] | everything about one object |
 //! | [`subgraph`] | a few objects and their references, as a picture |
 
 pub mod cycles;
+pub mod difference;
 pub mod dominator_tree;
 pub mod live;
 pub mod object;

@@ -15,6 +15,7 @@ pub mod branches;
 pub mod chart;
 pub mod composition;
 pub mod cycles;
+pub mod difference;
 pub mod dump;
 pub mod flamegraph;
 pub mod folded;

@@ -40,6 +40,17 @@ impl SnapshotFile {
         Ok(SnapshotFile { path: path.to_owned(), allowed, facts, identity })
     }
 
+    /// Which process and moment it is from.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether another file is of the same process: the PID, when it started, and the machine.
+    pub fn is_same_process(&self, other: &SnapshotFile) -> bool {
+        let key = |facts: &Facts| (facts.pid, facts.started, facts.host.clone());
+        key(&self.facts) == key(&other.facts)
+    }
+
     fn load(&self) -> Result<Snapshot, SourceError> {
         Snapshot::open(&self.path, self.allowed).map_err(|error| self.error(error))
     }

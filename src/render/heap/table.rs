@@ -112,7 +112,7 @@ fn write_largest(objects: &[LargeObject], out: &mut impl Write) -> Result<(), Re
 }
 
 /// A path in one line.
-fn lineage(lineage: &ReferenceChain) -> String {
+pub(in crate::render) fn lineage(lineage: &ReferenceChain) -> String {
     let frame = lineage.frame.as_ref().map(|frame| labels::of_frame(frame, Paths::Short));
     let path = lineage.path.iter().map(|link| printable(link));
     let parts = [printable(&lineage.root)].into_iter().chain(frame).chain(path);
@@ -195,7 +195,7 @@ fn signed_count(count: i128) -> String {
     signed(count, HumanCount(magnitude(count)))
 }
 
-fn signed_bytes(bytes: i128) -> String {
+pub(in crate::render) fn signed_bytes(bytes: i128) -> String {
     signed(bytes, HumanBytes(magnitude(bytes)))
 }
 
