@@ -74,9 +74,20 @@ impl<'a> Analysis<'a> {
         options: &CaptureOptions,
     ) -> Result<Analysis<'a>, HeapError> {
         let capture = Capture::take(process, python, options)?;
+        let strict = capture.is_strict(options);
+        Analysis::of_capture(process, python, capture, strict)
+    }
+
+    /// Computes everything for a capture. It is `strict` if the process was paused for it.
+    pub fn of_capture(
+        process: &'a Process,
+        python: &Python,
+        capture: Capture<'a>,
+        strict: bool,
+    ) -> Result<Analysis<'a>, HeapError> {
         politely(|| {
             let threads = processors();
-            let discovery = Discovery::of(&capture, python, threads, capture.is_strict(options))?;
+            let discovery = Discovery::of(&capture, python, threads, strict)?;
             let types = Arc::clone(&discovery.types);
             let (graph, search) = Graph::of(&capture, discovery, threads);
             let dominators = Dominators::of(search);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 
 use super::Python;
 use super::frame::Frame;
@@ -29,7 +30,7 @@ pub struct CodeCache {
 }
 
 /// A stack with names and lines, innermost first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
     /// The frames, innermost first.
     pub frames: Vec<Frame>,

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Python;
 use super::code::{CodeCache, Stack};
 use super::pause::{PythonPause, PythonPauseError};
@@ -39,7 +41,7 @@ impl Obstructed for ThreadDumpError {
 }
 
 /// All threads of a process at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadDump {
     /// How long Python was paused for it.
     pub pause: Duration,
@@ -48,7 +50,7 @@ pub struct ThreadDump {
 }
 
 /// One thread.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpedThread {
     /// `threading.get_ident()`.
     pub pthread: u64,
@@ -62,6 +64,16 @@ pub struct DumpedThread {
     pub running: bool,
     /// Its stack.
     pub stack: Stack,
+}
+
+/// What is known of the moment besides the memory of the process.
+struct Moment {
+    ids: ThreadIds,
+    /// The threads that were running, by our IDs.
+    running: Vec<i32>,
+    /// The states of those that hold a GIL.
+    holders: Vec<u64>,
+    pause: Duration,
 }
 
 /// How often to try again if a thread is just entering a function, or the thread list changes while it is
@@ -109,9 +121,35 @@ impl Python {
         let pause = pause.map(PythonPause::resume).unwrap_or_default();
 
         let ids = ThreadIds::read(process)?;
-        let holders = holders?;
-        let memory = Cached::new(process);
-        let names = self.thread_names(&memory);
+        let moment = Moment { ids, running, holders: holders?, pause };
+        Ok(self.describe_threads(&Cached::new(process), copied?, &moment))
+    }
+
+    /// The threads in memory that was captured in a pause of this length. `running` are those that were running
+    /// before it ([`running_threads`](Self::running_threads)).
+    ///
+    /// # Errors
+    /// The list of threads cannot be read.
+    pub fn captured_threads<M: Memory>(
+        &self,
+        process: &Process,
+        memory: &M,
+        running: Vec<i32>,
+        pause: Duration,
+    ) -> Result<ThreadDump, ThreadDumpError> {
+        let (ids, holders) = (ThreadIds::read(process)?, self.gil_holders(memory)?);
+        let moment = Moment { ids, running, holders, pause };
+        Ok(self.describe_threads(memory, self.copy_stacks(memory)?, &moment))
+    }
+
+    fn describe_threads<M: Memory>(
+        &self,
+        memory: &M,
+        copied: Vec<(ThreadState, RawStack)>,
+        moment: &Moment,
+    ) -> ThreadDump {
+        let Moment { ids, running, holders, pause } = moment;
+        let names = self.thread_names(memory);
         let mut cache = CodeCache::new();
         let describe = |(thread, raw): (ThreadState, RawStack)| {
             let tid = thread.native_id.and_then(|id| ids.outer(id));
@@ -122,16 +160,19 @@ impl Python {
                 name: names.get(&thread.pthread).cloned(),
                 holds_gil,
                 running: holds_gil || tid.is_some_and(|tid| running.contains(&tid)),
-                stack: cache.resolve_stack(&memory, self, &raw),
+                stack: cache.resolve_stack(memory, self, &raw),
             }
         };
-        let threads = copied?.into_iter().rev().map(describe).collect();
-        Ok(ThreadDump { pause, threads })
+        let threads = copied.into_iter().rev().map(describe).collect();
+        ThreadDump { pause: *pause, threads }
     }
 
     /// The Python threads that are running now, by our IDs. Once a thread is paused, it is no longer visible
     /// whether it was running.
-    fn running_threads(&self, process: &Process) -> Result<Vec<i32>, ThreadDumpError> {
+    ///
+    /// # Errors
+    /// The process cannot be observed.
+    pub fn running_threads(&self, process: &Process) -> Result<Vec<i32>, ThreadDumpError> {
         let ids = ThreadIds::read(process)?;
         // In a running process the list can be torn; missing threads count as waiting.
         let threads = self.thread_states(process).unwrap_or_default();

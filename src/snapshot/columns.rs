@@ -14,6 +14,11 @@ pub(super) const ROLES: &str = "roles";
 /// JSON: the state of the cycle collectors.
 pub(super) const COLLECTORS: &str = "collectors";
 
+/// JSON: [`Composition`](crate::heap::Composition). Left out if it could not be told.
+pub(super) const COMPOSITION: &str = "composition";
+/// JSON: [`ThreadDump`](crate::python::thread_dump::ThreadDump). Left out if it could not be read.
+pub(super) const THREADS: &str = "threads";
+
 /// The address of each run of pages with objects, in the order of the numbers of the objects in it.
 pub(super) const RUN_ADDRESS: &str = "run.address";
 /// The number of pages, of 4096 bytes, of each run.

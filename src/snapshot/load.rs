@@ -19,9 +19,10 @@ use crate::heap::graph::search::Flow;
 use crate::heap::ids::{NodeId, Slot};
 use crate::heap::names::kept::{KEY_ROWS, KeptNames, code};
 use crate::heap::trace::numbering::{Marks, Numbering};
-use crate::heap::{Analysis, Graph, Root, RootKind, RootName, RootNames};
+use crate::heap::{Analysis, Composition, Graph, Root, RootKind, RootName, RootNames};
 use crate::python::collector::Collector;
 use crate::python::objects::{TypeFacts, TypeId, TypeInfo};
+use crate::python::thread_dump::ThreadDump;
 
 /// The maximum size of an object or a buffer, in bytes: more would not fit into an address space.
 const LARGEST: u64 = 1 << 47;
@@ -53,6 +54,29 @@ pub struct Snapshot {
 /// It is not a snapshot, or is damaged.
 pub fn facts(reader: &Reader) -> Result<Facts, FileError> {
     json(reader, columns::FACTS)
+}
+
+/// Reads only the parts of the resident set; `None` if the file does not have them.
+///
+/// # Errors
+/// It is damaged, or the parts contradict each other.
+pub fn composition(reader: &Reader) -> Result<Option<Composition>, FileError> {
+    if !reader.has(columns::COMPOSITION) {
+        return Ok(None);
+    }
+    let found: Composition = json(reader, columns::COMPOSITION)?;
+    match found.is_plausible() {
+        true => Ok(Some(found)),
+        false => Err(FileError::contradiction(columns::COMPOSITION, "has a size that cannot be")),
+    }
+}
+
+/// Reads only the stacks of threads; `None` if the file does not have them.
+///
+/// # Errors
+/// It is damaged.
+pub fn threads(reader: &Reader) -> Result<Option<ThreadDump>, FileError> {
+    reader.has(columns::THREADS).then(|| json(reader, columns::THREADS)).transpose()
 }
 
 impl Snapshot {

@@ -14,9 +14,10 @@ use super::runs::Runs;
 use crate::heap::graph::search::Flow;
 use crate::heap::ids::{NodeId, RootId};
 use crate::heap::names::kept::code;
-use crate::heap::{Analysis, Graph, RootKind, RootNames};
+use crate::heap::{Analysis, Composition, Graph, RootKind, RootNames};
 use crate::python::collector::Collector;
 use crate::python::objects::{Disclosure, EdgeNames, Role, TypeFacts, TypeInfo};
+use crate::python::thread_dump::ThreadDump;
 
 /// A heap to be written.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,10 @@ pub struct Heap<'a> {
     pub collectors: &'a [Collector],
     /// Which process and moment it is from.
     pub facts: &'a Facts,
+    /// The parts of the resident set, if known.
+    pub composition: Option<&'a Composition>,
+    /// The stacks of threads, if known.
+    pub threads: Option<&'a ThreadDump>,
 }
 
 /// Writes a heap to a file with this name, and returns the length of the file in bytes. `progress` is called
@@ -41,6 +46,12 @@ pub fn write(path: &Path, heap: Heap<'_>, progress: &mut dyn FnMut(f64)) -> Resu
     let graph = &heap.analysis.graph;
     json(&mut out, columns::FACTS, heap.facts)?;
     json(&mut out, columns::COLLECTORS, heap.collectors)?;
+    if let Some(composition) = heap.composition {
+        json(&mut out, columns::COMPOSITION, composition)?;
+    }
+    if let Some(threads) = heap.threads {
+        json(&mut out, columns::THREADS, threads)?;
+    }
     let types: Vec<TypeFacts> = graph.types().iter().map(TypeInfo::facts).collect();
     json(&mut out, columns::TYPES, &types)?;
     let name = |root: u32| heap.names.get(RootId(root));

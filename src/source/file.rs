@@ -55,6 +55,12 @@ impl SnapshotFile {
         Snapshot::open(&self.path, self.allowed).map_err(|error| self.error(error))
     }
 
+    /// Reads something beside the heap.
+    fn read<T>(&self, read: impl Fn(&Reader) -> Result<T, FileError>) -> Result<T, SourceError> {
+        let reader = Reader::open(&self.path, self.allowed);
+        reader.and_then(|reader| read(&reader)).map_err(|error| self.error(error))
+    }
+
     fn error(&self, error: FileError) -> SourceError {
         SourceError::File { path: self.path.clone(), error }
     }
@@ -85,11 +91,12 @@ impl Source for SnapshotFile {
     }
 
     fn composition(&self) -> Result<Composition, SourceError> {
-        Err(self.not_kept("what the resident set is made of"))
+        let found = self.read(load::composition)?;
+        found.ok_or_else(|| self.not_kept("what the resident set is made of"))
     }
 
     fn threads(&self) -> Result<thread_dump::ThreadDump, SourceError> {
-        Err(self.not_kept("the stacks of threads"))
+        self.read(load::threads)?.ok_or_else(|| self.not_kept("the stacks of threads"))
     }
 
     fn monotonic_clock(&self) -> Option<Duration> {

@@ -1,16 +1,31 @@
 //! A running process as a source: each question takes a pause of its own, unless pauses are turned off.
 
 use std::fs;
+use std::io;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
 use super::{Heap, Identity, Source, SourceError};
-use crate::heap::{Analysis, CaptureOptions, Composition, Grouping, Summary, TypeCounts};
+use crate::heap::{
+    Analysis, Capture, CaptureOptions, Composition, Grouping, HeapError, RawResidency, Summary,
+    TypeCounts,
+};
 use crate::process::Process;
 use crate::python::Python;
 use crate::python::debug_offsets::Disagreement;
 use crate::python::thread_dump::ThreadDump;
+
+/// Everything that can be said about one moment of a process.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    /// Its objects.
+    pub heap: Heap<'a>,
+    /// The parts of its resident set, if they can be told.
+    pub composition: Option<Composition>,
+    /// The stacks of its threads, if they can be read.
+    pub threads: Option<ThreadDump>,
+}
 
 /// A running process and its Python interpreter.
 #[derive(Debug)]
@@ -43,6 +58,30 @@ impl LiveProcess {
     /// The process, its interpreter, and the capture options.
     pub fn into_parts(self) -> (Process, Python, CaptureOptions) {
         (self.process, self.python, self.options)
+    }
+
+    /// Its objects, its resident set and its threads, in one pause.
+    ///
+    /// # Errors
+    /// The heap cannot be captured, or its objects cannot be found.
+    pub fn moment(&self) -> Result<Moment<'_>, SourceError> {
+        let LiveProcess { process, python, options, .. } = self;
+        // Once a thread is paused, it is no longer visible whether it was running.
+        let running = python.running_threads(process);
+        let mut raw = Err(io::ErrorKind::NotFound.into());
+        let capture = Capture::take_with(process, python, options, &mut || {
+            raw = RawResidency::read(process);
+        });
+        let capture = capture.map_err(HeapError::from)?;
+        let (paused, strict) = (capture.facts.paused, capture.is_strict(options));
+        let threads = running
+            .and_then(|running| python.captured_threads(process, &capture, running, paused))
+            .ok();
+        let composition =
+            Composition::of_capture(process, python, &capture, raw, strict).ok();
+        let analysis = Analysis::of_capture(process, python, capture, strict)?;
+        let heap = Heap::new(analysis, python, self.identity.owner());
+        Ok(Moment { heap, composition, threads })
     }
 
     /// Where the interpreter's own account of its layout differs from our table.

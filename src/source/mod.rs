@@ -30,7 +30,7 @@ use std::time::Duration;
 
 pub use file::SnapshotFile;
 pub use heap::{Heap, Provenance};
-pub use live::LiveProcess;
+pub use live::{LiveProcess, Moment};
 
 use crate::heap::{Composition, CompositionError, Grouping, HeapError, Owner, Summary};
 use crate::obstacle::{Obstructed, Obstruction};
@@ -124,7 +124,7 @@ pub enum SourceError {
         error: FileError,
     },
     /// The file does not contain the answer.
-    #[error("{} does not say {what}: a snapshot has only the objects", path.display())]
+    #[error("{} does not say {what}: that was not known when it was written", path.display())]
     NotKept {
         /// The file.
         path: PathBuf,

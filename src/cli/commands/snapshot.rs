@@ -18,7 +18,7 @@ use crate::cli::terminal::say;
 use crate::heap::CaptureOptions;
 use crate::process::Process;
 use crate::snapshot::{self, Facts};
-use crate::source::{Heap, Source};
+use crate::source::{Heap, Moment, Source};
 
 /// Write the heap of a process into a file, to ask it questions later.
 ///
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     };
     let source = open(pid, options)?;
     announce(pid, &path)?;
-    let heap = source.heap()?;
+    let Moment { heap, composition, threads } = source.moment()?;
     let line = Line::begin();
     let facts = facts(&source, &heap, args);
     let collectors = heap.collectors()?;
@@ -70,6 +70,8 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         names: heap.names(),
         collectors: &collectors,
         facts: &facts,
+        composition: composition.as_ref(),
+        threads: threads.as_ref(),
     };
     let mut show = |part: f64| {
         line.show("The process goes on; writing.", || {

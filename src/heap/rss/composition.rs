@@ -5,6 +5,9 @@
 use std::io;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::malloc::known_allocator;
 use crate::heap::analysis::HeapError;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::Share;
@@ -30,7 +33,7 @@ impl Obstructed for CompositionError {
 }
 
 /// The parts of the resident set, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Composition {
     /// The resident set: the sum of all parts.
     pub rss: u64,
@@ -58,7 +61,7 @@ pub struct Composition {
 }
 
 /// Memory in use by Python objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PythonPart {
     /// Blocks of pymalloc that hold objects.
     pub small_objects: u64,
@@ -71,7 +74,7 @@ pub struct PythonPart {
 }
 
 /// Memory that pymalloc has and that is not in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PymallocPart {
     /// Free blocks in used pools.
     pub in_used_pools: u64,
@@ -82,7 +85,7 @@ pub struct PymallocPart {
 }
 
 /// Memory of malloc that is not Python's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MallocPart {
     /// In use by others: libraries, extension modules, the interpreter itself.
     pub others: u64,
@@ -94,8 +97,11 @@ pub struct MallocPart {
     pub top: u64,
 }
 
+/// The name of an allocator, of those that are known.
+pub type AllocatorName = &'static str;
+
 /// Further figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Facts {
     /// The bytes that `malloc_trim(0)` would return.
     pub trimmable: u64,
@@ -108,11 +114,18 @@ pub struct Facts {
     /// Bytes of malloc's heap that could not be read; they count as used by others.
     pub malloc_unread: u64,
     /// Another allocator, if the process has one.
-    pub other_allocator: Option<&'static str>,
+    #[serde(deserialize_with = "allocator")]
+    pub other_allocator: Option<AllocatorName>,
     /// How long the process was paused.
     pub pause: Duration,
     /// The bytes copied in the pause.
     pub copied: u64,
+}
+
+/// An allocator by its name in a file; one that is not known is none.
+fn allocator<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'static str>, D::Error> {
+    let name = Option::<String>::deserialize(from)?;
+    Ok(name.as_deref().and_then(known_allocator))
 }
 
 /// The largest part of the memory.
@@ -176,6 +189,22 @@ impl Composition {
             self.other,
         ];
         parts.iter().sum()
+    }
+
+    /// Whether every figure can be that of a process: then no sum of them overflows.
+    pub fn is_plausible(&self) -> bool {
+        /// More than there is in an address space.
+        const LARGEST: u64 = 1 << 56;
+        let PythonPart { small_objects, small_buffers, large_objects, large_buffers } = self.python;
+        let PymallocPart { in_used_pools, free_pools, overhead } = self.pymalloc;
+        let MallocPart { others, others_mapped, free, top } = self.malloc;
+        let Composition { rss, stacks, program_data, files, shared, other, facts, .. } = *self;
+        let python = [small_objects, small_buffers, large_objects, large_buffers];
+        let pymalloc = [in_used_pools, free_pools, overhead];
+        let malloc = [others, others_mapped, free, top, facts.malloc_unread, facts.trimmable];
+        let rest = [rss, stacks, program_data, files, shared, other, facts.copied];
+        let all = python.into_iter().chain(pymalloc).chain(malloc).chain(rest);
+        all.into_iter().all(|bytes| bytes <= LARGEST)
     }
 
     /// The largest part of the memory, and its size. Mapped files are ignored, because they are there

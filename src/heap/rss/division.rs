@@ -36,12 +36,24 @@ impl Composition {
             raw = RawResidency::read(process);
         });
         let capture = capture.map_err(HeapError::from)?;
-        let stacks = Stacks::find(process, python, &capture);
+        let strict = capture.is_strict(options);
+        Composition::of_capture(process, python, &capture, raw, strict)
+    }
+
+    /// The same from a capture, and the kernel's account that was read in its pause.
+    pub fn of_capture(
+        process: &Process,
+        python: &Python,
+        capture: &Capture<'_>,
+        raw: io::Result<RawResidency>,
+        strict: bool,
+    ) -> Result<Composition, CompositionError> {
+        let stacks = Stacks::find(process, python, capture);
         let residency = raw.and_then(RawResidency::parse).map_err(CompositionError::Residency)?;
         if !process.is_alive() {
             return Err(HeapError::from(CaptureError::from(ReadError::Ended)).into());
         }
-        politely(|| divide(&capture, python, &residency, &stacks, capture.is_strict(options)))
+        politely(|| divide(capture, python, &residency, &stacks, strict))
             .map_err(|error| HeapError::from(error).into())
     }
 }

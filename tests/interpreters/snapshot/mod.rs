@@ -93,6 +93,16 @@ fn facts(disclosure: Disclosure) -> Facts {
     }
 }
 
+/// The contents of a file with only a heap.
+fn written<'a>(
+    analysis: &'a Analysis<'a>,
+    names: &'a RootNames,
+    collectors: &'a [Collector],
+    facts: &'a Facts,
+) -> snapshot::Heap<'a> {
+    snapshot::Heap { analysis, names, collectors, facts, composition: None, threads: None }
+}
+
 /// Writes a heap to a file and reads it back.
 fn through_a_file(
     heap: &Analysis<'_>,
@@ -108,8 +118,8 @@ fn through_a_file(
         copied: heap.facts.copied,
         ..facts(disclosure)
     };
-    let written = snapshot::Heap { analysis: heap, names, collectors, facts: &facts };
-    let length = snapshot::write(&path, written, &mut |_| ()).expect("room");
+    let file = written(heap, names, collectors, &facts);
+    let length = snapshot::write(&path, file, &mut |_| ()).expect("room");
     let bytes = fs::read(&path).expect("it is there");
     assert_eq!(length, bytes.len() as u64);
     (Snapshot::open(&path, ALLOWED).expect("it is whole"), bytes)
@@ -265,8 +275,8 @@ fn what_is_not_to_be_told_is_not_in_the_file(
         let path = folder.path().join("heap.leakspy");
         let text = |disclosure| {
             let facts = facts(disclosure);
-            let written = snapshot::Heap { analysis: heap, names, collectors: &[], facts: &facts };
-            snapshot::write(&path, written, &mut |_| ()).expect("room");
+            let file = written(heap, names, &[], &facts);
+            snapshot::write(&path, file, &mut |_| ()).expect("room");
             text_of(&path)
         };
         let told = text(Disclosure::Values);

@@ -28,7 +28,7 @@ use crate::process::glibc::{
 };
 use crate::python::Python;
 
-pub use other::other_allocator;
+pub use other::{known_allocator, other_allocator};
 
 /// A chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,11 @@ pub fn other_allocator<'m>(maps: impl Iterator<Item = &'m Mapping>) -> Option<&'
     maps.filter_map(|mapping| mapping.path.as_deref()).find_map(of_file)
 }
 
+/// The allocator with this name.
+pub fn known_allocator(name: &str) -> Option<&'static str> {
+    NAMES.iter().find(|(_, whose)| *whose == name).map(|(_, whose)| *whose)
+}
+
 /// The allocator that a file belongs to, if any.
 fn of_file(path: &Path) -> Option<&'static str> {
     let file = path.file_name()?.to_string_lossy();
