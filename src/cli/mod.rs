@@ -10,8 +10,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::commands::{
-    cycles, diff, dump, graph, heap, hunt, info, mem, peak, plot, record, show, snapshot, timeline,
-    tree, watch, why,
+    cycles, diff, dump, export, graph, heap, hunt, info, mem, peak, plot, record, show, snapshot,
+    timeline, tree, watch, why,
 };
 use self::errors::{CommandError, advice};
 use self::terminal::say;
@@ -70,6 +70,7 @@ enum Command {
     Dump(dump::Args),
     Mem(mem::Args),
     Snapshot(snapshot::Args),
+    Export(export::Args),
     Info(info::Args),
     Timeline(timeline::Args),
     Plot(plot::Args),
@@ -95,6 +96,7 @@ impl Cli {
             Command::Dump(args) => (dump::run(args), args.source.pid()),
             Command::Mem(args) => (mem::run(args), args.source.pid()),
             Command::Snapshot(args) => (snapshot::run(args), args.pid.pid),
+            Command::Export(args) => (export::run(args), args.source.pid()),
             Command::Info(args) => (info::run(args), None),
             Command::Timeline(args) => (timeline::run(args), args.target.pid()),
             Command::Plot(args) => (plot::run(args), None),

@@ -17,6 +17,9 @@ use crate::profile::stack_recorder::RecordedStacks;
 use crate::profile::tracemalloc::Traced;
 use crate::render::{Form, Heading, Pauses, Style, View, summary};
 
+/// The bytes that are collected before they are written to a file.
+const STREAM: usize = 1 << 20;
+
 /// How and where a profile is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputSpec {
@@ -190,6 +193,35 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .tempfile_in(directory.unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
     file.persist(path)?;
+    Ok(())
+}
+
+/// Writes to `path` as it comes, `-` for standard output: a reader never finds half a file under its name. Only
+/// the user can read it.
+pub fn write_streamed<E: Into<CommandError>>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(), CommandError> {
+    let cannot = || format!("cannot write {}", path.display());
+    if path == Path::new("-") {
+        let mut out = BufWriter::new(io::stdout().lock());
+        write(&mut out).map_err(Into::into)?;
+        return Ok(out.flush()?);
+    }
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let mut out = BufWriter::new(File::options().write(true).open(path).with_context(cannot)?);
+        write(&mut out).map_err(Into::into)?;
+        return out.flush().with_context(cannot);
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let file = tempfile::Builder::new()
+        .prefix(".leakspy-")
+        .tempfile_in(directory.unwrap_or(Path::new(".")))
+        .with_context(cannot)?;
+    let mut out = BufWriter::with_capacity(STREAM, file);
+    write(&mut out).map_err(Into::into)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
+    file.persist(path).map_err(|error| error.error).with_context(cannot)?;
     Ok(())
 }
 

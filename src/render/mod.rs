@@ -13,6 +13,7 @@ use crate::profile::{By, Profile};
 
 pub mod branches;
 pub mod chart;
+pub mod chrome;
 pub mod composition;
 pub mod cycles;
 pub mod difference;
@@ -29,6 +30,7 @@ pub mod labels;
 pub mod phrases;
 #[cfg(feature = "png")]
 pub mod png;
+pub mod pprof;
 pub mod preamble;
 pub mod show;
 pub mod sparkline;
@@ -77,6 +79,8 @@ pub enum Form {
     Speedscope,
     /// leakspy's own JSON.
     Json,
+    /// A file for `go tool pprof` and Pyroscope.
+    Pprof,
 }
 
 impl Form {
@@ -87,6 +91,7 @@ impl Form {
             Form::Folded => "folded",
             Form::Speedscope => "speedscope.json",
             Form::Json => "json",
+            Form::Pprof => "pb.gz",
         }
     }
 
@@ -103,6 +108,7 @@ impl Form {
             Form::Folded => folded::write(profile, heading, style, out),
             Form::Speedscope => speedscope::write(profile, heading, style, out),
             Form::Json => json::write(profile, heading, style, out),
+            Form::Pprof => pprof::write(profile, heading, style, out),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::roles::{Functions, Roles, write_keys, write_values};
 use super::runs::Runs;
 use crate::heap::graph::search::Flow;
 use crate::heap::ids::{NodeId, RootId};
+use crate::heap::names::assign;
 use crate::heap::names::kept::code;
 use crate::heap::{Analysis, Composition, Graph, RootKind, RootNames};
 use crate::python::collector::Collector;
@@ -364,31 +365,5 @@ impl<'a> References<'a> {
         let is_told = |node| told || self.attributes.contains(node);
         write_keys(out, graph, names, keys, is_told)?;
         write_values(out, graph, names, self.disclosure)
-    }
-}
-
-/// Finds the role of each reference: a repeated target gets its roles in their order.
-fn assign(graph: &Graph, targets: &[NodeId], found: &[(u64, Role)], roles: &mut Vec<Option<Role>>) {
-    roles.clear();
-    let mut known: Vec<(NodeId, Role)> =
-        found.iter().filter_map(|&(object, role)| Some((graph.node(object)?, role))).collect();
-    // Usually they are in the same order.
-    if known.len() == targets.len() && known.iter().zip(targets).all(|(known, to)| known.0 == *to) {
-        roles.extend(known.into_iter().map(|(_, role)| Some(role)));
-        return;
-    }
-    roles.resize(targets.len(), None);
-    known.sort_by_key(|&(node, _)| node);
-    let mut places: Vec<(NodeId, usize)> =
-        targets.iter().enumerate().map(|(place, &target)| (target, place)).collect();
-    places.sort_unstable();
-    let mut rest = known.into_iter().peekable();
-    for (target, place) in places {
-        while rest.next_if(|(node, _)| *node < target).is_some() {}
-        if let Some((_, role)) = rest.next_if(|(node, _)| *node == target)
-            && let Some(slot) = roles.get_mut(place)
-        {
-            *slot = Some(role);
-        }
     }
 }

@@ -83,9 +83,22 @@ fn compare(
     before: &SnapshotFile,
     after: &SnapshotFile,
 ) -> Result<ExitCode, CommandError> {
+    say_if_unlike([&args.before, &args.after], [before, after]);
+    let (earlier, later) = (before.heap()?, after.heap()?);
+    let disclosure = (&args.disclosure).into();
+    let found = difference(&earlier.analysis, &later.analysis, later.names(), args.top, disclosure);
     let same_process = before.is_same_process(after);
-    if !same_process {
-        let [one, other] = [before, after].map(SnapshotFile::facts);
+    let sides = Sides { before: &earlier.provenance, after: &later.provenance, same_process };
+    print(|out| match args.form.json {
+        true => Ok(write_json(&found, sides, out)?),
+        false => Ok(write(&found, sides, args.top, out)?),
+    })
+}
+
+/// Says so if two files to be compared are of different processes, or in the wrong order.
+pub fn say_if_unlike(paths: [&Path; 2], files: [&SnapshotFile; 2]) {
+    let [one, other] = files.map(SnapshotFile::facts);
+    if !files[0].is_same_process(files[1]) {
         say(format_args!(
             "leakspy: the files are of two processes, {} on {} and {} on {}: an object at the same address is \
              not the same object.",
@@ -95,19 +108,11 @@ fn compare(
             printable(&other.host)
         ));
     }
-    if after.facts().time < before.facts().time {
+    if other.time < one.time {
         say(format_args!(
-            "leakspy: {} was written before {}: what is said to be born has died.",
-            args.after.display(),
-            args.before.display()
+            "leakspy: {} was written before {}: the comparison goes backwards in time.",
+            paths[1].display(),
+            paths[0].display()
         ));
     }
-    let (earlier, later) = (before.heap()?, after.heap()?);
-    let disclosure = (&args.disclosure).into();
-    let found = difference(&earlier.analysis, &later.analysis, later.names(), args.top, disclosure);
-    let sides = Sides { before: &earlier.provenance, after: &later.provenance, same_process };
-    print(|out| match args.form.json {
-        true => Ok(write_json(&found, sides, out)?),
-        false => Ok(write(&found, sides, args.top, out)?),
-    })
 }

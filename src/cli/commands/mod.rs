@@ -3,6 +3,7 @@
 pub mod cycles;
 pub mod diff;
 pub mod dump;
+pub mod export;
 pub mod graph;
 pub mod heap;
 pub mod hunt;

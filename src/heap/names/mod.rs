@@ -4,6 +4,8 @@ pub(crate) mod kept;
 
 use self::kept::Kept;
 use super::capture::copy::Capture;
+use super::graph::object_graph::Graph;
+use super::ids::NodeId;
 use crate::python::objects::{Disclosure, EdgeNames, Link, Reader, Role};
 
 /// Finds the links between the objects of a heap. It is a few references, and cheap to copy.
@@ -63,5 +65,36 @@ impl EdgeNames for Names<'_> {
 
     fn most_disclosed(&self) -> Disclosure {
         self.source().most_disclosed()
+    }
+}
+
+/// Finds the role of each reference: a repeated target gets its roles in their order.
+pub(crate) fn assign(
+    graph: &Graph,
+    targets: &[NodeId],
+    found: &[(u64, Role)],
+    roles: &mut Vec<Option<Role>>,
+) {
+    roles.clear();
+    let mut known: Vec<(NodeId, Role)> =
+        found.iter().filter_map(|&(object, role)| Some((graph.node(object)?, role))).collect();
+    // Usually they are in the same order.
+    if known.len() == targets.len() && known.iter().zip(targets).all(|(known, to)| known.0 == *to) {
+        roles.extend(known.into_iter().map(|(_, role)| Some(role)));
+        return;
+    }
+    roles.resize(targets.len(), None);
+    known.sort_by_key(|&(node, _)| node);
+    let mut places: Vec<(NodeId, usize)> =
+        targets.iter().enumerate().map(|(place, &target)| (target, place)).collect();
+    places.sort_unstable();
+    let mut rest = known.into_iter().peekable();
+    for (target, place) in places {
+        while rest.next_if(|(node, _)| *node < target).is_some() {}
+        if let Some((_, role)) = rest.next_if(|(node, _)| *node == target)
+            && let Some(slot) = roles.get_mut(place)
+        {
+            *slot = Some(role);
+        }
     }
 }

@@ -144,7 +144,7 @@ fn open(file: &[u8]) -> Result<Vec<Entry>, FileError> {
     let head = file.get(..HEAD).filter(|head| head.starts_with(&HEAD_MAGIC));
     let head = match head {
         Some(head) => head,
-        None if !file.is_empty() && file.len() < HEAD && HEAD_MAGIC.starts_with(file) => {
+        None if is_cut_off(file) => {
             return Err(FileError::Incomplete);
         }
         None => return Err(FileError::Foreign),
@@ -170,6 +170,12 @@ fn open(file: &[u8]) -> Result<Vec<Entry>, FileError> {
         return Err(damaged());
     }
     entries(directory, HEAD as u64..start)
+}
+
+/// Whether a file ends within its head.
+fn is_cut_off(file: &[u8]) -> bool {
+    let (begins, ends) = (file.starts_with(&HEAD_MAGIC), HEAD_MAGIC.starts_with(file));
+    !file.is_empty() && file.len() < HEAD && (begins || ends)
 }
 
 fn part<'a>(file: &'a [u8], place: &Range<u64>) -> Option<&'a [u8]> {

@@ -177,7 +177,9 @@ pub fn ask_everything(path: &Path) -> Result<(), SourceError> {
     for by in [Grouping::Type, Grouping::Size, Grouping::Generation] {
         let mut summary = Summary::of(analysis, provenance.owner.clone(), by);
         summary.time = provenance.time;
-        summary.largest = largest(analysis, names, 5, Disclosure::Values);
+        if by == Grouping::Type {
+            summary.largest = largest(analysis, names, 5, Disclosure::Values);
+        }
         table::write(&summary, table::Columns { group: "group", top: 25 }, &mut out)
             .expect("memory takes it");
         json::write(&summary, None, &mut out).expect("memory takes it");
@@ -195,7 +197,7 @@ pub fn ask_everything(path: &Path) -> Result<(), SourceError> {
     render::cycles::write_json(&found, provenance, clock, &mut out).expect("memory takes it");
     out.clear();
     let count = analysis.graph.objects().len();
-    for (number, node) in analysis.graph.objects().step_by((count / 4).max(1)).enumerate() {
+    for (number, node) in analysis.graph.objects().step_by((count / 3).max(1)).enumerate() {
         ask_about(&heap, node, number, &mut out);
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Snapshot files: every analysis gives the same answer for a file as for the capture that it was made from,
 //! and nothing in a file is trusted.
 
+mod commands;
 mod crafted;
+mod exports;
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -57,12 +59,19 @@ pub fn trials() -> Vec<Trial> {
         trials.extend(cases(&format!("snapshot_{fixture}"), test));
     }
     trials.extend(cases("snapshot_values", what_is_not_to_be_told_is_not_in_the_file));
+    trials.extend(cases("snapshot_diff", commands::two_files_are_compared_object_by_object));
+    trials.extend(cases("snapshot_commands", commands::a_file_says_what_the_process_says));
+    trials.extend(cases("snapshot_chrome", exports::chrome_has_every_object_and_reference));
+    trials.extend(cases("snapshot_pprof", exports::pprof_has_every_byte));
     let some = interpreters().last().expect("an interpreter");
     trials.push(Trial::test(format!("snapshot_damaged::{}", some.name), move || {
         a_damaged_file_is_refused(some)
     }));
     trials.push(Trial::test(format!("snapshot_crafted::{}", some.name), move || {
         a_crafted_file_has_an_answer_or_an_error(some)
+    }));
+    trials.push(Trial::test(format!("snapshot_missing::{}", some.name), move || {
+        commands::what_a_file_has_not_is_said(some)
     }));
     trials.push(Trial::test(format!("snapshot_other_files::{}", some.name), move || {
         what_is_no_snapshot_is_refused_in_a_sentence(some)
@@ -332,14 +341,14 @@ fn a_damaged_file_is_refused(interpreter: &'static Interpreter) -> Result<(), Fa
 }
 
 /// How many crafted files are tried, and how long the questions to one may take.
-const CRAFTED: u64 = 400;
+const CRAFTED: u64 = 200;
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Whatever is changed in the columns of a file, with all checksums right: there is an answer or an error.
 fn a_crafted_file_has_an_answer_or_an_error(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
-    let target = Target::start(interpreter, "holders", &["global"]);
+    let target = Target::start(interpreter, "difference", &[]);
     with_heap(&target, |heap, names, python| {
         let collectors = heap.reader().and_then(|reader| python.collectors(reader).ok());
         let (_, whole) =

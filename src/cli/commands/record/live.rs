@@ -21,8 +21,8 @@ use crate::render::{Heading, Pauses, View};
 use crate::source::{Heap, Identity, Source};
 
 /// The live objects of a process and, if wanted, of its children.
-struct Moment {
-    at: Instant,
+pub(super) struct Moment {
+    at: Option<Instant>,
     pid: i32,
     /// When the process started: [`Process::started`].
     started: u64,
@@ -45,14 +45,18 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), C
     let Some(duration) = args.duration else {
         return write(args, first, None);
     };
+    let began = first.at.unwrap_or_else(Instant::now);
     say(format_args!("Looked once; again in {:.1} s, or on Ctrl-C.", duration.as_secs_f64()));
-    let is_over = || signals.came() || first.at.elapsed() >= duration;
+    let is_over = || signals.came() || began.elapsed() >= duration;
     while !is_over() && process.is_alive() {
-        thread::sleep(TICK.min(duration.saturating_sub(first.at.elapsed())));
+        thread::sleep(TICK.min(duration.saturating_sub(began.elapsed())));
     }
     match look(args, pid, Some(&first)) {
         // Another process may have its PID now.
-        Ok(second) if second.started == first.started => write(args, second, Some(first)),
+        Ok(second) if second.started == first.started => {
+            let between = second.at.unwrap_or(began).duration_since(began);
+            write(args, second, Some((first, between)))
+        }
         Err(error) if process.is_alive() => Err(error),
         _ => {
             say("It ended before its objects could be looked at again; these are the first.");
@@ -73,7 +77,7 @@ fn wait_for_python(process: &Process, signals: &Signals) -> Result<(), CommandEr
 
 /// Captures all objects now; shows as many of them by themselves as an earlier capture did.
 fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, CommandError> {
-    let at = Instant::now();
+    let at = Some(Instant::now());
     let (first, others) =
         processes::each(pid, args.children.subprocesses, |pid| look_at_one(args, pid, earlier))?;
     if !args.children.subprocesses {
@@ -88,7 +92,7 @@ fn look(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, Comma
 }
 
 fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment, CommandError> {
-    let at = Instant::now();
+    let at = Some(Instant::now());
     let source = processes::open(pid, args.capture_options())?;
     let heap = source.heap()?;
     let found = heap.provenance.inconsistencies;
@@ -98,20 +102,8 @@ fn look_at_one(args: &Args, pid: i32, earlier: Option<&Moment>) -> Result<Moment
             "References or objects that did not fit together in process {pid}: {found}."
         ));
     }
-    let heavy = earlier.map_or_else(|| Heavy::of(&heap.analysis), |first| first.heavy);
     let traces = if args.born { births(&heap, pid) } else { None };
-    let disclosure = Disclosure::default();
-    let Identity { started, command, version, .. } = source.identity().clone();
-    Ok(Moment {
-        at,
-        pid,
-        started,
-        command,
-        python: version.to_string(),
-        profile: live(&heap.analysis, heap.names(), traces.as_ref(), heavy, disclosure),
-        heavy,
-        pauses: vec![heap.provenance.pause],
-    })
+    Ok(Moment { at, ..Moment::of(&source, &heap, traces.as_ref(), earlier) })
 }
 
 /// Where objects were allocated, if tracemalloc was on; otherwise leakspy says that it was off.
@@ -126,6 +118,27 @@ fn births(heap: &Heap<'_>, pid: i32) -> Option<Traces> {
 }
 
 impl Moment {
+    /// The objects of a heap; as many of them by themselves as in an earlier one.
+    pub(super) fn of(
+        source: &dyn Source,
+        heap: &Heap<'_>,
+        traces: Option<&Traces>,
+        earlier: Option<&Moment>,
+    ) -> Moment {
+        let heavy = earlier.map_or_else(|| Heavy::of(&heap.analysis), |first| first.heavy);
+        let Identity { pid, started, command, version, .. } = source.identity().clone();
+        Moment {
+            at: None,
+            pid,
+            started,
+            command,
+            python: version.to_string(),
+            profile: live(&heap.analysis, heap.names(), traces, heavy, Disclosure::default()),
+            heavy,
+            pauses: vec![heap.provenance.pause],
+        }
+    }
+
     /// The process alone, without the objects found.
     fn headline(&self) -> Moment {
         Moment {
@@ -141,10 +154,15 @@ impl Moment {
     }
 }
 
-fn write(args: &Args, moment: Moment, earlier: Option<Moment>) -> Result<(), CommandError> {
+/// Writes the objects of a moment; if there is an earlier one, what grew and shrank in the time between them.
+pub(super) fn write(
+    args: &Args,
+    moment: Moment,
+    earlier: Option<(Moment, Duration)>,
+) -> Result<(), CommandError> {
     let mut pauses = moment.pauses;
-    let duration = earlier.as_ref().map(|first| moment.at.duration_since(first.at));
-    pauses.extend(earlier.iter().flat_map(|first| &first.pauses));
+    let duration = earlier.as_ref().map(|(_, between)| *between);
+    pauses.extend(earlier.iter().flat_map(|(first, _)| &first.pauses));
     let total: Duration = pauses.iter().sum();
     let count = u32::try_from(pauses.len()).unwrap_or(u32::MAX);
     let heading = Heading {
@@ -160,7 +178,7 @@ fn write(args: &Args, moment: Moment, earlier: Option<Moment>) -> Result<(), Com
             total,
         },
         error: None,
-        earlier: earlier.map(|first| first.profile),
+        earlier: earlier.map(|(first, _)| first.profile),
     };
     output::write_all(&moment.profile, &heading, &args.output_spec())
 }

@@ -3,6 +3,7 @@
 //! This file has what all views share; each view has a file of its own.
 
 mod allocated;
+mod files;
 mod live;
 mod traced;
 
@@ -43,13 +44,21 @@ const NONBLOCKING: &str = "Never pause the process. alloc then records only stac
 /// what is alive.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
-       leakspy record [OPTIONS] -- <COMMAND>...")]
+       leakspy record [OPTIONS] -- <COMMAND>...
+       leakspy record [OPTIONS] <FILE> [FILE]")]
+#[command(mut_group("target", |group| group.required(false)))]
 #[command(mut_arg("nonblocking", |it| it.help(NONBLOCKING)))]
 #[command(mut_arg("breakpoints", |it| it.conflicts_with("nonblocking")))]
 pub struct Args {
     /// What is recorded.
     #[command(flatten)]
     pub target: Target,
+    /// Snapshot file to draw; with a second, later one, what grew and shrank between them (live).
+    #[arg(
+        value_name = "FILE", num_args = 1..=2,
+        required_unless_present_any = ["pid", "command"], conflicts_with = "target"
+    )]
+    pub files: Vec<PathBuf>,
     /// What to show [default: live; alloc for a COMMAND].
     #[arg(long, value_enum, value_name = "VIEW")]
     pub view: Option<View>,
@@ -120,6 +129,8 @@ pub enum Format {
     Speedscope,
     /// leakspy's own JSON (described in docs/json.md).
     Json,
+    /// A file for `go tool pprof` and Pyroscope.
+    Pprof,
 }
 
 /// The weights.
@@ -140,6 +151,7 @@ impl Args {
             Format::Folded => Form::Folded,
             Format::Speedscope => Form::Speedscope,
             Format::Json => Form::Json,
+            Format::Pprof => Form::Pprof,
         }
     }
 
@@ -161,15 +173,18 @@ impl Args {
 
     /// The view to show.
     pub fn view(&self) -> View {
-        self.view.unwrap_or(match self.target.pid() {
-            Some(_) => View::Live,
-            None => View::Alloc,
+        self.view.unwrap_or(match self.target.command.is_empty() {
+            true => View::Live,
+            false => View::Alloc,
         })
     }
 
     /// Why the arguments contradict each other, if they do.
     fn contradiction(&self) -> Option<&'static str> {
         let view = self.view();
+        if !self.files.is_empty() {
+            return self.contradiction_of_files(view);
+        }
         if view != View::Alloc && self.breakpoints.breakpoints != Breakpoints::Auto {
             Some("only `--view alloc` sets breakpoints: leave `--breakpoints` out")
         } else if view != View::Alloc && self.target.pid().is_none() && self.duration.is_none() {
@@ -181,6 +196,21 @@ impl Args {
             Some("tracemalloc does not know which thread allocated a block: leave `--threads` out")
         } else if view == View::Traced && self.pausing.nonblocking {
             Some("`--view traced` needs one pause: leave `--nonblocking` out")
+        } else {
+            None
+        }
+    }
+
+    /// Why the arguments do not go with a file, if they do not.
+    fn contradiction_of_files(&self, view: View) -> Option<&'static str> {
+        if view != View::Live {
+            Some("a snapshot file has live objects only: leave `--view` out, or give `--pid`")
+        } else if self.children.subprocesses {
+            Some("a snapshot file has one process: leave `--subprocesses` out, or give `--pid`")
+        } else if self.duration.is_some() || self.pausing.nonblocking {
+            Some("a snapshot file is of one moment: leave `--duration` and `--nonblocking` out")
+        } else if self.born {
+            Some("a snapshot file does not say where objects were allocated: leave `--born` out")
         } else {
             None
         }
@@ -216,6 +246,10 @@ impl Args {
 pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     if let Some(refusal) = args.contradiction() {
         return Err(CommandError::Usage(refusal));
+    }
+    if !args.files.is_empty() {
+        files::record(args)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
     let record = |process| record(args, process, &signals, guardian);
@@ -292,6 +326,18 @@ mod tests {
     }
 
     #[test]
+    fn files_take_the_place_of_a_process() {
+        let args = parse("a.leakspy b.leakspy").expect("parsed");
+        assert_eq!((args.files.len(), args.view(), args.contradiction()), (2, View::Live, None));
+        for line in ["a --view alloc", "a -s", "a -d 3", "a --nonblocking", "a --born"] {
+            let refused = parse(line).is_ok_and(|args| args.contradiction().is_some());
+            assert!(refused, "{line:?} was accepted");
+        }
+        let command = parse("-- python app.py").expect("parsed");
+        assert_eq!((command.files.len(), command.view()), (0, View::Alloc));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             "",
@@ -300,7 +346,8 @@ mod tests {
             "--pid x",
             "--pid 12 -- python app.py",
             "--",
-            "python app.py",
+            "--pid 12 a.leakspy",
+            "a.leakspy b.leakspy c.leakspy",
             "--pid 12 --rate 0",
             "--pid 12 --rate 10001",
             "--pid 12 -d 0",
