@@ -231,7 +231,7 @@ fn every_action_is_done(interpreter: &'static Interpreter) -> Result<(), Failed>
     let mut target = Target::start(interpreter, "holders", &["global"]);
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let [heap, svg, told] = ["heap.json", "live.svg", "told"].map(path);
+    let [heap, svg, told, snapshot] = ["heap.json", "live.svg", "told", "a.leakspy"].map(path);
     let began = Instant::now();
     let output = leakspy([
         "watch",
@@ -245,12 +245,15 @@ fn every_action_is_done(interpreter: &'static Interpreter) -> Result<(), Failed>
         &heap,
         "--record",
         &svg,
+        "--snapshot",
+        &snapshot,
         "--exec",
         &format!("echo {{pid}} > {told}"),
     ]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(fs::read_to_string(&heap)?.contains("\"schema\":"));
     assert!(fs::read_to_string(&svg)?.contains("<svg"));
+    assert!(text(&leakspy(["heap", &*snapshot]).stdout).contains("__main__.Row"));
     assert_eq!(fs::read_to_string(&told)?.trim(), target.pid().to_string());
     let printed = text(&output.stdout);
     for words in ["__main__.Row", "Mapped files", "serve ("] {

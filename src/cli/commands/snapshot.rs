@@ -7,16 +7,20 @@ use std::time::UNIX_EPOCH;
 
 use indicatif::HumanBytes;
 use nix::sys::statvfs::statvfs;
+use serde::Serialize;
 
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::flags::{MemoryArg, NonblockingArg, PidArg};
+use crate::cli::args::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
 use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::processes::open;
+use crate::cli::output::write_whole;
+use crate::cli::processes::{each, open};
 use crate::cli::progress::Line;
 use crate::cli::terminal::say;
 use crate::heap::CaptureOptions;
 use crate::process::Process;
+use crate::process::descendants::by_command;
+use crate::render::json::SCHEMA;
 use crate::snapshot::{self, Facts};
 use crate::source::{Heap, Moment, Source};
 
@@ -27,12 +31,18 @@ use crate::source::{Heap, Moment, Source};
 /// types, attributes and variables and short keys of dicts, but no values, unless they are asked for. Only you can
 /// read it.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("pid", |pid| pid.required(true)))]
+#[command(mut_arg("pid", |pid| pid.required_unless_present("name").conflicts_with("name")))]
 pub struct Args {
     /// Which process.
     #[command(flatten)]
     pub pid: PidArg,
-    /// Where to write it [default: leakspy-PID.leakspy].
+    /// The process whose command line contains this text, instead of a PID.
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Whether child processes are included: then there is a folder, with a file for each.
+    #[command(flatten)]
+    pub children: SubprocessesArg,
+    /// Where to write it [default: leakspy-PID.leakspy, or the folder leakspy-PID].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// How much of keys and values is written.
@@ -50,17 +60,71 @@ pub struct Args {
 /// in the process, and some 10 in the file. With values it can be more.
 const LARGEST_SHARE: u64 = 4;
 
-/// Writes the file.
+/// The name of the list of files in a folder.
+const INDEX: &str = "index.json";
+
+/// The list of the files in a folder.
+#[derive(Debug, Serialize)]
+struct Index {
+    schema: u32,
+    snapshots: Vec<Entry>,
+}
+
+/// A file that was written.
+#[derive(Debug, Serialize)]
+struct Entry {
+    file: String,
+    pid: i32,
+    command: String,
+    python: String,
+    time_s: f64,
+    objects: u32,
+    bytes: u64,
+    rss_bytes: u64,
+}
+
+/// Writes the file, or the files.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let pid = args.pid.pid.context("there is no process")?;
+    let pid = match &args.name {
+        Some(name) => by_command(name).ok_or_else(|| {
+            CommandError::new(format_args!("no process has `{name}` in its command line"))
+        })?,
+        None => args.pid.pid.context("there is no process")?,
+    };
+    if args.children.subprocesses {
+        let path = args.output.clone().unwrap_or_else(|| format!("leakspy-{pid}").into());
+        return write_folder(args, pid, &path);
+    }
     let path = args.output.clone().unwrap_or_else(|| format!("leakspy-{pid}.leakspy").into());
+    write_file(args, pid, &path)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file for the process and each of its descendants into a folder, and a list of them.
+fn write_folder(args: &Args, pid: i32, folder: &Path) -> Result<ExitCode, CommandError> {
+    let cannot = || format!("cannot write into {}", folder.display());
+    fs::create_dir_all(folder).with_context(cannot)?;
+    let write = |pid| write_file(args, pid, &folder.join(format!("{pid}.leakspy")));
+    let (first, others) = each(pid, true, write)?;
+    let snapshots: Vec<Entry> = [first].into_iter().chain(others).collect();
+    let count = snapshots.len();
+    let mut bytes = serde_json::to_vec_pretty(&Index { schema: SCHEMA, snapshots })?;
+    bytes.push(b'\n');
+    let path = folder.join(INDEX);
+    write_whole(&path, &bytes).with_context(cannot)?;
+    say(format_args!("Wrote {}: {count} processes.", path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the file of one process.
+fn write_file(args: &Args, pid: i32, path: &Path) -> Result<Entry, CommandError> {
     let options = CaptureOptions {
         pausing: !args.pausing.nonblocking,
         max_memory: args.memory.bytes(),
         on_delay: Some(tell),
     };
     let source = open(pid, options)?;
-    announce(pid, &path)?;
+    announce(pid, path)?;
     let Moment { heap, composition, threads } = source.moment()?;
     let line = Line::begin();
     let facts = facts(&source, &heap, args);
@@ -78,7 +142,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             format!("The process goes on. Writing: {:.0} %", 100.0 * part)
         });
     };
-    let length = snapshot::write(&path, written, &mut show);
+    let length = snapshot::write(path, written, &mut show);
     line.clear();
     let length = length.with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!(
@@ -88,7 +152,17 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         HumanBytes(length),
         1000.0 * facts.paused.as_secs_f64()
     ));
-    Ok(ExitCode::SUCCESS)
+    let total = heap.analysis.total();
+    Ok(Entry {
+        file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        pid,
+        command: facts.command,
+        python: facts.python,
+        time_s: facts.time.as_secs_f64(),
+        objects: total.objects,
+        bytes: total.bytes,
+        rss_bytes: facts.rss,
+    })
 }
 
 /// Says how much room the file needs, and refuses if the disk does not have it.

@@ -73,6 +73,12 @@ pub fn trials() -> Vec<Trial> {
     trials.push(Trial::test(format!("snapshot_missing::{}", some.name), move || {
         commands::what_a_file_has_not_is_said(some)
     }));
+    trials.push(Trial::test(format!("snapshot_folder::{}", some.name), move || {
+        commands::a_family_has_a_folder(some)
+    }));
+    trials.push(Trial::test(format!("snapshot_name::{}", some.name), move || {
+        commands::a_process_is_found_by_its_name(some)
+    }));
     trials.push(Trial::test(format!("snapshot_other_files::{}", some.name), move || {
         what_is_no_snapshot_is_refused_in_a_sentence(some)
     }));

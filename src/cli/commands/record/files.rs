@@ -9,21 +9,19 @@ use crate::cli::commands::diff::say_if_unlike;
 use crate::cli::errors::CommandError;
 use crate::source::{SnapshotFile, Source};
 
-/// Draws the objects of a file, or what grew and shrank between two.
-pub fn record(args: &Args) -> Result<(), CommandError> {
+/// Draws the objects of a file, or what grew and shrank from it to a later one.
+pub fn record(args: &Args, file: &Path) -> Result<(), CommandError> {
     let open = |path: &Path| SnapshotFile::open(path, memory_for_files(args.memory));
-    match args.files.as_slice() {
-        [file] => write(args, moment(&open(file)?, None)?, None),
-        [before, after] => {
-            let [earlier, later] = [open(before)?, open(after)?];
-            say_if_unlike([before, after], [&earlier, &later]);
-            let between = later.facts().time.saturating_sub(earlier.facts().time);
-            let first = moment(&earlier, None)?;
-            let second = moment(&later, Some(&first))?;
-            write(args, second, Some((first, between)))
-        }
-        _ => Err(CommandError::Usage("give one snapshot file, or two to compare")),
-    }
+    let first = open(file)?;
+    let Some(path) = &args.later else {
+        return write(args, moment(&first, None)?, None);
+    };
+    let later = open(path)?;
+    say_if_unlike([file, path], [&first, &later]);
+    let between = later.facts().time.saturating_sub(first.facts().time);
+    let before = moment(&first, None)?;
+    let after = moment(&later, Some(&before))?;
+    write(args, after, Some((before, between)))
 }
 
 /// The objects of a file; as many of them by themselves as in an earlier one.

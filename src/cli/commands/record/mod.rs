@@ -45,7 +45,7 @@ const NONBLOCKING: &str = "Never pause the process. alloc then records only stac
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
        leakspy record [OPTIONS] -- <COMMAND>...
-       leakspy record [OPTIONS] <FILE> [FILE]")]
+       leakspy record [OPTIONS] <FILE> [LATER]")]
 #[command(mut_group("target", |group| group.required(false)))]
 #[command(mut_arg("nonblocking", |it| it.help(NONBLOCKING)))]
 #[command(mut_arg("breakpoints", |it| it.conflicts_with("nonblocking")))]
@@ -53,12 +53,16 @@ pub struct Args {
     /// What is recorded.
     #[command(flatten)]
     pub target: Target,
-    /// Snapshot file to draw; with a second, later one, what grew and shrank between them (live).
+    /// Snapshot file to draw instead of a process.
     #[arg(
-        value_name = "FILE", num_args = 1..=2,
-        required_unless_present_any = ["pid", "command"], conflicts_with = "target"
+        value_name = "FILE",
+        required_unless_present_any = ["pid", "command"],
+        conflicts_with = "target"
     )]
-    pub files: Vec<PathBuf>,
+    pub file: Option<PathBuf>,
+    /// A later snapshot file: draws what grew and shrank between the two.
+    #[arg(value_name = "LATER")]
+    pub later: Option<PathBuf>,
     /// What to show [default: live; alloc for a COMMAND].
     #[arg(long, value_enum, value_name = "VIEW")]
     pub view: Option<View>,
@@ -182,7 +186,7 @@ impl Args {
     /// Why the arguments contradict each other, if they do.
     fn contradiction(&self) -> Option<&'static str> {
         let view = self.view();
-        if !self.files.is_empty() {
+        if self.file.is_some() {
             return self.contradiction_of_files(view);
         }
         if view != View::Alloc && self.breakpoints.breakpoints != Breakpoints::Auto {
@@ -247,8 +251,8 @@ pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     if let Some(refusal) = args.contradiction() {
         return Err(CommandError::Usage(refusal));
     }
-    if !args.files.is_empty() {
-        files::record(args)?;
+    if let Some(file) = &args.file {
+        files::record(args, file)?;
         return Ok(ExitCode::SUCCESS);
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
@@ -328,13 +332,14 @@ mod tests {
     #[test]
     fn files_take_the_place_of_a_process() {
         let args = parse("a.leakspy b.leakspy").expect("parsed");
-        assert_eq!((args.files.len(), args.view(), args.contradiction()), (2, View::Live, None));
+        assert!(args.file.is_some() && args.later.is_some());
+        assert_eq!((args.view(), args.contradiction()), (View::Live, None));
         for line in ["a --view alloc", "a -s", "a -d 3", "a --nonblocking", "a --born"] {
             let refused = parse(line).is_ok_and(|args| args.contradiction().is_some());
             assert!(refused, "{line:?} was accepted");
         }
         let command = parse("-- python app.py").expect("parsed");
-        assert_eq!((command.files.len(), command.view()), (0, View::Alloc));
+        assert_eq!((command.file.is_some(), command.view()), (false, View::Alloc));
     }
 
     #[test]

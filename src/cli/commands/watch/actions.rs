@@ -18,6 +18,9 @@ pub struct Actions {
     /// Print its objects by type, and save the figures (as `leakspy heap --save`).
     #[arg(long, value_name = "FILE")]
     pub heap: Option<PathBuf>,
+    /// Write its objects into a snapshot file, to ask questions later (as `leakspy snapshot`).
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
     /// Draw a flamegraph of its objects (as `leakspy record`).
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
@@ -47,6 +50,10 @@ pub fn act(actions: &Actions, process: &Process, number: u32) -> Result<(), Comm
         command.args(words).args(["--pid", &pid.to_string()]);
         command
     };
+    // First: if it is about to be killed, the others can be asked of the file.
+    if let Some(path) = &actions.snapshot {
+        run_to_end(leakspy(&["snapshot"]).arg("--output").arg(numbered(path, number)));
+    }
     if let Some(path) = &actions.heap {
         run_to_end(leakspy(&["heap"]).arg("--save").arg(numbered(path, number)));
     }
