@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../tests/interpreters/snapshot/crafted.rs"]
 mod crafted;
-use crafted::{Change, Columns, ask_everything};
+use crafted::{Change, Columns, ask};
 
 #[derive(Debug, Arbitrary)]
 struct Input {
@@ -30,5 +30,5 @@ fuzz_target!(|input: Input| {
         columns.change(Change { column, kind, place, value });
     }
     columns.write(&CRAFTED).expect("there is room");
-    let _ = ask_everything(&CRAFTED);
+    let _ = ask(&CRAFTED, None);
 });

@@ -167,40 +167,64 @@ fn change_bytes(bytes: &mut Vec<u8>, kind: u64, place: u64, value: u64) {
     }
 }
 
-/// Asks a file everything that can be asked. Whatever it is, there is an answer or an error.
-pub fn ask_everything(path: &Path) -> Result<(), SourceError> {
+/// The questions that can be asked of a file.
+const QUESTIONS: [fn(&SnapshotFile, &Heap<'_>, &mut Vec<u8>); 4] =
+    [ask_for_figures, ask_for_the_tree, ask_for_cycles, ask_about_objects];
+
+/// Asks a file everything, or only one question. Whatever it is, there is an answer or an error.
+pub fn ask(path: &Path, question: Option<u64>) -> Result<(), SourceError> {
     let file = SnapshotFile::open(path, ALLOWED)?;
-    let _ = file.summary(Grouping::Module);
+    let (_, _) = (file.composition(), file.threads());
     let heap = file.heap()?;
-    let (analysis, names, provenance) = (&heap.analysis, heap.names(), &heap.provenance);
     let mut out = Vec::new();
+    let only = question.and_then(|number| at(number, QUESTIONS.len()));
+    for (number, ask) in QUESTIONS.iter().enumerate() {
+        if only.is_none_or(|only| only == number) {
+            ask(&file, &heap, &mut out);
+            out.clear();
+        }
+    }
+    Ok(())
+}
+
+fn ask_for_figures(file: &SnapshotFile, heap: &Heap<'_>, out: &mut Vec<u8>) {
+    let (analysis, provenance) = (&heap.analysis, &heap.provenance);
+    let _ = file.summary(Grouping::Module);
     for by in [Grouping::Type, Grouping::Size, Grouping::Generation] {
         let mut summary = Summary::of(analysis, provenance.owner.clone(), by);
         summary.time = provenance.time;
         if by == Grouping::Type {
-            summary.largest = largest(analysis, names, 5, Disclosure::Values);
+            summary.largest = largest(analysis, heap.names(), 5, Disclosure::Values);
         }
-        table::write(&summary, table::Columns { group: "group", top: 25 }, &mut out)
+        table::write(&summary, table::Columns { group: "group", top: 25 }, out)
             .expect("memory takes it");
-        json::write(&summary, None, &mut out).expect("memory takes it");
-        out.clear();
+        json::write(&summary, None, out).expect("memory takes it");
     }
+}
+
+fn ask_for_the_tree(_: &SnapshotFile, heap: &Heap<'_>, out: &mut Vec<u8>) {
+    let (analysis, names, provenance) = (&heap.analysis, heap.names(), &heap.provenance);
     let extent = Extent { breadth: 10, depth: 20, least: 0 };
     let lines = tree(&live(analysis, names, None, Heavy::of(analysis), Disclosure::Values));
     let total = analysis.total();
-    render::tree::write(&lines, total, provenance, extent, &mut out).expect("memory takes it");
-    render::tree::write_json(&lines, total, provenance, 60, &mut out).expect("memory takes it");
-    out.clear();
-    let found = cycles(analysis, names, heap.collectors().unwrap_or_default());
+    render::tree::write(&lines, total, provenance, extent, out).expect("memory takes it");
+    render::tree::write_json(&lines, total, provenance, 60, out).expect("memory takes it");
+    render::chrome::write(analysis, names, Disclosure::Values, out).expect("memory takes it");
+}
+
+fn ask_for_cycles(file: &SnapshotFile, heap: &Heap<'_>, out: &mut Vec<u8>) {
+    let (analysis, provenance) = (&heap.analysis, &heap.provenance);
+    let found = cycles(analysis, heap.names(), heap.collectors().unwrap_or_default());
     let clock = file.monotonic_clock();
-    render::cycles::write(&found, provenance, clock, 15, &mut out).expect("memory takes it");
-    render::cycles::write_json(&found, provenance, clock, &mut out).expect("memory takes it");
-    out.clear();
-    let count = analysis.graph.objects().len();
-    for (number, node) in analysis.graph.objects().step_by((count / 3).max(1)).enumerate() {
-        ask_about(&heap, node, number, &mut out);
+    render::cycles::write(&found, provenance, clock, 15, out).expect("memory takes it");
+    render::cycles::write_json(&found, provenance, clock, out).expect("memory takes it");
+}
+
+fn ask_about_objects(_: &SnapshotFile, heap: &Heap<'_>, out: &mut Vec<u8>) {
+    let count = heap.analysis.graph.objects().len();
+    for (number, node) in heap.analysis.graph.objects().step_by((count / 3).max(1)).enumerate() {
+        ask_about(heap, node, number, out);
     }
-    Ok(())
 }
 
 /// Asks everything about one object and its type.
@@ -224,7 +248,7 @@ fn ask_about(heap: &Heap<'_>, node: NodeId, number: usize, out: &mut Vec<u8>) {
     let info = analysis.graph.type_info(node);
     let kind = Selector::Type(info.map(|info| info.name.clone()).unwrap_or_default());
     if let Ok(nodes) = kind.find(analysis) {
-        let options = why::Options { paths: 1 + number, excluded: Vec::new(), disclosure };
+        let options = why::Options { paths: 1 + number % 2, excluded: Vec::new(), disclosure };
         let found = why(analysis, names, &nodes, &options);
         let extent = Extent { breadth: 10, depth: 60, least: 0 };
         render::why::write(&found, provenance, extent, out).expect("memory takes it");
