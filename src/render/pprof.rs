@@ -18,9 +18,11 @@ struct Message(Vec<u8>);
 
 impl Message {
     fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
-            number >>= 7;
+        /// The bits of a byte that are of the number; the other says that more follow.
+        const MOST: u64 = 0x7f;
+        while number > MOST {
+            self.0.push((number & MOST | !MOST) as u8);
+            number >>= MOST.count_ones();
         }
         self.0.push(number as u8);
     }
@@ -28,7 +30,7 @@ impl Message {
     /// A number; 0 is the default and is left out.
     fn number(&mut self, field: u64, number: u64) {
         if number != 0 {
-            self.varint(field << 3);
+            self.varint(8 * field);
             self.varint(number);
         }
     }
@@ -36,7 +38,7 @@ impl Message {
     fn bytes(&mut self, field: u64, bytes: &[u8]) {
         /// The wire type of what has a length.
         const WITH_LENGTH: u64 = 2;
-        self.varint(field << 3 | WITH_LENGTH);
+        self.varint(8 * field + WITH_LENGTH);
         self.varint(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }

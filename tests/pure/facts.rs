@@ -65,6 +65,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("profile/calls.rs", "const FUNCTION_SPAN", "how long a function may be"),
     ("profile/bursts.rs", "u64::MAX >> 1", "a bound"),
     ("render/chart.rs", "let swatch", "pixels"),
+    ("render/chrome.rs", "address >> 4", "what keeps the ids of 64 GiB apart"),
     ("render/flamegraph.rs", "const TITLE_CHARACTERS", "characters"),
     ("render/flamegraph.rs", "0x811c_9dc5", "of a hash"),
     ("render/flamegraph.rs", "hash >> 24", "of a hash"),

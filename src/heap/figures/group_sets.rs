@@ -79,7 +79,7 @@ impl GroupSets {
 }
 
 /// The levels of a tree: there are fewer groups than this has numbers.
-const LEVELS: usize = 24;
+const LEVELS: usize = 23;
 
 /// Whether the way to a group turns right at a level.
 fn goes_right(group: usize, level: usize) -> bool {
