@@ -50,9 +50,6 @@ const NONBLOCKING: &str = "Never pause the process. alloc then records only stac
 #[command(mut_arg("nonblocking", |it| it.help(NONBLOCKING)))]
 #[command(mut_arg("breakpoints", |it| it.conflicts_with("nonblocking")))]
 pub struct Args {
-    /// What is recorded.
-    #[command(flatten)]
-    pub target: Target,
     /// Snapshot file to draw instead of a process.
     #[arg(
         value_name = "FILE",
@@ -63,6 +60,9 @@ pub struct Args {
     /// A later snapshot file: draws what grew and shrank between the two.
     #[arg(value_name = "LATER")]
     pub later: Option<PathBuf>,
+    /// What is recorded.
+    #[command(flatten)]
+    pub target: Target,
     /// What to show [default: live; alloc for a COMMAND].
     #[arg(long, value_enum, value_name = "VIEW")]
     pub view: Option<View>,
