@@ -22,8 +22,8 @@ pub struct Effort {
 
 impl Effort {
     /// The steps for all objects, and for one of them. Hundreds of steps are usual for one.
-    const MOST: u64 = 1_000_000_000;
-    const MOST_FOR_ONE: u64 = 20_000_000;
+    const MOST: u64 = 200_000_000;
+    const MOST_FOR_ONE: u64 = 10_000_000;
 
     /// Nothing has been done yet.
     pub fn new() -> Effort {

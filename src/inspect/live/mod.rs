@@ -27,7 +27,7 @@ use crate::python::tracemalloc::Traces;
 const SHARED: &str = "held from several places";
 /// The most references that are walked for the reference chains of all shared objects together: a graph may be
 /// made to have no end of them.
-const MOST_STEPS: u64 = 500_000_000;
+const MOST_STEPS: u64 = 100_000_000;
 /// The share of the heap, one part in this many, below which an object is not named individually.
 const SMALLEST_SHARE: u64 = 500;
 
