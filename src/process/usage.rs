@@ -9,6 +9,7 @@
 use std::io::Read;
 
 use procfs::ProcError;
+use serde::{Deserialize, Serialize};
 
 use super::handle::{Process, ProcessError};
 
@@ -36,7 +37,7 @@ pub struct Usage {
 }
 
 /// The process's own part of that, from `/proc/PID/smaps_rollup`, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Share {
     /// The proportional set: each page divided by the number of processes that map it.
     pub pss: u64,

@@ -77,8 +77,7 @@ impl LiveProcess {
         let threads = running
             .and_then(|running| python.captured_threads(process, &capture, running, paused))
             .ok();
-        let composition =
-            Composition::of_capture(process, python, &capture, raw, strict).ok();
+        let composition = Composition::of_capture(process, python, &capture, raw, strict).ok();
         let analysis = Analysis::of_capture(process, python, capture, strict)?;
         let heap = Heap::new(analysis, python, self.identity.owner());
         Ok(Moment { heap, composition, threads })

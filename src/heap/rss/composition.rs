@@ -198,11 +198,13 @@ impl Composition {
         let PythonPart { small_objects, small_buffers, large_objects, large_buffers } = self.python;
         let PymallocPart { in_used_pools, free_pools, overhead } = self.pymalloc;
         let MallocPart { others, others_mapped, free, top } = self.malloc;
-        let Composition { rss, stacks, program_data, files, shared, other, facts, .. } = *self;
+        let Composition { rss, share, stacks, program_data, files, shared, other, facts, .. } =
+            *self;
         let python = [small_objects, small_buffers, large_objects, large_buffers];
         let pymalloc = [in_used_pools, free_pools, overhead];
         let malloc = [others, others_mapped, free, top, facts.malloc_unread, facts.trimmable];
-        let rest = [rss, stacks, program_data, files, shared, other, facts.copied];
+        let rest =
+            [rss, share.pss, share.uss, stacks, program_data, files, shared, other, facts.copied];
         let all = python.into_iter().chain(pymalloc).chain(malloc).chain(rest);
         all.into_iter().all(|bytes| bytes <= LARGEST)
     }
