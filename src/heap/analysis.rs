@@ -93,7 +93,9 @@ impl<'a> Analysis<'a> {
             let dominators = Dominators::of(search);
             let retained = Retained::of(&graph, &dominators);
             check_alive(process, graph.inconsistencies())?;
-            Ok(Analysis::captured(capture, types, graph, dominators, retained))
+            let facts = capture.facts;
+            let origin = Origin::Captured(capture, types);
+            Ok(Analysis { origin, facts, graph, dominators, retained })
         })
     }
 

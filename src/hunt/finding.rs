@@ -16,6 +16,9 @@ pub enum LeakKind {
     Chain,
     /// Nothing holds the objects, and no collection frees them.
     Garbage,
+    /// Nothing holds them, and no collection can free them: an object of their cycle does not show the collector
+    /// all of its references.
+    Uncollectable,
     /// The reference count is higher than the number of references.
     Refcount,
     /// Coroutines, generators or tasks that wait for ever.
@@ -51,6 +54,30 @@ pub struct Feeder {
     pub stack: Vec<Frame>,
     /// The innermost frame that belongs neither to the standard library nor to an installed package.
     pub own_frame: Option<Frame>,
+}
+
+/// A growth that has, or approaches, a limit: a cache that is being filled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Filling {
+    /// What grows, and by which code.
+    pub growth: Finding,
+    /// The limit that was read; `None` if only a falling pace shows that there is one.
+    pub limit: Option<Limit>,
+    /// The seconds until it is full at the present pace, or has nearly levelled off.
+    pub full_in_s: f64,
+    /// The bytes that it will have grown by then: an estimate.
+    pub bytes_to_come: f64,
+}
+
+/// The limit of a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// The most items that it will hold.
+    pub items: u64,
+    /// The field or attribute that says so.
+    pub name: String,
+    /// Whether the limit is certain, not guessed from the name.
+    pub is_certain: bool,
 }
 
 /// A leak.

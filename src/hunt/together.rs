@@ -4,7 +4,7 @@
 //! same holder and the same line that feeds it become one, with the sums of their figures. Where no insertion
 //! was seen, the holder decides.
 
-use super::finding::{Feeder, Finding, Leaking};
+use super::finding::{Feeder, Filling, Finding, Leaking};
 use super::verdict::{Standstill, Verdict};
 use crate::python::Frame;
 
@@ -29,6 +29,7 @@ pub fn together(verdicts: &[Verdict]) -> Option<Verdict> {
         rss_bytes_per_s: verdicts.iter().map(|it| it.rss_bytes_per_s).sum(),
         blocked_collector: verdicts.iter().find_map(|it| it.blocked_collector.clone()),
         findings: merged(verdicts),
+        filling: filling(verdicts),
     })
 }
 
@@ -54,6 +55,13 @@ fn merged(verdicts: &[Verdict]) -> Vec<Finding> {
     }
     merged.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
     merged
+}
+
+/// The collections of all processes that grow towards a limit, the fastest first.
+fn filling(verdicts: &[Verdict]) -> Vec<Filling> {
+    let mut all: Vec<Filling> = verdicts.iter().flat_map(|it| it.filling.clone()).collect();
+    all.sort_by(|a, b| b.growth.bytes_per_s.total_cmp(&a.growth.bytes_per_s));
+    all
 }
 
 fn leaking(pid: i32, finding: &Finding) -> Leaking {
@@ -174,6 +182,7 @@ mod tests {
             rss_bytes_per_s: 500.0,
             blocked_collector: None,
             findings,
+            filling: Vec::new(),
         }
     }
 

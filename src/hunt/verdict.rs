@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::finding::Finding;
+use super::finding::{Filling, Finding};
 use crate::python::Frame;
 
 /// How long the target stood still, in seconds.
@@ -77,4 +77,7 @@ pub struct Verdict {
     pub blocked_collector: Option<BlockedCollector>,
     /// The leaks, the fastest first.
     pub findings: Vec<Finding>,
+    /// Collections that grow towards a limit, and are no leaks.
+    #[serde(default)]
+    pub filling: Vec<Filling>,
 }

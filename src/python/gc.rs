@@ -10,6 +10,7 @@
 
 use super::layout::GcPlace;
 use super::links::RingGuard;
+use super::version::Version;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError, u64_at};
 use crate::obstacle::{Obstructed, Obstruction};
@@ -89,6 +90,16 @@ impl Python {
         };
         let lists = states.into_iter().flat_map(of_state);
         Ok(lists.map(|(generation, head)| GcList { generation, head }).collect())
+    }
+
+    /// Whether a list of the collector keeps its order until it is collected: new objects are appended. Not with
+    /// several interpreters, whose lists are not told apart, and not in 3.14.0 to 3.14.4, which move objects
+    /// between the two old lists.
+    pub fn gc_lists_keep_order<M: Memory>(&self, memory: &M) -> bool {
+        let incremental = (3, 14, 0)..=(3, 14, 4);
+        let Version { major, minor, micro } = self.version;
+        let is_one = self.gc_states(memory).is_ok_and(|states| states.len() == 1);
+        is_one && !incremental.contains(&(major, minor, micro))
     }
 
     /// Whether the collector's lists must not be read now: a collection is running, or an object is just

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde::Serialize;
 
 use super::labels::{of_frame, printable};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
-use crate::hunt::finding::{Feeder, Finding, LeakKind, Leaking, Reason, Unseen};
+use crate::hunt::finding::{Feeder, Filling, Finding, LeakKind, Leaking, Limit, Reason, Unseen};
 use crate::hunt::together::together;
 use crate::hunt::verdict::{BlockedCollector, LeftOut, Verdict};
 use crate::profile::{Profile, Stack, Weight};
@@ -19,6 +19,8 @@ const FRAMES: usize = 6;
 /// How many processes of a finding are shown.
 const PROCESSES: usize = 8;
 const HOUR: f64 = 3600.0;
+/// The longest time that is printed, in seconds.
+const LONGEST_S: f64 = 1e9;
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
 
@@ -75,14 +77,56 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
     if !verdict.complete {
         writeln!(out, "The hunt ended early; these are the results so far.")?;
     }
-    if verdict.findings.is_empty() {
+    if verdict.findings.is_empty() && verdict.filling.is_empty() {
         writeln!(out, "\nNo leak found: nothing grew steadily during the hunt.")?;
+    } else if verdict.findings.is_empty() {
+        writeln!(out, "\nNo leak found.")?;
     }
     for (number, finding) in verdict.findings.iter().enumerate() {
         write_finding(number + 1, finding, verdict, out)?;
     }
     if let Some(blocked) = &verdict.blocked_collector {
         write_blocked(verdict.pid, blocked, out)?;
+    }
+    if !verdict.filling.is_empty() {
+        writeln!(out, "\nGrowing towards a limit, and no leak:")?;
+    }
+    verdict.filling.iter().try_for_each(|filling| write_filling(filling, out))
+}
+
+fn write_filling(filling: &Filling, out: &mut impl Write) -> Result<(), RenderError> {
+    let Filling { growth, limit, full_in_s, bytes_to_come } = filling;
+    let fed_by = growth.feeders.iter().find_map(|feeder| feeder.own_frame.as_ref());
+    let line = fed_by.map_or(String::new(), |frame| format!(": {}", of_frame(frame, Paths::Short)));
+    writeln!(
+        out,
+        "\n-  {} objects fill {}{line}",
+        printable(&growth.grown),
+        printable(&growth.holder.name)
+    )?;
+    writeln!(
+        out,
+        "   grows     {:+.1} objects/s, {}/s",
+        growth.objects_per_s,
+        signed_bytes(growth.bytes_per_s)
+    )?;
+    writeln!(out, "   held by   {}", printable(&growth.holder.path))?;
+    let rest = size(*bytes_to_come);
+    let time = HumanDuration(Duration::from_secs_f64(full_in_s.clamp(0.0, LONGEST_S)));
+    match limit {
+        Some(Limit { items, name, is_certain }) => {
+            let word = if *is_certain { "limit" } else { "likely its limit" };
+            writeln!(
+                out,
+                "   until     {} items ({name}, {word}): in {time} at this pace, about {rest} more",
+                HumanCount(*items)
+            )?;
+        }
+        None => writeln!(
+            out,
+            "   until     about {time} from now, if its pace goes on falling: about {rest} more; a longer \
+             --duration tells"
+        )?,
     }
     Ok(())
 }
@@ -236,6 +280,9 @@ fn headline(finding: &Finding) -> String {
         LeakKind::Spread => format!("{objects} pile up below {name}"),
         LeakKind::Chain => format!("a chain of {grown} objects grows from {name}"),
         LeakKind::Garbage => format!("{objects} in cycles are never collected"),
+        LeakKind::Uncollectable => {
+            format!("{objects} pile up in cycles that no collection can free")
+        }
         LeakKind::Refcount => format!("{objects} are kept alive by native code"),
         LeakKind::Threads => format!("threads running {name} pile up"),
         LeakKind::Native => "native memory grows".into(),
@@ -335,6 +382,7 @@ mod tests {
             rss_bytes_per_s: 1.0,
             blocked_collector: None,
             findings: vec![finding],
+            filling: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! Most kinds of leak are hunted several at a time. With `LEAKSPY_TEST_EACH=1` each is hunted alone, on every
 //! interpreter, and must be the first finding; that takes some ten minutes.
 
+use std::collections::BTreeSet;
 use std::process::{Output, Stdio};
 
 use libtest_mimic::{Failed, Trial};
@@ -16,7 +17,7 @@ use crate::support::{
 };
 
 /// Kinds of leak that can run side by side without hiding each other.
-const TOGETHER: [(&str, &str); 10] = [
+const TOGETHER: [(&str, &str); 13] = [
     (SIMPLE, "dict,set,deque,bytearray,ordered,array,attribute,list"),
     (SIMPLE, "spread,chain,lru_cache,traceback,tasks,generators"),
     (SIMPLE, "loggers,mock,far_bound,result"),
@@ -27,17 +28,22 @@ const TOGETHER: [(&str, &str); 10] = [
     (OF_LIBRARY, "counter,defaultdict,subclass,moved,queue,buffer,atexit"),
     (OF_LIBRARY, "class_attribute,default,closure,local,classes,partials,nested,starved"),
     (OF_LIBRARY, "asyncio,sleeping,modules,weak_values,finalize,frozen"),
+    (AMONG_GARBAGE, "recycled_list,recycled_dict,pending,zones"),
+    (AMONG_GARBAGE, "recycled_deque,log,times,weak_methods,deep_entries"),
+    (AMONG_GARBAGE, "names"),
 ];
 /// The fixture with the leaks.
 const SIMPLE: &str = "leaks";
 const OF_LIBRARY: &str = "leaks_of_the_library";
+const AMONG_GARBAGE: &str = "leaks_among_garbage";
 /// The required hints for some of them.
-const HINTS: [(&str, &str); 22] = [
+const HINTS: [(&str, &str); 23] = [
     ("dict", "a dict at module level; nothing limits it"),
     ("far_bound", "with a high limit (maxlen = 100000000)"),
     ("result", "a list; nothing limits it"),
     ("garbage", "the garbage collector is off"),
     ("frozen", "they were frozen (gc.freeze())"),
+    ("zones", "a datetime.datetime in the cycle does not show the garbage collector"),
     ("starved", "collections are too rare"),
     ("lru_cache", "functools.lru_cache keeps every argument"),
     ("traceback", "stored exceptions keep their tracebacks"),
@@ -57,18 +63,21 @@ const HINTS: [(&str, &str); 22] = [
     ("local", "local to a function that never returns"),
 ];
 /// Behaviour that a person might take for a leak.
-const NO_LEAKS: [&str; 11] = [
-    "bounded",
-    "lru_bound",
-    "large_cache",
-    "linked",
-    "sessions",
-    "drained",
-    "warm_up",
-    "filling",
-    "one_load",
-    "churn",
-    "batches",
+const NO_LEAKS: [(&str, &str); 14] = [
+    (SIMPLE, "bounded"),
+    (SIMPLE, "lru_bound"),
+    (SIMPLE, "large_cache"),
+    (SIMPLE, "linked"),
+    (SIMPLE, "sessions"),
+    (SIMPLE, "drained"),
+    (SIMPLE, "warm_up"),
+    (SIMPLE, "filling"),
+    (SIMPLE, "one_load"),
+    (SIMPLE, "churn"),
+    (SIMPLE, "batches"),
+    (AMONG_GARBAGE, "recycled_ring"),
+    (AMONG_GARBAGE, "answered"),
+    (AMONG_GARBAGE, "closed_zones"),
 ];
 
 /// Ways to fill collections that declare their own limits.
@@ -100,11 +109,12 @@ fn usual() -> Vec<Trial> {
         let name = format!("hunt_{}", ways.split(',').next().unwrap_or_default());
         trials.extend(cases(&name, move |it| all_are_found(it, fixture, ways)));
     }
-    trials.extend(cases("hunt_no_leak_full_soon", |it| nothing_is_found(it, FULL_SOON)));
+    trials.extend(cases("hunt_no_leak_full_soon", is_full_soon));
+    trials.extend(cases("hunt_no_leak_levelling", a_falling_pace_is_no_leak));
     let some = interpreters().last().expect("an interpreter");
-    for way in NO_LEAKS {
+    for (fixture, way) in NO_LEAKS {
         let name = format!("hunt_no_leak_{way}::{}", some.name);
-        trials.push(Trial::test(name, move || nothing_is_found(some, way)));
+        trials.push(Trial::test(name, move || nothing_is_found(some, fixture, way)));
     }
     let others: [(&str, Test); 5] = [
         ("hunt_native_ptrace", native_memory_is_told_apart),
@@ -200,10 +210,49 @@ fn all_are_found(
     Ok(())
 }
 
-fn nothing_is_found(interpreter: &'static Interpreter, ways: &str) -> Result<(), Failed> {
-    let mut target = Target::start(interpreter, "leaks", &[ways]);
+fn nothing_is_found(
+    interpreter: &'static Interpreter,
+    fixture: &str,
+    ways: &str,
+) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, fixture, &[ways]);
     let document = verdict(target.pid(), "8")?;
     assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
+    target.assert_healthy();
+    Ok(())
+}
+
+/// Collections that have a limit and will reach it soon are told with their limits.
+fn is_full_soon(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, SIMPLE, &[FULL_SOON]);
+    let document = verdict(target.pid(), "8")?;
+    assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
+    let limits: BTreeSet<&str> =
+        list(&document["filling"]).iter().map(|it| text(&it["limit"]["name"])).collect();
+    for name in ["maxlen", "maxsize"] {
+        assert!(limits.contains(name), "{name} is not in {document:#}");
+    }
+    for filling in list(&document["filling"]) {
+        assert!(filling["full_in_s"].as_f64() < Some(3600.0), "{filling:#}");
+        assert!(filling["bytes_to_come"].as_f64() >= Some(0.0), "{filling:#}");
+    }
+    target.assert_healthy();
+    Ok(())
+}
+
+/// A cache whose keys are picked at random fills ever more slowly; its line is told all the same.
+fn a_falling_pace_is_no_leak(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, SIMPLE, &["levelling"]);
+    let document = verdict(target.pid(), "8")?;
+    let truth = &target.ask("truth")[0];
+    assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
+    let filling = list(&document["filling"]);
+    assert_eq!(filling.len(), 1, "{document:#}");
+    let growth = &filling[0]["growth"];
+    assert!(is_it(growth, truth), "{document:#}");
+    assert_eq!(filling[0]["limit"], Value::Null);
+    assert_eq!(growth["feeders"][0]["own_frame"]["line"], truth["line"], "{document:#}");
+    assert!(filling[0]["full_in_s"].as_f64() < Some(60.0), "{document:#}");
     target.assert_healthy();
     Ok(())
 }

@@ -31,6 +31,7 @@ mod fixtures;
 mod heap;
 mod heap_command;
 mod hunt;
+mod identity;
 mod live;
 mod mem;
 mod objects;
@@ -65,7 +66,7 @@ struct Group {
 const MOST_FOR_A_GROUP: Duration = Duration::from_secs(25 * 60);
 
 /// In the order in which they run: the basis first, then layer by layer.
-const GROUPS: [Group; 28] = [
+const GROUPS: [Group; 29] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -87,6 +88,7 @@ const GROUPS: [Group; 28] = [
     group("record", record::trials).at_a_time(2),
     group("accuracy", accuracy::trials).at_a_time(2),
     group("feeders", feeders::trials).at_a_time(2),
+    group("identity", identity::trials),
     // A hunt mostly waits.
     group("hunt", hunt::trials).at_a_time(6),
     group("advice", advice::trials).at_a_time(6),

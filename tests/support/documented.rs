@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// Keys of documents inside a document: each is like the whole, without these keys and `schema`.
 const WHOLE: [&str; 2] = ["subprocesses", "together"];
+/// The object that is like one of `findings`.
+const LIKE_A_FINDING: &str = "filling[].growth";
 /// The end of the type of an optional key.
 const OPTIONAL: &str = ", optional";
 
@@ -80,6 +82,9 @@ impl Page<'_> {
             Value::Object(_) if WHOLE.contains(&path) => self.check_object(value, "", &part),
             Value::Object(_) if path.ends_with("frame") || path.ends_with("function") => {
                 self.check_object(value, "", &self.of_frames);
+            }
+            Value::Object(_) if path == LIKE_A_FINDING => {
+                self.check_object(value, "findings[].", types);
             }
             Value::Object(_) => self.check_object(value, &format!("{path}."), types),
             _ => {}

@@ -18,6 +18,7 @@ pub mod reference_chain;
 pub mod root_names;
 pub mod selector;
 pub mod summary;
+pub mod uncollectable;
 
 pub use groups::{Group, Grouping, groups};
 pub use largest::{LargeObject, largest};
@@ -25,3 +26,4 @@ pub use reference_chain::ReferenceChain;
 pub use root_names::{RootName, RootNames, UNNAMED_FRAME};
 pub use selector::{Selector, SelectorError};
 pub use summary::{Owner, Summary};
+pub use uncollectable::Uncollectable;

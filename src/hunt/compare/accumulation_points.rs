@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::growth::{Accumulation, Growth};
-use crate::heap::{Analysis, NodeId, ShortestPaths};
+use crate::heap::{Analysis, Flow, NodeId, ShortestPaths};
 
 /// New objects that hang from each other to at least this depth are a chain.
 const CHAIN: u32 = 24;
@@ -60,6 +60,7 @@ pub fn accumulation_points(
         .flat_map(|root| &root.objects)
         .filter_map(|&object| heap.graph.node(object))
         .collect();
+    let namespaces = namespaces(heap);
     let first = heap.graph.first_object();
     let mut found = Vec::new();
     // The largest growth comes first.
@@ -77,7 +78,10 @@ pub fn accumulation_points(
             }
             AccumulationPoint { node, shape, holders, accumulated }
         };
-        if own.is_some_and(|own| own.deepest >= CHAIN && is_chain(own)) {
+        // The variables of a module have nothing in common.
+        let is_namespace = namespaces.contains(&node);
+        let is_chain = own.is_some_and(|own| own.deepest >= CHAIN && is_chain(own));
+        if is_chain && !is_namespace {
             found.push(place(Shape::Chain, tree.below(node, growth)));
             continue;
         }
@@ -87,12 +91,14 @@ pub fn accumulation_points(
         let is_spread =
             is_object && SPREAD * below >= total && are_alike(heap, &tree, children, below);
         let is_one = 2 * proven >= total;
-        if is_spread || is_one && children.len() >= MANY {
+        if !is_namespace && (is_spread || is_one && children.len() >= MANY) {
             let shape = if is_spread { Shape::Spread } else { Shape::One };
             found.push(place(shape, tree.below(node, growth)));
             continue;
         }
-        if is_one {
+        if is_chain {
+            found.push(place(Shape::Chain, vec![node]));
+        } else if is_one {
             found.push(place(Shape::One, vec![node]));
         }
         rest.extend(children.iter().map(|&child| (tree.total(child), child)));
@@ -100,10 +106,22 @@ pub fn accumulation_points(
     found
 }
 
-/// Whether the new objects hang from each other rather than from the holder.
+/// The namespaces of modules, with whatever else only modules refer to directly. A function's globals are one, so
+/// that a path need not lead through the module.
+pub(super) fn namespaces(heap: &Analysis<'_>) -> FxHashSet<NodeId> {
+    let graph = &heap.graph;
+    let is_module: Vec<bool> = graph.types().iter().map(|info| info.name == "module").collect();
+    let of_type =
+        |node| graph.type_id(node).and_then(|id| is_module.get(id.0 as usize)) == Some(&true);
+    let modules = graph.first_object().up_to(graph.first_leaf()).filter(|&node| of_type(node));
+    modules.flat_map(|module| graph.successors(module)).copied().collect()
+}
+
+/// Whether the new objects hang from each other rather than from the holder. Many deep items are no chain: a chain
+/// continues at its end, and its first link hardly ever gets another object to hold.
 fn is_chain(accumulated: &Accumulation) -> bool {
     let items: u32 = accumulated.items.values().map(|items| items.count).sum();
-    items.saturating_mul(CHAIN / 2) <= accumulated.proven()
+    items < MANY as u32 && items.saturating_mul(CHAIN / 2) <= accumulated.proven()
 }
 
 /// Whether there are many objects, mostly of one type, and no single one has most of the growth.

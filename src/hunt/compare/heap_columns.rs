@@ -1,9 +1,13 @@
 //! The part of a heap that is kept for comparison with later ones: its objects, and how much each holds. A
 //! few bytes per object, so several heaps fit side by side.
 
+use std::mem;
 use std::time::Duration;
 
+use super::identity::{self, Earlier, NONE, Traits};
+use crate::heap::figures::Uncollectable;
 use crate::heap::{Amount, Analysis, Flow, NodeId, RootKind};
+use crate::python::Python;
 use crate::python::objects::TypeInfo;
 
 /// Types whose objects refer to nothing, except perhaps their type, and change their size. Any other object
@@ -25,6 +29,12 @@ pub struct HeapColumns {
     held: Vec<Held>,
     /// Objects that refer to nothing but may grow.
     resizable: Vec<Resizable>,
+    /// Which of the snapshots it is.
+    number: u8,
+    /// Since which snapshot each object has existed, containers first.
+    births: Vec<u8>,
+    /// What tells its objects from those of the next snapshot, until that is made.
+    traits: Traits,
 }
 
 /// Sums over a heap.
@@ -36,6 +46,8 @@ pub struct Totals {
     pub native: Amount,
     /// Garbage: objects that nothing holds.
     pub garbage: Amount,
+    /// What of that no collection can free.
+    pub uncollectable: Amount,
     /// Threads that run Python.
     pub threads: u32,
     /// The resident set, in bytes.
@@ -69,6 +81,16 @@ pub struct Resizable {
 /// What an object without references holds: itself. Its size is not kept.
 const NOTHING_HELD: Held = Held { references: 0, objects: 1, bytes: 0 };
 
+/// An object.
+struct Known {
+    address: u64,
+    /// The number of its type.
+    kind: u32,
+    /// Its place among all, containers first.
+    index: u32,
+    held: Held,
+}
+
 /// Objects in the order of their addresses.
 #[derive(Debug, Default)]
 struct Column {
@@ -77,8 +99,13 @@ struct Column {
 }
 
 impl HeapColumns {
-    /// Keeps the columns of a heap that was captured at this time after the hunt began.
-    pub fn of(heap: &Analysis<'_>, at: Duration) -> HeapColumns {
+    /// Keeps the columns of a heap that was captured at this time after the hunt began, and after `before`.
+    pub fn of(
+        heap: &Analysis<'_>,
+        python: &Python,
+        at: Duration,
+        before: Option<&mut HeapColumns>,
+    ) -> HeapColumns {
         let graph = &heap.graph;
         let kinds: Vec<u64> = graph.types().iter().map(|info| info.address).collect();
         let first = graph.first_object();
@@ -100,7 +127,7 @@ impl HeapColumns {
             let Amount { bytes, objects } = heap.amount(node);
             Held { references: graph.successors(node).len() as u32, objects, bytes }
         });
-        HeapColumns {
+        let mut snapshot = HeapColumns {
             at,
             totals: Totals::of(heap),
             held: held.collect(),
@@ -108,7 +135,28 @@ impl HeapColumns {
             containers,
             leaves,
             kinds,
-        }
+            number: 0,
+            births: Vec::new(),
+            traits: Traits::default(),
+        };
+        let count = graph.objects().len();
+        let (births, traits) = match before {
+            None => {
+                let none = Earlier { number: 0, births: &[], traits: &Traits::default() };
+                identity::births(heap, python, &none, 0, &vec![NONE; count])
+            }
+            Some(before) => {
+                snapshot.number = before.number.saturating_add(1);
+                let matches = snapshot.matches(before);
+                let traits = mem::take(&mut before.traits);
+                let earlier =
+                    Earlier { number: before.number, births: &before.births, traits: &traits };
+                identity::births(heap, python, &earlier, snapshot.number, &matches)
+            }
+        };
+        snapshot.births = births;
+        snapshot.traits = traits;
+        snapshot
     }
 
     /// How much the object at this address holds, if there is one of this type.
@@ -129,31 +177,39 @@ impl HeapColumns {
     ) -> impl Iterator<Item = (usize, u32)> + 'a {
         let mut rest = before.objects().peekable();
         (0..).zip(self.containers.iter().zip(&self.held)).filter_map(move |(index, now)| {
-            let ((address, kind), held) = now;
-            while rest.next_if(|(other, ..)| *other < address).is_some() {}
-            let &(other, other_kind, other_held) = rest.peek()?;
-            let kind = self.kinds.get(kind as usize);
-            let is_same =
-                other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
-            let more = held.references.saturating_sub(other_held.references);
-            (is_same && more > 0).then_some((index, more))
+            let ((address, _), held) = now;
+            while rest.next_if(|other| other.address < address).is_some() {}
+            let other = rest.peek().filter(|other| other.address == address)?;
+            let was_there = self.births.get(index).is_some_and(|&birth| birth <= before.number);
+            let more = held.references.saturating_sub(other.held.references);
+            (was_there && more > 0).then_some((index, more))
         })
     }
 
-    /// All objects in the order of their addresses: address, number of the type, and what they hold.
-    fn objects(&self) -> impl Iterator<Item = (u64, u32, Held)> + '_ {
-        let mut containers = self.containers.iter().zip(&self.held).peekable();
-        let mut leaves = self.leaves.iter().peekable();
+    /// All objects in the order of their addresses.
+    fn objects(&self) -> impl Iterator<Item = Known> + '_ {
+        let mut containers = (0..).zip(self.containers.iter().zip(&self.held)).peekable();
+        let first_leaf = self.containers.addresses.len() as u32;
+        let mut leaves = (first_leaf..).zip(self.leaves.iter()).peekable();
         std::iter::from_fn(move || {
             let is_leaf = match (containers.peek(), leaves.peek()) {
-                (Some(((container, _), _)), Some((leaf, _))) => leaf < container,
+                (Some((_, ((container, _), _))), Some((_, (leaf, _)))) => leaf < container,
                 (container, _) => container.is_none(),
             };
             if is_leaf {
-                return leaves.next().map(|(address, kind)| (address, kind, NOTHING_HELD));
+                let (index, (address, kind)) = leaves.next()?;
+                return Some(Known { address, kind, index, held: NOTHING_HELD });
             }
-            containers.next().map(|((address, kind), held)| (address, kind, *held))
+            let (index, ((address, kind), held)) = containers.next()?;
+            Some(Known { address, kind, index, held: *held })
         })
+    }
+
+    /// The number of objects of a type, by the address of the type.
+    pub fn count_of(&self, kind: u64) -> usize {
+        let Some(number) = self.kinds.iter().position(|&it| it == kind) else { return 0 };
+        let kinds = self.containers.kinds.iter().chain(&self.leaves.kinds);
+        kinds.filter(|&&it| it as usize == number).count()
     }
 
     /// The objects that may grow without new references.
@@ -167,35 +223,36 @@ impl HeapColumns {
         self.resizable.get(index).copied().filter(|it| it.kind == kind)
     }
 
-    /// For each object of the last heap, containers first: the number of the snapshot since which it has been
-    /// there without a break. The last snapshot is that of the heap itself.
-    pub fn births(snapshots: &[HeapColumns]) -> Vec<u8> {
-        let Some((last, earlier)) = snapshots.split_last() else { return Vec::new() };
-        let count = last.containers.addresses.len() + last.leaves.addresses.len();
-        let mut births = vec![earlier.len() as u8; count];
-        let (containers, leaves) = births.split_at_mut(last.containers.addresses.len());
-        for (number, before) in earlier.iter().enumerate().rev() {
-            last.mark(&last.containers, before, containers, number as u8);
-            last.mark(&last.leaves, before, leaves, number as u8);
-        }
-        births
+    /// The number of the snapshot since which each object has existed, containers first; the own number for new
+    /// objects.
+    pub fn births(&self) -> &[u8] {
+        &self.births
     }
 
-    /// Marks the objects of a column that have been there since snapshot `number`, among those that have been
-    /// there since the next one.
-    fn mark(&self, own: &Column, before: &HeapColumns, births: &mut [u8], number: u8) {
+    /// The number of this snapshot.
+    pub fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// For each object, the object of an earlier snapshot that had its address and its type: the index there,
+    /// containers first, or [`NONE`].
+    fn matches(&self, before: &HeapColumns) -> Vec<u32> {
+        let mut matches = self.matches_in(&self.containers, before);
+        matches.extend(self.matches_in(&self.leaves, before));
+        matches
+    }
+
+    fn matches_in(&self, own: &Column, before: &HeapColumns) -> Vec<u32> {
         // An empty container may have become a full one since, and vice versa.
         let mut rest = before.objects().peekable();
-        for ((address, kind), birth) in own.iter().zip(births) {
-            while rest.next_if(|other| other.0 < address).is_some() {}
-            let Some(&(other, other_kind, _)) = rest.peek() else { return };
+        let find = |(address, kind): (u64, u32)| {
+            while rest.next_if(|other| other.address < address).is_some() {}
+            let other = rest.peek().filter(|other| other.address == address);
             let kind = self.kinds.get(kind as usize);
-            let is_same =
-                other == address && kind.is_some() && before.kinds.get(other_kind as usize) == kind;
-            if is_same && *birth == number + 1 {
-                *birth = number;
-            }
-        }
+            let same = other.filter(|_| kind.is_some());
+            same.filter(|it| before.kinds.get(it.kind as usize) == kind).map_or(NONE, |it| it.index)
+        };
+        own.iter().map(find).collect()
     }
 
     fn kind_at(&self, column: &Column, index: usize) -> Option<u64> {
@@ -233,6 +290,7 @@ impl Totals {
             heap: heap.total(),
             rss: facts.rss,
             paused: facts.paused,
+            uncollectable: Uncollectable::of(heap).amount(heap),
             ..Totals::default()
         };
         for (node, root) in heap.graph.root_nodes() {
@@ -247,7 +305,7 @@ impl Totals {
     }
 }
 
-fn is_resizable(info: &TypeInfo) -> bool {
+pub(super) fn is_resizable(info: &TypeInfo) -> bool {
     RESIZABLE.contains(&&*info.name)
 }
 
@@ -280,6 +338,9 @@ mod tests {
             },
             held: of(false).map(held).collect(),
             resizable: Vec::new(),
+            number: 0,
+            births: vec![0; lists.len() + texts.len()],
+            traits: Traits::default(),
         }
     }
 
@@ -290,15 +351,16 @@ mod tests {
             snapshot(&[(0x10, 3), (0x30, 0), (0x60, 0)], &[0x40, 0x50]),
             snapshot(&[(0x10, 5), (0x30, 4), (0x60, 1)], &[0x40, 0x50]),
         ];
+        let [first, second, last] = &snapshots;
         // 0x10, 0x30, 0x60; 0x40, 0x50, which is a text from the second snapshot on.
-        assert_eq!(HeapColumns::births(&snapshots), [0, 0, 1, 0, 1]);
+        assert_eq!(second.matches(first), [2, 0, 3, NONE, NONE]);
+        assert_eq!(last.matches(second), [0, 1, 4, 2, 3]);
         let references =
             |at: u64| snapshots.each_ref().map(|it| Some(it.held(at, LIST)?.references));
         assert_eq!(references(0x10), [Some(0), Some(3), Some(5)]);
         assert_eq!(references(0x30), [Some(2), Some(0), Some(4)]);
         assert_eq!(references(0x60), [None, Some(0), Some(1)]);
         assert_eq!(references(0x50), [Some(1), None, None]);
-        let [first, second, last] = &snapshots;
         assert_eq!(last.grown_since(first).collect::<Vec<_>>(), [(0, 5), (1, 2)]);
         assert_eq!(last.grown_since(second).collect::<Vec<_>>(), [(0, 2), (1, 4), (2, 1)]);
     }

@@ -11,6 +11,10 @@ pub type Series = Vec<(Duration, f64)>;
 const LEAST_SHARE: f64 = 0.5;
 /// A quantity may lose at most this share of its gain along the way.
 const MOST_LOST: f64 = 0.3;
+/// The pace of a growth that levels off must have fallen to at most this share.
+const MOST_OF_PACE: f64 = 0.6;
+/// And by at least this many standard errors.
+const ERRORS: f64 = 4.0;
 /// A series with more points is divided into this many parts.
 const PARTS: usize = 10;
 
@@ -45,6 +49,47 @@ pub fn steady_growth(series: &[(Duration, f64)]) -> Option<SteadyGrowth> {
     }
     let confidence = 1.0 - 0.5_f64.powi(intervals.len() as i32);
     Some(SteadyGrowth { net, per_second, confidence })
+}
+
+/// A growth whose pace falls, so that it seems to approach a level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FallingPace {
+    /// By how much the quantity will still grow, if its pace goes on falling by the same share in the same time.
+    pub left: f64,
+    /// The seconds until nineteen twentieths of that are there.
+    pub settles_in_s: f64,
+}
+
+/// Whether the pace of a growth of counted objects falls from interval to interval, by far more than chance
+/// would explain: to at most three fifths, and by four standard errors of such counts.
+pub fn falling_pace(series: &[(Duration, f64)]) -> Option<FallingPace> {
+    let intervals: Vec<(f64, f64, f64)> = series
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [before, after] => {
+                let time = after.0.checked_sub(before.0)?.as_secs_f64();
+                let middle = before.0.as_secs_f64() + time / 2.0;
+                (time > 0.0).then_some((middle, after.1 - before.1, time))
+            }
+            _ => None,
+        })
+        .collect();
+    let pace = |&(_, grown, time): &(f64, f64, f64)| grown / time;
+    let [first, _, .., last] = &*intervals else { return None };
+    let falls = intervals.windows(2).all(|pair| match pair {
+        [before, after] => pace(after) < pace(before),
+        _ => false,
+    });
+    let [early, late] = [first, last].map(pace);
+    let variance = |&(_, grown, time): &(f64, f64, f64)| grown.max(0.0) / (time * time);
+    let error = (variance(first) + variance(last)).sqrt();
+    if !falls || late <= 0.0 || late > MOST_OF_PACE * early || early - late < ERRORS * error {
+        return None;
+    }
+    let decay = (early / late).ln() / (last.0 - first.0);
+    let left = late / decay;
+    let settles_in_s = 20.0_f64.ln() / decay;
+    (left.is_finite() && settles_in_s.is_finite()).then_some(FallingPace { left, settles_in_s })
 }
 
 /// How certain the growth of a quantity read many times is; `None` if it came and went.
@@ -107,6 +152,27 @@ mod tests {
         ] {
             assert_eq!(steady_growth(&series(values)), None, "{values:?}");
         }
+    }
+
+    #[test]
+    fn only_a_pace_that_falls_clearly_is_one_that_falls() {
+        // A thousand keys, picked at random at 45 a second.
+        let filled = |time: f64| 1000.0 * (1.0 - (-0.045 * time).exp());
+        let cache: Series =
+            [0, 9, 18, 27].map(|at| (Duration::from_secs(at), filled(at as f64))).to_vec();
+        let found = falling_pace(&cache).expect("it falls");
+        let rest = 1000.0 - filled(27.0);
+        assert!((found.left / rest - 1.0).abs() < 0.3, "{found:?}, {rest} in truth");
+        for values in [
+            [0.0, 400.0, 800.0, 1200.0],
+            [0.0, 400.0, 790.0, 1100.0],
+            [0.0, 20.0, 32.0, 40.0],
+            [0.0, 400.0, 500.0, 800.0],
+            [0.0, 400.0, 600.0, 600.0],
+        ] {
+            assert_eq!(falling_pace(&series(&values)), None, "{values:?}");
+        }
+        assert_eq!(falling_pace(&series(&[0.0, 400.0, 600.0])), None);
     }
 
     #[test]

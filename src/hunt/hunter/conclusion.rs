@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use super::{FEWEST_CAPTURES, HuntError, Hunter, MOST};
 use crate::hunt::compare::steadiness::confidence;
-use crate::hunt::finding::{Finding, LeakKind, Reason, Unseen};
+use crate::hunt::finding::{Filling, Finding, LeakKind, Reason, Unseen};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
 
 /// The share of the resident set's growth that strings and numbers held only by native code must reach.
 const CREDIBLE_SHARE: f64 = 0.2;
+/// So many bytes of them there must be.
+const CREDIBLE_BYTES: f64 = 32_768.0;
+/// What a thread that does not end may take of the C library's memory, and of the resident set with its stack.
+const BLOCKS_OF_A_THREAD: f64 = 16_384.0;
+const RESIDENT_OF_A_THREAD: f64 = 262_144.0;
 
 impl Hunter {
     /// The verdict; an error if the hunt was too short for one.
@@ -25,17 +30,21 @@ impl Hunter {
         let watches = [self.trails.pauses(), self.follow_pauses].into_iter();
         let pauses = self.snapshots.iter().map(|it| it.totals.paused);
         let seconds_of = |pause: Duration| pause.as_secs_f64();
-        let mut findings: Vec<Finding> =
-            self.suspects.iter().filter_map(|it| self.told(it)).collect();
-        let has_threads = self.suspects.iter().any(|it| it.key == Key::Threads && it.is_steady);
-        if !has_threads {
-            let native = self.outside().leak();
-            let feeders = self.native_feeders.clone();
-            let unseen = feeders.is_empty().then(|| self.not_followed());
-            findings.extend(native.map(|finding| Finding { feeders, unseen, ..finding }));
-        }
+        let steady = self.suspects.iter().filter(|it| it.is_steady);
+        let mut findings: Vec<Finding> = steady.filter_map(|it| self.told(it)).collect();
+        let mut filling: Vec<Filling> =
+            self.suspects.iter().filter_map(|it| self.filling(it)).collect();
+        filling.sort_by(|a, b| b.growth.bytes_per_s.total_cmp(&a.growth.bytes_per_s));
+        filling.truncate(MOST);
+        let threads = self.suspects.iter().find(|it| it.key == Key::Threads && it.is_steady);
+        let threads_per_s = threads.map_or(0.0, |it| it.finding.objects_per_s);
+        let explained = threads_per_s * self.bytes_of_a_thread();
+        let native = self.outside().leak().filter(|native| native.bytes_per_s > explained);
+        let feeders = self.native_feeders.clone();
+        let unseen = feeders.is_empty().then(|| self.not_followed());
+        findings.extend(native.map(|finding| Finding { feeders, unseen, ..finding }));
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
-        findings.retain(|finding| is_credible(finding, rss_bytes_per_s));
+        findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
         findings.truncate(MOST);
         Ok(Verdict {
@@ -59,7 +68,16 @@ impl Hunter {
             rss_bytes_per_s,
             blocked_collector: self.collector.blocked,
             findings,
+            filling,
         })
+    }
+
+    /// What of growth outside the heap a thread explains, in bytes.
+    fn bytes_of_a_thread(&self) -> f64 {
+        match self.native_blocks.is_empty() {
+            true => RESIDENT_OF_A_THREAD,
+            false => BLOCKS_OF_A_THREAD,
+        }
     }
 
     fn too_short(&self) -> HuntError {
@@ -69,12 +87,20 @@ impl Hunter {
         }
     }
 
-    /// The finding for a suspect that has proved to leak.
+    /// A suspect that grows towards a level.
+    fn filling(&self, suspect: &Suspect) -> Option<Filling> {
+        let level = suspect.level.clone()?;
+        Some(Filling {
+            growth: self.told(suspect)?,
+            limit: level.limit,
+            full_in_s: level.in_s,
+            bytes_to_come: level.bytes,
+        })
+    }
+
+    /// The finding for a suspect that has proved to grow.
     fn told(&self, suspect: &Suspect) -> Option<Finding> {
         let mut finding = suspect.finding.clone();
-        if !suspect.is_steady {
-            return None;
-        }
         let Some(trail) = self.trails.of(suspect.key) else {
             finding.unseen = Some(self.unseen(Unseen::not_watched()));
             return Some(finding);
@@ -112,9 +138,12 @@ impl Hunter {
 
 /// Whether a finding is credible. References inside objects of unknown types are guessed from their words,
 /// and those behind the objects' own pointers are not seen. So a few strings or numbers that only native code
-/// seems to hold do not prove a leak unless they make up a good part of the growth.
-fn is_credible(finding: &Finding, rss_bytes_per_s: f64) -> bool {
+/// seems to hold do not prove a leak unless they make up a good part of the growth, and of a growth that is
+/// more than chance.
+fn is_credible(finding: &Finding, rss_bytes_per_s: f64, seconds: f64) -> bool {
     let is_builtin = !finding.grown.contains('.');
-    let share = finding.bytes_per_s / rss_bytes_per_s.max(1.0);
-    finding.kind != LeakKind::Refcount || !is_builtin || share >= CREDIBLE_SHARE
+    let is_much = finding.bytes_per_s * seconds >= CREDIBLE_BYTES;
+    let is_seen = rss_bytes_per_s >= CREDIBLE_SHARE * finding.bytes_per_s;
+    let is_a_good_part = finding.bytes_per_s >= CREDIBLE_SHARE * rss_bytes_per_s;
+    finding.kind != LeakKind::Refcount || !is_builtin || is_much && is_seen && is_a_good_part
 }

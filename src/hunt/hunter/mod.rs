@@ -265,7 +265,8 @@ impl Hunter {
             Err(error) => return Err(error.into()),
         };
         self.collector.see(&heap, &self.process, &self.python, at);
-        self.snapshots.push(HeapColumns::of(&heap, at));
+        let snapshot = HeapColumns::of(&heap, &self.python, at, self.snapshots.last_mut());
+        self.snapshots.push(snapshot);
         if let Some(blocks) = heap.capture().and_then(|capture| self.count_native_blocks(capture)) {
             self.native_blocks.push((at, blocks.bytes as f64));
             if let Some(mut following) = self.following.take() {

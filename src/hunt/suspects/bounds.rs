@@ -14,8 +14,9 @@ const SOON_S: f64 = 3600.0;
 const SOON_IF_GUESSED_S: f64 = 300.0;
 /// A collection's owner is above it, perhaps with its `__dict__` in between.
 const STEPS: usize = 2;
-/// A collection larger than its limit by this factor does not respect it.
-const SLACK: f64 = 1.25;
+/// A collection larger than its limit by this factor does not respect it. Some are pruned only when they are half
+/// as large again (SQLAlchemy's `LRUCache`, its `size_threshold`).
+const SLACK: f64 = 2.0;
 
 /// A bound that has not been reached.
 #[derive(Debug, Clone, PartialEq)]

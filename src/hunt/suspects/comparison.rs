@@ -4,7 +4,7 @@ use super::collector::Collector;
 use super::names;
 use crate::heap::{Analysis, NodeId, RootKind, RootNames, ShortestPaths};
 use crate::hunt::compare::growth::Growth;
-use crate::hunt::compare::heap_columns::HeapColumns;
+use crate::hunt::compare::heap_columns::{HeapColumns, Held};
 use crate::hunt::finding::Holder;
 use crate::python::Python;
 
@@ -37,8 +37,8 @@ impl<'a> Comparison<'a> {
             matches!(root, Some(RootKind::Thread { .. } | RootKind::Frame { .. }))
         };
         let lasting_paths = ShortestPaths::through(&heap.graph, |node| !is_for_a_while(node));
-        let births = HeapColumns::births(snapshots);
-        let growth = Growth::of(heap, &paths, &births, snapshots.len());
+        let births = snapshots.last().map(HeapColumns::births).unwrap_or_default();
+        let growth = Growth::of(heap, &paths, births, snapshots.len());
         Comparison {
             heap,
             python,
@@ -55,6 +55,19 @@ impl<'a> Comparison<'a> {
     pub fn identity(&self, node: NodeId) -> Option<(u64, u64)> {
         let address = self.heap.graph.address(node)?;
         Some((address, self.heap.graph.type_info(node)?.address))
+    }
+
+    /// Whether an object existed at an earlier moment.
+    pub fn is_as_old_as(&self, node: NodeId, snapshot: &HeapColumns) -> bool {
+        let births = self.snapshots.last().map(HeapColumns::births).unwrap_or_default();
+        let birth = self.heap.graph.object_index(node).and_then(|index| births.get(index));
+        birth.is_some_and(|&birth| birth <= snapshot.number())
+    }
+
+    /// How much an object held at an earlier moment, if it existed.
+    pub fn held(&self, node: NodeId, snapshot: &HeapColumns) -> Option<Held> {
+        let (address, kind) = self.identity(node)?;
+        self.is_as_old_as(node, snapshot).then(|| snapshot.held(address, kind)).flatten()
     }
 
     /// The path by which a node is reported: a lasting one, unless it is a long detour.

@@ -62,7 +62,13 @@ impl Comparison<'_> {
                 continue;
             }
             match self.shared_with(node, holders) {
-                Shared::With(index) => {
+                // What grows steadily is not explained by what does not.
+                Shared::With(index, kind)
+                    if rise.is_steady && found.get(index).is_none_or(|it| !it.is_steady) =>
+                {
+                    found.extend(self.container(node, kind, rise));
+                }
+                Shared::With(index, _) => {
                     let path = self.holder(node).path;
                     if let Some(suspect) = found.get_mut(index) {
                         suspect.finding.also.push(path);
@@ -87,10 +93,7 @@ impl Comparison<'_> {
 
     /// Whether an object has let something go: it refers to more new objects than it has gained references.
     pub fn has_lost_some(&self, node: NodeId) -> bool {
-        let references = |snapshot: &HeapColumns| {
-            let (address, kind) = self.identity(node)?;
-            Some(snapshot.held(address, kind)?.references)
-        };
+        let references = |snapshot: &HeapColumns| Some(self.held(node, snapshot)?.references);
         let ends = self.snapshots.first().zip(self.snapshots.last());
         let ends = ends.and_then(|(first, last)| Some((references(first)?, references(last)?)));
         let is_new = |next: &&NodeId| self.growth.holder(**next).is_some();
@@ -100,9 +103,7 @@ impl Comparison<'_> {
 
     /// Whether the retained size of an object does not grow although something below it grows by `rise`.
     pub fn keeps_its_size(&self, node: NodeId, rise: Rise) -> bool {
-        let Some((address, kind)) = self.identity(node) else { return false };
-        let held =
-            |snapshot: &HeapColumns| Some((snapshot.at, snapshot.held(address, kind)?.objects));
+        let held = |snapshot: &HeapColumns| Some((snapshot.at, self.held(node, snapshot)?.objects));
         let held: Series =
             self.snapshots.iter().filter_map(held).map(|(at, it)| (at, f64::from(it))).collect();
         // Objects that others hold as well are not retained, so their total is not known.
@@ -121,7 +122,10 @@ impl Comparison<'_> {
         for &next in references.iter().rev().take(NEWEST) {
             match self.growth.holder(next) {
                 Some(other) => match holders.get(&other) {
-                    Some(&index) => return Shared::With(index),
+                    Some(&index) => match graph.type_id(next) {
+                        Some(kind) => return Shared::With(index, kind),
+                        None => return Shared::Unknown,
+                    },
                     None => return Shared::Unknown,
                 },
                 None => {
@@ -137,9 +141,9 @@ impl Comparison<'_> {
 
     /// A container with ever more references to old objects.
     fn container(&self, node: NodeId, grown: TypeId, rise: Rise) -> Option<Suspect> {
-        let (address, kind) = self.identity(node)?;
+        let (address, _) = self.identity(node)?;
         let first = self.snapshots.first()?;
-        let bytes = self.heap.amount(node).bytes.checked_sub(first.held(address, kind)?.bytes)?;
+        let bytes = self.heap.amount(node).bytes.checked_sub(self.held(node, first)?.bytes)?;
         let seconds = self.snapshots.last()?.at.saturating_sub(first.at).as_secs_f64();
         let holder = self.holder(node);
         if holder.path.is_empty() {
@@ -206,13 +210,13 @@ impl Comparison<'_> {
         earlier: &[HeapColumns],
         last: &HeapColumns,
     ) -> Option<Suspect> {
+        let node = self.heap.graph.node(now.address)?;
         let mut series: Series = earlier
             .iter()
             .filter_map(|it| Some((it.at, it.resizable_at(now.address, now.kind)?.bytes as f64)))
             .collect();
         series.push((last.at, now.bytes as f64));
         let rise = Rise::of(&series, LEAST_BYTES).filter(|_| series.len() > 2)?;
-        let node = self.heap.graph.node(now.address)?;
         let evidence = Evidence {
             kind: LeakKind::Container,
             grown: self.heap.graph.type_info(node)?.name.clone(),
@@ -262,8 +266,8 @@ impl Comparison<'_> {
 
 /// The objects that a container grows with.
 enum Shared {
-    /// The objects that this suspect holds.
-    With(usize),
+    /// The objects that this suspect holds, mostly of this type.
+    With(usize, TypeId),
     /// New objects that hang from somewhere else.
     Unknown,
     /// Old objects, mostly of this type.

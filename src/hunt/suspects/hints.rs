@@ -39,6 +39,11 @@ pub fn hint(of: &Circumstances<'_>) -> String {
         }
         LeakKind::Chain => "each object refers to the next, and the first is never released".into(),
         LeakKind::Garbage => garbage(of.collector),
+        LeakKind::Uncollectable => format!(
+            "a {} in the cycle does not show the garbage collector what it refers to, so no collection can \
+             free the cycle: break it by hand when it is done with, or make one reference weak",
+            of.holder.kind
+        ),
         LeakKind::Refcount => format!(
             "the reference count of each {} exceeds the references found: an extension module keeps it, or \
              has forgotten a Py_DECREF",

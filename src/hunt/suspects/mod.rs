@@ -8,6 +8,7 @@
 //! | [`containers`] | other containers of the same kind, which come, grow and go |
 //! | [`bounds`] | limits that collections declare for themselves |
 //! | [`collector`] | garbage that no collection will find in time |
+//! | [`uncollectable`] | cycles that no collection can free |
 //! | [`native`] | growth that no Python object explains |
 //! | [`leak_kinds`], [`threads`] | which type describes the leak best; objects of running code |
 //! | [`names`], [`hints`] | what to call the holder, and the likely cause |
@@ -24,3 +25,4 @@ pub(crate) mod native;
 pub(crate) mod scoring;
 pub mod suspect;
 pub(crate) mod threads;
+pub(crate) mod uncollectable;

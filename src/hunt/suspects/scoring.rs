@@ -22,6 +22,8 @@ use crate::python::objects::TypeId;
 pub const LEAST_OBJECTS: f64 = 6.0;
 /// How many holders of a spread are watched.
 const SAMPLE: usize = 12;
+/// The share of a chain's growth that all objects of its type must have grown by.
+const LEAST_SHARE_OF_CHAIN: f64 = 0.25;
 /// The share of all objects that garbage may have before an enabled collector must look for it, as in CPython
 /// (`long_lived_pending < long_lived_total / 4`, Modules/gcmodule.c, 3.8 to 3.13).
 const PENDING_SHARE: f64 = 0.25;
@@ -60,6 +62,7 @@ impl Comparison<'_> {
         };
         let kind = if is_waiting(self.heap, &point.accumulated) { LeakKind::Tasks } else { kind };
         let grown = grown(self.heap, kind, &point.accumulated)?;
+        let is_steady = is_steady && (kind != LeakKind::Chain || self.has_become_more(grown, rise));
         let [from, to] = [born, self.snapshots.len().checked_sub(2)?];
         let seconds = self.snapshots.get(to)?.at.saturating_sub(self.snapshots.get(from)?.at);
         let per_second = |amount: f64| amount / seconds.as_secs_f64();
@@ -122,11 +125,9 @@ impl Comparison<'_> {
             }
             return series;
         }
-        let holders: Vec<(u64, u64)> =
-            point.holders.iter().filter_map(|&node| self.identity(node)).collect();
         let mut series: Series = Vec::new();
         for snapshot in self.snapshots {
-            let held = holders.iter().filter_map(|&(address, kind)| snapshot.held(address, kind));
+            let held = point.holders.iter().filter_map(|&node| self.held(node, snapshot));
             let mut known = false;
             let sum: f64 = held.inspect(|_| known = true).map(|it| f64::from(it.references)).sum();
             // It may have been created since.
@@ -135,6 +136,19 @@ impl Comparison<'_> {
             }
         }
         series
+    }
+
+    /// Whether the objects of a type have become more by about as much as a chain of them seems to grow. A linked
+    /// queue gets new links at its end, and loses as many at its head.
+    fn has_become_more(&self, kind: TypeId, rise: Rise) -> bool {
+        let counts = |snapshot: &HeapColumns| {
+            let info = self.heap.graph.types().get(kind)?;
+            Some((snapshot.at, snapshot.count_of(info.address) as f64))
+        };
+        let series: Series = self.snapshots.iter().filter_map(counts).collect();
+        Rise::of(&series, LEAST_OBJECTS).is_some_and(|whole| {
+            whole.is_steady && whole.growth.net >= LEAST_SHARE_OF_CHAIN * rise.growth.net
+        })
     }
 
     /// Whether the collector will find the present garbage in its own time.
@@ -202,7 +216,7 @@ impl Comparison<'_> {
             LeakKind::Chain | LeakKind::Garbage | LeakKind::Refcount => {
                 of_type().into_iter().collect()
             }
-            LeakKind::Threads | LeakKind::Native => Vec::new(),
+            LeakKind::Threads | LeakKind::Native | LeakKind::Uncollectable => Vec::new(),
         }
     }
 

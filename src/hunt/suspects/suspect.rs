@@ -4,8 +4,10 @@ use super::bounds::Filling;
 use super::collector::Collector;
 use super::hints;
 use super::hints::Circumstances;
-use crate::hunt::compare::steadiness::{Series, SteadyGrowth, steady_growth};
-use crate::hunt::finding::{Finding, Holder, LeakKind};
+use crate::hunt::compare::steadiness::{
+    FallingPace, Series, SteadyGrowth, falling_pace, steady_growth,
+};
+use crate::hunt::finding::{Finding, Holder, LeakKind, Limit};
 
 /// What identifies a suspect from one capture to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +16,8 @@ pub enum Key {
     Object(u64),
     /// Garbage: objects that nothing holds.
     Garbage,
+    /// Garbage that no collection can free.
+    Uncollectable,
     /// Objects that native code holds.
     Native,
     /// Threads.
@@ -33,7 +37,23 @@ pub struct Suspect {
     /// Whether it has grown in every interval, at about the same pace, and nothing stops it soon. Otherwise
     /// it may be worth watching, but is not reported.
     pub is_steady: bool,
+    /// The limit that stops it soon, if one does.
+    pub level: Option<Level>,
 }
+
+/// The level that a growth approaches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    /// The limit that was read; `None` if the pace falls.
+    pub limit: Option<Limit>,
+    /// The seconds until it is reached, or nearly.
+    pub in_s: f64,
+    /// The bytes that the growth will have taken by then.
+    pub bytes: f64,
+}
+
+/// The hint for a growth whose pace falls.
+const LEVELS_OFF: &str = "a cache that is being filled: it grows ever more slowly";
 
 /// The evidence for a suspect.
 pub(crate) struct Evidence {
@@ -68,7 +88,21 @@ impl Evidence {
             keeps_frames,
             filling,
         } = self;
-        let is_soon_over = filling.as_ref().is_some_and(Filling::is_soon_over);
+        let by_limit = filling.as_ref().filter(|it| it.is_soon_over()).map(|filling| {
+            let Filling { bound, full_in_s } = filling;
+            let limit = Limit {
+                items: bound.limit,
+                name: bound.name.clone(),
+                is_certain: bound.is_certain,
+            };
+            Level { limit: Some(limit), in_s: *full_in_s, bytes: bytes_per_s * full_in_s }
+        });
+        let by_pace = rise.falling.map(|pace| Level {
+            limit: None,
+            in_s: pace.settles_in_s,
+            bytes: pace.left * bytes_per_object,
+        });
+        let level = by_limit.or(by_pace).filter(|_| rise.is_steady);
         let hint = hints::hint(&Circumstances {
             kind,
             holder: &holder,
@@ -77,6 +111,10 @@ impl Evidence {
             filling: filling.as_ref(),
             collector,
         });
+        let hint = match &level {
+            Some(Level { limit: None, .. }) => LEVELS_OFF.to_owned(),
+            _ => hint,
+        };
         let figures = [objects_per_s, bytes_per_s, bytes_per_object];
         let finding = Finding {
             kind,
@@ -94,8 +132,8 @@ impl Evidence {
             processes: Vec::new(),
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());
-        let is_steady = rise.is_steady && !is_soon_over;
-        is_sound.then_some(Suspect { key, finding, watch, is_steady })
+        let is_steady = rise.is_steady && level.is_none();
+        is_sound.then_some(Suspect { key, finding, watch, is_steady, level })
     }
 }
 
@@ -104,6 +142,8 @@ impl Evidence {
 pub(crate) struct Rise {
     pub growth: SteadyGrowth,
     pub is_steady: bool,
+    /// Whether its pace falls.
+    pub falling: Option<FallingPace>,
 }
 
 impl Rise {
@@ -112,6 +152,8 @@ impl Rise {
         let [first, .., last] = &**series else { return None };
         let whole = steady_growth(&[*first, *last]).filter(|growth| growth.net >= least)?;
         let steady = steady_growth(series);
-        Some(Rise { growth: steady.unwrap_or(whole), is_steady: steady.is_some() })
+        let falling = falling_pace(series);
+        let is_steady = steady.is_some() || falling.is_some();
+        Some(Rise { growth: steady.unwrap_or(whole), is_steady, falling })
     }
 }

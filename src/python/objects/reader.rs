@@ -112,6 +112,13 @@ impl<'a, M: Memory> Reader<'a, M> {
         })
     }
 
+    /// The address of the object that a weak reference refers to; that of `None` once the object is gone.
+    pub fn weakly_referred(&self, weak: u64) -> Option<u64> {
+        /// `wr_object`, the first field of `PyWeakReference` (Include/weakrefobject.h).
+        const OBJECT: usize = 16;
+        self.memory.u64(at(weak, OBJECT)).ok()
+    }
+
     /// Whether an object is a string that the interpreter has interned.
     ///
     /// # Errors
