@@ -8,25 +8,38 @@ use super::handle::Process;
 /// The PIDs of all descendants of `pid`, parents before their children. Processes that end meanwhile are left
 /// out, and so are those whose parent has ended: the kernel gives them another parent.
 pub fn descendants(pid: i32) -> Vec<i32> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
-        if let Ok(stat) = process.stat() {
-            children.entry(stat.ppid).or_default().push(stat.pid);
+    let listed = in_order(pid, |parent| match Process::open(parent) {
+        Ok(process) => process.children(),
+        Err(_) => Some(Vec::new()),
+    });
+    listed.unwrap_or_else(|| {
+        // Every process of the machine is read, because this kernel does not list children.
+        let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+        for process in procfs::process::all_processes().into_iter().flatten().flatten() {
+            if let Ok(stat) = process.stat() {
+                children.entry(stat.ppid).or_default().push(stat.pid);
+            }
         }
-    }
+        in_order(pid, |parent| Some(children.remove(&parent).unwrap_or_default()))
+            .unwrap_or_default()
+    })
+}
+
+/// The descendants of `pid` by the children of each; `None` if those of one are not known.
+fn in_order(pid: i32, mut children: impl FnMut(i32) -> Option<Vec<i32>>) -> Option<Vec<i32>> {
     let mut found = Vec::new();
     let mut next = vec![pid];
     while let Some(parent) = next.pop() {
-        let mut own = children.remove(&parent).unwrap_or_default();
+        let mut own = children(parent)?;
         own.sort_unstable();
         found.extend(&own);
         next.extend(own.into_iter().rev());
     }
-    found
+    Some(found)
 }
 
 impl Process {
-    /// The PIDs of its children, whichever of its threads started them. Much cheaper than [`descendants`]:
+    /// The PIDs of its children, whichever of its threads started them. This is cheap:
     /// only files of the process itself are read. A process that has ended has none, because its children
     /// have a new parent. `None` where the kernel does not list them (`CONFIG_PROC_CHILDREN`).
     pub fn children(&self) -> Option<Vec<i32>> {

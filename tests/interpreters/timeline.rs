@@ -114,7 +114,8 @@ fn figures_are_the_kernels_and_the_interpreters(
     // Shares change with other processes that map the same files. leakspy is one of them, as it maps the C
     // library, so the witness asks while leakspy runs; and asks again where another process has come or gone.
     let (rows, found) = loop {
-        let leakspy = begin(pid, file.path(), &["-i", "0.1", "--shares", "0.01"]);
+        let options = ["-i", "0.1", "--shares", "0.01", "--no-subprocesses"];
+        let leakspy = begin(pid, file.path(), &options);
         wait_until("shares are read", || !of_shares().is_empty());
         let before = shares();
         let (seen, after) = (of_shares().len(), shares());
