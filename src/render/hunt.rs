@@ -116,11 +116,18 @@ fn write_filling(filling: &Filling, out: &mut impl Write) -> Result<(), RenderEr
     match limit {
         Some(Limit { items, name, is_certain }) => {
             let word = if *is_certain { "limit" } else { "likely its limit" };
-            writeln!(
-                out,
-                "   until     {} items ({name}, {word}): in {time} at this pace, about {rest} more",
-                HumanCount(*items)
-            )?;
+            let items = HumanCount(*items);
+            match *full_in_s > 0.0 {
+                true => writeln!(
+                    out,
+                    "   until     {items} items ({name}, {word}): in {time} at this pace, about {rest} more"
+                )?,
+                false => writeln!(
+                    out,
+                    "   until     it is pruned: it has more than {items} items ({name}, {word}); a longer --duration \
+                     tells"
+                )?,
+            }
         }
         None => writeln!(
             out,
