@@ -88,10 +88,18 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
     if let Some(blocked) = &verdict.blocked_collector {
         write_blocked(verdict.pid, blocked, out)?;
     }
-    if !verdict.filling.is_empty() {
+    write_fillings(&verdict.filling, out)
+}
+
+/// Writes the collections that grow towards a limit, if there are any.
+pub(super) fn write_fillings(
+    fillings: &[Filling],
+    out: &mut impl Write,
+) -> Result<(), RenderError> {
+    if !fillings.is_empty() {
         writeln!(out, "\nGrowing towards a limit, and no leak:")?;
     }
-    verdict.filling.iter().try_for_each(|filling| write_filling(filling, out))
+    fillings.iter().try_for_each(|filling| write_filling(filling, out))
 }
 
 fn write_filling(filling: &Filling, out: &mut impl Write) -> Result<(), RenderError> {

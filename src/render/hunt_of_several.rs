@@ -4,7 +4,7 @@ use std::io::Write;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::hunt::{signed_bytes, write_blocked, write_finding};
+use super::hunt::{signed_bytes, write_blocked, write_fillings, write_finding};
 use super::labels::printable;
 use super::{RenderError, phrases};
 use crate::hunt::together::together;
@@ -43,8 +43,10 @@ pub fn write_text(
         writeln!(out, "The hunt ended early in {}; these are the results so far.", named(&partly))?;
     }
     write_left_out(left_out, out)?;
-    if all.findings.is_empty() {
+    if all.findings.is_empty() && all.filling.is_empty() {
         writeln!(out, "\nNo leak found: nothing grew steadily in any of these processes.")?;
+    } else if all.findings.is_empty() {
+        writeln!(out, "\nNo leak found.")?;
     }
     for (number, finding) in all.findings.iter().enumerate() {
         // What to type next is about the process that leaks most.
@@ -57,7 +59,7 @@ pub fn write_text(
             write_blocked(verdict.pid, blocked, out)?;
         }
     }
-    Ok(())
+    write_fillings(&all.filling, out)
 }
 
 fn write_row(name: &str, verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderError> {
