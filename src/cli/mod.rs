@@ -10,8 +10,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::commands::{
-    cycles, diff, dump, export, graph, heap, hunt, info, mem, peak, plot, record, show, snapshot,
-    timeline, tree, watch, why,
+    completions, cycles, diff, dump, export, graph, heap, hunt, info, man, mem, peak, plot, record,
+    show, snapshot, timeline, tree, watch, why,
 };
 use self::errors::{CommandError, advice};
 use self::terminal::say;
@@ -76,6 +76,8 @@ enum Command {
     Plot(plot::Args),
     Peak(peak::Args),
     Watch(watch::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Cli {
@@ -102,6 +104,8 @@ impl Cli {
             Command::Plot(args) => (plot::run(args), None),
             Command::Peak(args) => (peak::run(args), None),
             Command::Watch(args) => (watch::run(args), args.whom.pid()),
+            Command::Completions(args) => (completions::run(args), None),
+            Command::Man(args) => (man::run(args), None),
         };
         match result {
             Ok(status) => status,

@@ -9,4 +9,5 @@ mod facts;
 mod hostile;
 mod junk;
 mod render;
+mod shells;
 mod snapshot_container;

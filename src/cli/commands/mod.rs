@@ -1,5 +1,6 @@
 //! One file per subcommand: its arguments, and `run`.
 
+pub mod completions;
 pub mod cycles;
 pub mod diff;
 pub mod dump;
@@ -8,6 +9,7 @@ pub mod graph;
 pub mod heap;
 pub mod hunt;
 pub mod info;
+pub mod man;
 pub mod mem;
 pub mod peak;
 pub mod plot;
