@@ -36,6 +36,7 @@ mod live;
 mod mem;
 mod objects;
 mod psutil;
+mod public_leaks;
 mod py_spy;
 mod python;
 mod record;
@@ -66,7 +67,7 @@ struct Group {
 const MOST_FOR_A_GROUP: Duration = Duration::from_secs(25 * 60);
 
 /// In the order in which they run: the basis first, then layer by layer.
-const GROUPS: [Group; 29] = [
+const GROUPS: [Group; 30] = [
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -94,6 +95,7 @@ const GROUPS: [Group; 29] = [
     group("advice", advice::trials).at_a_time(6),
     group("children", children::trials).at_a_time(4),
     group("finalizers", finalizers::trials).at_a_time(4),
+    group("public", public_leaks::trials).at_a_time(8),
     group("services", services::trials),
     group("examples", examples::trials),
     group("errors", errors::trials),

@@ -91,7 +91,7 @@ pub fn case_for_root(
 }
 
 /// A trial that lacks something: a failure where `CI` is set, otherwise ignored.
-fn missing(name: String, advice: &'static str) -> Trial {
+pub fn missing(name: String, advice: &'static str) -> Trial {
     let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     Trial::test(name, move || Err(advice.into())).with_ignored_flag(!in_ci)
 }

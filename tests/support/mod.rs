@@ -18,7 +18,7 @@ mod refusing;
 mod target;
 mod waiting;
 
-pub use cases::{case_for_root, case_with, cases, cases_with_numpy, required_versions};
+pub use cases::{case_for_root, case_with, cases, cases_with_numpy, missing, required_versions};
 pub use documented::assert_documented;
 pub use health::Health;
 pub use heaps::with_heap;
