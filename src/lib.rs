@@ -103,7 +103,14 @@ pub fn hunt(
     guardian: Program,
 ) -> Result<Verdict, HuntError> {
     let (process, python, capture) = process.into_parts();
-    let options = hunt::hunter::Options { duration, capture, way: None, guardian };
+    let options = hunt::hunter::Options {
+        duration,
+        longest: duration,
+        steps: None,
+        capture,
+        way: None,
+        guardian,
+    };
     let mut hunter = hunt::hunter::Hunter::start(process, python, options)?;
     while hunter.phase() != hunt::hunter::Phase::Over {
         hunter.step(duration)?;

@@ -61,12 +61,43 @@ pub struct Feeder {
 pub struct Filling {
     /// What grows, and by which code.
     pub growth: Finding,
-    /// The limit that was read; `None` if only a falling pace shows that there is one.
+    /// The limit that was read; `None` if only a falling pace, or the age of the items, shows that there is one.
     pub limit: Option<Limit>,
     /// The seconds until it is full at the present pace, or has nearly levelled off.
     pub full_in_s: f64,
     /// The bytes that it will have grown by then: an estimate.
     pub bytes_to_come: f64,
+}
+
+/// A growth of which it is not known whether it is a leak: there is code on the way that removes, but it was not
+/// seen to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Undecided {
+    /// What grows, and by which code.
+    pub growth: Finding,
+    /// A duration of the hunt that would tell, in seconds.
+    pub tells_in_s: f64,
+}
+
+/// Code that removes from a collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The function and the line.
+    pub place: Frame,
+    /// What it does there: the method that it calls, `del`, or an assignment.
+    pub call: String,
+    /// From when on, if the code says so.
+    pub until: Option<Until>,
+}
+
+/// From when on code removes from a collection, as read from the code: likely, and not certain.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// From this number of items on.
+    Items(u64),
+    /// From this age of its items on, in seconds.
+    AgeS(f64),
 }
 
 /// The limit of a collection.
@@ -101,7 +132,8 @@ pub struct Finding {
     pub bytes_per_s: f64,
     /// The average retained size of one of them, in bytes.
     pub bytes_per_object: f64,
-    /// One minus the chance that a random walk would have grown as consistently.
+    /// One minus the chance that something that does not grow, and scatters as this does, would have risen as
+    /// steeply in the same time.
     pub confidence: f64,
     /// The mistake that this is likely to be.
     pub hint: String,
@@ -109,9 +141,25 @@ pub struct Finding {
     pub feeders: Vec<Feeder>,
     /// Why there are none.
     pub unseen: Option<Unseen>,
+    /// Code on the way that removes from it: in a function that feeds it or runs now, or in one that they call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
+    /// What was put in and taken out while it was watched; `None` if its size was not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
     /// In a verdict on several processes: those that leak in this way, the fastest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Leaking>,
+}
+
+/// What was put into a collection and taken out of it, as far as it was seen: one that grows fast is watched for
+/// short turns only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// The items put in.
+    pub put_in: u64,
+    /// The items taken out.
+    pub taken_out: u64,
 }
 
 /// Why nobody was seen to feed a leak.

@@ -4,7 +4,7 @@
 //! same holder and the same line that feeds it become one, with the sums of their figures. Where no insertion
 //! was seen, the holder decides.
 
-use super::finding::{Feeder, Filling, Finding, Leaking};
+use super::finding::{Feeder, Finding, Leaking};
 use super::verdict::{Standstill, Verdict};
 use crate::python::Frame;
 
@@ -17,6 +17,7 @@ pub fn together(verdicts: &[Verdict]) -> Option<Verdict> {
         command: first.command.clone(),
         python: first.python.clone(),
         duration_s: longest(|it| it.duration_s),
+        steps: first.steps,
         captures: verdicts.iter().map(|it| it.captures).sum(),
         complete: verdicts.iter().all(|it| it.complete),
         pause_s: Standstill {
@@ -29,7 +30,8 @@ pub fn together(verdicts: &[Verdict]) -> Option<Verdict> {
         rss_bytes_per_s: verdicts.iter().map(|it| it.rss_bytes_per_s).sum(),
         blocked_collector: verdicts.iter().find_map(|it| it.blocked_collector.clone()),
         findings: merged(verdicts),
-        filling: filling(verdicts),
+        filling: of_all(verdicts, |it| &it.filling, |it| &it.growth),
+        undecided: of_all(verdicts, |it| &it.undecided, |it| &it.growth),
     })
 }
 
@@ -57,10 +59,14 @@ fn merged(verdicts: &[Verdict]) -> Vec<Finding> {
     merged
 }
 
-/// The collections of all processes that grow towards a limit, the fastest first.
-fn filling(verdicts: &[Verdict]) -> Vec<Filling> {
-    let mut all: Vec<Filling> = verdicts.iter().flat_map(|it| it.filling.clone()).collect();
-    all.sort_by(|a, b| b.growth.bytes_per_s.total_cmp(&a.growth.bytes_per_s));
+/// What all processes have of this, the fastest growth first.
+fn of_all<T: Clone>(
+    verdicts: &[Verdict],
+    of: fn(&Verdict) -> &Vec<T>,
+    growth: fn(&T) -> &Finding,
+) -> Vec<T> {
+    let mut all: Vec<T> = verdicts.iter().flat_map(|it| of(it).clone()).collect();
+    all.sort_by(|a, b| growth(b).bytes_per_s.total_cmp(&growth(a).bytes_per_s));
     all
 }
 
@@ -95,6 +101,14 @@ fn merge(into: &mut Finding, pid: i32, finding: &Finding) {
     if sum > 0.0 {
         let weighed = into.bytes_per_object * before + finding.bytes_per_object * added;
         into.bytes_per_object = weighed / sum;
+    }
+    if into.removal.is_none() {
+        into.removal.clone_from(&finding.removal);
+    }
+    if let Some(more) = finding.traffic {
+        let sum = into.traffic.get_or_insert_default();
+        sum.put_in = sum.put_in.saturating_add(more.put_in);
+        sum.taken_out = sum.taken_out.saturating_add(more.taken_out);
     }
     if !finding.feeders.is_empty() {
         into.feeders = feeders(&into.feeders, before, &finding.feeders, added);
@@ -163,6 +177,8 @@ mod tests {
             hint: String::new(),
             feeders: line.map(feeder).into_iter().collect(),
             unseen: None,
+            removal: None,
+            traffic: None,
             processes: Vec::new(),
         }
     }
@@ -173,6 +189,7 @@ mod tests {
             command: "python app.py".into(),
             python: "3.12.1".into(),
             duration_s: 10.0,
+            steps: None,
             captures: 4,
             complete: true,
             pause_s: Standstill { max: 0.01, total: 0.02 },
@@ -183,6 +200,7 @@ mod tests {
             blocked_collector: None,
             findings,
             filling: Vec::new(),
+            undecided: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Filling, Finding};
+use super::finding::{Filling, Finding, Undecided};
 use crate::python::Frame;
 
 /// How long the target stood still, in seconds.
@@ -58,6 +58,9 @@ pub struct Verdict {
     pub python: String,
     /// How long it was watched, in seconds.
     pub duration_s: f64,
+    /// The steps of a test that it did meanwhile, if these were counted: growth "per second" is per step then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
     /// How often its heap was captured.
     pub captures: u32,
     /// Whether the hunt ran to its end. The target may have ended, or the user stopped it, before.
@@ -80,4 +83,7 @@ pub struct Verdict {
     /// Collections that grow towards a limit, and are no leaks.
     #[serde(default)]
     pub filling: Vec<Filling>,
+    /// Growth of which it is not known whether it is a leak.
+    #[serde(default)]
+    pub undecided: Vec<Undecided>,
 }

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount, HumanDuration};
+use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use super::growing::{removal_in_words, write_other_growth, write_whether_it_leaks};
 use super::labels::{of_frame, printable};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
-use crate::hunt::finding::{Feeder, Filling, Finding, LeakKind, Leaking, Limit, Reason, Unseen};
+use crate::hunt::finding::{Feeder, Finding, LeakKind, Leaking, Reason, Traffic, Unseen};
 use crate::hunt::together::together;
 use crate::hunt::verdict::{BlockedCollector, LeftOut, Verdict};
 use crate::profile::{Profile, Stack, Weight};
@@ -19,8 +20,8 @@ const FRAMES: usize = 6;
 /// How many processes of a finding are shown.
 const PROCESSES: usize = 8;
 const HOUR: f64 = 3600.0;
-/// The longest time that is printed, in seconds.
-const LONGEST_S: f64 = 1e9;
+/// The highest confidence that is printed, in percent.
+const MOST_CERTAIN: f64 = 99.9;
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
 
@@ -62,13 +63,15 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
         printable(&verdict.command),
         printable(&verdict.python)
     )?;
+    let steps = verdict.steps.map_or(String::new(), |steps| format!("{steps} steps, "));
     writeln!(
         out,
-        "{} objects, {}; RSS {}, {}/s. {} captures in {:.1} s; longest pause {:.1} ms, {:.1} ms in total.",
+        "{} objects, {}; RSS {}, {}/{}. {steps}{} captures in {:.1} s; longest pause {:.1} ms, {:.1} ms in total.",
         HumanCount(verdict.objects),
         HumanBytes(verdict.bytes),
         HumanBytes(verdict.rss_bytes),
         signed_bytes(verdict.rss_bytes_per_s),
+        unit(verdict),
         verdict.captures,
         verdict.duration_s,
         1e3 * verdict.pause_s.max,
@@ -77,73 +80,14 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
     if !verdict.complete {
         writeln!(out, "The hunt ended early; these are the results so far.")?;
     }
-    if verdict.findings.is_empty() && verdict.filling.is_empty() {
-        writeln!(out, "\nNo leak found: nothing grew steadily during the hunt.")?;
-    } else if verdict.findings.is_empty() {
-        writeln!(out, "\nNo leak found.")?;
-    }
+    write_whether_it_leaks(verdict, "during the hunt", out)?;
     for (number, finding) in verdict.findings.iter().enumerate() {
         write_finding(number + 1, finding, verdict, out)?;
     }
     if let Some(blocked) = &verdict.blocked_collector {
         write_blocked(verdict.pid, blocked, out)?;
     }
-    write_fillings(&verdict.filling, out)
-}
-
-/// Writes the collections that grow towards a limit, if there are any.
-pub(super) fn write_fillings(
-    fillings: &[Filling],
-    out: &mut impl Write,
-) -> Result<(), RenderError> {
-    if !fillings.is_empty() {
-        writeln!(out, "\nGrowing towards a limit, and no leak:")?;
-    }
-    fillings.iter().try_for_each(|filling| write_filling(filling, out))
-}
-
-fn write_filling(filling: &Filling, out: &mut impl Write) -> Result<(), RenderError> {
-    let Filling { growth, limit, full_in_s, bytes_to_come } = filling;
-    let fed_by = growth.feeders.iter().find_map(|feeder| feeder.own_frame.as_ref());
-    let line = fed_by.map_or(String::new(), |frame| format!(": {}", of_frame(frame, Paths::Short)));
-    writeln!(
-        out,
-        "\n-  {} objects fill {}{line}",
-        printable(&growth.grown),
-        printable(&growth.holder.name)
-    )?;
-    writeln!(
-        out,
-        "   grows     {:+.1} objects/s, {}/s",
-        growth.objects_per_s,
-        signed_bytes(growth.bytes_per_s)
-    )?;
-    writeln!(out, "   held by   {}", printable(&growth.holder.path))?;
-    let rest = size(*bytes_to_come);
-    let time = HumanDuration(Duration::from_secs_f64(full_in_s.clamp(0.0, LONGEST_S)));
-    match limit {
-        Some(Limit { items, name, is_certain }) => {
-            let word = if *is_certain { "limit" } else { "likely its limit" };
-            let items = HumanCount(*items);
-            match *full_in_s > 0.0 {
-                true => writeln!(
-                    out,
-                    "   until     {items} items ({name}, {word}): in {time} at this pace, about {rest} more"
-                )?,
-                false => writeln!(
-                    out,
-                    "   until     it is pruned: it has more than {items} items ({name}, {word}); a longer --duration \
-                     tells"
-                )?,
-            }
-        }
-        None => writeln!(
-            out,
-            "   until     about {time} from now, if its pace goes on falling: about {rest} more; a longer \
-             --duration tells"
-        )?,
-    }
-    Ok(())
+    write_other_growth(verdict, out)
 }
 
 /// Says that the collector does not finish, and where its finalizer is.
@@ -165,6 +109,11 @@ pub(super) fn write_blocked(
     Ok(())
 }
 
+/// What growth is measured by.
+pub(super) fn unit(verdict: &Verdict) -> &'static str {
+    if verdict.steps.is_some() { "step" } else { "s" }
+}
+
 /// Writes a finding, with its place in the list.
 pub(super) fn write_finding(
     number: usize,
@@ -174,9 +123,14 @@ pub(super) fn write_finding(
 ) -> Result<(), RenderError> {
     let holder = &finding.holder;
     writeln!(out, "\n{number}. {}", headline(finding))?;
+    let unit = unit(verdict);
+    let an_hour = match verdict.steps {
+        Some(_) => String::new(),
+        None => format!(", {} an hour", size(finding.bytes_per_s * HOUR)),
+    };
     let objects = match finding.objects_per_s {
         0.0 => String::new(),
-        rate => format!("{rate:+.1} objects/s, "),
+        rate => format!("{rate:+.1} objects/{unit}, "),
     };
     let each = match finding.bytes_per_object {
         0.0 => String::new(),
@@ -185,13 +139,12 @@ pub(super) fn write_finding(
     };
     writeln!(
         out,
-        "   grows     {objects}{}/s, {} an hour{each}; confidence {:.1} %",
+        "   grows     {objects}{}/{unit}{an_hour}{each}; confidence {:.1} %",
         signed_bytes(finding.bytes_per_s),
-        size(finding.bytes_per_s * HOUR),
-        100.0 * finding.confidence,
+        (100.0 * finding.confidence).min(MOST_CERTAIN),
     )?;
     if !finding.processes.is_empty() {
-        let rate = |it: &Leaking| format!("{} ({}/s)", it.pid, signed_bytes(it.bytes_per_s));
+        let rate = |it: &Leaking| format!("{} ({}/{unit})", it.pid, signed_bytes(it.bytes_per_s));
         let mut rates: Vec<String> = finding.processes.iter().take(PROCESSES).map(rate).collect();
         if let Some(more @ 1..) = finding.processes.len().checked_sub(PROCESSES) {
             rates.push(format!("{more} more"));
@@ -225,7 +178,20 @@ pub(super) fn write_finding(
         }
         _ => {}
     }
+    write_traffic(finding, out)?;
     Ok(writeln!(out, "   likely    {}", finding.hint)?)
+}
+
+/// What was put in and taken out, and by which code it can be taken out.
+fn write_traffic(finding: &Finding, out: &mut impl Write) -> Result<(), RenderError> {
+    if let Some(Traffic { put_in, taken_out }) = finding.traffic {
+        let [put_in, taken_out] = [put_in, taken_out].map(HumanCount);
+        writeln!(out, "   seen      {put_in} put in, {taken_out} taken out while it was watched")?;
+    }
+    if let Some(removal) = &finding.removal {
+        writeln!(out, "   removed   by {}", removal_in_words(removal))?;
+    }
+    Ok(())
 }
 
 /// Why nobody was seen to feed a leak, and what to type next.
@@ -282,7 +248,7 @@ fn error_of_share(drawn: u64) -> f64 {
 }
 
 /// A finding in a line: what piles up where, and the line of the user's own code that feeds it.
-fn headline(finding: &Finding) -> String {
+pub(super) fn headline(finding: &Finding) -> String {
     let name = printable(&finding.holder.name);
     let grown = printable(&finding.grown);
     let objects = match &finding.function {
@@ -329,7 +295,7 @@ fn write_feeder(feeder: &Feeder, out: &mut impl Write) -> Result<(), RenderError
     }
 }
 
-fn size(bytes: f64) -> String {
+pub(super) fn size(bytes: f64) -> String {
     HumanBytes(bytes.max(0.0).round() as u64).to_string()
 }
 
@@ -388,6 +354,7 @@ mod tests {
             command: "app".into(),
             python: "3.12.1".into(),
             duration_s: 29.0,
+            steps: None,
             captures: 4,
             complete: true,
             pause_s: Standstill::default(),
@@ -398,6 +365,7 @@ mod tests {
             blocked_collector: None,
             findings: vec![finding],
             filling: Vec::new(),
+            undecided: Vec::new(),
         }
     }
 
@@ -419,6 +387,8 @@ mod tests {
             hint: "a list".into(),
             feeders: Vec::new(),
             unseen: Some(Unseen { reason, watched_s }),
+            removal: None,
+            traffic: None,
             processes: Vec::new(),
         }
     }

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::hunt::{signed_bytes, write_blocked, write_fillings, write_finding};
+use super::growing::{write_other_growth, write_whether_it_leaks};
+use super::hunt::{signed_bytes, unit, write_blocked, write_finding};
 use super::labels::printable;
 use super::{RenderError, phrases};
 use crate::hunt::together::together;
@@ -43,11 +44,7 @@ pub fn write_text(
         writeln!(out, "The hunt ended early in {}; these are the results so far.", named(&partly))?;
     }
     write_left_out(left_out, out)?;
-    if all.findings.is_empty() && all.filling.is_empty() {
-        writeln!(out, "\nNo leak found: nothing grew steadily in any of these processes.")?;
-    } else if all.findings.is_empty() {
-        writeln!(out, "\nNo leak found.")?;
-    }
+    write_whether_it_leaks(&all, "in any of these processes", out)?;
     for (number, finding) in all.findings.iter().enumerate() {
         // What to type next is about the process that leaks most.
         let pid = finding.processes.first().map(|it| it.pid);
@@ -59,7 +56,7 @@ pub fn write_text(
             write_blocked(verdict.pid, blocked, out)?;
         }
     }
-    write_fillings(&all.filling, out)
+    write_other_growth(&all, out)
 }
 
 fn write_row(name: &str, verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderError> {
@@ -70,7 +67,7 @@ fn write_row(name: &str, verdict: &Verdict, out: &mut impl Write) -> Result<(), 
         HumanCount(verdict.objects).to_string(),
         HumanBytes(verdict.bytes).to_string(),
         HumanBytes(verdict.rss_bytes).to_string(),
-        format!("{}/s", signed_bytes(verdict.rss_bytes_per_s)),
+        format!("{}/{}", signed_bytes(verdict.rss_bytes_per_s), unit(verdict)),
         verdict.captures,
         pause(verdict.pause_s.max),
         pause(verdict.pause_s.total),

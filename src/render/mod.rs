@@ -21,6 +21,7 @@ pub mod dump;
 pub mod flamegraph;
 pub mod folded;
 pub mod graph;
+mod growing;
 pub mod heap;
 pub mod heaviest;
 pub mod hunt;

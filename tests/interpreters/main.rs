@@ -40,8 +40,10 @@ mod public_leaks;
 mod py_spy;
 mod python;
 mod record;
+mod removals;
 mod services;
 mod snapshot;
+mod steps;
 mod survival;
 mod timeline;
 mod traced;
@@ -67,7 +69,7 @@ struct Group {
 const MOST_FOR_A_GROUP: Duration = Duration::from_secs(25 * 60);
 
 /// In the order in which they run: the basis first, then layer by layer.
-const GROUPS: [Group; 30] = [
+const GROUPS: &[Group] = &[
     group("fixtures", fixtures::trials),
     group("python", python::trials),
     group("py_spy", py_spy::trials),
@@ -93,6 +95,8 @@ const GROUPS: [Group; 30] = [
     // A hunt mostly waits.
     group("hunt", hunt::trials).at_a_time(6),
     group("advice", advice::trials).at_a_time(6),
+    group("removals", removals::trials).at_a_time(6),
+    group("steps", steps::trials).at_a_time(4),
     group("children", children::trials).at_a_time(4),
     group("finalizers", finalizers::trials).at_a_time(4),
     group("public", public_leaks::trials).at_a_time(8),

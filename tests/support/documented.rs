@@ -7,8 +7,10 @@ use serde_json::Value;
 
 /// Keys of documents inside a document: each is like the whole, without these keys and `schema`.
 const WHOLE: [&str; 2] = ["subprocesses", "together"];
-/// The object that is like one of `findings`.
-const LIKE_A_FINDING: &str = "filling[].growth";
+/// The objects that are like one of `findings`.
+const LIKE_A_FINDING: [&str; 2] = ["filling[].growth", "undecided[].growth"];
+/// How the paths of objects end that are frames.
+const OF_FRAMES: [&str; 3] = ["frame", "function", "place"];
 /// The end of the type of an optional key.
 const OPTIONAL: &str = ", optional";
 
@@ -80,10 +82,10 @@ impl Page<'_> {
         part.retain(|key, _| !WHOLE.contains(key) && *key != "schema");
         match value {
             Value::Object(_) if WHOLE.contains(&path) => self.check_object(value, "", &part),
-            Value::Object(_) if path.ends_with("frame") || path.ends_with("function") => {
+            Value::Object(_) if OF_FRAMES.iter().any(|end| path.ends_with(end)) => {
                 self.check_object(value, "", &self.of_frames);
             }
-            Value::Object(_) if path == LIKE_A_FINDING => {
+            Value::Object(_) if LIKE_A_FINDING.contains(&path) => {
                 self.check_object(value, "findings[].", types);
             }
             Value::Object(_) => self.check_object(value, &format!("{path}."), types),

@@ -15,6 +15,8 @@ const MOST_LOST: f64 = 0.3;
 const MOST_OF_PACE: f64 = 0.6;
 /// And by at least this many standard errors.
 const ERRORS: f64 = 4.0;
+/// A count is exact to this.
+const EXACT: f64 = 0.5;
 /// A series with more points is divided into this many parts.
 const PARTS: usize = 10;
 
@@ -25,7 +27,7 @@ pub struct SteadyGrowth {
     pub net: f64,
     /// On average.
     pub per_second: f64,
-    /// One minus the chance that a random walk would have gone up as consistently.
+    /// How sure it is, as [`certainty`].
     pub confidence: f64,
 }
 
@@ -47,8 +49,7 @@ pub fn steady_growth(series: &[(Duration, f64)]) -> Option<SteadyGrowth> {
             return None;
         }
     }
-    let confidence = 1.0 - 0.5_f64.powi(intervals.len() as i32);
-    Some(SteadyGrowth { net, per_second, confidence })
+    Some(SteadyGrowth { net, per_second, confidence: certainty(series) })
 }
 
 /// A growth whose pace falls, so that it seems to approach a level.
@@ -106,22 +107,45 @@ pub fn confidence(series: &[(Duration, f64)]) -> Option<f64> {
         return None;
     }
     let parts = PARTS.min(series.len() - 1);
-    let at = |part: usize| series.get(part * (series.len() - 1) / parts).map(|point| point.1);
-    let grown = (0..parts).filter(|&part| at(part + 1) > at(part)).count();
-    Some(1.0 - chance_of_heads(parts as u32, grown as u32))
+    let at = |part: usize| series.get(part * (series.len() - 1) / parts).copied();
+    let points: Series = (0..=parts).filter_map(at).collect();
+    Some(certainty(&points))
 }
 
-/// The chance that this many tosses of a coin give at least this many heads.
-fn chance_of_heads(tosses: u32, heads: u32) -> f64 {
-    let mut ways = 1.0;
+/// How sure it is that a quantity grows: one minus the chance that one that does not grow, and scatters as this one
+/// does around a straight line, would have risen as steeply (Student's t). The points should be far enough apart
+/// to be independent; each counts to one object at best.
+pub fn certainty(points: &[(Duration, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(Duration, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (mean_time, mean_value) = (mean(|it| it.0.as_secs_f64()), mean(|it| it.1));
+    let centred = || points.iter().map(|it| (it.0.as_secs_f64() - mean_time, it.1 - mean_value));
+    let times: f64 = centred().map(|(time, _)| time * time).sum();
+    let slope = centred().map(|(time, value)| time * value).sum::<f64>() / times;
+    let squares: f64 = centred().map(|(time, value)| (value - slope * time).powi(2)).sum();
+    let Some(degrees) = points.len().checked_sub(2).filter(|it| *it > 0) else { return 0.5 };
+    let variance = (squares / degrees as f64).max(EXACT * EXACT);
+    let t = slope / (variance / times).sqrt();
+    if t.is_finite() { student(t, degrees) } else { 0.5 }
+}
+
+/// The chance that a value of Student's distribution with so many degrees of freedom is at most `t`
+/// (Abramowitz and Stegun, 26.7.3 and 26.7.4).
+fn student(t: f64, degrees: usize) -> f64 {
+    let angle = (t / (degrees as f64).sqrt()).atan();
+    let (sine, cosine) = angle.sin_cos();
+    let is_odd = degrees % 2 == 1;
+    let mut term = if is_odd { cosine } else { 1.0 };
     let mut sum = 0.0;
-    for found in 0..=tosses {
-        if found >= heads {
-            sum += ways;
-        }
-        ways *= f64::from(tosses - found) / f64::from(found + 1);
+    for power in (if is_odd { 1 } else { 0 }..degrees.saturating_sub(1)).step_by(2) {
+        sum += term;
+        term *= cosine * cosine * (power + 1) as f64 / (power + 2) as f64;
     }
-    sum * 0.5_f64.powi(tosses as i32)
+    let within = match is_odd {
+        true => 2.0 / std::f64::consts::PI * (angle + sine * sum),
+        false => sine * sum,
+    };
+    (1.0 + within) / 2.0
 }
 
 #[cfg(test)]
@@ -135,7 +159,8 @@ mod tests {
     #[test]
     fn what_grows_by_as_much_each_time_is_steady() {
         let trend = steady_growth(&series(&[100.0, 120.0, 139.0, 160.0])).expect("steady");
-        assert_eq!((trend.net, trend.per_second, trend.confidence), (60.0, 20.0, 0.875));
+        assert_eq!((trend.net, trend.per_second), (60.0, 20.0));
+        assert!(trend.confidence > 0.999, "{trend:?}");
         assert!(steady_growth(&series(&[0.0, 1.0, 4.0, 6.0])).is_some(), "small counts scatter");
     }
 
@@ -185,10 +210,22 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_as_likely_as_tails() {
-        assert_eq!(chance_of_heads(3, 3), 0.125);
-        assert_eq!(chance_of_heads(3, 0), 1.0);
-        assert_eq!(chance_of_heads(10, 0), 1.0);
-        assert!((chance_of_heads(10, 9) - 11.0 / 1024.0).abs() < 1e-12);
+    fn certainty_means_the_same_for_few_points_and_for_many() {
+        // From tables of the distribution: 95 % lie below these.
+        for (degrees, t) in
+            [(1, 6.314), (2, 2.920), (3, 2.353), (4, 2.132), (9, 1.833), (10, 1.812)]
+        {
+            assert!(
+                (student(t, degrees) - 0.95).abs() < 1e-4,
+                "{degrees}: {}",
+                student(t, degrees)
+            );
+            assert!((student(-t, degrees) - 0.05).abs() < 1e-4);
+        }
+        assert!(certainty(&series(&[0.0, 60.0, 120.0, 180.0])) > 0.9999);
+        assert!((certainty(&series(&[5.0, 5.0, 5.0, 5.0])) - 0.5).abs() < 1e-9);
+        let scattered = certainty(&series(&[0.0, 40.0, 10.0, 60.0]));
+        assert!((0.8..0.95).contains(&scattered), "{scattered}");
+        assert_eq!(certainty(&series(&[1.0, 2.0])), 0.5);
     }
 }

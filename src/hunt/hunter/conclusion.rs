@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{FEWEST_CAPTURES, HuntError, Hunter, MOST};
+use super::schedule::FEWEST_CAPTURES;
+use super::{HuntError, Hunter, MOST};
+use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::confidence;
-use crate::hunt::finding::{Filling, Finding, LeakKind, Reason, Unseen};
+use crate::hunt::finding::{Filling, Finding, LeakKind, Reason, Undecided, Unseen};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
@@ -13,6 +15,13 @@ use crate::process::ProcessError;
 const CREDIBLE_SHARE: f64 = 0.2;
 /// So many bytes of them there must be.
 const CREDIBLE_BYTES: f64 = 32_768.0;
+/// Code that is known to remove, without a word when, is not believed to after so many seconds without a removal.
+const TELLS_IN_S: f64 = 180.0;
+/// The last capture comes a little earlier.
+const LATEST: f64 = 0.9;
+/// A heap that has grown by less than this, or by a smaller part of it, is as large as it was.
+const LEAST_GROWTH: f64 = 262_144.0;
+const LEAST_PART: f64 = 0.005;
 /// What a thread that does not end may take of the C library's memory, and of the resident set with its stack.
 const BLOCKS_OF_A_THREAD: f64 = 16_384.0;
 const RESIDENT_OF_A_THREAD: f64 = 262_144.0;
@@ -31,7 +40,13 @@ impl Hunter {
         let pauses = self.snapshots.iter().map(|it| it.totals.paused);
         let seconds_of = |pause: Duration| pause.as_secs_f64();
         let steady = self.suspects.iter().filter(|it| it.is_steady);
-        let mut findings: Vec<Finding> = steady.filter_map(|it| self.told(it)).collect();
+        let (undecided, mut findings): (Vec<Finding>, Vec<Finding>) =
+            steady.filter_map(|it| self.told(it)).partition(|it| self.may_be_removed(it));
+        let mut undecided: Vec<Undecided> = undecided
+            .into_iter()
+            .map(|growth| Undecided { growth, tells_in_s: TELLS_IN_S })
+            .collect();
+        undecided.sort_by(|a, b| b.growth.bytes_per_s.total_cmp(&a.growth.bytes_per_s));
         let mut filling: Vec<Filling> =
             self.suspects.iter().filter_map(|it| self.filling(it)).collect();
         filling.sort_by(|a, b| b.growth.bytes_per_s.total_cmp(&a.growth.bytes_per_s));
@@ -51,7 +66,11 @@ impl Hunter {
             pid: self.process.pid(),
             command: self.command.clone(),
             python: self.python.version.to_string(),
-            duration_s: last.at.as_secs_f64(),
+            duration_s: match self.clock.steps() {
+                Some(_) => self.began.elapsed().as_secs_f64(),
+                None => last.at.as_secs_f64(),
+            },
+            steps: self.clock.steps(),
             captures: self.snapshots.len() as u32,
             complete: self.complete,
             pause_s: Standstill {
@@ -69,7 +88,37 @@ impl Hunter {
             blocked_collector: self.collector.blocked,
             findings,
             filling,
+            undecided,
         })
+    }
+
+    /// Whether it is undecided if something leaks: code removes from what grows, but was not seen to; or the heap
+    /// grows and nothing explains it.
+    pub(super) fn is_undecided(&self) -> bool {
+        let steady =
+            || self.suspects.iter().filter(|it| it.is_steady).filter_map(|it| self.told(it));
+        let is_explained = self.suspects.iter().any(|it| it.level.is_some());
+        let mut told = steady().peekable();
+        match told.peek() {
+            None => !is_explained && self.heap_grows(),
+            Some(_) => told.any(|it| self.may_be_removed(&it)),
+        }
+    }
+
+    /// Whether code on the way removes from what grows, without a word when, and has not been seen to.
+    fn may_be_removed(&self, finding: &Finding) -> bool {
+        let watched = self.snapshots.last().map_or(0.0, |it| it.at.as_secs_f64());
+        let is_open = finding.removal.as_ref().is_some_and(|it| it.until.is_none());
+        let removes = finding.traffic.is_some_and(|it| it.taken_out > 0);
+        is_open && !removes && watched < LATEST * TELLS_IN_S
+    }
+
+    /// Whether the heap has become larger, and in the last interval too.
+    fn heap_grows(&self) -> bool {
+        let [first, .., before, last] = &*self.snapshots else { return false };
+        let bytes = |it: &HeapColumns| it.totals.heap.bytes as f64;
+        let grown = bytes(last) - bytes(first);
+        grown >= LEAST_GROWTH.max(LEAST_PART * bytes(last)) && bytes(last) > bytes(before)
     }
 
     /// What of growth outside the heap a thread explains, in bytes.
@@ -101,13 +150,14 @@ impl Hunter {
     /// The finding for a suspect that has proved to grow.
     fn told(&self, suspect: &Suspect) -> Option<Finding> {
         let mut finding = suspect.finding.clone();
+        finding.traffic = self.trails.of(suspect.key).and_then(|trail| trail.traffic);
         let Some(trail) = self.trails.of(suspect.key) else {
             finding.unseen = Some(self.unseen(Unseen::not_watched()));
             return Some(finding);
         };
         // Threads are watched where they are started, in a dict that holds each only for a moment.
         if suspect.key != Key::Threads && trail.sizes.len() > 1 {
-            finding.confidence = confidence(&trail.sizes)?.max(finding.confidence);
+            finding.confidence = confidence(&trail.sizes)?;
         }
         finding.feeders.clone_from(&trail.feeders);
         finding.unseen = trail.unseen().map(|unseen| self.unseen(unseen));

@@ -1,16 +1,20 @@
-//! A hunt from start to verdict: when the heap is captured, and what happens in between.
+//! A hunt from start to verdict: the captures, and what happens in between.
 //!
 //! The heap is captured four times: at the start, after a quarter and a half of the time, and at the end. The
 //! third capture yields suspects; from then on their sizes are read many times a second, which costs the
-//! target nothing, and their insertions are watched. Suspects that only the last capture shows, because they
-//! grow slowly, are watched for a while after it.
+//! target nothing, and their insertions are watched. Suspects that only the fourth capture shows, because they
+//! grow slowly, are watched for a while after it. A hunt that is undecided then [goes on](schedule).
 
+mod clock;
 mod collector_watch;
 mod conclusion;
+mod schedule;
 
 use std::time::{Duration, Instant};
 
+use self::clock::Clock;
 use self::collector_watch::CollectorWatch;
+use self::schedule::{CAPTURES, FEWEST_CAPTURES, Schedule};
 use crate::guardian::{GuardianError, Limits, Program};
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
 use crate::hunt::compare::heap_columns::HeapColumns;
@@ -27,18 +31,8 @@ use crate::process::breakpoint::Way;
 use crate::process::{Pauses, Process, ProcessError};
 use crate::python::Python;
 
-/// When the heap is captured, as fractions of the duration.
-const CAPTURES_AT: [f64; 4] = [0.0, 0.25, 0.5, 1.0];
-const CAPTURES: usize = CAPTURES_AT.len();
-/// The fewest captures that allow a verdict.
-const FEWEST_CAPTURES: usize = 3;
-/// How often the resident set and the sizes of suspects are read.
-const READ_EVERY: Duration = Duration::from_millis(50);
-/// The largest fraction of the duration that is reserved for the work of the last capture.
-const MOST_RESERVED: f64 = 0.3;
-/// The fraction of the duration for which suspects are watched: at least, even if a large heap makes the hunt
-/// late; at most, for those of the last capture.
-const WATCHED_SHARE: f64 = 0.25;
+/// How long to wait for the guardian at a time while it lets the target go.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// The most suspects that are watched, and findings that are reported.
 const MOST: usize = 10;
 
@@ -71,6 +65,10 @@ impl Obstructed for HuntError {
 pub struct Options {
     /// How long the hunt lasts.
     pub duration: Duration,
+    /// How long it lasts at most, while it is undecided whether something leaks.
+    pub longest: Duration,
+    /// How many [steps](Hunter::count_steps) it lasts instead, if steps are counted.
+    pub steps: Option<u32>,
     /// How its heap is captured.
     pub capture: CaptureOptions,
     /// How breakpoints are set; `None`: the first way that works.
@@ -88,6 +86,8 @@ pub enum Phase {
     Watching(usize),
     /// This many suspects that only the last capture has shown are being watched.
     WatchingLast(usize),
+    /// It is undecided whether something leaks, and the heap will be captured again.
+    GoingOn,
     /// There is a verdict.
     Over,
 }
@@ -100,6 +100,8 @@ pub struct Hunter {
     options: Options,
     command: String,
     began: Instant,
+    clock: Clock,
+    schedule: Schedule,
     snapshots: Vec<HeapColumns>,
     /// Whether the collector makes progress.
     collector: CollectorWatch,
@@ -136,12 +138,19 @@ impl Hunter {
         options: Options,
     ) -> Result<Hunter, ProcessError> {
         let command = process.command()?;
+        let began = Instant::now();
+        let (schedule, clock) = match options.steps {
+            Some(steps) => (Schedule::of_steps(steps), Clock::Steps(0)),
+            None => (Schedule::new(options.duration, options.longest), Clock::Time(began)),
+        };
         Ok(Hunter {
             process,
             python,
             options,
             command,
-            began: Instant::now(),
+            began,
+            clock,
+            schedule,
             snapshots: Vec::new(),
             collector: CollectorWatch::default(),
             suspects: Vec::new(),
@@ -174,14 +183,22 @@ impl Hunter {
         match (self.is_over, self.snapshots.len()) {
             (true, _) => Phase::Over,
             (false, captures) if captures < FEWEST_CAPTURES => Phase::Comparing(captures),
-            (false, captures) if captures == CAPTURES => Phase::WatchingLast(self.trails.watched()),
-            (false, _) => Phase::Watching(self.suspects.len()),
+            (false, captures) if captures < CAPTURES => Phase::Watching(self.suspects.len()),
+            (false, _) if self.watched_until.is_some() => {
+                Phase::WatchingLast(self.trails.watched())
+            }
+            (false, _) => Phase::GoingOn,
         }
     }
 
     /// For how long the hunt has run.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// When it ends, counted from its start, as far as is known.
+    pub fn end(&self) -> Duration {
+        self.schedule.end()
     }
 
     /// The suspects so far, the fastest first.
@@ -195,12 +212,12 @@ impl Hunter {
             return Ok(());
         }
         if !self.process.is_alive() {
-            return self.end();
+            return self.finish();
         }
-        let now = self.began.elapsed();
+        let now = self.clock.now();
         if let Some(until) = self.watched_until {
             if now >= until || !self.trails.are_watched() {
-                return self.end();
+                return self.end_or_go_on();
             }
             self.go_on_watching(tick.min(until.saturating_sub(now)));
             return Ok(());
@@ -209,11 +226,12 @@ impl Hunter {
         if left.is_zero() {
             return self.capture();
         }
-        if self.last_read.is_none_or(|last| last.elapsed() >= READ_EVERY) {
+        let pause = self.schedule.between_readings();
+        if self.last_read.is_none_or(|last| last.elapsed() >= pause) {
             self.last_read = Some(Instant::now());
             self.read();
         }
-        let rest = tick.min(left).min(READ_EVERY);
+        let rest = tick.min(left).min(pause);
         if self.trails.are_watched() {
             self.go_on_watching(rest);
         } else if self.following.as_ref().is_some_and(|following| !following.has_ended()) {
@@ -226,6 +244,13 @@ impl Hunter {
         Ok(())
     }
 
+    /// So many steps of a test have been done. What grew is then told by the step and not by the second.
+    pub fn count_steps(&mut self, done: u32) {
+        if self.clock.steps().is_some() {
+            self.clock = Clock::Steps(done);
+        }
+    }
+
     /// Why watching failed, if it did.
     pub fn trouble(&self) -> Option<&GuardianError> {
         self.trouble.as_ref()
@@ -233,23 +258,29 @@ impl Hunter {
 
     /// Ends the hunt now, with what is known.
     pub fn hurry(&mut self) -> Result<(), HuntError> {
-        let can_capture = (FEWEST_CAPTURES - 1..CAPTURES).contains(&self.snapshots.len());
-        if !self.is_over && can_capture && self.process.is_alive() {
+        let is_due = self.snapshots.len() + 1 >= FEWEST_CAPTURES && self.watched_until.is_none();
+        if !self.is_over && is_due && self.process.is_alive() {
             self.capture()?;
         }
-        self.end()
+        self.finish()
     }
 
     /// When the heap is captured next, counted from the start of the hunt.
     fn next_capture(&self) -> Duration {
-        let Some(&part) = CAPTURES_AT.get(self.snapshots.len()) else { return Duration::MAX };
-        let duration = self.options.duration;
-        let reserved = self.effort.min(duration.mul_f64(MOST_RESERVED));
-        let due = duration.saturating_sub(reserved).mul_f64(part);
-        match self.watched_since {
-            Some(since) => due.max(since + duration.mul_f64(WATCHED_SHARE)),
-            None => due,
+        self.schedule.next(self.snapshots.len(), self.effort, self.watched_since)
+    }
+
+    /// Ends the hunt, or goes on if it is undecided and there is time.
+    fn end_or_go_on(&mut self) -> Result<(), HuntError> {
+        let result = self.trails.stop();
+        self.note(result);
+        self.watched_until = None;
+        if !self.is_undecided() || !self.schedule.extend(self.clock.now()) {
+            return self.finish();
         }
+        self.trails.take_up_unseen();
+        self.watch();
+        Ok(())
     }
 
     /// Captures the heap, and finds suspects.
@@ -258,10 +289,10 @@ impl Hunter {
         self.note(result);
         self.stop_following();
         let begun = Instant::now();
-        let at = self.began.elapsed();
+        let at = self.clock.now();
         let heap = match Analysis::of(&self.process, &self.python, &self.options.capture) {
             Ok(heap) => heap,
-            Err(_) if !self.process.is_alive() => return self.end(),
+            Err(_) if !self.process.is_alive() => return self.finish(),
             Err(error) => return Err(error.into()),
         };
         self.collector.see(&heap, &self.process, &self.python, at);
@@ -274,15 +305,19 @@ impl Hunter {
             }
         }
         if self.snapshots.len() >= FEWEST_CAPTURES {
-            self.suspects = suspects(&heap, &self.python, &self.snapshots);
+            let feeders =
+                |key| self.trails.of(key).map(|it| it.feeders.clone()).unwrap_or_default();
+            self.suspects = suspects(&heap, &self.python, &self.snapshots, feeders);
             self.suspects.truncate(MOST);
         }
-        self.effort = begun.elapsed();
+        if self.clock.steps().is_none() {
+            self.effort = begun.elapsed();
+        }
         match self.snapshots.len() {
             FEWEST_CAPTURES => {
                 self.trails.take_up(self.suspects.iter(), &heap);
                 drop(heap);
-                let since = self.began.elapsed();
+                let since = self.clock.now();
                 self.watched_since = Some(since);
                 self.watch();
                 if self.outside().may_leak() {
@@ -291,15 +326,18 @@ impl Hunter {
                     self.follow_from = Some(since + left / 2);
                 }
             }
-            CAPTURES => {
+            CAPTURES.. => {
                 self.complete = true;
                 self.follow_from = None;
+                if self.clock.steps().is_some() {
+                    // Nothing is put in after the last step.
+                    return self.finish();
+                }
                 let proved = self.suspects.iter().filter(|suspect| suspect.is_steady);
                 self.trails.take_up(proved, &heap);
                 drop(heap);
                 self.watch();
-                let until = self.began.elapsed() + self.options.duration.mul_f64(WATCHED_SHARE);
-                self.watched_until = Some(until);
+                self.watched_until = Some(self.clock.now() + self.schedule.watched());
             }
             _ => {}
         }
@@ -339,7 +377,7 @@ impl Hunter {
     }
 
     fn go_on_watching(&mut self, rest: Duration) {
-        let is_for_others = self.follow_from.is_some_and(|from| self.began.elapsed() >= from);
+        let is_for_others = self.follow_from.is_some_and(|from| self.clock.now() >= from);
         let result = match is_for_others {
             true => self.trails.stop(),
             false => self.trails.step(rest),
@@ -376,7 +414,7 @@ impl Hunter {
         }
         following.stop();
         while !following.has_ended() {
-            if let Err(error) = following.step(READ_EVERY) {
+            if let Err(error) = following.step(PATIENCE) {
                 self.trouble = Some(error);
                 break;
             }
@@ -386,14 +424,14 @@ impl Hunter {
 
     /// Takes the readings that cost the target nothing.
     fn read(&mut self) {
-        let now = self.began.elapsed();
+        let now = self.clock.now();
         if let Ok(bytes) = self.process.resident_bytes() {
             self.resident.push((now, bytes as f64));
         }
         self.trails.read_sizes(&self.process, now);
     }
 
-    fn end(&mut self) -> Result<(), HuntError> {
+    fn finish(&mut self) -> Result<(), HuntError> {
         let result = self.trails.stop();
         self.note(result);
         self.stop_following();

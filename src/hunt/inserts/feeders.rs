@@ -111,6 +111,7 @@ impl Watching {
             let left = until.saturating_duration_since(Instant::now());
             let Some(seen) = self.guardian.next(&self.reports, left)? else { break };
             self.gone.extend(seen.gone);
+            seen.removed.into_iter().for_each(|(word, items)| self.take_removal(word, items));
             seen.hits.into_iter().for_each(|hit| self.take_hit(hit));
         }
         let before = self.begun.elapsed().saturating_sub(LOOK_AGAIN);
@@ -181,6 +182,14 @@ impl Watching {
         for &finding in self.findings.get(word).into_iter().flatten() {
             if let Some(tally) = self.tallies.get_mut(finding) {
                 tally.add(stack.clone(), after.saturating_sub(before), instance, made);
+            }
+        }
+    }
+
+    fn take_removal(&mut self, word: usize, items: u64) {
+        for &finding in self.findings.get(word).into_iter().flatten() {
+            if let Some(tally) = self.tallies.get_mut(finding) {
+                tally.remove(items);
             }
         }
     }

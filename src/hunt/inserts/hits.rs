@@ -23,6 +23,8 @@ impl Work for Watch {
 pub struct Hits {
     /// The hits, in order.
     pub hits: Vec<Hit>,
+    /// Items taken out: the word, by its index in the request, and how many.
+    pub removed: Vec<(usize, u64)>,
     /// Words whose object no longer exists, by their index in the request. They are no longer watched.
     pub gone: Vec<usize>,
 }

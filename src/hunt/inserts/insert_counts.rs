@@ -22,6 +22,10 @@ const MOST_WAITING: usize = 100_000;
 pub struct Fed {
     /// How many growths were seen.
     pub hits: u64,
+    /// The items put in by them.
+    pub put_in: u64,
+    /// The items taken out meanwhile.
+    pub taken_out: u64,
     /// The stacks that caused them, the one with the largest share first.
     pub stacks: Vec<SeenStack>,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Tally {
     numbers: FxHashMap<(Vec<Frame>, bool), usize>,
     counts: Vec<Count>,
     hits: u64,
+    put_in: u64,
+    taken_out: u64,
     /// Instances that are still to be checked for survival, the oldest first.
     waiting: VecDeque<Waiting>,
     /// The latest instance at each address, by its serial number.
@@ -76,14 +82,18 @@ impl Tally {
     /// Adds a growth by `grown` at this time, and the new instance where there is one.
     pub fn add(&mut self, stack: Stack, grown: u64, instance: Option<Instance>, made: Duration) {
         self.hits += 1;
-        let next = self.counts.len();
-        if next >= MOST_STACKS {
-            return;
-        }
-        let number = *self.numbers.entry((stack.frames, stack.complete)).or_insert(next);
-        if number == next {
-            self.counts.push(Count::default());
-        }
+        self.put_in = self.put_in.saturating_add(grown);
+        let key = (stack.frames, stack.complete);
+        let number = match self.numbers.get(&key) {
+            Some(&number) => number,
+            None if self.counts.len() >= MOST_STACKS => return,
+            None => {
+                let number = self.counts.len();
+                self.numbers.insert(key, number);
+                self.counts.push(Count::default());
+                number
+            }
+        };
         let Some(count) = self.counts.get_mut(number) else { return };
         count.hits += 1;
         count.grown = count.grown.saturating_add(grown);
@@ -94,6 +104,11 @@ impl Tally {
             self.latest.insert(address, self.hits);
             self.waiting.push_back(Waiting { serial: self.hits, address, stack: number, made });
         }
+    }
+
+    /// Adds a removal of so many items.
+    pub fn remove(&mut self, items: u64) {
+        self.taken_out = self.taken_out.saturating_add(items);
     }
 
     /// Checks the instances created before `before` again. Those that `is_there` finds and whose address has
@@ -152,7 +167,7 @@ impl Tally {
             };
             b.share.total_cmp(&a.share).then_with(by_hits).then_with(|| names(a).cmp(&names(b)))
         });
-        Fed { hits: self.hits, stacks }
+        Fed { hits: self.hits, put_in: self.put_in, taken_out: self.taken_out, stacks }
     }
 }
 

@@ -245,6 +245,9 @@ impl Watcher {
             return None;
         };
         let before = last.replace(after)?;
+        if after < before && word.meaning == Meaning::Size {
+            self.note_removed(number, before - after, guard);
+        }
         if after <= before {
             return None;
         }
@@ -272,6 +275,15 @@ impl Watcher {
     fn value(&self, number: usize, guard: &Guard<'_>) -> Option<u64> {
         let TracedPython { process, python, .. } = &guard.target;
         self.words.get(number)?.value(process, python).ok()?
+    }
+
+    /// Reports that items were taken out.
+    fn note_removed(&self, number: usize, items: u64, guard: &mut Guard<'_>) {
+        let removed = &mut guard.news.removed;
+        match removed.iter_mut().find(|(word, _)| *word == number) {
+            Some((_, sum)) => *sum = sum.saturating_add(items),
+            None => removed.push((number, items)),
+        }
     }
 
     fn drop_word(&mut self, number: usize, guard: &mut Guard<'_>) {

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::feeders::{WatchOptions, Watched, Watching};
 use super::growth_counters::{Meaning, Word, growth_word};
-use super::insert_counts::SeenStack;
+use super::insert_counts::{Fed, SeenStack};
 use crate::guardian::GuardianError;
 use crate::heap::Analysis;
 use crate::hunt::compare::steadiness::Series;
-use crate::hunt::finding::{Feeder, Reason, Unseen};
+use crate::hunt::finding::{Feeder, Reason, Traffic, Unseen};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::memory::Memory;
 use crate::process::{Pauses, Process};
@@ -32,6 +32,8 @@ pub(crate) struct Trail {
     pub sizes: Series,
     /// The stacks seen to feed it, once watching is over.
     pub feeders: Vec<Feeder>,
+    /// What was put in and taken out while it was watched, if its size was.
+    pub traffic: Option<Traffic>,
     /// For how long it was watched.
     pub watched: Duration,
     /// Whether other objects took the place of its holders.
@@ -39,6 +41,15 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
+    /// Adds what was seen while it was watched.
+    fn take(&mut self, fed: &Fed) {
+        self.feeders = fed.stacks.iter().map(feeder).collect();
+        let counts_items = self.words.iter().all(|word| word.meaning == Meaning::Size);
+        if counts_items && fed.put_in + fed.taken_out > 0 {
+            self.traffic = Some(Traffic { put_in: fed.put_in, taken_out: fed.taken_out });
+        }
+    }
+
     /// Why nobody was seen to feed it, if nobody was.
     pub fn unseen(&self) -> Option<Unseen> {
         let reason = match () {
@@ -57,8 +68,8 @@ impl Trail {
 pub(crate) struct Trails {
     trails: Vec<Trail>,
     watching: Option<Watching>,
-    /// The first suspect being watched; all after it are watched too.
-    from: usize,
+    /// Those being watched, or watched last.
+    current: Vec<usize>,
     pauses: Pauses,
 }
 
@@ -69,7 +80,7 @@ impl Trails {
         suspects: impl Iterator<Item = &'a Suspect>,
         heap: &Analysis<'_>,
     ) {
-        self.from = self.trails.len();
+        let known = self.trails.len();
         let word = |&object: &u64| growth_word(heap.reader()?, object);
         for suspect in suspects {
             if self.of(suspect.key).is_none() {
@@ -80,11 +91,19 @@ impl Trails {
                     words,
                     sizes: Vec::new(),
                     feeders: Vec::new(),
+                    traffic: None,
                     watched: Duration::ZERO,
                     is_gone: false,
                 });
             }
         }
+        self.current = (known..self.trails.len()).collect();
+    }
+
+    /// Takes up those again that nobody was seen to feed.
+    pub fn take_up_unseen(&mut self) {
+        let unseen = self.trails.iter().enumerate().filter(|(_, trail)| trail.feeders.is_empty());
+        self.current = unseen.map(|(number, _)| number).collect();
     }
 
     /// Starts watching the suspects taken up last, if they have words.
@@ -94,7 +113,7 @@ impl Trails {
         python: &Python,
         options: &WatchOptions,
     ) -> Result<(), GuardianError> {
-        let next = self.trails.iter().skip(self.from);
+        let next = self.current.iter().filter_map(|&number| self.trails.get(number));
         let watched: Vec<_> = next.map(|trail| Watched { words: trail.words.clone() }).collect();
         if watched.iter().any(|watched| !watched.words.is_empty()) {
             self.watching = Some(Watching::start(process, python, &watched, options)?);
@@ -109,7 +128,7 @@ impl Trails {
 
     /// How many suspects were taken up last.
     pub fn watched(&self) -> usize {
-        self.trails.len() - self.from
+        self.current.len()
     }
 
     /// Waits for hits, but no longer than `timeout`. Stops watching once there is nothing more to learn.
@@ -133,15 +152,17 @@ impl Trails {
         while !watching.has_ended() && result.is_ok() {
             result = watching.step(PATIENCE);
         }
-        for (finding, trail) in self.trails.iter_mut().skip(self.from).enumerate() {
-            trail.watched = watching.lasted();
-            trail.is_gone = watching.is_gone(finding);
-        }
+        let (lasted, count) = (watching.lasted(), self.current.len());
+        let gone: Vec<bool> = (0..count).map(|finding| watching.is_gone(finding)).collect();
         let outcome = watching.finish();
         self.pauses.max = self.pauses.max.max(outcome.pauses.max);
         self.pauses.total += outcome.pauses.total;
-        for (trail, fed) in self.trails.iter_mut().skip(self.from).zip(outcome.findings) {
-            trail.feeders = fed.stacks.iter().map(feeder).collect();
+        for ((&number, fed), is_gone) in self.current.iter().zip(outcome.findings).zip(gone) {
+            if let Some(trail) = self.trails.get_mut(number) {
+                trail.watched += lasted;
+                trail.is_gone = is_gone;
+                trail.take(&fed);
+            }
         }
         result
     }

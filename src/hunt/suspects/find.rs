@@ -8,23 +8,32 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::comparison::Comparison;
 use super::leak_kinds::is_weak;
+use super::removal::Codes;
 use super::suspect::{Key, Suspect};
 use crate::heap::{Analysis, Flow, NodeId};
 use crate::hunt::compare::accumulation_points::accumulation_points;
 use crate::hunt::compare::heap_columns::HeapColumns;
+use crate::hunt::finding::{Feeder, LeakKind};
 use crate::python::Python;
 
 /// The leak suspects of a process whose heap was captured several times, the fastest-growing first; the last
-/// of the snapshots is of this heap.
-pub fn suspects(heap: &Analysis<'_>, python: &Python, snapshots: &[HeapColumns]) -> Vec<Suspect> {
-    Comparison::of(heap, python, snapshots).suspects()
+/// of the snapshots is of this heap. `feeders` gives the stacks seen to feed a suspect so far.
+pub fn suspects(
+    heap: &Analysis<'_>,
+    python: &Python,
+    snapshots: &[HeapColumns],
+    feeders: impl Fn(Key) -> Vec<Feeder>,
+) -> Vec<Suspect> {
+    Comparison::of(heap, python, snapshots).suspects(feeders)
 }
 
+/// For how many suspects, the fastest first, code that removes is looked for.
+const MOST_CONSIDERED: usize = 10;
 /// How many weak references are followed to see what they refer to.
 const MOST_EXAMPLES: usize = 32;
 
 impl Comparison<'_> {
-    fn suspects(&self) -> Vec<Suspect> {
+    fn suspects(&self, feeders: impl Fn(Key) -> Vec<Feeder>) -> Vec<Suspect> {
         let mut found = Vec::new();
         let threads = self.threads().filter(|threads| threads.is_steady);
         let points = accumulation_points(self.heap, &self.paths, &self.growth);
@@ -75,10 +84,29 @@ impl Comparison<'_> {
             let bytes = |suspect: &Suspect| suspect.finding.bytes_per_s;
             b.is_steady.cmp(&a.is_steady).then(bytes(b).total_cmp(&bytes(a)))
         });
+        self.consider_removals(&mut found, feeders);
         // A growth that levels off is no mistake to explain.
         let is_mistake = |it: &&mut Suspect| it.level.as_ref().is_none_or(|it| it.limit.is_some());
         found.iter_mut().filter(is_mistake).for_each(|suspect| self.explain(suspect));
         found
+    }
+
+    /// Looks for code that removes from what grows.
+    fn consider_removals(&self, found: &mut [Suspect], feeders: impl Fn(Key) -> Vec<Feeder>) {
+        let mut codes = None;
+        let is_collection = |it: &&mut Suspect| {
+            it.is_steady && matches!(it.finding.kind, LeakKind::Container | LeakKind::Spread)
+        };
+        for suspect in found.iter_mut().filter(is_collection).take(MOST_CONSIDERED) {
+            if codes.is_none() {
+                codes = Codes::of(self);
+            }
+            let Some(codes) = &codes else { return };
+            let feeders = feeders(suspect.key);
+            if let Some(removal) = self.removal(&suspect.finding.holder, &feeders, codes) {
+                self.consider(suspect, removal);
+            }
+        }
     }
 
     /// The object that a weak reference refers to; `None` for anything else.

@@ -6,7 +6,8 @@
 //! | | |
 //! |---|---|
 //! | [`containers`] | other containers of the same kind, which come, grow and go |
-//! | [`bounds`] | limits that collections declare for themselves |
+//! | [`bounds`] | limits that collections declare for themselves, or that code keeps to |
+//! | [`removal`] | code on the way that removes from what grows |
 //! | [`collector`] | garbage that no collection will find in time |
 //! | [`uncollectable`] | cycles that no collection can free |
 //! | [`native`] | growth that no Python object explains |
@@ -22,6 +23,7 @@ pub(crate) mod hints;
 pub(crate) mod leak_kinds;
 pub(crate) mod names;
 pub(crate) mod native;
+pub(crate) mod removal;
 pub(crate) mod scoring;
 pub mod suspect;
 pub(crate) mod threads;

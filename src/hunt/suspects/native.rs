@@ -100,6 +100,8 @@ fn finding(bytes_per_s: f64, confidence: f64) -> Finding {
         hint,
         feeders: Vec::new(),
         unseen: None,
+        removal: None,
+        traffic: None,
         processes: Vec::new(),
     }
 }

@@ -129,6 +129,8 @@ impl Evidence {
             hint,
             feeders: Vec::new(),
             unseen: None,
+            removal: None,
+            traffic: None,
             processes: Vec::new(),
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());

@@ -1,5 +1,7 @@
 //! Offsets in frames, generators and code objects.
 
+use super::Opcodes;
+
 /// Python frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frames {
@@ -135,6 +137,8 @@ pub struct Code {
     pub stack_size: usize,
     /// The local variables.
     pub locals: CodeLocals,
+    /// The numbers of instructions.
+    pub opcodes: &'static Opcodes,
 }
 
 /// How a code object describes its local variables.

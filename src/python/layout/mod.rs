@@ -16,6 +16,7 @@
 
 mod frames;
 mod objects;
+pub mod opcodes;
 pub mod records;
 mod traces;
 mod types;
@@ -30,6 +31,7 @@ pub mod v3_9;
 
 pub use frames::*;
 pub use objects::*;
+pub use opcodes::{Opcodes, Operation};
 use records::Records;
 pub use traces::*;
 pub use types::*;

@@ -52,6 +52,7 @@ pub const LAYOUT: Layout = Layout {
         arguments: 56,
         stack_size: 68,
         locals: CodeLocals::Together { count: 76, names: 96 },
+        opcodes: &opcodes::V3_11,
     },
     attributes: Attributes::DictOrValues { dict: 24, values: 32 },
     keys: DictKeys {

@@ -46,6 +46,7 @@ pub const LAYOUT: Layout = Layout {
         arguments: 52,
         stack_size: 64,
         locals: CodeLocals::Together { count: 72, names: 96 },
+        opcodes: &opcodes::V3_12,
         ..v3_11::LAYOUT.code
     },
     types: Type {

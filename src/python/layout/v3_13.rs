@@ -29,7 +29,12 @@ pub const FIRST: Layout = Layout {
     },
     gil: Gil::Interpreter { pointer: 16, last_holder: 8, locked: 16 },
     gc: Gc { place: GcPlace::Interpreter(7400), ..v3_12::LAYOUT.gc },
-    code: Code { instructions: Some(200), first_traceable: Some(184), ..v3_12::LAYOUT.code },
+    code: Code {
+        instructions: Some(200),
+        first_traceable: Some(184),
+        opcodes: &opcodes::V3_13,
+        ..v3_12::LAYOUT.code
+    },
     frames: Frames::Interpreter(InterpreterFrame {
         code: 0,
         previous: 8,

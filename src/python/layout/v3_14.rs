@@ -44,7 +44,12 @@ pub const LAYOUT: Layout = Layout {
         stack_end: StackEnd::Pointer(64),
         object: OwnFrame { pointer: 24, data: 72 },
     }),
-    code: Code { instructions: Some(208), first_traceable: Some(192), ..v3_13::LAYOUT.code },
+    code: Code {
+        instructions: Some(208),
+        first_traceable: Some(192),
+        opcodes: &opcodes::V3_14,
+        ..v3_13::LAYOUT.code
+    },
     generators: Generators::Inside { frame: 72, state: 67, cleared: 4, last_code: LastCode::Shown },
     types: Type {
         static_types: Some(StaticTypes { array: 180_240, stride: 48, dict: 24, subclasses: 32 }),

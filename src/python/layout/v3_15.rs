@@ -33,6 +33,7 @@ pub const LAYOUT: Layout = Layout {
         garbage: 128,
         statistics: GcStatistics::Rings(104),
     },
+    code: Code { opcodes: &opcodes::V3_15, ..v3_14::LAYOUT.code },
     types: Type {
         size: 424,
         heap_name: 864,

@@ -63,6 +63,7 @@ pub const LAYOUT: Layout = Layout {
             cell_arguments: 96,
             cache: [160, 172],
         },
+        opcodes: &opcodes::V3_8,
     },
     object: Object { reference_count: 8, kind: 8, size: 16 },
     types: Type {

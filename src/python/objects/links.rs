@@ -154,7 +154,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The address of the name of a code object's local variable.
-fn local<M: Memory>(memory: &M, layout: &Layout, code: u64, number: u64) -> Option<u64> {
+pub(super) fn local<M: Memory>(memory: &M, layout: &Layout, code: u64, number: u64) -> Option<u64> {
     let tuple = |names| memory.u64(at(code, names)).ok();
     match layout.code.locals {
         CodeLocals::Together { names, .. } => tuple_item(memory, layout, tuple(names)?, number),

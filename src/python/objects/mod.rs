@@ -14,6 +14,7 @@ mod ancestry;
 mod attributes;
 mod bounds;
 mod buffers;
+mod bytecode;
 mod callables;
 mod classes;
 mod context;
@@ -42,6 +43,7 @@ mod view;
 mod visit;
 
 pub use bounds::Bound;
+pub use bytecode::{Action, Instruction};
 pub use disclosure::Disclosure;
 pub use edge_names::EdgeNames;
 pub use edges::{Edges, Role};

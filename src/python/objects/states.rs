@@ -72,6 +72,25 @@ impl<'a, M: Memory> Reader<'a, M> {
         }
     }
 
+    /// The value of an attribute of an instance, or of its class or the bases of that.
+    pub fn looked_up(&self, object: u64, name: &str) -> Option<u64> {
+        let (memory, layout) = (self.memory, self.layout());
+        self.attribute_of(object, name).or_else(|| {
+            let lineage = self.lineage(self.type_of(object).ok()?.address);
+            let dicts = lineage.iter().filter_map(|kind| {
+                memory.u64(at(kind.address, layout.types.dict)).ok().filter(|&dict| dict != 0)
+            });
+            let mut values = dicts.filter_map(|it| dicts::get(memory, layout, it, name).ok()?);
+            values.next()
+        })
+    }
+
+    /// The global variable that a function sees under this name.
+    pub fn global_of(&self, function: u64, name: &str) -> Option<u64> {
+        let globals = self.attribute_of(function, "__globals__")?;
+        dicts::get(self.memory, self.layout(), globals, name).ok()?
+    }
+
     /// What a weak reference refers to; `None` if that has gone.
     pub fn referent(&self, weak: u64) -> Option<u64> {
         let kind = self.type_of(weak).ok()?.address;

@@ -1,14 +1,17 @@
 //! `leakspy hunt`: what leaks in a process, what holds it, and which code feeds it.
 
+mod steps;
+
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use self::steps::StepsArgs;
 use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
 use crate::cli::args::target::Target;
-use crate::cli::args::time::seconds;
+use crate::cli::args::time::HuntTime;
 use crate::cli::children::runs_python;
 use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
@@ -29,6 +32,8 @@ use crate::render::hunt_of_several::{self, write_left_out};
 
 /// The exit status when something leaks.
 const LEAKS: u8 = 3;
+/// The exit status when something grows that may be a leak.
+const MAY_LEAK: u8 = 4;
 /// A child that appears when a smaller part of the duration is left, or less than this, is not hunted: what a
 /// program does at its start looks like a leak.
 const LEAST_PART: u32 = 3;
@@ -48,6 +53,7 @@ const MOST_PROCESSES: usize = 16;
 /// of them leak in the same way is reported once.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
+       leakspy hunt [OPTIONS] --every <COMMAND> --pid <PID>
        leakspy hunt [OPTIONS] -- <COMMAND>...")]
 #[command(mut_arg("subprocesses", |it| it.help("Include its child processes, and theirs (the default)")))]
 #[command(mut_arg("no_subprocesses", |it| it.help("Hunt one process only")))]
@@ -55,16 +61,20 @@ pub struct Args {
     /// What is hunted.
     #[command(flatten)]
     pub target: Target,
-    /// How long to observe, in seconds.
-    #[arg(short, long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    pub duration: Duration,
+    /// How long to observe, such as 90s, 5m or 2h; auto: 30 s, and up to 3 minutes while it is undecided whether
+    /// something leaks.
+    #[arg(short, long, value_name = "TIME", default_value = "auto", value_parser = HuntTime::parse)]
+    pub duration: HuntTime,
+    /// Steps of a test.
+    #[command(flatten)]
+    pub steps: StepsArgs,
     /// Draw a flamegraph of the stacks that feed the leaks.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// Exit with status 3 if a leak is found.
+    /// Exit with status 3 if a leak is found, and with 4 if something grows that may be one.
     #[arg(long)]
     pub fail_on_leak: bool,
     /// Whether child processes are included.
@@ -80,9 +90,17 @@ pub struct Args {
 
 impl Args {
     fn options(&self, duration: Duration, guardian: &Program) -> Options {
+        let longest = duration.max(self.duration.longest());
         let capture =
             CaptureOptions { max_memory: self.memory.bytes(), ..CaptureOptions::default() };
-        Options { duration, capture, way: self.breakpoints.way(), guardian: guardian.clone() }
+        Options {
+            duration,
+            longest,
+            steps: self.steps.counted(),
+            capture,
+            way: self.breakpoints.way(),
+            guardian: guardian.clone(),
+        }
     }
 }
 
@@ -91,11 +109,23 @@ pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let runs = args.target.pid().is_some();
     let hunt = |process| Hunt::begin(args, &process, runs, guardian)?.go_on(&signals)?.tell(args);
-    let (leaks, status) = args.target.observe(&signals, no_python, hunt)?;
-    match leaks {
-        Some(true) if args.fail_on_leak => Ok(ExitCode::from(LEAKS)),
+    let (found, status) = args.target.observe(&signals, no_python, hunt)?;
+    match found {
+        Some(Found::Leak) if args.fail_on_leak => Ok(ExitCode::from(LEAKS)),
+        Some(Found::Growth) if args.fail_on_leak => Ok(ExitCode::from(MAY_LEAK)),
         _ => Ok(status),
     }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Something leaks.
+    Leak,
+    /// Something grows that may be a leak.
+    Growth,
+    /// Neither.
+    Nothing,
 }
 
 fn no_python(pid: i32) -> CommandError {
@@ -137,10 +167,10 @@ impl<'a> Hunt<'a> {
             hunt.newcomers.expect(process);
             return Ok(hunt);
         }
-        let result = hunt.take_up(pid, args.duration);
+        let result = hunt.take_up(pid, args.duration.duration());
         if hunt.includes_children() {
             hunt.newcomers.look_around(pid);
-            hunt.admit_newcomers(args.duration);
+            hunt.admit_newcomers(args.duration.duration());
         }
         match result {
             Err(error) if error.is_not_python() && !hunt.hunters.is_empty() => {}
@@ -168,7 +198,7 @@ impl<'a> Hunt<'a> {
 
     /// Checks whether the processes waited for are Pythons now.
     fn try_newcomers(&mut self) {
-        let duration = self.args.duration;
+        let duration = self.args.duration.duration();
         let left = match self.hunters.first() {
             Some(first) => duration.saturating_sub(first.elapsed()),
             None => duration,
@@ -215,6 +245,9 @@ impl<'a> Hunt<'a> {
 
     /// Hunts to the end, or until a signal comes.
     fn go_on(mut self, signals: &Signals) -> Result<Verdicts, CommandError> {
+        if let Some(command) = &self.args.steps.every {
+            return self.go_on_by_steps(command, signals);
+        }
         let line = Line::begin();
         loop {
             if self.includes_children() {
@@ -228,8 +261,7 @@ impl<'a> Hunt<'a> {
             if self.hunters.is_empty() {
                 std::thread::sleep(TICK);
             }
-            let tick = TICK / self.hunters.len().max(1) as u32;
-            self.step(tick)?;
+            self.advance(TICK)?;
             line.show("Hunting; Ctrl-C to stop and tell what is known.", || self.state());
         }
         line.clear();
@@ -263,8 +295,9 @@ impl<'a> Hunt<'a> {
         Ok(Verdicts { pid: self.pid, verdicts, left_out: self.left_out })
     }
 
-    /// Advances the hunt of each process. An error of a child is reported, and the child left out.
-    fn step(&mut self, tick: Duration) -> Result<(), CommandError> {
+    /// Advances the hunt of each process, for no longer than `tick` together. An error of a child is reported, and the child left out.
+    fn advance(&mut self, tick: Duration) -> Result<(), CommandError> {
+        let tick = tick / self.hunters.len().max(1) as u32;
         let mut going_on = Vec::new();
         for mut hunter in std::mem::take(&mut self.hunters) {
             let pid = hunter.process().pid();
@@ -306,13 +339,15 @@ impl<'a> Hunt<'a> {
                 format!("watching {count} suspects: {name}")
             }
             Some(Phase::WatchingLast(count)) => format!("watching {count} more suspects"),
+            Some(Phase::GoingOn) => "undecided so far, going on".to_owned(),
             Some(Phase::Over) => "done".to_owned(),
         };
         let processes = match self.hunters.len() {
             0 | 1 => String::new(),
             several => format!(", {several} processes"),
         };
-        let duration = self.args.duration.as_secs_f64();
+        let ends = self.hunters.iter().map(Hunter::end).max();
+        let duration = ends.unwrap_or(self.args.duration.duration()).as_secs_f64();
         format!("Hunting {elapsed:.0} of {duration:.0} s{processes}: {what}")
     }
 }
@@ -325,8 +360,8 @@ fn has_ended(error: &HuntError) -> bool {
 }
 
 impl Verdicts {
-    /// Prints the verdicts, and returns whether something leaks.
-    fn tell(&self, args: &Args) -> Result<bool, CommandError> {
+    /// Prints the verdicts, and returns what was found.
+    fn tell(&self, args: &Args) -> Result<Found, CommandError> {
         let mut out = BufWriter::new(io::stdout().lock());
         let (first, others) = self.verdicts.split_first().context("there is no process")?;
         if args.form.json {
@@ -343,7 +378,11 @@ impl Verdicts {
         if let Some(path) = &args.output {
             self.draw(path)?;
         }
-        Ok(self.verdicts.iter().any(|verdict| !verdict.findings.is_empty()))
+        Ok(match () {
+            () if self.verdicts.iter().any(|it| !it.findings.is_empty()) => Found::Leak,
+            () if self.verdicts.iter().any(|it| !it.undecided.is_empty()) => Found::Growth,
+            () => Found::Nothing,
+        })
     }
 
     fn draw(&self, path: &Path) -> Result<(), CommandError> {

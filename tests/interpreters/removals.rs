@@ -1,0 +1,92 @@
+//! A collection from which code on the way removes is told from one that leaks: the code is read, and what was
+//! taken out is counted.
+
+use leakspy::memory::Cached;
+use leakspy::process::Process;
+use leakspy::python::Python;
+use leakspy::python::objects::{Action, Reader, TypeTable};
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::hunt::{is_it, list, text, verdict};
+use crate::support::{Interpreter, Target, cases};
+
+/// All ways at once: none of them is the largest by far.
+const WAYS: &str = "expiring,expiring_by_attribute,limited,limited_by_name,flushed,replaced,never_removed,\
+                    takes_else,made_late,shrinking";
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = cases("bytecode", instructions_are_those_of_dis);
+    trials.extend(cases("removals", each_growth_is_told_for_what_it_is));
+    trials
+}
+
+fn instructions_are_those_of_dis(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "bytecode", &[]);
+    let truth = target.ask("truth");
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let memory = Cached::new(&process);
+    let types = TypeTable::new(&memory, &python, 1 << 30);
+    let reader = Reader::new(&memory, &types);
+    for code in list(&truth) {
+        let instructions = reader.instructions(code[0].as_u64().expect("an address"));
+        let actions = instructions.iter().filter_map(|it| match &it.action {
+            Action::Load(name) => Some(json!(["load", name])),
+            Action::LoadAttribute(name) => Some(json!(["attribute", name])),
+            Action::Store(name) => Some(json!(["store", name])),
+            Action::StoreLocal(name) => Some(json!(["store local", name])),
+            Action::Number(number) => Some(json!(["number", number])),
+            Action::Compare => Some(json!(["compare", null])),
+            Action::DeleteItem => Some(json!(["delete item", null])),
+            Action::Other => None,
+        });
+        assert_eq!(actions.collect::<Vec<_>>(), *list(&code[1]));
+    }
+    assert_eq!(list(&truth).len(), 5);
+    Ok(())
+}
+
+fn each_growth_is_told_for_what_it_is(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "removals", &[WAYS]);
+    let document = verdict(target.pid(), "10")?;
+    let growths = |key: &str| list(&document[key]).iter().map(|it| it["growth"].clone()).collect();
+    let told: [(&str, Vec<Value>); 3] = [
+        ("leak", list(&document["findings"]).to_vec()),
+        ("filling", growths("filling")),
+        ("undecided", growths("undecided")),
+    ];
+    let truths = target.ask("truth");
+    for truth in list(&truths) {
+        let found = told
+            .iter()
+            .find_map(|(word, all)| Some((word, all.iter().find(|it| is_it(it, truth))?)));
+        let Some((word, growth)) = found else {
+            return Err(format!("{truth} is not in {document:#}").into());
+        };
+        assert_eq!(*word, text(&truth["told"]), "{truth}: {document:#}");
+        let removal = &growth["removal"];
+        match truth["remover"].as_str() {
+            Some(remover) => {
+                assert!(
+                    text(&removal["place"]["function"]).ends_with(remover),
+                    "{truth}: {removal:#}"
+                );
+                assert_eq!(removal["until"], truth["until"], "{truth}");
+            }
+            None => assert!(removal.is_null(), "{truth}: {removal:#}"),
+        }
+        // Of what is put in and stays, nothing is taken out; of what is not, two of three.
+        let (put_in, taken_out) = (&growth["traffic"]["put_in"], &growth["traffic"]["taken_out"]);
+        if let (Some(put_in), Some(taken_out)) = (put_in.as_u64(), taken_out.as_u64()) {
+            assert_eq!(taken_out > 0, text(&truth["name"]) == "shrinking", "{truth}: {growth:#}");
+            assert!(put_in > taken_out, "{truth}: {growth:#}");
+        }
+    }
+    assert!(
+        told[0].1.iter().any(|it| it["traffic"]["taken_out"].as_u64() > Some(0)),
+        "{document:#}"
+    );
+    target.assert_healthy();
+    Ok(())
+}
