@@ -57,7 +57,7 @@ fn what_grows_with_each_step_is_told_by_the_step(
 }
 
 fn a_step_that_fails_ends_the_hunt(interpreter: &'static Interpreter) -> Result<(), Failed> {
-    let mut target = Target::start(interpreter, "busy", &[]);
+    let mut target = Target::start(interpreter, "chat", &[]);
     let pid = target.pid().to_string();
     let output = leakspy(["hunt", "--pid", &pid, "--every", "exit 7"]);
     let said = String::from_utf8(output.stderr)?;
