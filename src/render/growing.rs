@@ -20,12 +20,13 @@ pub(super) fn write_whether_it_leaks(
     where_looked: &str,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
-    Ok(match (&*verdict.findings, &*verdict.undecided, &*verdict.filling) {
+    match (&*verdict.findings, &*verdict.undecided, &*verdict.filling) {
         ([], [], []) => writeln!(out, "\nNo leak found: nothing grew steadily {where_looked}.")?,
         ([], [], _) => writeln!(out, "\nNo leak found.")?,
         ([], _, _) => writeln!(out, "\nThere may be a leak; the hunt was too short to tell.")?,
         _ => {}
-    })
+    }
+    Ok(())
 }
 
 /// Writes what grows and is no leak, or may be none, if there is anything.
