@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, HumanDuration};
 
-use super::hunt::{headline, signed_bytes, size, unit};
+use super::hunt::{headline, signed_bytes, signed_rate, size, unit};
 use super::labels::{of_frame, printable};
 use super::{Paths, RenderError};
 use crate::hunt::finding::{Filling, Finding, Limit, Removal, Undecided, Until};
@@ -108,7 +108,7 @@ fn write_undecided(
 fn write_growth(growth: &Finding, unit: &str, out: &mut impl Write) -> Result<(), RenderError> {
     let Finding { objects_per_s, bytes_per_s, holder, .. } = growth;
     let bytes = signed_bytes(*bytes_per_s);
-    writeln!(out, "   grows     {objects_per_s:+.1} objects/{unit}, {bytes}/{unit}")?;
+    writeln!(out, "   grows     {} objects/{unit}, {bytes}/{unit}", signed_rate(*objects_per_s))?;
     Ok(writeln!(out, "   held by   {}", printable(&holder.path))?)
 }
 

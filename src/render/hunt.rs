@@ -130,7 +130,7 @@ pub(super) fn write_finding(
     };
     let objects = match finding.objects_per_s {
         0.0 => String::new(),
-        rate => format!("{rate:+.1} objects/{unit}, "),
+        rate => format!("{} objects/{unit}, ", signed_rate(rate)),
     };
     let each = match finding.bytes_per_object {
         0.0 => String::new(),
@@ -297,6 +297,11 @@ fn write_feeder(feeder: &Feeder, out: &mut impl Write) -> Result<(), RenderError
 
 pub(super) fn size(bytes: f64) -> String {
     HumanBytes(bytes.max(0.0).round() as u64).to_string()
+}
+
+/// A rate; one below one a second has a digit more.
+pub(super) fn signed_rate(rate: f64) -> String {
+    if rate.abs() < 1.0 { format!("{rate:+.2}") } else { format!("{rate:+.1}") }
 }
 
 pub(super) fn signed_bytes(bytes: f64) -> String {

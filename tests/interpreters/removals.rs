@@ -1,15 +1,19 @@
 //! A collection from which code on the way removes is told from one that leaks: the code is read, and what was
 //! taken out is counted.
 
+use std::time::Duration;
+
+use leakspy::hunt::hunter::{Hunter, Options, Phase};
 use leakspy::memory::Cached;
 use leakspy::process::Process;
 use leakspy::python::Python;
 use leakspy::python::objects::{Action, Reader, TypeTable};
+use leakspy::{CaptureOptions, Program, Verdict};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use super::hunt::{is_it, list, text, verdict};
-use crate::support::{Interpreter, Target, cases};
+use crate::support::{Interpreter, Target, cases, interpreters};
 
 /// All ways at once: none of them is the largest by far.
 const WAYS: &str = "expiring,expiring_by_attribute,limited,limited_by_name,flushed,replaced,never_removed,\
@@ -18,7 +22,46 @@ const WAYS: &str = "expiring,expiring_by_attribute,limited,limited_by_name,flush
 pub fn trials() -> Vec<Trial> {
     let mut trials = cases("bytecode", instructions_are_those_of_dis);
     trials.extend(cases("removals", each_growth_is_told_for_what_it_is));
+    let some = interpreters().last().expect("an interpreter");
+    let name = format!("going_on::{}", some.name);
+    trials.push(Trial::test(name, || a_hunt_goes_on_until_it_is_decided(some)));
     trials
+}
+
+/// A buffer that is flushed every six seconds grows for a hunt of two, and so does what is fed twice a second: too
+/// seldom to say. A leak that is clear at once takes no longer.
+fn a_hunt_goes_on_until_it_is_decided(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let flushed = hunt_from_2_to_40_s(interpreter, "soon_flushed")?;
+    assert!(flushed.captures > 4 && flushed.findings.is_empty(), "{flushed:#?}");
+    assert!(flushed.undecided.is_empty() && flushed.filling.is_empty(), "{flushed:#?}");
+    let slow = hunt_from_2_to_40_s(interpreter, "rarely_fed")?;
+    assert!(slow.captures > 4, "{slow:#?}");
+    assert!(slow.findings[0].holder.name.ends_with("RARELY_FED"), "{slow:#?}");
+    let clear = hunt_from_2_to_40_s(interpreter, "never_removed")?;
+    assert_eq!(clear.captures, 4, "{clear:#?}");
+    assert!(clear.findings[0].holder.name.ends_with("HUB.handlers"), "{clear:#?}");
+    Ok(())
+}
+
+fn hunt_from_2_to_40_s(interpreter: &'static Interpreter, way: &str) -> Result<Verdict, Failed> {
+    let mut target = Target::start(interpreter, "removals", &[way]);
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    let options = Options {
+        duration: Duration::from_secs(2),
+        longest: Duration::from_secs(40),
+        steps: None,
+        capture: CaptureOptions::default(),
+        way: None,
+        guardian: Program::at(env!("CARGO_BIN_EXE_leakspy")),
+    };
+    let mut hunter = Hunter::start(process, python, options)?;
+    while hunter.phase() != Phase::Over {
+        hunter.step(Duration::from_millis(20))?;
+    }
+    let verdict = hunter.verdict()?;
+    target.assert_healthy();
+    Ok(verdict)
 }
 
 fn instructions_are_those_of_dis(interpreter: &'static Interpreter) -> Result<(), Failed> {

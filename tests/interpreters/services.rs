@@ -1,5 +1,5 @@
-//! Third-party services under `leakspy hunt`: gunicorn with its workers under load, and Celery
-//! with one process and with several.
+//! Third-party services under `leakspy hunt`: gunicorn and uvicorn with their workers under load, and Celery with one
+//! process and with several.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write, sink};
@@ -29,23 +29,59 @@ const REST: Duration = Duration::from_millis(15);
 pub fn trials() -> Vec<Trial> {
     vec![
         case_with("services", "gunicorn", gunicorn),
+        case_with("services", "uvicorn", uvicorn),
         case_with("services", "celery", celery),
         case_with("services", "celery_prefork", celery_prefork),
     ]
 }
 
-/// Two workers, and a view that leaks: found in both workers, and nothing in their master.
 fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
+    let server = Server {
+        module: "gunicorn",
+        arguments: &["--workers", "2", "--bind", "127.0.0.1:0", "flask_service:app"],
+        service: "flask_service",
+        listens: "Listening at: http://",
+        has_started: "Booting worker with pid: ",
+    };
+    workers_leak(python, &server)
+}
+
+fn uvicorn(python: &Interpreter) -> Result<(), Failed> {
+    let server = Server {
+        module: "uvicorn",
+        arguments: &["--workers", "2", "--port", "0", "asgi_service:app"],
+        service: "asgi_service",
+        listens: "Uvicorn running on http://",
+        has_started: "Started server process [",
+    };
+    workers_leak(python, &server)
+}
+
+/// A server that starts workers.
+struct Server<'a> {
+    /// It is run with `python -m`, and these arguments.
+    module: &'a str,
+    arguments: &'a [&'a str],
+    /// The program that it serves.
+    service: &'a str,
+    /// What it says before the address at which it listens, and before the PID of each worker.
+    listens: &'a str,
+    has_started: &'a str,
+}
+
+/// Two workers, and a view that leaks: found in both workers, and nothing in their master.
+fn workers_leak(python: &Interpreter, server: &Server<'_>) -> Result<(), Failed> {
     let home = python.scratch();
-    let mut command = module(python, "gunicorn", home.path());
-    command.args(["--workers", "2", "--bind", "127.0.0.1:0", "flask_service:app"]);
+    let mut command = module(python, server.module, home.path());
+    command.args(server.arguments);
     let mut master = Service::start(command);
-    let listening = master.wait_until_said("Listening at: http://");
+    let listening = master.wait_until_said(server.listens);
     let address = listening.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
     let address = address.ok_or("it says where it listens")?.to_owned();
     let workers = [(); 2].map(|()| {
-        let line = master.wait_until_said("Booting worker with pid: ");
-        line.rsplit(' ').next().and_then(|pid| pid.parse::<i32>().ok()).expect("a PID")
+        let line = master.wait_until_said(server.has_started);
+        let rest = line.split(server.has_started).nth(1).unwrap_or_default();
+        rest.trim_end_matches(']').parse::<i32>().expect("a PID")
     });
     master.drain();
     // Each worker has answered before it is hunted.
@@ -61,13 +97,16 @@ fn gunicorn(python: &Interpreter) -> Result<(), Failed> {
     let document = under_load(&address, || hunt(master.pid(), &[]))?;
     assert_eq!(document["pid"], master.pid());
     assert_eq!(list(&document["findings"]), [] as [Value; 0], "{document:#}");
-    let children = list(&document["subprocesses"]);
-    assert_eq!(children.len(), 2, "{document:#}");
-    for child in children {
-        assert!(workers.iter().any(|worker| child["pid"] == *worker), "{document:#}");
-        assert_found(child, "flask_service", "VISITS", "Visit", "remember")?;
+    let is_worker = |child: &&Value| workers.iter().any(|worker| child["pid"] == *worker);
+    let (found, others): (Vec<&Value>, Vec<&Value>) =
+        list(&document["subprocesses"]).iter().partition(is_worker);
+    assert_eq!(found.len(), 2, "{document:#}");
+    for child in found {
+        assert_found(child, server.service, "VISITS", "Visit", "remember")?;
     }
-    assert_found(&document["together"], "flask_service", "VISITS", "Visit", "remember")?;
+    // multiprocessing starts a process of its own.
+    assert!(others.iter().all(|other| list(&other["findings"]).is_empty()), "{document:#}");
+    assert_found(&document["together"], server.service, "VISITS", "Visit", "remember")?;
     let leaking = list(&document["together"]["findings"][0]["processes"]);
     assert_eq!(leaking.len(), 2, "{document:#}");
     for pid in workers.into_iter().chain([master.pid()]) {

@@ -159,6 +159,19 @@ impl HeapColumns {
         snapshot
     }
 
+    /// Forgets one of the snapshots of a hunt: what was new in it is new in the next one.
+    pub fn forget(snapshots: &mut Vec<HeapColumns>, forgotten: usize) {
+        if forgotten >= snapshots.len() {
+            return;
+        }
+        snapshots.remove(forgotten);
+        for snapshot in snapshots.iter_mut().skip(forgotten) {
+            snapshot.number = snapshot.number.saturating_sub(1);
+            let later = snapshot.births.iter_mut().filter(|birth| usize::from(**birth) > forgotten);
+            later.for_each(|birth| *birth -= 1);
+        }
+    }
+
     /// How much the object at this address holds, if there is one of this type.
     pub fn held(&self, address: u64, kind: u64) -> Option<Held> {
         if let Some(index) = self.containers.find(address) {
@@ -342,6 +355,22 @@ mod tests {
             births: vec![0; lists.len() + texts.len()],
             traits: Traits::default(),
         }
+    }
+
+    #[test]
+    fn what_was_new_in_a_forgotten_snapshot_is_new_in_the_next() {
+        let mut snapshots: Vec<HeapColumns> = (0..4)
+            .map(|number| HeapColumns {
+                number,
+                births: (0..=number).collect(),
+                ..snapshot(&[], &[0x40])
+            })
+            .collect();
+        HeapColumns::forget(&mut snapshots, 1);
+        let numbers: Vec<u8> = snapshots.iter().map(HeapColumns::number).collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        let births: Vec<&[u8]> = snapshots.iter().map(HeapColumns::births).collect();
+        assert_eq!(births, [&[0][..], &[0, 1, 1], &[0, 1, 1, 2]]);
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Hunter {
         }
         let seconds = last.at.saturating_sub(first.at).as_secs_f64();
         let watches = [self.trails.pauses(), self.follow_pauses].into_iter();
-        let pauses = self.snapshots.iter().map(|it| it.totals.paused);
+        let compared = self.snapshots.iter().map(|it| it.totals.paused);
+        let pauses = compared.chain(self.forgotten.iter().copied());
         let seconds_of = |pause: Duration| pause.as_secs_f64();
         let steady = self.suspects.iter().filter(|it| it.is_steady);
         let (undecided, mut findings): (Vec<Finding>, Vec<Finding>) =
@@ -71,7 +72,7 @@ impl Hunter {
                 None => last.at.as_secs_f64(),
             },
             steps: self.clock.steps(),
-            captures: self.snapshots.len() as u32,
+            captures: self.captures() as u32,
             complete: self.complete,
             pause_s: Standstill {
                 max: pauses

@@ -103,6 +103,8 @@ pub struct Hunter {
     clock: Clock,
     schedule: Schedule,
     snapshots: Vec<HeapColumns>,
+    /// The pauses of captures that are no longer compared.
+    forgotten: Vec<Duration>,
     /// Whether the collector makes progress.
     collector: CollectorWatch,
     suspects: Vec<Suspect>,
@@ -152,6 +154,7 @@ impl Hunter {
             clock,
             schedule,
             snapshots: Vec::new(),
+            forgotten: Vec::new(),
             collector: CollectorWatch::default(),
             suspects: Vec::new(),
             trails: Trails::default(),
@@ -180,7 +183,7 @@ impl Hunter {
 
     /// How far the hunt has got.
     pub fn phase(&self) -> Phase {
-        match (self.is_over, self.snapshots.len()) {
+        match (self.is_over, self.captures()) {
             (true, _) => Phase::Over,
             (false, captures) if captures < FEWEST_CAPTURES => Phase::Comparing(captures),
             (false, captures) if captures < CAPTURES => Phase::Watching(self.suspects.len()),
@@ -199,6 +202,11 @@ impl Hunter {
     /// When it ends, counted from its start, as far as is known.
     pub fn end(&self) -> Duration {
         self.schedule.end()
+    }
+
+    /// How often the heap has been captured.
+    fn captures(&self) -> usize {
+        self.snapshots.len() + self.forgotten.len()
     }
 
     /// The suspects so far, the fastest first.
@@ -258,7 +266,7 @@ impl Hunter {
 
     /// Ends the hunt now, with what is known.
     pub fn hurry(&mut self) -> Result<(), HuntError> {
-        let is_due = self.snapshots.len() + 1 >= FEWEST_CAPTURES && self.watched_until.is_none();
+        let is_due = self.captures() + 1 >= FEWEST_CAPTURES && self.watched_until.is_none();
         if !self.is_over && is_due && self.process.is_alive() {
             self.capture()?;
         }
@@ -267,7 +275,7 @@ impl Hunter {
 
     /// When the heap is captured next, counted from the start of the hunt.
     fn next_capture(&self) -> Duration {
-        self.schedule.next(self.snapshots.len(), self.effort, self.watched_since)
+        self.schedule.next(self.captures(), self.effort, self.watched_since)
     }
 
     /// Ends the hunt, or goes on if it is undecided and there is time.
@@ -278,6 +286,9 @@ impl Hunter {
         if !self.is_undecided() || !self.schedule.extend(self.clock.now()) {
             return self.finish();
         }
+        // The intervals stay about equally long, or the first would be too short for a slow leak to show.
+        self.forgotten.extend(self.snapshots.get(1).map(|it| it.totals.paused));
+        HeapColumns::forget(&mut self.snapshots, 1);
         self.trails.take_up_unseen();
         self.watch();
         Ok(())
@@ -304,7 +315,7 @@ impl Hunter {
                 self.native_feeders = following.feeders(&blocks).iter().map(feeder).collect();
             }
         }
-        if self.snapshots.len() >= FEWEST_CAPTURES {
+        if self.captures() >= FEWEST_CAPTURES {
             let feeders =
                 |key| self.trails.of(key).map(|it| it.feeders.clone()).unwrap_or_default();
             self.suspects = suspects(&heap, &self.python, &self.snapshots, feeders);
@@ -313,7 +324,7 @@ impl Hunter {
         if self.clock.steps().is_none() {
             self.effort = begun.elapsed();
         }
-        match self.snapshots.len() {
+        match self.captures() {
             FEWEST_CAPTURES => {
                 self.trails.take_up(self.suspects.iter(), &heap);
                 drop(heap);
