@@ -13,9 +13,11 @@
 //! | [`library`] | what is known of the standard library and of packages: which mistake it is |
 //! | [`inserts`] | which code adds to it: the word that counts its items is watched for writes |
 //! | [`mallocs`] | which code allocates native memory that stays |
+//! | [`causes`] | what one call causes in several places, as one finding |
 //! | [`finding`], [`verdict`] | the result |
 //! | [`together`] | the verdict on several processes: what they leak in the same way, as one finding |
 
+pub(crate) mod causes;
 pub mod compare;
 pub mod finding;
 pub mod hunter;

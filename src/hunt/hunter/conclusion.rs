@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::schedule::FEWEST_CAPTURES;
 use super::{HuntError, Hunter, MOST};
+use crate::hunt::causes::one_for_each;
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::confidence;
 use crate::hunt::finding::{Filling, Finding, LeakKind, Reason, Undecided, Unseen};
@@ -62,6 +63,7 @@ impl Hunter {
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
+        let mut findings = one_for_each(findings);
         findings.truncate(MOST);
         Ok(Verdict {
             pid: self.process.pid(),
