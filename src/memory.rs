@@ -158,7 +158,7 @@ pub trait Memory {
     }
 }
 
-impl<M: Memory> Memory for &M {
+impl<M: Memory + ?Sized> Memory for &M {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         (**self).read(address, buffer)
     }

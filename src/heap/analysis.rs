@@ -18,7 +18,7 @@ use super::trace::notes::Inconsistencies;
 use super::trace::type_counts::TypeCounts;
 use crate::memory::ReadError;
 use crate::obstacle::{Obstructed, Obstruction};
-use crate::process::Process;
+use crate::process::{Process, Target};
 use crate::python::Python;
 use crate::python::gc::GcError;
 use crate::python::objects::{Reader, TypeTable};
@@ -80,7 +80,7 @@ impl<'a> Analysis<'a> {
 
     /// Computes everything for a capture. It is `strict` if the process was paused for it.
     pub fn of_capture(
-        process: &'a Process,
+        process: &'a dyn Target,
         python: &Python,
         capture: Capture<'a>,
         strict: bool,
@@ -178,18 +178,28 @@ impl TypeCounts {
         options: &CaptureOptions,
     ) -> Result<(Capture<'a>, TypeCounts), HeapError> {
         let capture = Capture::take(process, python, options)?;
-        let counts = politely(|| {
-            TypeCounts::of(&capture, python, processors(), capture.is_strict(options))
-        })?;
-        check_alive(process, counts.inconsistencies)?;
+        let strict = capture.is_strict(options);
+        let counts = TypeCounts::of_capture(process, python, &capture, strict)?;
         Ok((capture, counts))
+    }
+
+    /// Counts the objects of a capture by type. It is `strict` if the process was paused for it.
+    pub fn of_capture(
+        process: &dyn Target,
+        python: &Python,
+        capture: &Capture<'_>,
+        strict: bool,
+    ) -> Result<TypeCounts, HeapError> {
+        let counts = politely(|| TypeCounts::of(capture, python, processors(), strict))?;
+        check_alive(process, counts.inconsistencies)?;
+        Ok(counts)
     }
 }
 
 /// Whether inconsistencies come from the end of the process: the names of types in its program files are not
 /// captured, but read when they are needed.
-fn check_alive(process: &Process, found: Inconsistencies) -> Result<(), HeapError> {
-    match found.count() > 0 && !process.is_alive() {
+fn check_alive(process: &dyn Target, found: Inconsistencies) -> Result<(), HeapError> {
+    match found.count() > 0 && !process.is_readable() {
         true => Err(CaptureError::from(ReadError::Ended).into()),
         false => Ok(()),
     }

@@ -39,6 +39,6 @@ pub use graph::{
 };
 pub use ids::{NodeId, RootId, Slot};
 pub use names::Names;
-pub use rss::{Composition, CompositionError, NativeBlocks, RawResidency, Verdict};
+pub use rss::{Composition, CompositionError, NativeBlocks, RawResidency, Residency, Verdict};
 pub use support::give_memory_back;
 pub use trace::{Count, Discovery, Inconsistencies, Root, RootKind, TypeCounts};

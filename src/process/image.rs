@@ -96,7 +96,8 @@ impl Part {
 #[derive(Debug)]
 pub struct Image {
     path: PathBuf,
-    file: File,
+    /// `None` if only the first page was there.
+    file: Option<File>,
     context: Ctx,
     bias: u64,
     headers: Vec<SectionHeader>,
@@ -127,9 +128,15 @@ impl Image {
     /// Opens the file behind `mapping` of process `pid` and finds where it lies in memory.
     pub fn open(pid: i32, mapping: &Mapping) -> Result<Image, ImageError> {
         let path = mapping.path.clone().unwrap_or_default();
+        let file = mapping.open(pid).map_err(|source| ImageError::Unreadable { path, source })?;
+        Image::of_file(file, mapping)
+    }
+
+    /// Reads the `file` behind `mapping` and finds where it lies in memory.
+    pub fn of_file(file: File, mapping: &Mapping) -> Result<Image, ImageError> {
+        let path = mapping.path.clone().unwrap_or_default();
         let unreadable = |source| ImageError::Unreadable { path: path.clone(), source };
         let unsound = |why: String| ImageError::Unsound { path: path.clone(), why };
-        let file = mapping.open(pid).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         if length > LARGEST_FILE {
             return Err(unsound(format!("{length} bytes long")));
@@ -155,18 +162,7 @@ impl Image {
 
         let bias = load_bias(&programs, mapping)
             .ok_or_else(|| unsound("no segment is where the file is mapped".to_owned()))?;
-        let segments = programs
-            .iter()
-            .filter(|program| program.p_type == PT_LOAD)
-            .map(|program| Part {
-                name: String::new(),
-                address: program.p_vaddr.wrapping_add(bias),
-                size: program.p_memsz,
-                readable: program.p_flags & PF_R != 0,
-                writable: program.p_flags & PF_W != 0,
-                executable: program.p_flags & PF_X != 0,
-            })
-            .collect();
+        let segments = segments(&programs, bias);
         let names = match headers.get(usize::from(header.e_shstrndx)) {
             Some(names) if names.sh_type == SHT_STRTAB => piece(names.sh_offset, names.sh_size)?,
             _ => Vec::new(),
@@ -186,7 +182,7 @@ impl Image {
             .map_err(|error| unsound(error.to_string()))?;
         Ok(Image {
             path,
-            file,
+            file: Some(file),
             context,
             bias,
             headers,
@@ -196,6 +192,45 @@ impl Image {
             full: OnceLock::new(),
             functions: OnceLock::new(),
         })
+    }
+
+    /// What the first page of a file says, if the file itself is not there: its segments, and no symbols.
+    pub fn of_headers(first: &[u8], mapping: &Mapping) -> Result<Image, ImageError> {
+        let path = mapping.path.clone().unwrap_or_default();
+        let unsound = |why: &str| ImageError::Unsound { path: path.clone(), why: why.to_owned() };
+        let start = first.get(..64).ok_or_else(|| unsound("its headers are not there"))?;
+        let header: Header =
+            goblin::elf::Elf::parse_header(start).map_err(|error| unsound(&error.to_string()))?;
+        let container = header.container().map_err(|error| unsound(&error.to_string()))?;
+        let endianness = header.endianness().map_err(|error| unsound(&error.to_string()))?;
+        let context = Ctx::new(container, endianness);
+        let place = usize::try_from(header.e_phoff).ok();
+        let table = place.and_then(|place| {
+            let size = table_size(header.e_phnum, header.e_phentsize) as usize;
+            first.get(place..place.checked_add(size)?)
+        });
+        let table = table.ok_or_else(|| unsound("its headers are not there"))?;
+        let programs = ProgramHeader::parse(table, 0, header.e_phnum.into(), context)
+            .map_err(|error| unsound(&error.to_string()))?;
+        let bias = load_bias(&programs, mapping)
+            .ok_or_else(|| unsound("no segment is where the file is mapped"))?;
+        Ok(Image {
+            segments: segments(&programs, bias),
+            path,
+            file: None,
+            context,
+            bias,
+            headers: Vec::new(),
+            sections: Vec::new(),
+            dynamic: Symbols::default(),
+            full: OnceLock::new(),
+            functions: OnceLock::new(),
+        })
+    }
+
+    /// Whether the file itself was read, and not only its first page.
+    pub fn is_whole(&self) -> bool {
+        self.file.is_some()
     }
 
     /// The file, as the kernel names it in `/proc/PID/maps`.
@@ -251,9 +286,9 @@ impl Image {
 
     fn full(&self) -> &Symbols {
         self.full.get_or_init(|| {
-            let length = self.file.metadata().map_or(0, |metadata| metadata.len());
-            Symbols::read(&self.file, length, &self.headers, SHT_SYMTAB, self.context)
-                .unwrap_or_default()
+            let Some(file) = &self.file else { return Symbols::default() };
+            let length = file.metadata().map_or(0, |metadata| metadata.len());
+            Symbols::read(file, length, &self.headers, SHT_SYMTAB, self.context).unwrap_or_default()
         })
     }
 
@@ -309,6 +344,20 @@ impl Symbols {
                 })
         })
     }
+}
+
+/// The loaded segments.
+fn segments(programs: &[ProgramHeader], bias: u64) -> Vec<Part> {
+    let loaded = programs.iter().filter(|program| program.p_type == PT_LOAD);
+    let part = |program: &ProgramHeader| Part {
+        name: String::new(),
+        address: program.p_vaddr.wrapping_add(bias),
+        size: program.p_memsz,
+        readable: program.p_flags & PF_R != 0,
+        writable: program.p_flags & PF_W != 0,
+        executable: program.p_flags & PF_X != 0,
+    };
+    loaded.map(part).collect()
 }
 
 /// The difference between the segment's address in memory and its address in the file.

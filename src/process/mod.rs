@@ -6,7 +6,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`handle`] | the process itself: identity, ownership, address space |
+//! | [`target`] | what a live process and a core file have in common |
+//! | [`mod@core`] | a core file |
+//! | [`handle`] | the live process itself: identity, ownership, address space |
 //! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
 //! | [`image`], [`symbols`], [`references`] | the ELF files mapped into it |
 //! | [`glibc`] | the headers of malloc blocks, and the descriptors of threads |
@@ -18,6 +20,7 @@
 
 pub mod breakpoint;
 pub mod cgroup;
+pub mod core;
 pub mod descendants;
 pub mod glibc;
 pub mod handle;
@@ -32,16 +35,19 @@ pub mod ptrace;
 pub mod reaper;
 pub mod references;
 pub mod symbols;
+pub mod target;
 pub mod thread_ids;
 pub mod tracees;
 pub mod usage;
 pub mod waits;
 
+pub use self::core::{Core, CoreError};
 pub use handle::{AddressSpace, Piece, Process, ProcessError};
 pub use image::{Image, ImageError, Symbol};
 pub use maps::Mapping;
 pub use pagemap::{PageMap, PageState};
 pub use pause::{Pause, PauseError};
 pub use pauses::Pauses;
+pub use target::Target;
 pub use thread_ids::ThreadIds;
 pub use usage::{Share, Usage};

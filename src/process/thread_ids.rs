@@ -23,6 +23,11 @@ impl ThreadIds {
         Ok(ThreadIds { outer })
     }
 
+    /// Threads whose IDs are the same in both namespaces.
+    pub fn same(ids: impl IntoIterator<Item = i32>) -> ThreadIds {
+        ThreadIds { outer: ids.into_iter().map(|id| (id, id)).collect() }
+    }
+
     /// Our ID of the thread that has the ID `inner` in the process's own namespace; `None` if there is none.
     pub fn outer(&self, inner: i32) -> Option<i32> {
         self.outer.get(&inner).copied()

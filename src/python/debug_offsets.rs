@@ -9,7 +9,8 @@ use super::layout::{Frames, Gil, Layout};
 use super::version::Version;
 use crate::memory::{Memory, ReadError, u64_at};
 
-const COOKIE: &[u8; 8] = b"xdebugpy";
+/// The first bytes of the structure.
+pub(super) const COOKIE: &[u8; 8] = b"xdebugpy";
 /// Bytes of the largest known version of the structure (3.15); no more is read.
 const SIZE: usize = 888;
 /// The largest offset that is plausible.

@@ -16,7 +16,7 @@ use super::version::Version;
 use super::{Python, Types};
 use crate::memory::{Memory, ReadError};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
-use crate::process::{Image, ImageError, Mapping, Process, ProcessError, Symbol};
+use crate::process::{Image, ImageError, Mapping, ProcessError, Symbol, Target};
 
 /// The newest minor version that does not publish its version as a symbol.
 const NEWEST_UNPUBLISHED: u8 = 10;
@@ -133,8 +133,8 @@ struct Found {
 
 impl Python {
     /// Finds the interpreter in a process and checks that its layout is as expected.
-    pub fn attach(process: &Process) -> Result<Python, PythonError> {
-        let pid = process.pid();
+    pub fn attach(process: &dyn Target) -> Result<Python, PythonError> {
+        let (pid, memory) = (process.pid(), &process);
         let read = |error| match error {
             ReadError::Ended => PythonError::Process(ProcessError::Ended { pid }),
             error => PythonError::Read { pid, error },
@@ -142,8 +142,8 @@ impl Python {
         let found = find(process)?;
         let types = types(&found.image).ok_or(PythonError::NotPython { pid })?;
         let runtime = found.runtime.address;
-        let debug_offsets = DebugOffsets::read(process, runtime).map_err(read)?;
-        let published = published_version(process, &found.image).map_err(read)?;
+        let debug_offsets = DebugOffsets::read(memory, runtime).map_err(read)?;
+        let published = published_version(memory, &found.image).map_err(read)?;
         let version = debug_offsets.as_ref().map(|offsets| offsets.version).or(published);
         let tables = tables(pid, version, &found)?;
         if let Some(DebugOffsets { free_threaded: true, version, .. }) = debug_offsets {
@@ -165,14 +165,14 @@ impl Python {
                 image: Arc::clone(&image),
                 disagreements,
             };
-            match python.validate(process) {
+            match python.validate(memory) {
                 Ok(exact) => {
                     python.version = exact;
                     return Ok(python);
                 }
                 Err(Invalid::NoInterpreter) => return Err(PythonError::NotRunning { pid }),
                 Err(Invalid::Read { error, .. })
-                    if error != ReadError::Denied && !process.is_alive() =>
+                    if error != ReadError::Denied && !process.is_readable() =>
                 {
                     return Err(read(ReadError::Ended));
                 }
@@ -196,13 +196,13 @@ impl Python {
 }
 
 /// Finds the file with `_PyRuntime` among those mapped into the process.
-fn find(process: &Process) -> Result<Found, PythonError> {
+fn find(process: &dyn Target) -> Result<Found, PythonError> {
     let pid = process.pid();
     let maps = process.maps()?;
     let mut old = None;
     let mut unreadable = None;
     for mapping in candidates(&maps) {
-        let image = match Image::open(pid, mapping) {
+        let image = match process.image(mapping) {
             Ok(image) => image,
             Err(error) => {
                 if is_named_python(mapping) {
@@ -231,7 +231,7 @@ fn find(process: &Process) -> Result<Found, PythonError> {
 }
 
 /// The first mapping of each file; files named like a Python come first.
-fn candidates(maps: &[Mapping]) -> Vec<&Mapping> {
+pub(super) fn candidates(maps: &[Mapping]) -> Vec<&Mapping> {
     let mut seen = HashSet::new();
     let mut files: Vec<&Mapping> = maps
         .iter()
@@ -243,15 +243,15 @@ fn candidates(maps: &[Mapping]) -> Vec<&Mapping> {
 }
 
 /// Whether the file's own name says that it is an interpreter or its library.
-fn is_named_python(mapping: &Mapping) -> bool {
+pub(super) fn is_named_python(mapping: &Mapping) -> bool {
     let name = mapping.path.as_deref().and_then(Path::file_name).unwrap_or_default();
     name.to_string_lossy().contains("python")
 }
 
 /// The version in the symbol `Py_Version`, from 3.11 on.
-fn published_version(process: &Process, image: &Image) -> Result<Option<Version>, ReadError> {
+fn published_version(memory: &impl Memory, image: &Image) -> Result<Option<Version>, ReadError> {
     match image.dynamic_symbol("Py_Version") {
-        Some(symbol) => Ok(Version::from_hex(process.u64(symbol.address)?)),
+        Some(symbol) => Ok(Version::from_hex(memory.u64(symbol.address)?)),
         None => Ok(None),
     }
 }

@@ -32,6 +32,7 @@ pub mod threads;
 pub mod tracemalloc;
 pub mod validate;
 pub mod version;
+pub mod without_file;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use super::stack::RawStack;
 use super::threads::ThreadState;
 use crate::memory::{Cached, Memory, ReadError};
 use crate::obstacle::{Obstructed, Obstruction};
-use crate::process::{Process, ProcessError, ThreadIds};
+use crate::process::{Process, ProcessError, Target, ThreadIds};
 
 /// Why there is no thread dump.
 #[derive(Debug, thiserror::Error)]
@@ -132,12 +132,12 @@ impl Python {
     /// The list of threads cannot be read.
     pub fn captured_threads<M: Memory>(
         &self,
-        process: &Process,
+        process: &dyn Target,
         memory: &M,
         running: Vec<i32>,
         pause: Duration,
     ) -> Result<ThreadDump, ThreadDumpError> {
-        let (ids, holders) = (ThreadIds::read(process)?, self.gil_holders(memory)?);
+        let (ids, holders) = (process.thread_ids()?, self.gil_holders(memory)?);
         let moment = Moment { ids, running, holders, pause };
         Ok(self.describe_threads(memory, self.copy_stacks(memory)?, &moment))
     }
@@ -172,12 +172,12 @@ impl Python {
     ///
     /// # Errors
     /// The process cannot be observed.
-    pub fn running_threads(&self, process: &Process) -> Result<Vec<i32>, ThreadDumpError> {
-        let ids = ThreadIds::read(process)?;
+    pub fn running_threads(&self, process: &dyn Target) -> Result<Vec<i32>, ThreadDumpError> {
+        let ids = process.thread_ids()?;
         // In a running process the list can be torn; missing threads count as waiting.
-        let threads = self.thread_states(process).unwrap_or_default();
+        let threads = self.thread_states(&process).unwrap_or_default();
         let tids = threads.iter().filter_map(|thread| ids.outer(thread.native_id?));
-        Ok(tids.filter(|&tid| process.thread_state(tid) == Some('R')).collect())
+        Ok(tids.filter(|&tid| process.is_running(tid)).collect())
     }
 
     /// Copies the stacks of all threads. A stack that cannot be read is empty and not complete.

@@ -25,20 +25,30 @@ pub struct Part {
 pub fn write_text(part: &Part, out: &mut impl Write) -> Result<(), RenderError> {
     let (c, owner) = (&part.composition, &part.owner);
     writeln!(out, "Process {}: {}", owner.pid, printable(&owner.command))?;
-    writeln!(
-        out,
-        "Python {}, resident set {}. Paused for {} while {} were copied.",
-        owner.python,
-        mib(c.rss as f64),
-        time(c.facts.pause),
-        mib(c.facts.copied as f64),
-    )?;
-    writeln!(
-        out,
-        "Of the resident set, {} are private (USS) and {} shared with other processes.",
-        mib(c.share.uss as f64),
-        mib(c.mapped_by_others() as f64),
-    )?;
+    if c.is_of_core() {
+        writeln!(
+            out,
+            "Python {}. The core has {} of its memory, pages of zeros not counted. What was resident it does not \
+             say.",
+            owner.python,
+            mib(c.rss as f64),
+        )?;
+    } else {
+        writeln!(
+            out,
+            "Python {}, resident set {}. Paused for {} while {} were copied.",
+            owner.python,
+            mib(c.rss as f64),
+            time(c.facts.pause),
+            mib(c.facts.copied as f64),
+        )?;
+        writeln!(
+            out,
+            "Of the resident set, {} are private (USS) and {} shared with other processes.",
+            mib(c.share.uss as f64),
+            mib(c.mapped_by_others() as f64),
+        )?;
+    }
     writeln!(out)?;
     let malloc = c.malloc.others + c.malloc.free + c.malloc.top;
     let pymalloc = c.free_in_pymalloc() + c.pymalloc.overhead;
@@ -61,7 +71,7 @@ pub fn write_text(part: &Part, out: &mut impl Write) -> Result<(), RenderError> 
         ("Mapped files", c.files),
         ("Shared memory", c.shared),
         ("Other anonymous memory", c.other),
-        ("Resident set (RSS)", c.rss),
+        (if c.is_of_core() { "In the core" } else { "Resident set (RSS)" }, c.rss),
     ];
     for (name, bytes) in rows {
         let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
@@ -111,7 +121,8 @@ pub fn write_shares(
 /// The verdict, in a sentence.
 fn sentence(c: &Composition, verdict: Verdict, bytes: u64) -> String {
     let share = 100.0 * bytes as f64 / c.rss.max(1) as f64;
-    let amount = format!("{} ({share:.0} % of the resident set)", mib(bytes as f64));
+    let whole = if c.is_of_core() { "the core" } else { "the resident set" };
+    let amount = format!("{} ({share:.0} % of {whole})", mib(bytes as f64));
     match verdict {
         Verdict::LivePython => format!(
             "Live Python objects: {amount} are live objects and their buffers. `leakspy heap` lists them \

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Paths;
 use super::json::SCHEMA;
 use super::labels::{path, printable};
+use crate::process::core::death::Death;
 use crate::python::thread_dump::{DumpedThread, ThreadDump};
 use crate::python::{Frame, Version};
 
@@ -25,16 +26,41 @@ pub struct Dump {
     pub executable: String,
     /// Its threads and their stacks.
     pub threads: ThreadDump,
+    /// Why it died, if it did.
+    pub death: Option<Death>,
 }
 
 /// Writes a dump as text.
 pub fn write_text(dump: &Dump, paths: Paths, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Process {}: {}", dump.pid, printable(&dump.command))?;
     writeln!(out, "Python v{} ({})", dump.version, printable(&dump.executable))?;
+    if let Some(death) = &dump.death {
+        writeln!(out, "{}", cause(dump.pid, death))?;
+    }
     for thread in &dump.threads.threads {
         write_thread(thread, paths, out)?;
     }
     Ok(())
+}
+
+/// Why a process died, in a sentence.
+pub fn cause(pid: i32, death: &Death) -> String {
+    let mut sentence = match death.signal {
+        "" => format!("Killed by signal {}", death.number),
+        name => format!("Killed by {name}"),
+    };
+    if let Some(tid) = death.tid {
+        sentence += &format!(" in thread {tid}");
+    }
+    match death.sender {
+        Some(sender) if sender != pid => sentence += &format!(", sent by process {sender}"),
+        _ if death.reason.is_empty() => {}
+        _ => sentence += &format!(": {}", death.reason),
+    }
+    if let Some(address) = death.address {
+        sentence += &format!(" ({address:#x})");
+    }
+    sentence + "."
 }
 
 fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Write) -> io::Result<()> {
@@ -83,6 +109,19 @@ struct Process<'a> {
     python: String,
     pause_s: f64,
     threads: Vec<Thread<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    death: Option<Cause<'a>>,
+}
+
+/// Why a process died.
+#[derive(Serialize)]
+struct Cause<'a> {
+    signal: &'a str,
+    number: i32,
+    reason: &'a str,
+    address: Option<String>,
+    sender_pid: Option<i32>,
+    os_thread_id: Option<i32>,
 }
 
 #[derive(Serialize)]
@@ -115,6 +154,14 @@ impl<'a> From<&'a Dump> for Process<'a> {
             python: dump.version.to_string(),
             pause_s: dump.threads.pause.as_secs_f64(),
             threads: dump.threads.threads.iter().map(Thread::from).collect(),
+            death: dump.death.as_ref().map(|death| Cause {
+                signal: death.signal,
+                number: death.number,
+                reason: &death.reason,
+                address: death.address.map(|address| format!("{address:#x}")),
+                sender_pid: death.sender,
+                os_thread_id: death.tid,
+            }),
         }
     }
 }

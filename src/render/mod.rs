@@ -26,6 +26,7 @@ pub mod heap;
 pub mod heaviest;
 pub mod hunt;
 pub mod hunt_of_several;
+pub mod info;
 pub mod json;
 pub mod labels;
 pub mod phrases;

@@ -16,12 +16,15 @@ impl Provenance {
     pub(super) fn heading(&self, says: &str, out: &mut impl Write) -> Result<(), RenderError> {
         writeln!(out, "Process {}: {}", self.owner.pid, printable(&self.owner.command))?;
         writeln!(out, "Python {}. {says}", printable(&self.owner.python))?;
-        writeln!(out, "Paused for {}.", time(self.pause))?;
+        match self.pause.is_zero() {
+            true => writeln!(out, "The target was never paused.")?,
+            false => writeln!(out, "Paused for {}.", time(self.pause))?,
+        }
         // If the process was paused, they are only objects that were just being made.
         if self.inconsistencies > 0 && self.pause.is_zero() {
             writeln!(
                 out,
-                "{} references or objects changed while they were read and are inconsistent.",
+                "{} references or objects were just being changed and are inconsistent.",
                 HumanCount(self.inconsistencies)
             )?;
         }

@@ -99,6 +99,10 @@ impl Source for SnapshotFile {
         self.read(load::threads)?.ok_or_else(|| self.not_kept("the stacks of threads"))
     }
 
+    fn host(&self) -> String {
+        self.facts.host.clone()
+    }
+
     fn monotonic_clock(&self) -> Option<Duration> {
         self.facts.clock
     }

@@ -77,7 +77,9 @@ impl LiveProcess {
         let threads = running
             .and_then(|running| python.captured_threads(process, &capture, running, paused))
             .ok();
-        let composition = Composition::of_capture(process, python, &capture, raw, strict).ok();
+        let residency = raw.and_then(RawResidency::parse);
+        let composition =
+            Composition::of_capture(process, python, &capture, residency, strict).ok();
         let analysis = Analysis::of_capture(process, python, capture, strict)?;
         let heap = Heap::new(analysis, python, self.identity.owner());
         Ok(Moment { heap, composition, threads })
@@ -110,6 +112,11 @@ impl Source for LiveProcess {
 
     fn threads(&self) -> Result<ThreadDump, SourceError> {
         Ok(self.python.dump_threads(&self.process, self.options.pausing)?)
+    }
+
+    fn host(&self) -> String {
+        let name = fs::read_to_string("/proc/sys/kernel/hostname");
+        name.unwrap_or_default().trim().to_owned()
     }
 
     fn monotonic_clock(&self) -> Option<Duration> {

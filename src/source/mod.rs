@@ -1,11 +1,12 @@
 //! Where a heap comes from.
 //!
 //! Commands ask about the objects of a program: which exist, why they are alive, which cycles they form. They
-//! ask a [`Source`]: a [live process](live) or a [snapshot file](mod@file). Only the source knows whether
+//! ask a [`Source`]: a [live process](live), a [snapshot file](mod@file) or a [core file](mod@core). Only the source knows whether
 //! anything is paused, what is captured and which file is read, so a command works on every source.
 //!
 //! | | |
 //! |---|---|
+//! | [`mod@core`] | a core file: the memory of a process that died |
 //! | [`file`] | a snapshot file: the heap of one capture |
 //! | [`live`] | a running process: pauses it and captures its memory |
 //! | [`heap`] | the answer of a source: the objects of one moment, with the names of their roots |
@@ -20,6 +21,7 @@
 //! **A new source** is a file in this folder with an `impl Source`, and an argument in `cli::args::source`.
 //! It refuses what it cannot answer with a [`SourceError`] that says so.
 
+pub mod core;
 pub mod file;
 pub mod heap;
 pub mod live;
@@ -28,6 +30,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::core::{CoreFile, CoreFileError};
 pub use file::SnapshotFile;
 pub use heap::{Heap, Provenance};
 pub use live::{LiveProcess, Moment};
@@ -35,6 +38,7 @@ pub use live::{LiveProcess, Moment};
 use crate::heap::{Composition, CompositionError, Grouping, HeapError, Owner, Summary};
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::ProcessError;
+use crate::process::core::death::Death;
 use crate::python::thread_dump::{ThreadDump, ThreadDumpError};
 use crate::python::{PythonError, Version};
 use crate::snapshot::FileError;
@@ -73,6 +77,14 @@ pub trait Source: Debug {
 
     /// The time on the process's monotonic clock; `None` if it is in another time namespace.
     fn monotonic_clock(&self) -> Option<Duration>;
+
+    /// The name of its machine; empty if that is not known.
+    fn host(&self) -> String;
+
+    /// Why the process died, if it did.
+    fn death(&self) -> Option<Death> {
+        None
+    }
 }
 
 /// The process that a source describes.
@@ -123,6 +135,14 @@ pub enum SourceError {
         /// What is wrong with it.
         error: FileError,
     },
+    /// The core file cannot be read, or has no Python that we understand.
+    #[error("cannot read {}: {error}", path.display())]
+    Core {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: CoreFileError,
+    },
     /// The file does not contain the answer.
     #[error("{} does not say {what}: that was not known when it was written", path.display())]
     NotKept {
@@ -141,7 +161,9 @@ impl Obstructed for SourceError {
             SourceError::Heap(error) => error.obstacle(),
             SourceError::Composition(error) => error.obstacle(),
             SourceError::Threads(error) => error.obstacle(),
-            SourceError::File { .. } | SourceError::NotKept { .. } => None,
+            SourceError::File { .. } | SourceError::Core { .. } | SourceError::NotKept { .. } => {
+                None
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod support;
 mod accuracy;
 mod advice;
 mod children;
+mod cores;
 mod cycles;
 mod disclosure;
 mod dump;
@@ -82,6 +83,7 @@ const GROUPS: &[Group] = &[
     group("why", why::trials),
     group("cycles", cycles::trials),
     group("snapshot", snapshot::trials),
+    group("cores", cores::trials),
     group("disclosure", disclosure::trials),
     group("mem", mem::trials),
     group("timeline", timeline::trials),

@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod cli;
+mod core_builder;
+mod crafted_cores;
 mod crafted_heaps;
 mod facts;
 mod hostile;

@@ -8,6 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod cases;
+pub mod cores;
 mod documented;
 mod health;
 mod heaps;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use nix::sys::prctl;
@@ -47,6 +48,18 @@ impl Target {
     ) -> Target {
         let mut command = interpreter.command();
         command.envs(variables.iter().copied());
+        Target::launch(command, interpreter, fixture, arguments, &[])
+    }
+
+    /// The same, in this working folder, unless the interpreter has a root of its own.
+    pub fn start_at(
+        interpreter: &Interpreter,
+        fixture: &str,
+        arguments: &[&str],
+        folder: &Path,
+    ) -> Target {
+        let mut command = interpreter.command();
+        command.current_dir(folder);
         Target::launch(command, interpreter, fixture, arguments, &[])
     }
 

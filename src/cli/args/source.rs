@@ -1,9 +1,10 @@
-//! The heap that a command is about: that of a live process, by its PID, or the one in a snapshot file.
+//! The heap that a command is about: that of a live process, by its PID, or the one in a snapshot or core file.
 //!
 //! A new [`Source`] is a new argument here, in place of `--pid`.
 
 use std::path::PathBuf;
 
+use super::core::CoreArgs;
 use super::disclosure::DisclosureArgs;
 use super::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
 use crate::cli::collection::tell;
@@ -18,14 +19,18 @@ use crate::source::{Heap, SnapshotFile, Source};
 /// Where the heap comes from.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    mut_arg("pid", |pid| pid.required_unless_present("file").conflicts_with("file")),
-    mut_arg("nonblocking", |it| it.conflicts_with("file")),
+    mut_arg("pid", |pid| pid.required_unless_present_any(["file", "core"]).conflicts_with("file")),
+    mut_arg("core", |core| core.conflicts_with_all(["pid", "file"])),
+    mut_arg("nonblocking", |it| it.conflicts_with_all(["file", "core"])),
     allow_missing_positional(true)
 )]
 pub struct SourceArgs {
     /// Snapshot file to read instead of a process (written by `leakspy snapshot`).
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Core file to read instead of a process.
+    #[command(flatten)]
+    core: CoreArgs,
     /// Which process.
     #[command(flatten)]
     pid: PidArg,
@@ -44,6 +49,9 @@ impl SourceArgs {
     pub fn open(&self, memory: MemoryArg) -> Result<Box<dyn Source>, CommandError> {
         if let Some(path) = &self.file {
             return Ok(Box::new(SnapshotFile::open(path, memory_for_files(memory))?));
+        }
+        if let Some(core) = self.core.open(memory)? {
+            return Ok(Box::new(core));
         }
         let (pid, options) = self.process(memory)?;
         Ok(Box::new(open(pid, options)?))
@@ -65,6 +73,14 @@ impl SourceArgs {
             }
             let file = SnapshotFile::open(path, memory_for_files(memory))?;
             return Ok((ask(&file)?, Vec::new()));
+        }
+        if let Some(core) = self.core.open(memory)? {
+            if children.subprocesses {
+                return Err(CommandError::Usage(
+                    "a core file has one process: leave `--subprocesses` out, or give `--pid`",
+                ));
+            }
+            return Ok((ask(&core)?, Vec::new()));
         }
         let (pid, options) = self.process(memory)?;
         each(pid, children.subprocesses, |pid| ask(&open(pid, options)?))

@@ -1,4 +1,4 @@
-//! `leakspy dump`: the present stack of every thread.
+//! `leakspy dump`: the present stack of every thread, or the last one before its process died.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,6 +11,8 @@ use crate::render::dump::{Dump, write_json, write_text};
 use crate::source::Source;
 
 /// Print the stack of every Python thread of a process.
+///
+/// With --core it also says which signal the process died of, where, and in which thread.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which process.
@@ -53,5 +55,6 @@ fn dump(source: &dyn Source) -> Result<Dump, CommandError> {
         version: identity.version,
         executable: identity.executable,
         threads: source.threads()?,
+        death: source.death(),
     })
 }

@@ -1,4 +1,4 @@
-//! `leakspy info`: the process and moment of a snapshot file.
+//! `leakspy info`: the process and moment of a snapshot or core file.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,21 +8,26 @@ use indicatif::{HumanBytes, HumanCount};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::cli::args::core::CoreArgs;
 use crate::cli::args::flags::MemoryArg;
 use crate::cli::args::source::memory_for_files;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::terminal::print;
 use crate::python::objects::Disclosure;
+use crate::render::info;
 use crate::render::labels::printable;
 use crate::snapshot::container::Reader;
 use crate::snapshot::load;
 
-/// Print the process and moment of a snapshot file, and its contents.
+/// Print the process and moment of a snapshot file or a core file, and its contents.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// The snapshot file.
+    #[arg(value_name = "FILE", required_unless_present = "core", conflicts_with = "core")]
+    pub file: Option<PathBuf>,
+    /// Core file instead.
+    #[command(flatten)]
+    pub core: CoreArgs,
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArg,
@@ -30,8 +35,12 @@ pub struct Args {
 
 /// Prints the information.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let cannot = || format!("cannot read {}", args.file.display());
-    let reader = Reader::open(&args.file, memory_for_files(args.memory)).with_context(cannot)?;
+    if let Some(core) = args.core.open(args.memory)? {
+        return print(|out| Ok(info::write(&core, out)?));
+    }
+    let file = args.file.as_deref().context("there is no file")?;
+    let cannot = || format!("cannot read {}", file.display());
+    let reader = Reader::open(file, memory_for_files(args.memory)).with_context(cannot)?;
     let facts = load::facts(&reader).with_context(cannot)?;
     let count = |name| reader.columns().find(|column| column.0 == name).map_or(0, |it| it.1);
     let time =
@@ -39,9 +48,12 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     print(|out| {
         writeln!(
             out,
-            "Process {} on {}: {}",
+            "Process {}{}: {}",
             facts.pid,
-            printable(&facts.host),
+            match facts.host.as_str() {
+                "" => String::new(),
+                host => format!(" on {}", printable(host)),
+            },
             printable(&facts.command)
         )?;
         writeln!(
@@ -53,10 +65,13 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         )?;
         writeln!(
             out,
-            "{} objects and {} references; the resident set was {}.",
+            "{} objects and {} references{}.",
             HumanCount(count("object.type")),
             HumanCount(count("edge.role")),
-            HumanBytes(facts.rss)
+            match facts.rss {
+                0 => String::new(),
+                rss => format!("; the resident set was {}", HumanBytes(rss)),
+            }
         )?;
         let told = match Disclosure::from(facts.disclosure) {
             Disclosure::Names => "Keys of dicts and values are not in it.",

@@ -9,6 +9,7 @@ use indicatif::HumanBytes;
 use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
+use crate::cli::args::core::CoreArgs;
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
 use crate::cli::collection::tell;
@@ -31,11 +32,19 @@ use crate::source::{Heap, Moment, Source};
 /// types, attributes and variables and short keys of dicts, but no values, unless they are asked for. Only you can
 /// read it.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("pid", |pid| pid.required_unless_present("name").conflicts_with("name")))]
+#[command(
+    mut_arg("pid", |pid| pid.required_unless_present_any(["name", "core"]).conflicts_with("name")),
+    mut_arg("core", |core| {
+        core.conflicts_with_all(["pid", "name", "subprocesses", "nonblocking"])
+    })
+)]
 pub struct Args {
     /// Which process.
     #[command(flatten)]
     pub pid: PidArg,
+    /// Core file to keep instead of a process.
+    #[command(flatten)]
+    pub core: CoreArgs,
     /// The process whose command line contains this text, instead of a PID.
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
@@ -85,6 +94,12 @@ struct Entry {
 
 /// Writes the file, or the files.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    if let Some(core) = args.core.open(args.memory)? {
+        let default = || format!("leakspy-{}.leakspy", core.identity().pid).into();
+        let path = args.output.clone().unwrap_or_else(default);
+        write_moment(args, &core, &core.moment()?, &path)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let pid = match &args.name {
         Some(name) => by_command(name).ok_or_else(|| {
             CommandError::new(format_args!("no process has `{name}` in its command line"))
@@ -125,9 +140,19 @@ fn write_file(args: &Args, pid: i32, path: &Path) -> Result<Entry, CommandError>
     };
     let source = open(pid, options)?;
     announce(pid, path)?;
-    let Moment { heap, composition, threads } = source.moment()?;
+    write_moment(args, &source, &source.moment()?, path)
+}
+
+/// Writes the file of one moment.
+fn write_moment(
+    args: &Args,
+    source: &dyn Source,
+    moment: &Moment<'_>,
+    path: &Path,
+) -> Result<Entry, CommandError> {
+    let Moment { heap, composition, threads } = moment;
     let line = Line::begin();
-    let facts = facts(&source, &heap, args);
+    let facts = facts(source, heap, args);
     let collectors = heap.collectors()?;
     let written = snapshot::Heap {
         analysis: &heap.analysis,
@@ -138,24 +163,29 @@ fn write_file(args: &Args, pid: i32, path: &Path) -> Result<Entry, CommandError>
         threads: threads.as_ref(),
     };
     let mut show = |part: f64| {
-        line.show("The process goes on; writing.", || {
-            format!("The process goes on. Writing: {:.0} %", 100.0 * part)
+        line.show("Nothing is paused any more; writing.", || {
+            format!("Nothing is paused any more. Writing: {:.0} %", 100.0 * part)
         });
     };
     let length = snapshot::write(path, written, &mut show);
     line.clear();
     let length = length.with_context(|| format!("cannot write {}", path.display()))?;
+    let paused = match facts.paused.is_zero() {
+        true => "The target was never paused.".to_owned(),
+        false => {
+            format!("The process was paused for {:.1} ms.", 1000.0 * facts.paused.as_secs_f64())
+        }
+    };
     say(format_args!(
-        "Wrote {}: {} objects, {}. The process was paused for {:.1} ms.",
+        "Wrote {}: {} objects, {}. {paused}",
         path.display(),
         heap.analysis.total().objects,
         HumanBytes(length),
-        1000.0 * facts.paused.as_secs_f64()
     ));
     let total = heap.analysis.total();
     Ok(Entry {
         file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        pid,
+        pid: facts.pid,
         command: facts.command,
         python: facts.python,
         time_s: facts.time.as_secs_f64(),
@@ -199,7 +229,7 @@ fn facts(source: &dyn Source, heap: &Heap<'_>, args: &Args) -> Facts {
     let found = heap.analysis.graph.inconsistencies();
     Facts {
         leakspy: env!("CARGO_PKG_VERSION").to_owned(),
-        host: fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        host: source.host(),
         pid: identity.pid,
         started: identity.started,
         command: identity.command.clone(),

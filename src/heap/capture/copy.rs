@@ -5,7 +5,7 @@
 //! bits for captures up to 32 GB. Pages never touched in the target are not touched in the buffer either, and
 //! read as zeros in both.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use memmap2::MmapMut;
@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use super::options::{CaptureFacts, CaptureOptions};
 use crate::heap::ids::Slot;
 use crate::memory::{Memory, ReadError};
-use crate::process::Process;
+use crate::process::Target;
 
 /// Addresses are looked up without this many low bits: one entry per megabyte.
 const GRANULE_BITS: u32 = 20;
@@ -24,7 +24,7 @@ const GRANULE_BITS: u32 = 20;
 pub struct Segment {
     /// Its addresses in the target.
     pub range: Range<u64>,
-    /// Where it begins in the buffer; a multiple of the page size.
+    /// Where it begins in the buffer; a multiple of eight.
     pub offset: usize,
 }
 
@@ -146,6 +146,27 @@ impl Segment {
     }
 }
 
+/// The bytes of a capture.
+#[derive(Debug)]
+pub(crate) enum Bytes<'a> {
+    /// A copy.
+    Copied(MmapMut),
+    /// A file that has them.
+    Lent(&'a [u8]),
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Copied(bytes) => bytes,
+            Bytes::Lent(bytes) => bytes,
+        }
+    }
+}
+
 /// The memory of a process as it was in one pause.
 ///
 /// Only memory that can hold objects was copied. What the process cannot change, such as the names of types
@@ -153,12 +174,12 @@ impl Segment {
 #[derive(Debug)]
 pub struct Capture<'a> {
     pub(crate) segments: Arc<Segments>,
-    pub(crate) buffer: MmapMut,
+    pub(crate) buffer: Bytes<'a>,
     /// Mappings that cannot be written, by address.
     pub(crate) constant: Vec<Range<u64>>,
     /// Memory that comes with the program's files, by address.
     pub(crate) program: Vec<Range<u64>>,
-    pub(crate) process: &'a Process,
+    pub(crate) process: &'a dyn Target,
     /// How the capture was made.
     pub facts: CaptureFacts,
 }

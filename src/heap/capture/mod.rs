@@ -2,12 +2,13 @@
 //!
 //! Before the pause, [`regions`] finds the memory that can hold objects and [`buffers`] the large blocks that
 //! cannot; from these the [`plan`] is made. [`take`] then pauses the target, at a [`moment`] when the collector's
-//! lists can be followed, and lets [`readers`] copy. The
-//! result is a [`Capture`] ([`copy`]), which answers reads as the process itself would have at that moment.
+//! lists can be followed, and lets [`readers`] copy. A
+//! core file needs none of that ([`of_core`]): its bytes are used where they are. The result is a [`Capture`] ([`copy`]), which answers reads as the process itself would have at that moment.
 
 pub mod buffers;
 pub mod copy;
 mod moment;
+pub mod of_core;
 pub mod options;
 pub(crate) mod plan;
 pub(crate) mod readers;

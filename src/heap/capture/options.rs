@@ -42,11 +42,11 @@ pub struct CaptureFacts {
     pub pause: Duration,
     /// How long it was paused in all, including pauses given up because a collection was running.
     pub paused: Duration,
-    /// Bytes that were copied.
+    /// Bytes that were copied; none of a core file.
     pub copied: u64,
     /// Bytes of large buffers that hold no objects and were left out.
     pub left_out: u64,
-    /// The resident set of the target, in bytes.
+    /// The resident set of the target, in bytes; zero if it is not known, as for a core file.
     pub rss: u64,
     /// Whether a garbage collection was running that did not finish in time. Objects that it has found
     /// unreachable may be missing then.

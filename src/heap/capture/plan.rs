@@ -24,13 +24,18 @@ const SPARE: u64 = 4 << 20;
 const SPARE_PART: u64 = 128;
 const RESERVED: u64 = 256 << 20;
 /// The most memory that slots can address, in bytes.
-const MOST_SLOTS: u64 = 32 << 30;
+pub(super) const MOST_SLOTS: u64 = 32 << 30;
 /// A region of at least this length, three quarters of it occupied, gets huge pages.
 const HUGE: u64 = 4 << 20;
 
-/// The memory for a capture and its graph: the graph takes one byte for every two captured.
+/// The memory for a capture and its graph.
 fn needed(occupied: u64) -> u64 {
-    occupied + occupied / 2
+    occupied.saturating_add(graph(occupied))
+}
+
+/// The memory for the graph of a capture: one byte for every two captured.
+pub(super) fn graph(occupied: u64) -> u64 {
+    occupied / 2
 }
 
 /// Everything decided before the pause.

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::buffers::{Buffer, still_buffers};
-use super::copy::{Capture, Segment, Segments};
+use super::copy::{Bytes, Capture, Segment, Segments};
 use super::moment::Moment;
 use super::options::{CaptureError, CaptureFacts, CaptureOptions, Delay};
 use super::plan::{Plan, skipped};
@@ -64,6 +64,7 @@ impl<'a> Capture<'a> {
             let segments = Arc::new(Segments::new(segments));
             let constant = constant(&copied.maps);
             let program = program_data(&copied.maps, &python.image);
+            let buffer = Bytes::Copied(buffer);
             return Ok(Capture { segments, buffer, constant, program, process, facts });
         }
         Err(CaptureError::Restless)
@@ -133,7 +134,7 @@ impl Plan {
 }
 
 /// The mappings that the process cannot write to.
-fn constant(maps: &[Mapping]) -> Vec<Range<u64>> {
+pub(super) fn constant(maps: &[Mapping]) -> Vec<Range<u64>> {
     let constant = maps.iter().filter(|mapping| mapping.readable && !mapping.writable);
     constant.map(|mapping| mapping.start..mapping.end).collect()
 }

@@ -26,7 +26,7 @@ pub struct Summary {
     pub pause: Duration,
     /// The bytes that were copied.
     pub copied: u64,
-    /// Its resident set, in bytes.
+    /// Its resident set, in bytes; zero if it is not known.
     pub rss: u64,
     /// References and objects that contradict each other: hardly any if the process was paused.
     pub inconsistencies: u64,

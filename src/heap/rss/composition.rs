@@ -149,6 +149,11 @@ const VERDICT_LEAST: f64 = 0.3;
 const WORTH_A_WORD: f64 = 0.2;
 
 impl Composition {
+    /// Whether it is that of a core file, which says nothing about residency: `rss` is then what the core has.
+    pub fn is_of_core(&self) -> bool {
+        self.facts.copied == 0 && self.facts.pause.is_zero()
+    }
+
     /// Memory in use by Python.
     pub fn live_python(&self) -> u64 {
         let PythonPart { small_objects, small_buffers, large_objects, large_buffers } = self.python;

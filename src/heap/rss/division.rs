@@ -19,7 +19,7 @@ use crate::heap::ids::Slot;
 use crate::heap::support::nice::politely;
 use crate::memory::ReadError;
 use crate::process::glibc::HEADER;
-use crate::process::{Mapping, Process};
+use crate::process::{Mapping, Process, Target};
 use crate::python::Python;
 use crate::python::gc::GcError;
 use crate::python::pymalloc::{Arena, FARTHEST_OBJECT, POOL_HEADER};
@@ -37,20 +37,21 @@ impl Composition {
         });
         let capture = capture.map_err(HeapError::from)?;
         let strict = capture.is_strict(options);
-        Composition::of_capture(process, python, &capture, raw, strict)
+        let residency = raw.and_then(RawResidency::parse);
+        Composition::of_capture(process, python, &capture, residency, strict)
     }
 
-    /// The same from a capture, and the kernel's account that was read in its pause.
+    /// The same from a capture, and what was in memory then.
     pub fn of_capture(
-        process: &Process,
+        process: &dyn Target,
         python: &Python,
         capture: &Capture<'_>,
-        raw: io::Result<RawResidency>,
+        residency: io::Result<Residency>,
         strict: bool,
     ) -> Result<Composition, CompositionError> {
         let stacks = Stacks::find(process, python, capture);
-        let residency = raw.and_then(RawResidency::parse).map_err(CompositionError::Residency)?;
-        if !process.is_alive() {
+        let residency = residency.map_err(CompositionError::Residency)?;
+        if !process.is_readable() {
             return Err(HeapError::from(CaptureError::from(ReadError::Ended)).into());
         }
         politely(|| divide(capture, python, &residency, &stacks, strict))

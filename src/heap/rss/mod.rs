@@ -15,4 +15,4 @@ pub(crate) mod stacks;
 
 pub use composition::{Composition, CompositionError, Verdict};
 pub use native_blocks::NativeBlocks;
-pub use residency::RawResidency;
+pub use residency::{RawResidency, Residency};

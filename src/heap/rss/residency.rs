@@ -12,7 +12,8 @@ use std::ops::Range;
 use procfs::FromBufRead;
 use procfs::process::{MMapPath, MemoryMaps};
 
-use crate::process::{Mapping, PageMap, PageState, Process, Share};
+use crate::memory::PAGE;
+use crate::process::{Core, Mapping, PageMap, PageState, Process, Share, Target};
 
 /// The lines of `smaps` for pages that no other process maps. (Huge pages of hugetlbfs are not in `Rss` either.)
 const PRIVATE: [&str; 2] = ["Private_Clean", "Private_Dirty"];
@@ -99,6 +100,33 @@ impl RawResidency {
 }
 
 impl Residency {
+    /// What a core file has of each mapping. Of anonymous memory pages of zeros do not count: most were never
+    /// written.
+    pub fn of_core(core: &Core) -> Residency {
+        let mut residency = Residency::default();
+        for mapping in core.maps().unwrap_or_default() {
+            let mut bytes = 0;
+            for (range, offset) in core.kept(mapping.start..mapping.end) {
+                let kept = offset as usize..(offset + (range.end - range.start)) as usize;
+                let kept = core.bytes().get(kept).unwrap_or_default();
+                let pages = (range.start..).step_by(PAGE as usize).zip(kept.chunks(PAGE as usize));
+                for (start, page) in pages {
+                    if mapping.inode != 0 {
+                        bytes += page.len() as u64;
+                    } else if page.iter().any(|&byte| byte != 0) {
+                        bytes += page.len() as u64;
+                        add(&mut residency.pages, start..start + page.len() as u64);
+                    }
+                }
+            }
+            let special = core.special(&mapping).to_owned();
+            residency.mappings.push(Resident { mapping, special, bytes, doubtful: 0.0 });
+        }
+        let all = residency.total();
+        residency.share = Share { pss: all, uss: all };
+        residency
+    }
+
     /// The resident set, in bytes.
     pub fn total(&self) -> u64 {
         self.mappings.iter().map(|resident| resident.bytes).sum()

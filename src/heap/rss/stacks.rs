@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::heap::capture::copy::Capture;
 use crate::memory::PAGE;
 use crate::process::glibc::{DESCRIPTOR, descriptor_above};
-use crate::process::{Mapping, Process};
+use crate::process::{Mapping, Target};
 use crate::python::Python;
 
 /// The stacks of threads other than the first, which the kernel does not name.
@@ -15,7 +15,7 @@ impl Stacks {
     /// Finds stacks in two ways. A thread known to Python has a `pthread_t`: the address of the C library's
     /// descriptor, at the upper end of its stack, after its thread-local variables. A thread unknown to
     /// Python shows by its stack pointer, which the kernel reports while the thread waits.
-    pub fn find(process: &Process, python: &Python, capture: &Capture<'_>) -> Stacks {
+    pub fn find(process: &dyn Target, python: &Python, capture: &Capture<'_>) -> Stacks {
         let Ok(maps) = process.maps() else { return Stacks(Vec::new()) };
         let anonymous = |address: u64| {
             maps.iter().find(|mapping| {
@@ -33,7 +33,7 @@ impl Stacks {
         let mut stacks: Vec<Range<u64>> = Vec::new();
         // From glibc 2.42 on the guard is not a mapping of its own, and one mapping can have several stacks
         // in a row.
-        let first = process.inner_id(process.pid());
+        let first = process.own_pid();
         for thread in python.thread_states(capture).unwrap_or_default() {
             let is_other = thread.native_id.is_some() && thread.native_id != first;
             let mapping = anonymous(thread.pthread).filter(|&m| is_other || has_guard(m));
@@ -42,9 +42,7 @@ impl Stacks {
             }
         }
         let own = process.pid();
-        for tid in process.threads().unwrap_or_default() {
-            let pointer = process.stack_pointer(tid).filter(|_| tid != own);
-            let Some(pointer) = pointer else { continue };
+        for (_, pointer) in process.stack_pointers().into_iter().filter(|&(tid, _)| tid != own) {
             let is_known = stacks.iter().any(|stack| stack.contains(&pointer));
             if let Some(mapping) = anonymous(pointer).filter(|&m| !is_known && has_guard(m)) {
                 let end = match descriptor_above(capture, pointer, mapping.end) {

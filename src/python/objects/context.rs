@@ -134,3 +134,18 @@ impl Context {
         Ok(is_its_own.then_some((place, entry)))
     }
 }
+
+/// The dict of each of these types, zero where it has none.
+pub fn type_dicts<M: Memory>(memory: &M, python: &Python, types: &[u64]) -> Vec<u64> {
+    let context = Context::new(memory, python, u64::MAX);
+    let layout = &python.layout.types;
+    let word = |address| memory.u64(address).unwrap_or_default();
+    let dict = |&kind: &u64| {
+        let flags = word(at(kind, layout.flags));
+        match context.static_type(memory, kind, flags) {
+            Ok(Some((place, entry))) => word(at(entry, place.dict)),
+            _ => word(at(kind, layout.dict)),
+        }
+    };
+    types.iter().map(dict).collect()
+}

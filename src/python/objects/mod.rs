@@ -35,7 +35,7 @@ mod sequences;
 mod stack_frames;
 mod states;
 mod steps;
-mod type_flags;
+pub(crate) mod type_flags;
 mod type_info;
 mod type_table;
 mod values;
@@ -44,6 +44,7 @@ mod visit;
 
 pub use bounds::Bound;
 pub use bytecode::{Action, Instruction};
+pub use context::type_dicts;
 pub use disclosure::Disclosure;
 pub use edge_names::EdgeNames;
 pub use edges::{Edges, Role};

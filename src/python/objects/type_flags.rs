@@ -9,7 +9,9 @@ pub(super) const MANAGED_WEAKREF: u64 = 1 << 3;
 /// `Py_TPFLAGS_MANAGED_DICT` (3.11 and later).
 pub(super) const MANAGED_DICT: u64 = 1 << 4;
 /// `Py_TPFLAGS_HEAPTYPE`.
-pub(super) const HEAP_TYPE: u64 = 1 << 9;
+pub(crate) const HEAP_TYPE: u64 = 1 << 9;
+/// `Py_TPFLAGS_READY`.
+pub(crate) const READY: u64 = 1 << 12;
 /// `Py_TPFLAGS_HAVE_GC`.
 pub(super) const HAVE_GC: u64 = 1 << 14;
 /// `Py_TPFLAGS_TYPE_SUBCLASS`.

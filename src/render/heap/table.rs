@@ -63,19 +63,30 @@ fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
         HumanBytes(total.shallow),
         HumanBytes(total.external),
     )?;
-    writeln!(
-        out,
-        "That is {} of the resident set, {}.",
-        percent(total.bytes(), summary.rss),
-        HumanBytes(summary.rss),
-    )?;
-    write!(out, "Paused for {} ", time(summary.pause))?;
-    writeln!(out, "while {} were copied.", HumanBytes(summary.copied))?;
+    if summary.rss > 0 {
+        writeln!(
+            out,
+            "That is {} of the resident set, {}.",
+            percent(total.bytes(), summary.rss),
+            HumanBytes(summary.rss),
+        )?;
+    }
+    match (summary.pause.is_zero(), summary.copied) {
+        (true, 0) => writeln!(out, "The target was never paused.")?,
+        (true, copied) => {
+            let copied = HumanBytes(copied);
+            writeln!(out, "The target was never paused; {copied} were copied.")?;
+        }
+        (false, copied) => {
+            write!(out, "Paused for {} ", time(summary.pause))?;
+            writeln!(out, "while {} were copied.", HumanBytes(copied))?;
+        }
+    }
     // If the process was paused, they are only objects that were just being made.
     if summary.inconsistencies > 0 && summary.pause.is_zero() {
         writeln!(
             out,
-            "{} references or objects changed while they were read and are inconsistent.",
+            "{} references or objects were just being changed and are inconsistent.",
             HumanCount(summary.inconsistencies)
         )?;
     }

@@ -140,7 +140,7 @@ fn through_a_file(
 }
 
 /// The answers of all analyses for a heap, each with its question.
-fn answers(
+pub fn answers(
     heap: &Analysis<'_>,
     names: &RootNames,
     collectors: &[Collector],
@@ -239,7 +239,7 @@ fn show(
     }
 }
 
-fn compare(live: Vec<(String, String)>, kept: Vec<(String, String)>) -> Result<(), Failed> {
+pub fn compare(live: Vec<(String, String)>, kept: Vec<(String, String)>) -> Result<(), Failed> {
     assert_eq!(live.len(), kept.len());
     for ((asked, live), (also, kept)) in live.into_iter().zip(kept) {
         assert_eq!(asked, also);

@@ -18,7 +18,7 @@ use crate::python::Python;
 use crate::python::objects::Disclosure;
 use crate::python::tracemalloc::Traces;
 use crate::render::{Heading, Pauses, View};
-use crate::source::{Heap, Identity, Source};
+use crate::source::{CoreFile, Heap, Identity, Source};
 
 /// The live objects of a process and, if wanted, of its children.
 pub(super) struct Moment {
@@ -63,6 +63,13 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), C
             write(args, first, None)
         }
     }
+}
+
+/// Draws the objects of a core file.
+pub fn record_core(args: &Args, core: &CoreFile) -> Result<(), CommandError> {
+    let heap = core.heap()?;
+    let traces = if args.born { births(&heap, core.identity().pid) } else { None };
+    write(args, Moment::of(core, &heap, traces.as_ref(), None), None)
 }
 
 fn wait_for_python(process: &Process, signals: &Signals) -> Result<(), CommandError> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::{ValueEnum, value_parser};
 
+use crate::cli::args::core::CoreArgs;
 use crate::cli::args::flags::{
     Breakpoints, BreakpointsArg, MemoryArg, NonblockingArg, PathsArg, SubprocessesArg,
 };
@@ -45,7 +46,9 @@ const NONBLOCKING: &str = "Never pause the process. alloc then records only stac
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
        leakspy record [OPTIONS] -- <COMMAND>...
-       leakspy record [OPTIONS] <FILE> [LATER]")]
+       leakspy record [OPTIONS] <FILE> [LATER]
+       leakspy record [OPTIONS] --core <FILE>")]
+#[command(mut_arg("core", |core| core.conflicts_with_all(["pid", "command"])))]
 #[command(mut_group("target", |group| group.required(false)))]
 #[command(mut_arg("nonblocking", |it| it.help(NONBLOCKING)))]
 #[command(mut_arg("breakpoints", |it| it.conflicts_with("nonblocking")))]
@@ -53,13 +56,16 @@ pub struct Args {
     /// Snapshot file to draw instead of a process.
     #[arg(
         value_name = "FILE",
-        required_unless_present_any = ["pid", "command"],
-        conflicts_with = "target"
+        required_unless_present_any = ["pid", "command", "core"],
+        conflicts_with_all = ["target", "core"]
     )]
     pub file: Option<PathBuf>,
     /// A later snapshot file: draws what grew and shrank between the two.
     #[arg(value_name = "LATER")]
     pub later: Option<PathBuf>,
+    /// Core file to draw instead of a process.
+    #[command(flatten)]
+    pub core: CoreArgs,
     /// What is recorded.
     #[command(flatten)]
     pub target: Target,
@@ -186,7 +192,7 @@ impl Args {
     /// Why the arguments contradict each other, if they do.
     fn contradiction(&self) -> Option<&'static str> {
         let view = self.view();
-        if self.file.is_some() {
+        if self.file.is_some() || self.core.core.is_some() {
             return self.contradiction_of_files(view);
         }
         if view != View::Alloc && self.breakpoints.breakpoints != Breakpoints::Auto {
@@ -208,12 +214,12 @@ impl Args {
     /// Why the arguments do not go with a file, if they do not.
     fn contradiction_of_files(&self, view: View) -> Option<&'static str> {
         if view != View::Live {
-            Some("a snapshot file has live objects only: leave `--view` out, or give `--pid`")
+            Some("a file has live objects only: leave `--view` out, or give `--pid`")
         } else if self.children.subprocesses {
-            Some("a snapshot file has one process: leave `--subprocesses` out, or give `--pid`")
+            Some("a file has one process: leave `--subprocesses` out, or give `--pid`")
         } else if self.duration.is_some() || self.pausing.nonblocking {
-            Some("a snapshot file is of one moment: leave `--duration` and `--nonblocking` out")
-        } else if self.born {
+            Some("a file is of one moment: leave `--duration` and `--nonblocking` out")
+        } else if self.born && self.file.is_some() {
             Some("a snapshot file does not say where objects were allocated: leave `--born` out")
         } else {
             None
@@ -253,6 +259,10 @@ pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     }
     if let Some(file) = &args.file {
         files::record(args, file)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(core) = args.core.open(args.memory)? {
+        live::record_core(args, &core)?;
         return Ok(ExitCode::SUCCESS);
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
