@@ -24,7 +24,7 @@ const GRANULE_BITS: u32 = 20;
 pub struct Segment {
     /// Its addresses in the target.
     pub range: Range<u64>,
-    /// Where it begins in the buffer; a multiple of eight.
+    /// Where it begins in the buffer; a multiple of the page size.
     pub offset: usize,
 }
 

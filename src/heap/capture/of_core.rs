@@ -1,7 +1,10 @@
-//! A capture of what a core file has. Nothing is copied: the capture refers to the mapped file.
+//! A capture of what a core file has. Nothing is copied if its segments lie in the file as pages do (those of the
+//! kernel and of gcore do): the capture then refers to the mapped file.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use memmap2::MmapMut;
 
 use super::copy::{Bytes, Capture, Segment, Segments};
 use super::options::{CaptureError, CaptureFacts};
@@ -9,6 +12,7 @@ use super::plan::{MOST_SLOTS, available_memory, graph};
 use super::readers::length;
 use super::regions::{program_data, regions};
 use super::take::constant;
+use crate::memory::{Memory, PAGE};
 use crate::process::{Core, Target};
 use crate::python::Python;
 
@@ -40,11 +44,24 @@ impl<'a> Capture<'a> {
         }
         constant.retain(|range| !range.is_empty());
         constant.sort_unstable_by_key(|range| range.start);
-        let segments = Segments::new(segments);
-        let (needed, allowed) = (graph(kept), max_memory.unwrap_or_else(|| available_memory() / 2));
-        if needed > allowed || segments.end() as u64 > MOST_SLOTS {
+        // Slots are counted in pages: each page of memory must begin at a page of the buffer.
+        let shift = segments.first().map_or(0, |first: &Segment| first.offset % PAGE as usize);
+        let is_lent = segments.iter().all(|segment| segment.offset % PAGE as usize == shift);
+        let room = if is_lent { 0 } else { kept };
+        let needed = graph(kept).saturating_add(room);
+        let allowed = max_memory.unwrap_or_else(|| available_memory() / 2);
+        let end = segments.iter().map(|it| it.offset as u64 + length(&it.range)).max();
+        if needed > allowed || kept.max(end.unwrap_or_default()) > MOST_SLOTS {
             return Err(CaptureError::TooLarge { needed, allowed });
         }
+        let buffer = match is_lent {
+            true => {
+                segments.iter_mut().for_each(|segment| segment.offset -= shift);
+                Bytes::Lent(core.bytes().get(shift..).unwrap_or_default())
+            }
+            false => Bytes::Copied(copied(core, &mut segments)?),
+        };
+        let segments = Segments::new(segments);
         let facts = CaptureFacts {
             pause: Duration::ZERO,
             paused: Duration::ZERO,
@@ -55,11 +72,26 @@ impl<'a> Capture<'a> {
         };
         Ok(Capture {
             segments: Arc::new(segments),
-            buffer: Bytes::Lent(core.bytes()),
+            buffer,
             constant,
             program: program_data(&maps, &python.image),
             process: core,
             facts,
         })
     }
+}
+
+/// Copies segments into a buffer in which each begins at a page.
+fn copied(core: &Core, segments: &mut [Segment]) -> Result<MmapMut, CaptureError> {
+    let pages = |segment: &Segment| length(&segment.range).next_multiple_of(PAGE) as usize;
+    let room = segments.iter().map(pages).sum::<usize>().max(PAGE as usize);
+    let mut buffer = MmapMut::map_anon(room).map_err(CaptureError::NoMemory)?;
+    let mut next = 0;
+    for segment in segments {
+        let place = next..next + length(&segment.range) as usize;
+        core.read(segment.range.start, buffer.get_mut(place).unwrap_or_default())?;
+        segment.offset = next;
+        next += pages(segment);
+    }
+    Ok(buffer)
 }

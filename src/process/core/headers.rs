@@ -13,6 +13,7 @@ use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, ProgramHea
 use goblin::elf::section_header::SectionHeader;
 
 use super::error::CoreError;
+use crate::memory::PAGE;
 
 /// Bytes of an ELF header, of a program header and of a section header.
 const HEADER: usize = 64;
@@ -100,6 +101,15 @@ pub fn read(file: &[u8]) -> Result<Headers, CoreError> {
         return Err(unsound("it has no memory"));
     }
     headers.loads.sort_by_key(|load| load.range.start);
+    let mut places: Vec<_> = headers.loads.iter().filter(|load| load.kept > 0).collect();
+    places.sort_by_key(|load| load.offset);
+    let is_shared = places.windows(2).any(|two| match two {
+        [one, next] => one.offset + one.kept > next.offset,
+        _ => false,
+    });
+    if is_shared {
+        return Err(unsound("two of its segments have the same bytes"));
+    }
     let overlap = headers.loads.windows(2).any(|two| match two {
         [one, next] => one.range.end > next.range.start,
         _ => false,
@@ -118,9 +128,8 @@ fn load(program: &ProgramHeader) -> Result<Option<Load>, CoreError> {
     if program.p_filesz > program.p_memsz {
         return Err(unsound("a segment has more bytes than addresses"));
     }
-    // Words of eight bytes are then words of the file, too.
-    if !program.p_vaddr.is_multiple_of(8) || !program.p_offset.is_multiple_of(8) {
-        return Err(unsound("a segment is not aligned"));
+    if !program.p_vaddr.is_multiple_of(PAGE) && program.p_memsz > 0 {
+        return Err(unsound("a segment does not begin at a page"));
     }
     let has = |flag| program.p_flags & flag != 0;
     Ok((program.p_memsz > 0).then(|| Load {
