@@ -13,6 +13,8 @@ use leakspy::process::Process;
 use leakspy::python::Python;
 use leakspy::python::gc::{Generation, HEAD_SIZE};
 use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{Interpreter, Target, cases, cases_with_numpy, interpreters};
 
@@ -33,6 +35,7 @@ pub fn trials() -> Vec<Trial> {
         }));
     }
     trials.extend(cases_with_numpy("heap_numpy", data_is_counted_and_not_copied));
+    trials.extend(cases("heap_still", what_stands_still_looks_the_same));
     trials.extend(cases("heap_busy", every_capture_is_consistent));
     trials
 }
@@ -151,6 +154,48 @@ fn the_graph_is_that_of_the_target(interpreter: &'static Interpreter) -> Result<
     };
     assert_eq!(root(RootKind::Garbage).objects, 2 * CYCLES);
     assert!(root(RootKind::Native).bytes < all.bytes / 5, "{:?}", root(RootKind::Native));
+    Ok(())
+}
+
+/// Two looks at a stopped process find the same objects with the same references, however many threads trace
+/// them, and also those that only an object of an unknown type refers to.
+fn what_stands_still_looks_the_same(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "still", &[]);
+    let unpicklers = target.ask("unpicklers").as_u64().expect("a number");
+    let pid = Pid::from_raw(target.pid());
+    kill(pid, Signal::SIGSTOP)?;
+    let look = |threads| -> Result<_, Failed> {
+        let process = Process::open(target.pid())?;
+        let python = Python::attach(&process)?;
+        let capture = Capture::take(&process, &python, &CaptureOptions::default())?;
+        let discovery = Discovery::of(&capture, &python, threads, true)?;
+        let (graph, _) = Graph::of(&capture, discovery, threads);
+        let address = |&node: &NodeId| graph.address(node);
+        let row = |node: NodeId| {
+            let kind = graph.type_info(node).map(|kind| (kind.name.clone(), kind.address));
+            let held: Vec<_> = match node < graph.first_leaf() {
+                true => graph.successors(node).iter().map(address).collect(),
+                false => Vec::new(),
+            };
+            (graph.address(node), kind, graph.size(node), graph.external(node), held)
+        };
+        let rows: Vec<_> = graph.objects().map(row).collect();
+        Ok((rows, graph.inconsistencies()))
+    };
+    let (first, inconsistencies) = look(1)?;
+    assert_eq!(inconsistencies, Inconsistencies::default());
+    for threads in [1, 2, 8, 8, 8] {
+        let (rows, others) = look(threads)?;
+        assert_eq!(others, inconsistencies);
+        assert_eq!(rows.len(), first.len(), "{threads} threads");
+        let differing = rows.iter().zip(&first).find(|(one, other)| one != other);
+        assert_eq!(differing, None, "{threads} threads");
+    }
+    let is_stack = |kind: &(String, u64)| kind.0 == "_pickle.Pdata";
+    let stacks = first.iter().filter(|row| row.1.as_ref().is_some_and(is_stack)).count();
+    assert_eq!(stacks as u64, unpicklers);
+    kill(pid, Signal::SIGCONT)?;
+    target.assert_healthy();
     Ok(())
 }
 

@@ -2,6 +2,10 @@
 //! then the blocks in use by pymalloc that nothing refers to. Each object is visited once, and everything
 //! about it is recorded at that moment, while it is in the processor's caches.
 //!
+//! The result is the same however many threads there are and whatever each of them does first. References are
+//! followed to their end, which is the same in any order; blocks are recognized in rounds, during which neither
+//! the objects nor the types that are known change.
+//!
 //! A reference that does not lead to an object (its type is not a type) is not followed: the target may have
 //! been paused in the middle of a change.
 
@@ -30,6 +34,9 @@ const TOGETHER: usize = 256;
 const MOST_FOUND: usize = 8192;
 /// How many bytes of an object are prefetched: all of a small one.
 const HEAD: usize = 48;
+/// The most rounds in which blocks are recognized. Another one is needed only where a type is met for the first
+/// time in what the round before has found.
+const MOST_ROUNDS: usize = 64;
 
 /// The result of tracing.
 pub(crate) struct Traced<N> {
@@ -68,9 +75,7 @@ pub(crate) fn trace<N: Notes>(
 
     let mut listed = Listed::default();
     work(&heap, &mut tracers, vec![Task::Meet(seeds)], |hand| listed.walk(&heap, hand, strict))?;
-    // The sweep recognizes objects by their types, so each tracer learns all types found so far.
-    tracers.iter_mut().for_each(|tracer| tracer.types.take_over());
-    work(&heap, &mut tracers, arenas.into_iter().map(Task::Sweep).collect(), |_| Ok(()))?;
+    sweep(&heap, &mut tracers, &arenas)?;
 
     let mut inconsistencies = Inconsistencies { open_lists: listed.open, ..Default::default() };
     let mut notes = Vec::new();
@@ -106,6 +111,32 @@ impl Heap<'_> {
     fn kind(&self, object: u64) -> u64 {
         self.reader.type_address(object)
     }
+}
+
+/// Finds the objects in these arenas that nothing refers to, and what they refer to.
+fn sweep<N: Notes>(
+    heap: &Heap<'_>,
+    tracers: &mut [Tracer<'_, N>],
+    arenas: &[Arena],
+) -> Result<(), GcError> {
+    for _ in 0..MOST_ROUNDS {
+        heap.reader.learn_subclasses();
+        let types = heap.reader.type_count();
+        tracers.iter_mut().for_each(|tracer| tracer.types.take_over());
+        let tasks = arenas.iter().copied().map(Task::Sweep).collect();
+        work(heap, tracers, tasks, |_| Ok(()))?;
+        let mut unseen: Vec<u64> = Vec::new();
+        tracers.iter_mut().for_each(|tracer| unseen.append(&mut tracer.unseen));
+        if unseen.is_empty() {
+            break;
+        }
+        let batches = unseen.chunks(BATCH).map(|batch| Task::Meet(batch.to_vec()));
+        work(heap, tracers, batches.collect(), |_| Ok(()))?;
+        if heap.reader.type_count() == types {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A unit of work for a tracer.
@@ -199,6 +230,8 @@ struct Tracer<'t, N> {
     met: Vec<Met>,
     /// Objects found and not followed yet.
     found: Vec<Found<'t>>,
+    /// Objects that the sweep has recognized and nobody visited yet.
+    unseen: Vec<u64>,
     dangling: u64,
     unreadable: u64,
 }
@@ -211,6 +244,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
             edges: Edges::new(),
             met: Vec::new(),
             found: Vec::new(),
+            unseen: Vec::new(),
             dangling: 0,
             unreadable: 0,
         }
@@ -324,22 +358,18 @@ impl<'t, N: Notes> Tracer<'t, N> {
         self.notes.object(slot, shape.as_ref().ok(), is_container);
     }
 
-    /// Meets the objects in an arena that nothing refers to.
+    /// Recognizes the objects in an arena that nothing refers to.
     fn sweep(&mut self, heap: &Heap<'_>, arena: &Arena) {
-        let mut met = mem::take(&mut self.met);
+        let mut unseen = mem::take(&mut self.unseen);
         // In most pools every used block holds an object that has been found.
         let is_wanted = |pool: Pool| {
             let slots = heap.slot(pool.start).zip(heap.slot(pool.end - Slot::BYTES));
             slots.is_none_or(|(first, last)| heap.marks.count(first..last.plus(1)) != pool.used)
         };
         heap.python.for_each_block_in(heap.capture, arena, is_wanted, |block| {
-            if let Some(object) = self.unknown_object(heap, block)
-                && let Some(slot) = heap.slot(object)
-            {
-                met.push(Met { object, slot });
-            }
+            unseen.extend(self.unknown_object(heap, block));
         });
-        self.met = met;
+        self.unseen = unseen;
     }
 
     /// The object in a block, if there is one that has not been found.

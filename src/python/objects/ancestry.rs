@@ -5,7 +5,7 @@
 //! separate C string.
 
 use super::context::Context;
-use super::type_flags::{HEAP_TYPE, TYPE_SUBCLASS};
+use super::type_flags::{HEAP_TYPE, STATIC_BUILTIN, TYPE_SUBCLASS};
 use super::values::{small_int, string, type_of};
 use super::view::View;
 use crate::memory::{Memory, ReadError};
@@ -170,6 +170,21 @@ pub(super) fn type_dict<M: Memory>(
     match context.static_type(memory, kind, flags)? {
         Some((place, entry)) => memory.u64(at(entry, place.dict)),
         None => memory.u64(at(kind, context.layout.types.dict)),
+    }
+}
+
+/// The dict with the subclasses of a type; 0 if there is none.
+pub(super) fn subclasses<M: Memory>(
+    memory: &M,
+    context: &Context,
+    kind: u64,
+) -> Result<u64, ReadError> {
+    let layout = &context.layout.types;
+    let flags = memory.u64(at(kind, layout.flags))?;
+    match context.static_type(memory, kind, flags)? {
+        Some((place, entry)) => memory.u64(at(entry, place.subclasses)),
+        None if flags & STATIC_BUILTIN == 0 => memory.u64(at(kind, layout.subclasses)),
+        None => Ok(0),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Types and modules.
 
-use super::ancestry::type_dict;
+use super::ancestry::{subclasses, type_dict};
 use super::edges::{Role, Sink};
 use super::keys::KeyTable;
 use super::type_flags::HEAP_TYPE;
@@ -34,13 +34,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
         }
         let dict = type_dict(self.memory, self.context, address, flags)?;
         self.sink.reference(dict, Role::Field("__dict__"), is_heap_type);
-        let subclasses = match self.context.static_type(self.memory, address, flags)? {
-            Some((place, entry)) => self.memory.u64(at(entry, place.subclasses))?,
-            None if is_heap_type || layout.static_types.is_none() => {
-                self.view.u64(layout.subclasses)?
-            }
-            None => 0,
-        };
+        let subclasses = subclasses(self.memory, self.context, address)?;
         self.sink.reference(subclasses, Role::Field("subclasses"), false);
         if !is_heap_type {
             return Ok(Size { is_static: true, ..Size::shallow(layout.size as u64) });

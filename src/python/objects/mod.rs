@@ -35,6 +35,7 @@ mod sequences;
 mod stack_frames;
 mod states;
 mod steps;
+mod subclasses;
 pub(crate) mod type_flags;
 mod type_info;
 mod type_table;
