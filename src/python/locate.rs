@@ -2,7 +2,7 @@
 //!
 //! `_PyRuntime` and the types are dynamic symbols in every build, stripped or not, in the executable or in
 //! libpython. From 3.11 on the version is in the symbol `Py_Version`; in older builds the file name or the
-//! size of `_PyRuntime` gives it roughly, and `sys.version` exactly.
+//! size of `_PyRuntime` gives it roughly, and exactly `sys.version` or the text that this was made of.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,6 +22,10 @@ use crate::process::{Image, ImageError, Mapping, ProcessError, Symbol, Target};
 const NEWEST_UNPUBLISHED: u8 = 10;
 /// How often all tables are tried: a running interpreter changes its memory while we read it.
 const ROUNDS: usize = 3;
+
+/// The largest part of a file's memory that is searched, and the most bytes of a version in it.
+const LARGEST_SEGMENT: u64 = 64 << 20;
+const LONGEST_VERSION: usize = 16;
 
 /// Why no Python can be read in a process.
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +155,11 @@ impl Python {
         }
 
         let image = Arc::new(found.image);
+        let exact = |roughly: Version| match version {
+            Some(version) => version,
+            None => version_in_text(memory, &image, roughly.minor).unwrap_or(roughly),
+        };
         let mut refusal = None;
-        let mut ending = None;
         for table in std::iter::repeat_n(&tables, ROUNDS).flatten() {
             let mut layout = table.layout;
             let disagreements =
@@ -166,8 +173,8 @@ impl Python {
                 disagreements,
             };
             match python.validate(memory) {
-                Ok(exact) => {
-                    python.version = exact;
+                Ok(said) => {
+                    python.version = said.unwrap_or_else(|| exact(python.version));
                     return Ok(python);
                 }
                 Err(Invalid::NoInterpreter) => return Err(PythonError::NotRunning { pid }),
@@ -176,20 +183,15 @@ impl Python {
                 {
                     return Err(read(ReadError::Ended));
                 }
-                Err(Invalid::NoModules { version }) => {
-                    ending.get_or_insert(Python { version, ..python });
-                }
                 Err(invalid) => {
                     refusal.get_or_insert((python.version, invalid));
                 }
             }
         }
-        // Its finalizers may keep it for long.
-        if let Some(python) = ending {
-            return Ok(python);
-        }
         Err(match refusal {
-            Some((version, invalid)) => PythonError::NotUnderstood { pid, version, invalid },
+            Some((roughly, invalid)) => {
+                PythonError::NotUnderstood { pid, version: exact(roughly), invalid }
+            }
             None => PythonError::NotPython { pid },
         })
     }
@@ -254,6 +256,27 @@ fn published_version(memory: &impl Memory, image: &Image) -> Result<Option<Versi
         Some(symbol) => Ok(Version::from_hex(memory.u64(symbol.address)?)),
         None => Ok(None),
     }
+}
+
+/// The version in the text that `Py_GetVersion` returns, a static buffer without a dynamic symbol: `3.8.18 (…`.
+fn version_in_text<M: Memory>(memory: &M, image: &Image, minor: u8) -> Option<Version> {
+    let begin = format!("3.{minor}.");
+    let writable = image.segments().iter().filter(|segment| segment.writable);
+    writable.filter(|segment| segment.size <= LARGEST_SEGMENT).find_map(|segment| {
+        let bytes = memory.bytes(segment.address, segment.size, LARGEST_SEGMENT as usize).ok()?;
+        memmem(&bytes, begin.as_bytes()).find_map(|at| {
+            let is_start = at.checked_sub(1).is_none_or(|before| bytes.get(before) == Some(&0));
+            let text = bytes.get(at..)?.get(..LONGEST_VERSION).filter(|_| is_start)?;
+            let (version, _) = std::str::from_utf8(text).ok()?.split_once(" (")?;
+            Version::from_text(version)
+        })
+    })
+}
+
+/// Where a text occurs in some bytes.
+fn memmem<'a>(bytes: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let places = bytes.windows(text.len()).enumerate();
+    places.filter(move |(_, window)| *window == text).map(|(at, _)| at)
 }
 
 /// The major and minor version in the file's name.

@@ -1,11 +1,14 @@
 //! Checks that a layout fits the interpreter at hand, before anything is read with it.
 //!
 //! Each check follows pointers that would lead nowhere if the offsets were wrong: the type `type`, the
-//! threads of the main interpreter, `sys.version`, `sys.modules`, the collector's list heads.
+//! threads of the main interpreter, the collector's list heads, the dicts of `sys` and of all modules.
+//!
+//! Only what is always there is asked for. A program may put whatever it likes into `sys.modules` and `sys`, and an
+//! interpreter that ends empties both before it calls the last finalizers, which may take for ever.
 
 use std::fmt;
 
-use super::dicts::{entries, get, module_dict};
+use super::dicts::get;
 use super::layout::GcPlace;
 use super::objects::{string, type_name, type_of};
 use super::version::Version;
@@ -21,13 +24,8 @@ const LINK_MARKS: u64 = 3;
 /// What did not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invalid {
-    /// There is no interpreter state.
+    /// There is no interpreter state, or it has not made its own types yet.
     NoInterpreter,
-    /// `sys.modules` is empty: either the interpreter is ending, and everything else fits, or this is not it.
-    NoModules {
-        /// What `sys.version` says.
-        version: Version,
-    },
     /// Memory that should be there cannot be read.
     Read {
         /// What was checked.
@@ -50,7 +48,6 @@ impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Invalid::NoInterpreter => f.write_str("there is no interpreter state"),
-            Invalid::NoModules { .. } => f.write_str("sys.modules is empty"),
             Invalid::Read { what, error } => write!(f, "{what}: {error}"),
             Invalid::Different { what, expected, found } => {
                 write!(f, "{what}: expected {expected}, found {found}")
@@ -60,17 +57,15 @@ impl fmt::Display for Invalid {
 }
 
 impl Python {
-    /// Checks the layout against the interpreter in memory, and returns the exact version.
-    pub fn validate<M: Memory>(&self, memory: &M) -> Result<Version, Invalid> {
+    /// Checks the layout against the interpreter in memory, and returns the version that `sys.version` says, if
+    /// it is there and plausible.
+    pub fn validate<M: Memory>(&self, memory: &M) -> Result<Option<Version>, Invalid> {
         self.check_type(memory)?;
         let main = self.check_main_interpreter(memory)?;
-        let version = self.check_version(memory, main)?;
         self.check_collector(memory, main)?;
-        if self.has_no_modules(memory, main)? {
-            return Err(Invalid::NoModules { version });
-        }
-        self.check_modules(memory, main)?;
-        Ok(version)
+        self.check_dict(memory, "the dict of sys", at(main, self.layout.interpreter.sys_dict))?;
+        self.check_object(memory, "sys.modules", at(main, self.layout.interpreter.modules))?;
+        Ok(self.version_in_sys(memory, main))
     }
 
     /// `type(type) is type`, and its name is `type`.
@@ -79,6 +74,10 @@ impl Python {
         let kind = type_of(memory, &self.layout, self.types.kind).map_err(read(what))?;
         same_address(what, self.types.kind, kind)?;
         let name = type_name(memory, &self.layout, kind).map_err(read("the name of type"))?;
+        let mro = memory.u64(at(kind, self.layout.types.mro)).map_err(read("the bases of type"))?;
+        if mro == 0 {
+            return Err(Invalid::NoInterpreter);
+        }
         if name == "type" { Ok(()) } else { Err(different("the name of type", "type", name)) }
     }
 
@@ -105,53 +104,43 @@ impl Python {
         Ok(main)
     }
 
-    /// `sys.version` begins with the version found in symbols and names.
-    fn check_version<M: Memory>(&self, memory: &M, main: u64) -> Result<Version, Invalid> {
+    /// The version at the beginning of `sys.version`.
+    fn version_in_sys<M: Memory>(&self, memory: &M, main: u64) -> Option<Version> {
         let layout = &self.layout;
-        let what = "sys.version";
-        let dict = memory.u64(at(main, layout.interpreter.sys_dict)).map_err(read(what))?;
-        let text = get(memory, layout, dict, "version").map_err(read(what))?;
-        let text = text.ok_or_else(|| different(what, "a string", "nothing".to_owned()))?;
-        let text = string(memory, layout, text).map_err(read(what))?;
-        match Version::from_text(&text) {
-            Some(version) if (version.major, version.minor) == (3, self.version.minor) => {
-                Ok(version)
-            }
-            _ => Err(different(what, &self.version.to_string(), text)),
+        let dict = memory.u64(at(main, layout.interpreter.sys_dict)).ok()?;
+        let text = get(memory, layout, dict, "version").ok()??;
+        let version = Version::from_text(&string(memory, layout, text).ok()?)?;
+        ((version.major, version.minor) == (3, self.version.minor)).then_some(version)
+    }
+
+    /// A pointer to a dict, or to nothing.
+    fn check_dict<M: Memory>(
+        &self,
+        memory: &M,
+        what: &'static str,
+        pointer: u64,
+    ) -> Result<(), Invalid> {
+        match self.check_object(memory, what, pointer)? {
+            Some(name) if name != "dict" => Err(different(what, "a dict", name)),
+            _ => Ok(()),
         }
     }
 
-    /// Whether `sys.modules` is empty, as it is while an interpreter that ends calls the last finalizers.
-    fn has_no_modules<M: Memory>(&self, memory: &M, main: u64) -> Result<bool, Invalid> {
-        let what = "sys.modules";
-        let modules = memory.u64(at(main, self.layout.interpreter.modules)).map_err(read(what))?;
-        Ok(entries(memory, &self.layout, modules).map_err(read(what))?.is_empty())
-    }
-
-    /// `sys.modules` has a module `__main__`, or others that no program can do without.
-    fn check_modules<M: Memory>(&self, memory: &M, main: u64) -> Result<(), Invalid> {
-        let layout = &self.layout;
-        let what = "sys.modules['__main__']";
-        let modules = memory.u64(at(main, layout.interpreter.modules)).map_err(read(what))?;
-        let module = |name| get(memory, layout, modules, name).map_err(read(what));
-        let mut module_found = module("__main__")?;
-        // A program that runs others may have taken its own out.
-        for name in ["builtins", "sys"] {
-            module_found = module_found.or(module(name)?);
+    /// A pointer to an object whose type has a name, which is returned, or to nothing.
+    fn check_object<M: Memory>(
+        &self,
+        memory: &M,
+        what: &'static str,
+        pointer: u64,
+    ) -> Result<Option<String>, Invalid> {
+        let object = memory.u64(pointer).map_err(read(what))?;
+        if object == 0 {
+            return Ok(None);
         }
-        let module =
-            module_found.ok_or_else(|| different(what, "a module", "nothing".to_owned()))?;
-        // A program may put an object of another class there; at least its type has a name.
-        let kind = type_of(memory, layout, module).map_err(read(what))?;
-        if kind != self.types.module {
-            type_name(memory, layout, kind).map_err(read(what))?;
-            return Ok(());
-        }
-        let dict = module_dict(memory, layout, module).map_err(read(what))?;
-        match get(memory, layout, dict, "__name__").map_err(read(what))? {
-            Some(_) => Ok(()),
-            None => Err(different(what, "a module with a __name__", "one without".to_owned())),
-        }
+        let kind = type_of(memory, &self.layout, object).map_err(read(what))?;
+        let metatype = type_of(memory, &self.layout, kind).map_err(read(what))?;
+        type_of(memory, &self.layout, metatype).map_err(read(what))?;
+        Ok(Some(type_name(memory, &self.layout, kind).map_err(read(what))?))
     }
 
     /// The neighbours of the collector's list heads link back to them.

@@ -1,6 +1,7 @@
 //! The `python` layer on real interpreters, at work: the allocators that it finds, and snapshots of threads
 //! that never stand still.
 
+use leakspy::heap::{Analysis, CaptureOptions};
 use leakspy::process::{Pause, Process};
 use leakspy::python::thread_dump::DumpedThread;
 use leakspy::python::{CodeCache, Frame, Python, RawStack, allocators};
@@ -12,6 +13,7 @@ const SNAPSHOTS: usize = 300;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = cases("layout", says_what_the_interpreter_says);
+    trials.extend(cases("ending", is_read_to_the_end));
     trials.extend(cases("allocators", are_those_of_pymalloc));
     trials.extend(cases("snapshots_of_work", are_possible_stacks));
     trials.extend(cases("snapshots_of_change", outlive_threads_and_children));
@@ -33,6 +35,46 @@ fn says_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<(
     let version = python.version;
     assert_eq!([version.major, version.minor, version.micro].map(u64::from), interpreter.version);
     assert_eq!(python.disagreements, []);
+    Ok(())
+}
+
+/// An interpreter that hangs while it is taken down, or whose `sys` a program has changed, is read like any
+/// other: the stack is there, and the version is exact.
+fn is_read_to_the_end(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let ends = ["held_by_main", "held_by_sys", "held_by_codecs", "held_by_context"];
+    let changes = [
+        "main_is_an_object",
+        "main_is_none",
+        "main_is_a_subclass",
+        "main_is_gone",
+        "modules_are_a_copy",
+        "modules_are_empty",
+        "modules_are_gone",
+        "version_is_other",
+        "version_is_gone",
+        "sys_is_empty",
+    ];
+    for way in ends.into_iter().chain(changes) {
+        let target = Target::start(interpreter, "ending", &[way]);
+        let process = Process::open(target.pid())?;
+        let python = Python::attach(&process).map_err(|error| format!("{way}: {error}"))?;
+        let version = [python.version.major, python.version.minor, python.version.micro];
+        assert_eq!(version.map(u64::from), interpreter.version, "{way}");
+        let dump = python.dump_threads(&process, true)?;
+        let names = |thread: &DumpedThread| -> Vec<String> {
+            thread.stack.frames.iter().map(|frame| frame.function.to_string()).collect()
+        };
+        let stacks: Vec<_> = dump.threads.iter().map(names).collect();
+        let [stack] = &*stacks else { return Err(format!("{way}: {stacks:?}").into()) };
+        let outer = if ends.contains(&way) { "__del__" } else { "<module>" };
+        let is_whole = stack.first().is_some_and(|name| name == "stay")
+            && stack.last().is_some_and(|name| name.ends_with(outer));
+        assert!(is_whole, "{way}: {stack:?}");
+        // Its heap is there, too.
+        let heap = Analysis::of(&process, &python, &CaptureOptions::default())?;
+        assert!(heap.graph.objects().len() > 5000, "{way}");
+        assert!(target.health().is_good(), "{way}: {:?}", target.health());
+    }
     Ok(())
 }
 
