@@ -158,27 +158,67 @@ fn read_thread<M: Memory>(memory: &M, layout: &Thread, thread: u64) -> Result<Ve
 }
 
 /// Follows `f_back` (up to 3.10).
+///
+/// Where the thread runs meanwhile, a frame can be freed, or made, while its caller's is read: a dead frame has no
+/// `f_back` and looks like the outermost one. So each must be in use, and the last one must still be there in the
+/// end.
 fn follow_objects<M: Memory>(memory: &M, layout: &FrameObject, newest: u64, stack: &mut RawStack) {
     let mut frame = newest;
-    let mut bytes = [0; FRAME_SPAN];
+    let mut last = None;
     let mut guard = RingGuard::default();
     while stack.frames.len() < MOST_FRAMES {
         if frame == 0 {
-            stack.complete = true;
+            stack.complete = last.is_none_or(|(address, frame)| {
+                ObjectFrame::read(memory, layout, address)
+                    .is_some_and(|again| again.is_same(&frame) && again.back == 0)
+            });
             return;
         }
-        if guard.closes_at(frame) || memory.read(frame, &mut bytes).is_err() {
+        if guard.closes_at(frame) {
             return;
         }
-        let fields = (
-            u64_at(&bytes, layout.code),
-            u32_at(&bytes, layout.last_instruction),
-            u64_at(&bytes, layout.back),
-        );
-        let (Some(code), Some(last), Some(back)) = fields else { return };
-        let instruction = (last as i32).saturating_mul(layout.instruction_unit);
+        let Some(found) = ObjectFrame::read(memory, layout, frame) else { return };
+        if found.references == 0 || last.is_some_and(|(_, other)| found.kind != other.kind) {
+            return;
+        }
+        let ObjectFrame { code, instruction, .. } = found;
         stack.frames.push(RawFrame { code, instruction, generator: false });
-        frame = back;
+        last = Some((frame, found));
+        frame = found.back;
+    }
+}
+
+/// The fields of a frame object (up to 3.10).
+#[derive(Clone, Copy)]
+struct ObjectFrame {
+    references: u64,
+    kind: u64,
+    code: u64,
+    instruction: i32,
+    back: u64,
+}
+
+impl ObjectFrame {
+    /// `ob_refcnt` and `ob_type`, the first fields of every object up to 3.10.
+    const REFERENCES: usize = 0;
+    const KIND: usize = 8;
+
+    fn read<M: Memory>(memory: &M, layout: &FrameObject, frame: u64) -> Option<ObjectFrame> {
+        let mut bytes = [0; FRAME_SPAN];
+        memory.read(frame, &mut bytes).ok()?;
+        let last = u32_at(&bytes, layout.last_instruction)? as i32;
+        Some(ObjectFrame {
+            references: u64_at(&bytes, ObjectFrame::REFERENCES)?,
+            kind: u64_at(&bytes, ObjectFrame::KIND)?,
+            code: u64_at(&bytes, layout.code)?,
+            instruction: last.saturating_mul(layout.instruction_unit),
+            back: u64_at(&bytes, layout.back)?,
+        })
+    }
+
+    /// Whether another reading found the same frame, in use.
+    fn is_same(&self, other: &ObjectFrame) -> bool {
+        self.references != 0 && (self.kind, self.code) == (other.kind, other.code)
     }
 }
 

@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(cases("ending", is_read_to_the_end));
     trials.extend(cases("allocators", are_those_of_pymalloc));
     trials.extend(cases("snapshots_of_work", are_possible_stacks));
+    trials.extend(cases("snapshots_without_pause", are_whole_or_say_that_they_are_not));
     trials.extend(cases("snapshots_of_change", outlive_threads_and_children));
     trials.extend(cases("end_in_a_pause", is_taken_note_of));
     trials.extend(cases("stack_of_500", costs_few_reads));
@@ -35,6 +36,24 @@ fn says_what_the_interpreter_says(interpreter: &'static Interpreter) -> Result<(
     let version = python.version;
     assert_eq!([version.major, version.minor, version.micro].map(u64::from), interpreter.version);
     assert_eq!(python.disagreements, []);
+    Ok(())
+}
+
+/// Without a pause, the stack of a thread that runs may be torn; one that says it is complete reaches down to the
+/// module.
+fn are_whole_or_say_that_they_are_not(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "recursing", &[]);
+    let (process, python) = attach(&target);
+    let mut complete = 0;
+    for _ in 0..SNAPSHOTS {
+        let dump = python.dump_threads(&process, false)?;
+        let Some(main) = dump.threads.first().filter(|main| main.stack.complete) else { continue };
+        let names: Vec<&str> = main.stack.frames.iter().map(|frame| &*frame.function).collect();
+        assert!(names.ends_with(&["main", "<module>"]), "{names:?}");
+        complete += 1;
+    }
+    assert!(complete > SNAPSHOTS / 4, "{complete}");
+    assert!(target.health().is_good(), "{:?}", target.health());
     Ok(())
 }
 
