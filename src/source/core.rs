@@ -147,8 +147,8 @@ fn without_file(core: &Core) -> Result<Python, PythonError> {
     let WithoutFile { mut python, texts } = Python::without_file(core).ok_or(not_python)?;
     core.substitute(texts);
     match python.validate(core) {
-        Ok(version) | Err(Invalid::NoModules { version }) => {
-            python.version = version;
+        Ok(version) => {
+            python.version = version.unwrap_or(python.version);
             Ok(python)
         }
         Err(invalid) => Err(PythonError::NotUnderstood { pid, version: python.version, invalid }),
