@@ -24,6 +24,7 @@ const OURS: [&str; 7] = ["MOST", "LEAST", "FEWEST", "LONGEST", "LARGEST", "BATCH
 const READERS: &[(&str, &str)] = &[
     ("heap/capture/buffers.rs", "looks for addresses among all words of a large block"),
     ("heap/capture/copy.rs", "is memory"),
+    ("heap/capture/of_core.rs", "copies memory"),
     ("heap/rss/owners.rs", "looks for addresses of blocks among the words of objects"),
     ("heap/trace/roots.rs", "passes memory on"),
     ("heap/trace/tracer.rs", "reads words whose addresses python gives, millions of them"),
