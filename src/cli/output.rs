@@ -41,7 +41,7 @@ pub fn write_recorded(recorded: &Recorded, spec: &OutputSpec) -> Result<(), Comm
         duration: recorded.duration,
         samples: recorded.samples,
         pauses: recorded.pauses,
-        error: recorded.error(spec.style.by),
+        accuracy: Some(recorded.accuracy),
         earlier: None,
     };
     write_all(&recorded.profile, &heading, spec)
@@ -57,7 +57,7 @@ pub fn write_stacks(stacks: &RecordedStacks, spec: &OutputSpec) -> Result<(), Co
         duration: stacks.duration,
         samples: stacks.samples,
         pauses: Pauses::default(),
-        error: None,
+        accuracy: None,
         earlier: None,
     };
     if stacks.torn > 0 {
@@ -79,7 +79,7 @@ pub fn write_traced(traced: &Traced, spec: &OutputSpec) -> Result<(), CommandErr
         duration: Duration::ZERO,
         samples: traced.processes,
         pauses: traced.pauses,
-        error: None,
+        accuracy: None,
         earlier: None,
     };
     write_all(&traced.profile, &heading, spec)

@@ -1,4 +1,5 @@
-//! How often code takes the address of a function: a hint at whether the compiler inlined it.
+//! How often code takes the address of a function, a hint at whether the compiler inlined it; and where it
+//! reads certain words.
 //!
 //! Relies on the two forms that x86-64 compilers use: an absolute 32-bit number in programs linked to a fixed
 //! address, and `lea` relative to the next instruction elsewhere. Calls are not counted.
@@ -22,6 +23,22 @@ pub fn count(code: &[u8], base: u64, function: u64) -> usize {
         .count()
 }
 
+/// Where `code`, which lies at `base`, refers to one of these words relative to the next instruction: the
+/// addresses of those next instructions. None on other architectures.
+pub fn to_words(code: &[u8], base: u64, words: &[u64]) -> Vec<u64> {
+    /// What an instruction may have behind the reference: nothing, or a number to compare or store.
+    const BEHIND: [u64; 3] = [0, 1, 4];
+    if !cfg!(target_arch = "x86_64") {
+        return Vec::new();
+    }
+    let next = |(bytes, at): (&[u8], u64)| {
+        let distance = i64::from(i32::from_le_bytes(bytes.try_into().ok()?)) as u64;
+        let mut ends = BEHIND.iter().map(|behind| at.wrapping_add(4 + behind));
+        ends.find(|end| words.contains(&end.wrapping_add(distance)))
+    };
+    code.windows(4).zip(base..).filter_map(next).collect()
+}
+
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
@@ -37,5 +54,14 @@ mod tests {
         assert_eq!(count(&code, 0x40_0000, 0x40_0000 + 13 + 0x10), 1);
         assert_eq!(count(&code, 0x40_0000, 0x40_0000 + 18 + 0x10), 0);
         assert_eq!(count(&[], 0, 0), 0);
+    }
+
+    #[test]
+    fn reads_of_a_word_are_found_with_and_without_a_number_behind() {
+        // mov rax, [rip + 0x10]; cmp dword [rip + 0x20], 1
+        let code = [0x48, 0x8b, 0x05, 0x10, 0, 0, 0, 0x83, 0x3d, 0x20, 0, 0, 0, 0x01];
+        let (first, second) = (0x1000 + 7 + 0x10, 0x1000 + 14 + 0x20);
+        assert_eq!(to_words(&code, 0x1000, &[first, second]), [0x1007, 0x100e]);
+        assert!(to_words(&code, 0x1000, &[first + 8]).is_empty());
     }
 }

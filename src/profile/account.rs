@@ -15,7 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 use rustc_hash::FxHashSet;
 
 use super::bursts::{Outcome, Plan, Seen, own_time, weights};
-use super::samples::{Burst, Sample};
+use super::samples::{Burst, Sample, Start, Ticked};
 use crate::process::breakpoint::cost::Probe;
 use crate::process::breakpoint::{Interruptions, Span};
 
@@ -33,9 +33,11 @@ const LOOKS: usize = 50;
 const COLDER: f64 = 1.08;
 /// If a hit has less time than this, relative to its expected cost, all of that time is taken to be cost.
 const DENSE: f64 = 1.15;
-/// How far the cost of a counted hit may be off, relative to it (it was within 4 % of the value that known
-/// totals require).
-const UNSURE_OF_HITS: f64 = 0.05;
+/// How far the cost of a counted hit may be off, relative to it: it was within 4 % of the value that known totals
+/// require on a quiet machine, and other load adds to that.
+const UNSURE_OF_HITS: f64 = 0.1;
+/// No program allocates faster than this, in seconds for each allocation.
+const FASTEST: f64 = 15e-9;
 /// The same for the round trip of a stop that only leakspy has timed.
 const UNSURE_OF_ROUNDS: f64 = 0.5;
 /// How many past round trips are remembered.
@@ -43,6 +45,10 @@ const ROUNDS: usize = 2000;
 /// The quantile of all remembered times that is taken for the cost alone. The target's work between two hits
 /// only adds to them.
 const LOW: f64 = 0.1;
+
+/// A burst of an allocation ends with this many times its samples, if most are of functions that are not watched
+/// in all bursts.
+const MOST_OTHERS: usize = 4;
 
 /// How many measurements of a counted hit are remembered. The cost changes with the load of the machine.
 const MEASUREMENTS: usize = 25;
@@ -158,6 +164,13 @@ pub struct Taken {
     pub sample: Sample,
 }
 
+impl Taken {
+    /// Whether it is of a function that is watched in all bursts, and not part of another sample.
+    fn counts(&self) -> bool {
+        self.one_in <= 1.0 && !self.sample.inner
+    }
+}
+
 /// A running burst.
 #[derive(Debug)]
 pub struct Open {
@@ -230,6 +243,9 @@ impl Open {
         let cost = costs.of_counted_hit();
         let unsure = cost.as_secs_f64() * hits as f64 * UNSURE_OF_HITS
             + if timed { 0.0 } else { self.unsure_of_rounds(round) };
+        let left = Duration::from_nanos(running).as_secs_f64() - cost.as_secs_f64() * hits as f64;
+        let shortest = (left - unsure).max(FASTEST * hits as f64);
+        let longest = (left + unsure).max(shortest);
         // Where hits are not counted, each is a stop, and its time is known no better than its round trip.
         let least = Duration::from_nanos(round / 50).saturating_mul(hits as u32);
         let own = own_time(Duration::from_nanos(running), hits, cost).max(least);
@@ -253,6 +269,9 @@ impl Open {
             taken.sample.stands_for = first * taken.one_in;
             self.taken.insert(0, taken);
         }
+        if self.plan.start == Start::Allocation {
+            self.stand_for_one();
+        }
         for taken in &mut self.taken {
             let stop = stops.iter().rev().find(|stop| stop.from <= taken.seen);
             taken.sample.pause = stop.map_or(0, |stop| stop.to.saturating_sub(stop.from));
@@ -261,11 +280,40 @@ impl Open {
         let burst = Burst {
             stands_for: stands_for.as_nanos() as u64,
             still: stood + counted,
-            unsure: (unsure / own.as_secs_f64().max(1e-9)).min(1.0),
+            start: self.plan.start,
+            between: match self.plan.start {
+                Start::Instant if hits > 0 => {
+                    let own = own.as_secs_f64();
+                    (own / longest.max(own), own / shortest.min(own))
+                }
+                _ => (1.0, 1.0),
+            },
+            ticks: Ticked::default(),
             hits,
             samples: self.taken.into_iter().map(|taken| taken.sample).collect(),
         };
         (burst, Outcome { lasted: Duration::from_nanos(whole), own, hits })
+    }
+
+    /// Divides one among the samples of a burst that began at an allocation. Those of functions that are
+    /// watched in some bursts only are added to it, because the others alone decide how long a burst lasts.
+    fn stand_for_one(&mut self) {
+        let number = self.taken.iter().filter(|taken| taken.counts()).count().max(1);
+        for taken in &mut self.taken {
+            taken.sample.stands_for = taken.one_in / number as f64;
+        }
+    }
+
+    /// Whether it has all its samples.
+    pub fn is_complete(&self) -> bool {
+        let wanted = self.plan.samples as usize;
+        match self.plan.start {
+            Start::Instant => self.taken.len() >= wanted,
+            Start::Allocation => {
+                let counting = self.taken.iter().filter(|taken| taken.counts());
+                counting.count() >= wanted || self.taken.len() >= MOST_OTHERS * wanted
+            }
+        }
     }
 
     /// How many seconds of the remaining time may not have been the target's own, where only leakspy has
@@ -335,6 +383,7 @@ mod tests {
             longest: Duration::from_secs(1),
             samples: 3,
             chance: 0.2,
+            start: Start::Instant,
         }
     }
 
@@ -371,10 +420,25 @@ mod tests {
             let mut open = Open { opened: OPENED, waited, ..Open::new(&plan, None) };
             open.taken = stops.map(|stop| taken(stop.seen)).into();
             open.stops = stops.into();
-            open.close(OPENED + 8 * MS, 3, None, &mut Costs::unknown()).0.unsure
+            open.close(OPENED + 8 * MS, 3, None, &mut Costs::unknown()).0.between
         };
-        assert!(unsure(0).abs() < 1e-6);
-        assert!((unsure(6 * MS) - 0.75).abs() < 1e-6);
+        assert_eq!(unsure(0), (1.0, 1.0));
+        let (least, most) = unsure(6 * MS);
+        assert!((least - 8.0 / 14.0).abs() < 1e-6 && (most - 4.0).abs() < 1e-6, "{least} {most}");
+    }
+
+    #[test]
+    fn samples_of_a_burst_at_an_allocation_stand_for_one_together() {
+        let plan = Plan { start: Start::Allocation, stands_for: None, ..burst() };
+        let mut open = Open { opened: OPENED, ..Open::new(&plan, None) };
+        open.taken = [1, 2, 3].map(|ms| taken(OPENED + ms * MS)).into();
+        assert!(open.is_complete());
+        // One that is watched in every second burst, and decides nothing.
+        open.taken[2].one_in = 2.0;
+        assert!(!open.is_complete());
+        let (burst, _) = open.close(OPENED + 8 * MS, 3, None, &mut Costs::unknown());
+        let weights: Vec<f64> = burst.samples.iter().map(|sample| sample.stands_for).collect();
+        assert_eq!(weights, [0.5, 0.5, 1.0]);
     }
 
     #[test]

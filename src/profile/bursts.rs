@@ -21,6 +21,8 @@
 
 use std::time::Duration;
 
+use super::samples::Start;
+
 /// How many samples to take in a burst.
 const SAMPLES: u32 = 60;
 /// The fewest hits to count for each sample.
@@ -36,6 +38,9 @@ const LONGEST: Duration = Duration::from_millis(250);
 const KNOWN: f64 = 0.01;
 /// The hit that ends a gap counts only if it comes this soon after the beginning of a burst.
 const SOON: Duration = Duration::from_micros(200);
+/// The chance of each hit to stop, in a burst that begins at an allocation: nothing is counted there, and hits
+/// that pass only keep the samples apart.
+const PASSING_CHANCE: f64 = 0.4;
 /// How much of the past a new burst leaves in the running means.
 const MEMORY: f64 = 0.9;
 
@@ -52,6 +57,8 @@ pub struct Plan {
     pub samples: u32,
     /// The chance of each hit to stop its thread.
     pub chance: f64,
+    /// Where it begins.
+    pub start: Start,
 }
 
 /// The result of a burst.
@@ -101,6 +108,7 @@ impl Planner {
                 longest: PIECE,
                 samples,
                 chance,
+                start: Start::Instant,
             };
         }
         let chance = self.rate / self.bearable;
@@ -110,7 +118,19 @@ impl Planner {
         let mean = if self.bursts > 0.0 { (between - lasts).max(0.0) } else { 0.02 };
         let stands_for = Some(Duration::from_secs_f64(between));
         let wait = exponential(random, mean);
-        Plan { wait, stands_for, longest: LONGEST, samples, chance }
+        Plan { wait, stands_for, longest: LONGEST, samples, chance, start: Start::Instant }
+    }
+
+    /// A burst of `samples` that begins at an allocation, right now.
+    pub fn at_an_allocation(&self, samples: u32) -> Plan {
+        Plan {
+            wait: Duration::ZERO,
+            stands_for: None,
+            longest: LONGEST,
+            samples,
+            chance: PASSING_CHANCE,
+            start: Start::Allocation,
+        }
     }
 
     /// Records the result of a burst.

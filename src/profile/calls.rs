@@ -14,7 +14,7 @@ use crate::memory::{Cached, Memory};
 use crate::process::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot};
 use crate::process::lookahead::call_ahead;
 use crate::process::{Process, ptrace};
-use crate::python::{AllocatorError, AllocatorFunctions, Python};
+use crate::python::{AllocatorCode, AllocatorError, AllocatorFunctions, Python};
 
 /// How far a function's own code may reach behind its entry, where no symbol says.
 const FUNCTION_SPAN: u64 = 1024;
@@ -53,6 +53,8 @@ pub struct Calls {
     /// The places watched now, in the order of their spots.
     now: Vec<Place>,
     code: Cached<Process>,
+    /// The instructions that make an allocation, if known.
+    allocating: Option<AllocatorCode>,
 }
 
 impl Calls {
@@ -63,7 +65,9 @@ impl Calls {
         let copied = allocators.is_pymalloc && python.is_copied(&process, domains[0].malloc);
         let (always, by_turns) =
             if copied { pointers(&domains) } else { (entries(&domains), vec![]) };
-        let mut calls = Calls { always, by_turns, now: Vec::new(), code: Cached::new(process) };
+        let allocating = python.allocator_code(&process, &allocators, copied);
+        let code = Cached::new(process);
+        let mut calls = Calls { always, by_turns, now: Vec::new(), code, allocating };
         calls.turn(&mut fastrand::Rng::with_seed(0));
         Ok(calls)
     }
@@ -73,6 +77,18 @@ impl Calls {
         random.shuffle(&mut self.by_turns);
         self.now.clear();
         self.now.extend(self.always.iter().chain(&self.by_turns).take(MOST_SPOTS));
+    }
+
+    /// Whether [`is_allocating`](Self::is_allocating) can tell.
+    pub fn knows_allocating(&self) -> bool {
+        self.allocating.is_some()
+    }
+
+    /// Whether a stopped thread is making an allocation.
+    pub fn is_allocating(&self, tid: i32) -> bool {
+        let here = ptrace::registers(tid).map(|registers| registers.instruction);
+        let code = self.allocating.as_ref();
+        code.zip(here.ok()).is_some_and(|(code, here)| code.contains(here))
     }
 
     /// The spots for breakpoints now.

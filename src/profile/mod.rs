@@ -10,7 +10,8 @@
 //! | [`sampler`] | the guardian's side: breakpoints on the allocator |
 //! | [`samples`] | its reports |
 //! | [`calls`], [`bursts`], [`account`] | where and when to set breakpoints, and at what pace the target allocates |
-//! | [`estimate`] | from samples to totals, with their error |
+//! | [`ticking`] | random instants at which the target allocates: where most bursts begin |
+//! | [`estimate`], [`precision`], [`yardstick`] | from samples to totals and shares, and how far they may be off |
 //! | [`stack_recorder`] | stacks without memory, where nothing may be paused |
 //! | [`tracemalloc`] | the exact profile that a target with tracemalloc keeps itself |
 //! | [`thread_names`] | the names of threads |
@@ -19,6 +20,7 @@ pub mod account;
 pub mod bursts;
 pub mod calls;
 pub mod estimate;
+pub mod precision;
 pub mod recorder;
 pub mod recording;
 pub(crate) mod sampler;
@@ -26,6 +28,8 @@ pub mod samples;
 pub mod stack_recorder;
 pub mod stacks;
 pub mod thread_names;
+pub mod ticking;
 pub mod tracemalloc;
+pub mod yardstick;
 
 pub use stacks::{By, Profile, Stack, Weight, process_root};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::BinaryBytes;
 use rustc_hash::FxHashMap;
 
-use super::estimate::Tally;
+use super::estimate::{Estimated, Tally};
 use super::samples::{Burst, Call, Sample, Sampling};
 use super::stacks::{Stack, process_root};
 use super::thread_names::ThreadNames;
@@ -175,11 +175,11 @@ impl Recorder {
         Ok(())
     }
 
-    /// The stacks, with totals estimated for the time recorded.
-    pub fn into_profile(self) -> super::Profile {
+    /// What is estimated for the time recorded.
+    pub fn into_estimate(self) -> Estimated {
         let duration = self.duration();
         let Recorder { tally, .. } = self;
-        tally.into_profile(duration)
+        tally.into_estimate(duration)
     }
 
     fn take_burst(&mut self, burst: &Burst) {

@@ -7,9 +7,10 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use super::precision::{Accuracy, Between, Precision};
 use super::recorder::{Options, RecordError, Recorder};
 use super::samples::Burst;
-use super::stacks::{By, Profile, Weight};
+use super::stacks::Profile;
 use crate::guardian::client::{GuardianError, Tagged};
 use crate::guardian::report::{End, Report};
 use crate::obstacle::is_not_python;
@@ -49,17 +50,8 @@ pub struct Recorded {
     pub samples: u64,
     /// How long processes stood still: for one sample on average, at most, and in total.
     pub pauses: Pauses,
-    error: [Option<f64>; 2],
-}
-
-impl Recorded {
-    /// The relative standard error of the estimated totals.
-    pub fn error(&self, by: By) -> Option<f64> {
-        match by {
-            By::Bytes => self.error[0],
-            By::Objects => self.error[1],
-        }
-    }
+    /// How far totals and shares may be off.
+    pub accuracy: Accuracy,
 }
 
 impl Recording {
@@ -177,24 +169,43 @@ impl Recording {
         let (pid, command, version) =
             (first.process().pid(), first.command().to_owned(), first.version());
         let mut profile = Profile::new();
-        // Errors of independent estimates add up in squares.
-        let mut squares = Weight::default();
+        let mut totals = [Between::new(0.0, 0.0); 2];
+        let mut precision: Option<[Precision; 2]> = None;
+        let is_one = recorders.len() == 1;
         for recorder in recorders {
-            let errors = [By::Bytes, By::Objects].map(|by| recorder.tally().error(by));
-            let own = recorder.into_profile();
-            let total = own.total();
-            squares += Weight {
-                bytes: (errors[0].unwrap_or(0.0) * total.bytes).powi(2),
-                objects: (errors[1].unwrap_or(0.0) * total.objects).powi(2),
-            };
-            profile.merge(own);
+            let own = recorder.into_estimate();
+            if own.profile.is_empty() {
+                continue;
+            }
+            for (sum, total) in totals.iter_mut().zip(own.accuracy.totals) {
+                *sum = sum.plus(total);
+            }
+            let mut of_own = own.accuracy.shares;
+            if !is_one {
+                // Whole processes may be weighed wrongly against each other.
+                for (precision, total) in of_own.iter_mut().zip(own.accuracy.totals) {
+                    let factor = total.most.map_or(f64::INFINITY, |most| most / total.least);
+                    precision.factor = precision.factor.max(factor);
+                    precision.between_bursts = 1.0;
+                }
+            }
+            precision = Some(match precision {
+                Some([bytes, objects]) => [bytes.worse(of_own[0]), objects.worse(of_own[1])],
+                None => of_own,
+            });
+            profile.merge(own.profile);
         }
-        let total = profile.total();
-        let error = [By::Bytes, By::Objects].map(|by| {
-            let relative = squares.by(by).sqrt() / total.by(by);
-            Some(relative).filter(|relative| relative.is_finite() && *relative > 0.0)
-        });
-        Some(Recorded { profile, pid, command, version, duration, samples, pauses, error })
+        let shares = precision.unwrap_or([Precision::NONE; 2]);
+        Some(Recorded {
+            profile,
+            pid,
+            command,
+            version,
+            duration,
+            samples,
+            pauses,
+            accuracy: Accuracy { totals, shares },
+        })
     }
 
     fn all(&self) -> impl Iterator<Item = &Recorder> {

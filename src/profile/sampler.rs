@@ -12,7 +12,8 @@ use rustc_hash::FxHashSet;
 use super::account::{Costs, Open, Stop, Taken, now};
 use super::bursts::{Outcome, Plan, Planner, hits_to_pass};
 use super::calls::{Asked, Calls};
-use super::samples::{Burst, Sample, Sampling};
+use super::samples::{Burst, Sample, Sampling, Start, Ticked};
+use super::ticking::Ticking;
 use crate::guardian::report::End;
 use crate::guardian::server::{self, CHECK_EVERY, Duty};
 use crate::guardian::traced_threads::TracedPython;
@@ -39,6 +40,10 @@ pub(crate) struct Sampler {
     /// Spots, by thread, that have not been hit since they were armed for a burst.
     awaited: FxHashSet<(i32, usize)>,
     stack: RawStack,
+    ticking: Ticking,
+    /// Ticks that are not reported yet, and how long they stopped threads, in nanoseconds.
+    ticked: Ticked,
+    ticks_still: u64,
 }
 
 impl Duty for Sampler {
@@ -56,6 +61,9 @@ impl Duty for Sampler {
             costs,
             awaited: FxHashSet::default(),
             stack: RawStack::default(),
+            ticking: Ticking::new(work.rate),
+            ticked: Ticked::default(),
+            ticks_still: 0,
         };
         Ok((sampler, spots))
     }
@@ -71,19 +79,40 @@ impl Duty for Sampler {
     fn run(&mut self, guard: &mut Guard<'_>) -> Result<End, Trouble> {
         loop {
             let plan = self.planner.plan(&mut self.random);
-            if guard.rest(Some(plan.wait))? || guard.make_room(&mut |_| CHECK_EVERY)? {
-                return Ok(End::Asked);
-            }
-            while !guard.check()? {
-                if guard.rest(Some(WHILE_UNREADABLE))? {
-                    return Ok(End::Asked);
+            let ticks = plan.stands_for.is_some()
+                && self.calls.knows_allocating()
+                && guard.breakpoints.ticks().is_some();
+            let allocating = match ticks {
+                true => self.wait_for_an_allocation(self.ticking.wait(plan.wait), guard)?,
+                false if guard.rest(Some(plan.wait))? => return Ok(End::Asked),
+                false => Waited::Over,
+            };
+            let mut burst = match allocating {
+                Waited::Asked => return Ok(End::Asked),
+                Waited::Allocating { tid } => {
+                    let plan = self.planner.at_an_allocation(self.ticking.samples());
+                    self.burst(&plan, &[tid], guard)?.0
                 }
-            }
-            self.costs.measure()?;
-            let (burst, outcome) = self.burst(&plan, guard)?;
-            self.planner.observe(outcome);
+                Waited::Over => {
+                    while !guard.check()? {
+                        if guard.rest(Some(WHILE_UNREADABLE))? {
+                            return Ok(End::Asked);
+                        }
+                    }
+                    self.costs.measure()?;
+                    let threads = guard.target.tracees.threads();
+                    let (burst, outcome) = self.burst(&plan, &threads, guard)?;
+                    self.planner.observe(outcome);
+                    burst
+                }
+            };
+            burst.ticks = std::mem::take(&mut self.ticked);
+            burst.still += std::mem::take(&mut self.ticks_still);
             guard.news = burst;
             guard.send()?;
+            if guard.make_room(&mut |_| CHECK_EVERY)? {
+                return Ok(End::Asked);
+            }
             if guard.wait(Duration::ZERO)? {
                 return Ok(End::Asked);
             }
@@ -91,9 +120,96 @@ impl Duty for Sampler {
     }
 }
 
+/// How a wait ended.
+enum Waited {
+    /// Its time is over.
+    Over,
+    /// This thread is allocating, and is stopped.
+    Allocating {
+        /// The thread.
+        tid: i32,
+    },
+    /// leakspy asks the work to end.
+    Asked,
+}
+
 impl Sampler {
-    /// Arms, takes samples, and disarms again.
-    fn burst(&mut self, plan: &Plan, guard: &mut Guard<'_>) -> Result<(Burst, Outcome), Trouble> {
+    /// Lets threads tick until one does so inside the allocator, or the time is over.
+    fn wait_for_an_allocation(
+        &mut self,
+        wait: Duration,
+        guard: &mut Guard<'_>,
+    ) -> Result<Waited, Trouble> {
+        let begun = now();
+        let waited = self.tick_until(begun.saturating_add(wait.as_nanos() as u64), guard);
+        // Before anything can fail: a thread that ticks must be traced.
+        guard.breakpoints.disarm(&mut guard.target.tracees)?;
+        let ran = now().saturating_sub(begun);
+        self.ticking.ran(Duration::from_nanos(ran));
+        self.ticked.ran += ran;
+        waited
+    }
+
+    fn tick_until(&mut self, until: u64, guard: &mut Guard<'_>) -> Result<Waited, Trouble> {
+        loop {
+            let threads = guard.target.tracees.threads();
+            if let Some(ticks) = guard.breakpoints.ticks() {
+                ticks.run(&threads, &mut || self.ticking.period(&mut self.random))?;
+            }
+            // New threads are looked for now and then.
+            loop {
+                let left = Duration::from_nanos(until.saturating_sub(now()));
+                if left.is_zero() {
+                    return Ok(Waited::Over);
+                }
+                if guard.wait(left.min(CHECK_EVERY))? {
+                    return Ok(Waited::Asked);
+                }
+                while let Some(event) = guard.target.tracees.next_event()? {
+                    match event {
+                        Event::Hit { tid } if guard.breakpoints.is_tick(tid) => {
+                            if self.tick(tid, guard)? {
+                                return Ok(Waited::Allocating { tid });
+                            }
+                        }
+                        other => guard.take(other)?,
+                    }
+                }
+                if guard.check_sometimes()? {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Handles a tick. True: the thread is allocating, and stays stopped.
+    fn tick(&mut self, tid: i32, guard: &mut Guard<'_>) -> Result<bool, Trouble> {
+        let seen = now();
+        let inside = self.calls.is_allocating(tid);
+        self.ticking.observe(inside);
+        self.ticked.number += 1;
+        if inside {
+            self.ticked.inside += 1;
+            self.ticked.allocating += self.ticking.mean_period().as_nanos() as u64;
+        }
+        if let Some(ticks) = guard.breakpoints.ticks() {
+            ticks.again(tid, self.ticking.period(&mut self.random))?;
+        }
+        if !inside {
+            guard.target.tracees.resume(tid)?;
+        }
+        self.ticks_still += now().saturating_sub(seen);
+        Ok(inside)
+    }
+
+    /// Arms these threads, takes samples, and disarms again. A thread that ticked is still stopped, and is
+    /// resumed.
+    fn burst(
+        &mut self,
+        plan: &Plan,
+        threads: &[i32],
+        guard: &mut Guard<'_>,
+    ) -> Result<(Burst, Outcome), Trouble> {
         self.calls.turn(&mut self.random);
         let spots = self.calls.spots();
         guard.breakpoints.aim(&spots);
@@ -103,21 +219,23 @@ impl Sampler {
         // The first hit shows how long a gap the burst began in.
         let in_burst = plan.stands_for.is_some() && plan.chance < 1.0;
         self.awaited.clear();
-        let threads = guard.target.tracees.threads();
         // Each way leaves out some of the time in which threads had no processor; this supplies it.
         let waits = guard.breakpoints.way() == Way::Ptrace;
-        let waits = waits.then(|| Waits::until_now(&guard.target.process, &threads));
+        let waits = waits.then(|| Waits::until_now(&guard.target.process, threads));
         if waits.is_none() && in_burst {
             let is_ready = |tid: &i32| guard.target.process.thread_state(*tid) == Some('R');
             open.ready = threads.iter().copied().filter(is_ready).collect();
         }
         let begun = now();
-        for &tid in &threads {
+        for &tid in threads {
             let mut skip =
                 || if in_burst { 0 } else { hits_to_pass(&mut self.random, plan.chance) };
             if guard.breakpoints.arm(&mut guard.target.tracees, tid, &mut skip)? && in_burst {
                 self.awaited.extend((0..spots.len()).map(|spot| (tid, spot)));
             }
+        }
+        if plan.start == Start::Allocation {
+            threads.iter().try_for_each(|&tid| guard.target.tracees.resume(tid))?;
         }
         open.opened = u64::midpoint(begun, now());
         let result = self.until_over(&mut open, guard);
@@ -130,7 +248,7 @@ impl Sampler {
             self.during_look(event, &mut open, guard)?;
         }
         if let Some(before) = waits {
-            open.waited = Waits::until_now(&guard.target.process, &threads).since(&before);
+            open.waited = Waits::until_now(&guard.target.process, threads).since(&before);
         }
         let hits = hits_since(&open, guard);
         let interruptions = guard.breakpoints.interruptions();
@@ -141,7 +259,7 @@ impl Sampler {
     /// would interrupt the target.
     fn until_over(&mut self, open: &mut Open, guard: &mut Guard<'_>) -> Result<(), Trouble> {
         let until = open.opened.saturating_add(open.plan.longest.as_nanos() as u64);
-        while now() < until && open.taken.len() < open.plan.samples as usize {
+        while now() < until && !open.is_complete() {
             if guard.wait(Duration::from_nanos(until.saturating_sub(now())))?
                 || guard.target.tracees.threads().is_empty()
             {
@@ -161,6 +279,9 @@ impl Sampler {
         guard: &mut Guard<'_>,
     ) -> Result<(), Trouble> {
         match event {
+            Event::Hit { tid } if guard.breakpoints.is_tick(tid) => {
+                Ok(guard.target.tracees.resume(tid)?)
+            }
             Event::Hit { tid } => self.sample(tid, open, guard),
             other => guard.take(other),
         }

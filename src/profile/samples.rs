@@ -24,12 +24,41 @@ pub struct Burst {
     pub stands_for: u64,
     /// How long the target stood still during it, for stops and for counted hits.
     pub still: u64,
-    /// How far its own time, and so everything counted, may be off, relative to it.
-    pub unsure: f64,
+    /// Where it began.
+    pub start: Start,
+    /// By which factors what it stands for may be too large and too small: the truth lies between the first
+    /// and the second times it.
+    pub between: (f64, f64),
+    /// What ticks have shown since the burst before.
+    pub ticks: Ticked,
     /// Allocations in it.
     pub hits: u64,
     /// The samples, in order.
     pub samples: Vec<Sample>,
+}
+
+/// Where a burst began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// At a random instant. It stands for a stretch of time.
+    #[default]
+    Instant,
+    /// At a random allocation ([`ticking`](super::ticking)). Each stands for equally many.
+    Allocation,
+}
+
+/// What ticks have shown. Times are in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ticked {
+    /// How long threads could tick.
+    pub ran: u64,
+    /// How often they did.
+    pub number: u64,
+    /// How often that was inside the allocator.
+    pub inside: u64,
+    /// For how much of their own time those ticks stand.
+    pub allocating: u64,
 }
 
 /// One allocation that was observed.

@@ -8,6 +8,7 @@
 //! To read a stack: stop the threads with [`Python::pause`], copy the stack with [`Python::copy_stack`],
 //! resume the threads, then turn the copy into functions, files and lines with [`CodeCache::resolve_stack`].
 
+pub mod allocator_code;
 pub mod allocators;
 pub mod code;
 pub mod collector;
@@ -36,6 +37,7 @@ pub mod without_file;
 
 use std::sync::Arc;
 
+pub use allocator_code::AllocatorCode;
 pub use allocators::{AllocatorError, AllocatorFunctions, Allocators};
 pub use code::{CodeCache, Stack};
 pub use frame::Frame;

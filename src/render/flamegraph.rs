@@ -11,9 +11,9 @@ use indicatif::{HumanBytes, HumanCount};
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
-use super::labels;
 use super::labels::{Kind, Label};
 use super::{Heading, Paths, RenderError, Style, View, folded, whole};
+use super::{labels, phrases};
 use crate::profile::{By, Profile};
 
 /// The largest sum of widths drawn one to one: a browser's numbers have 53 bits.
@@ -152,11 +152,18 @@ fn subtitle(total: f64, heading: &Heading, by: By) -> String {
              total"
         ),
         View::Allocated => {
-            let error = heading.error.map(|error| format!(", ± {:.1} %", error * 100.0));
+            let Some(accuracy) = &heading.accuracy else {
+                return format!("A frame is as wide as what it and its callees allocated: {all}");
+            };
+            let seconds = heading.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+            let pace = phrases::pace(accuracy.total(by).times(seconds.recip()), by);
+            let of = |share| phrases::interval(accuracy.of_share(by, share));
             format!(
-                "A frame is as wide as what it and its callees allocated, freed since or not: {all} \
-                 in total, estimated from {samples} samples{}",
-                error.unwrap_or_default()
+                "A frame is as wide as what it and its callees allocated, freed since or not: {pace} a \
+                 second, estimated from {samples} samples. 95 % intervals: half the width stands for {}, \
+                 a tenth for {}",
+                of(0.5),
+                of(0.1)
             )
         }
     }

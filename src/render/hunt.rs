@@ -340,7 +340,7 @@ pub fn write_picture(
         duration: Duration::try_from_secs_f64(first.duration_s).unwrap_or_default(),
         samples: inserts,
         pauses: Pauses::default(),
-        error: None,
+        accuracy: None,
         earlier: None,
     };
     flamegraph::write(&profile, &heading, Style::default(), out)

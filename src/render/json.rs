@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Heading, Pauses, RenderError, Style, View, whole};
-use crate::profile::{Profile, Stack, Weight};
+use crate::profile::precision::{Accuracy, Between};
+use crate::profile::{By, Profile, Stack, Weight};
 use crate::python::Frame;
 
 /// The version of the form, the value of `schema` at the top of every document.
@@ -25,8 +26,30 @@ struct Document<'a> {
     pause_s: Pause,
     allocations_per_s: Option<f64>,
     bytes_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allocations_per_s_between: Option<Ends>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_s_between: Option<Ends>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shares_between: Vec<OfShare>,
+    /// Replaced by the intervals.
     error: Option<f64>,
     stacks: Vec<Entry<'a>>,
+}
+
+/// The ends of an interval.
+#[derive(Serialize)]
+struct Ends {
+    least: f64,
+    most: Option<f64>,
+}
+
+/// In which intervals the true share lies, if this one is estimated.
+#[derive(Serialize)]
+struct OfShare {
+    share: f64,
+    bytes: Ends,
+    objects: Ends,
 }
 
 #[derive(Serialize)]
@@ -82,6 +105,24 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// The intervals of some shares, between which those of others can be read off.
+fn of_shares(accuracy: &Accuracy) -> Vec<OfShare> {
+    const SHARES: &[f64] =
+        &[0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0];
+    let ends = |by: By, share: f64| {
+        let (least, most) = accuracy.of_share(by, share);
+        Ends { least, most: Some(most) }
+    };
+    SHARES
+        .iter()
+        .map(|&share| OfShare {
+            share,
+            bytes: ends(By::Bytes, share),
+            objects: ends(By::Objects, share),
+        })
+        .collect()
+}
+
 /// Writes `profile` as one JSON document, the heaviest stacks first. Paths are always full.
 pub fn write(
     profile: &Profile,
@@ -101,6 +142,10 @@ pub fn write(
         let known = heading.view == View::Allocated && seconds > 0.0;
         known.then(|| weight / seconds)
     };
+    let between = |by: By| {
+        let Between { least, most } = heading.accuracy?.total(by).times(rate(1.0)?);
+        Some(Ends { least, most })
+    };
     let document = Document {
         schema: SCHEMA,
         pid: heading.pid,
@@ -112,7 +157,10 @@ pub fn write(
         pause_s: heading.pauses.into(),
         allocations_per_s: rate(total.objects),
         bytes_per_s: rate(total.bytes),
-        error: heading.error,
+        allocations_per_s_between: between(By::Objects),
+        bytes_per_s_between: between(By::Bytes),
+        shares_between: heading.accuracy.iter().flat_map(of_shares).collect(),
+        error: None,
         stacks: all
             .heaviest(heading.view.measure(style.by))
             .into_iter()

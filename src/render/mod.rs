@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::obstacle::{Obstructed, Obstruction};
 pub use crate::process::Pauses;
+use crate::profile::precision::Accuracy;
 use crate::profile::{By, Profile};
 
 pub mod branches;
@@ -200,8 +201,8 @@ pub struct Heading {
     pub samples: u64,
     /// How long the target was paused for them.
     pub pauses: Pauses,
-    /// The relative standard error of the estimated totals: 0.03 is 3 %. `None` if nothing is estimated.
-    pub error: Option<f64>,
+    /// How far totals and shares may be off; `None` if nothing is estimated.
+    pub accuracy: Option<Accuracy>,
     /// The profile at the beginning of the recording, if the main one is of its end.
     pub earlier: Option<Profile>,
 }

@@ -1,5 +1,9 @@
-//! Sizes, processes, peaks and slopes in words.
+//! Sizes, processes, peaks, slopes and intervals in words.
 
+use indicatif::HumanCount;
+
+use crate::profile::By;
+use crate::profile::precision::Between;
 use crate::timeline::{Measure, Series, Trend, TrendKind};
 
 const MIB: f64 = 1048576.0;
@@ -22,6 +26,32 @@ pub fn pids(pids: &[i32]) -> String {
         words.push(format!("{more} more"));
     }
     words.join(", ")
+}
+
+/// A pace for each second: `2.1 to 6.3 million allocations`, or `at least 2.1 million allocations`.
+pub fn pace(between: Between, by: By) -> String {
+    let words = |value: f64| match by {
+        By::Bytes => mib(value),
+        By::Objects if value >= 0.95e6 => format!("{:.1} million", value / 1e6),
+        By::Objects => HumanCount(rounded(value)).to_string(),
+    };
+    let unit = if by == By::Objects { " allocations" } else { "" };
+    match between.most {
+        Some(most) => format!("{} to {}{unit}", words(between.least), words(most)),
+        None => format!("at least {}{unit}", words(between.least)),
+    }
+}
+
+/// The two digits that an estimate justifies.
+fn rounded(value: f64) -> u64 {
+    let step = 10_f64.powf(value.max(1.0).log10().floor() - 1.0).max(1.0);
+    ((value / step).round() * step) as u64
+}
+
+/// An interval of shares: `38 to 62 %`, `0.2 to 1.3 %`.
+pub fn interval((low, high): (f64, f64)) -> String {
+    let digits = usize::from(high < 0.1);
+    format!("{:.digits$} to {:.digits$} %", 100.0 * low, 100.0 * high)
 }
 
 /// How a figure grows: `grows 3.1 ± 0.2 MiB/min`, or `flat`.
@@ -64,6 +94,17 @@ mod tests {
     fn words(slope: f64, error: f64, kind: TrendKind) -> String {
         let [slope, error] = [slope, error].map(|per_minute| per_minute * MIB / 60.0);
         trend(&Trend { slope, error, kind })
+    }
+
+    #[test]
+    fn a_pace_says_what_is_known_of_it() {
+        let between = Between { least: 2_123_456.0, most: Some(6.3e6) };
+        assert_eq!(pace(between, By::Objects), "2.1 million to 6.3 million allocations");
+        let least = Between { least: 12_345.0, most: None };
+        assert_eq!(pace(least, By::Objects), "at least 12,000 allocations");
+        assert_eq!(pace(least.times(1000.0), By::Bytes), "at least 11.8 MiB");
+        assert_eq!(interval((0.382, 0.62)), "38 to 62 %");
+        assert_eq!(interval((0.0021, 0.0127)), "0.2 to 1.3 %");
     }
 
     #[test]

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{Heading, Paths, Pauses, RenderError, Style, View, heaviest, labels, time, whole};
+use super::{
+    Heading, Paths, Pauses, RenderError, Style, View, heaviest, labels, phrases, time, whole,
+};
 use crate::profile::{By, Profile, Stack, Weight};
 
 /// How many of the heaviest stacks are named.
 const STACKS: usize = 3;
-
-/// Above this relative error a total is no more than a hint.
-const ROUGH: f64 = 0.5;
 
 /// How many of a stack's frames are shown, counted from the innermost.
 const FRAMES: usize = 3;
@@ -36,7 +35,11 @@ pub fn write(
         writeln!(out, "Heaviest stacks by {}:", heading.view.unit(by))?;
         for (stack, weight) in profile.heaviest(by).into_iter().take(STACKS) {
             let share = 100.0 * weight.by(by) / total.by(by);
-            writeln!(out, "{share:6.1} %  {}", calls(stack, style.paths))?;
+            let interval = heading.accuracy.map(|accuracy| {
+                format!(" ({})", phrases::interval(accuracy.of_share(by, share / 100.0)))
+            });
+            let interval = interval.unwrap_or_default();
+            writeln!(out, "{share:6.1} %{interval}  {}", calls(stack, style.paths))?;
             let circumstances = circumstances(stack);
             if !circumstances.is_empty() {
                 writeln!(out, "          {circumstances}")?;
@@ -51,19 +54,14 @@ fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(),
     let seconds = heading.duration.as_secs_f64();
     write!(out, "{} samples in {seconds:.1} s", HumanCount(heading.samples))?;
     if heading.view == View::Allocated && heading.samples > 0 {
-        write!(out, ": {}", amounts(total))?;
-        if seconds > 0.0 {
-            write!(out, ", {} a second", amounts(total * seconds.recip()))?;
-        }
-        match heading.error {
-            Some(error) if error > ROUGH => {
-                write!(
-                    out,
-                    " (a rough estimate, possibly far too low: allocations follow each other faster than leakspy can time them)"
-                )?;
+        let each = seconds.max(f64::MIN_POSITIVE).recip();
+        match &heading.accuracy {
+            Some(accuracy) => {
+                let [bytes, allocations] = [By::Bytes, By::Objects]
+                    .map(|by| phrases::pace(accuracy.total(by).times(each), by));
+                write!(out, ": {allocations} a second, {bytes} (95 % intervals)")?;
             }
-            Some(error) => write!(out, " (estimated, ± {:.1} %)", error * 100.0)?,
-            None => write!(out, " (estimated; too few samples to give an error)")?,
+            None => write!(out, ": {}", amounts(total))?,
         }
     }
     writeln!(out, ".")?;
@@ -76,6 +74,12 @@ fn sampled(total: Weight, heading: &Heading, out: &mut impl Write) -> Result<(),
             time(max),
             time(total)
         )?,
+    }
+    if heading.view == View::Allocated && heading.samples > 0 {
+        writeln!(
+            out,
+            "Not seen: blocks from Python's free lists, PyMem_RawMalloc, extensions' own malloc."
+        )?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leakspy::profile::precision::{Accuracy, Between, Precision};
 use leakspy::profile::{By, Profile, Stack, Weight};
 use leakspy::python;
 use leakspy::python::thread_dump::{DumpedThread, ThreadDump};
@@ -83,7 +84,13 @@ fn heading() -> Heading {
             max: Duration::from_micros(2_310),
             total: Duration::from_millis(284),
         },
-        error: Some(0.0318),
+        accuracy: Some(Accuracy {
+            totals: [
+                Between { least: 1.9e9, most: None },
+                Between { least: 2.1e7, most: Some(4.4e7) },
+            ],
+            shares: [Precision { variance: 0.01, between_bursts: 0.5, factor: 2.0 }; 2],
+        }),
         earlier: None,
     }
 }
@@ -139,7 +146,7 @@ fn flamegraph_of_stack_samples() {
         command: format!("python app.py {}", "--verbose ".repeat(20)),
         view: View::Stacks,
         samples: 100,
-        error: None,
+        accuracy: None,
         ..heading()
     };
     let svg = written(Form::Flamegraph, &profile, &heading, Style::default());
@@ -246,7 +253,7 @@ fn what_tracemalloc_knows_is_no_estimate() {
         view: View::Traced,
         duration: Duration::ZERO,
         samples: 1,
-        error: None,
+        accuracy: None,
         ..heading()
     };
     let svg = written(Form::Flamegraph, &profile, &heading, Style::default());

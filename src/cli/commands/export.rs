@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
                 duration: Duration::ZERO,
                 samples: 1,
                 pauses: Pauses { mean: pause, max: pause, total: pause },
-                error: None,
+                accuracy: None,
                 earlier: None,
             };
             Form::Pprof.write(&profile, &heading, Style::default(), &mut out)

@@ -8,12 +8,15 @@
 //! - [`registers`]: ptrace writes the debug registers of a stopped thread. Used where `perf_event_open` is
 //!   not allowed, as in most containers. Every hit stops the thread.
 //!
+//! perf also gives [`ticks`], stops at random instants of a thread's own time.
+//!
 //! Either way a hit is a SIGTRAP that the tracer sees, so the process that arms must trace the thread
 //! ([`Tracees`]), and must disarm it before releasing it.
 
 pub mod cost;
 pub mod perf;
 pub mod registers;
+pub mod ticks;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -22,6 +25,7 @@ use super::tracees::Tracees;
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 use perf::PerfBreakpoints;
 use registers::RegisterBreakpoints;
+use ticks::{TICK, Ticks};
 
 /// How many breakpoints a thread can have at a time on every supported processor.
 pub const MOST_SPOTS: usize = 4;
@@ -211,6 +215,20 @@ impl Breakpoints {
             Breakpoints::Perf(perf) => perf.redirect(tid, spots),
             Breakpoints::Registers(registers) => registers.redirect(tracees, tid, spots),
         }
+    }
+
+    /// Stops at random instants, which [`disarm`](Self::disarm) ends; `None` where the kernel does not give
+    /// them.
+    pub fn ticks(&mut self) -> Option<&mut Ticks> {
+        match self {
+            Breakpoints::Perf(perf) => Some(perf.ticks()),
+            Breakpoints::Registers(_) => None,
+        }
+    }
+
+    /// Whether a stopped thread has not reached a breakpoint but was stopped by a tick.
+    pub fn is_tick(&self, tid: i32) -> bool {
+        self.can_skip() && perf::spot_of(tid).is_ok_and(|spot| spot as u64 == TICK)
     }
 
     /// Disarms every thread. A hit that is already under way is still reported by [`Tracees::next_event`].

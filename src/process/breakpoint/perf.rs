@@ -21,6 +21,7 @@ use perf_event_open_sys::bindings as kernel;
 use perf_event_open_sys::{ioctls, perf_event_open};
 use rustc_hash::FxHashMap;
 
+use super::ticks::Ticks;
 use super::{Interruptions, Kind, Span, Spot};
 use crate::memory::{u32_at, u64_at};
 
@@ -62,6 +63,7 @@ pub struct PerfBreakpoints {
     threads: FxHashMap<i32, ThreadEvents>,
     /// Hits of threads that have ended.
     hits_before: u64,
+    ticks: Ticks,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl PerfBreakpoints {
             prepared: spots.to_vec(),
             threads: FxHashMap::default(),
             hits_before: 0,
+            ticks: Ticks::default(),
         })
     }
 
@@ -135,8 +138,14 @@ impl PerfBreakpoints {
         Ok(())
     }
 
+    /// The random stops of all threads, which [`disarm`](Self::disarm) ends.
+    pub fn ticks(&mut self) -> &mut Ticks {
+        &mut self.ticks
+    }
+
     /// Disarms all threads.
     pub fn disarm(&mut self) -> io::Result<()> {
+        self.ticks.halt()?;
         for thread in self.threads.values_mut().filter(|thread| thread.armed) {
             thread.armed = false;
             thread.events.iter().try_for_each(|event| disable(&event.descriptor))?;
@@ -157,6 +166,7 @@ impl PerfBreakpoints {
 
     /// Forgets a thread that has ended; its hits stay counted.
     pub fn forget(&mut self, tid: i32) {
+        self.ticks.forget(tid);
         if let Some(thread) = self.threads.remove(&tid) {
             self.hits_before += thread.hits();
         }
@@ -221,17 +231,22 @@ impl Event {
     }
 
     fn set_period(&mut self, period: u64) -> io::Result<()> {
-        // The kernel expects the address of the number, although the wrapper's parameter is the number.
-        // SAFETY: an ioctl of a perf descriptor that we own; `period` outlives the call.
-        checked(unsafe { ioctls::PERIOD(self.descriptor.as_raw_fd(), &raw const period as u64) })?;
+        set_period(&self.descriptor, period)?;
         self.attributes.__bindgen_anon_1.sample_period = period;
         Ok(())
     }
 }
 
-/// The number of the spot at which a thread has stopped.
+/// The number of the spot at which a thread has stopped, or [`TICK`](super::ticks::TICK).
 pub fn spot_of(tid: i32) -> io::Result<usize> {
     Ok(crate::process::ptrace::perf_data(tid)? as usize)
+}
+
+/// Sets the period of an event that is not counting now.
+pub(super) fn set_period(event: &OwnedFd, period: u64) -> io::Result<()> {
+    // The kernel expects the address of the number, although the wrapper's parameter is the number.
+    // SAFETY: an ioctl of a perf descriptor that we own; `period` outlives the call.
+    checked(unsafe { ioctls::PERIOD(event.as_raw_fd(), &raw const period as u64) })
 }
 
 /// A disabled event that counts in user mode and is removed at `execve`.
@@ -286,7 +301,7 @@ fn stopping(number: usize, spot: Spot) -> kernel::perf_event_attr {
     attributes
 }
 
-fn open(mut attributes: kernel::perf_event_attr, tid: i32) -> io::Result<OwnedFd> {
+pub(super) fn open(mut attributes: kernel::perf_event_attr, tid: i32) -> io::Result<OwnedFd> {
     let flags = libc::c_ulong::from(kernel::PERF_FLAG_FD_CLOEXEC);
     // SAFETY: `attributes` is initialised and outlives the call.
     let descriptor = unsafe { perf_event_open(&mut attributes, tid, -1, -1, flags) };
@@ -301,12 +316,12 @@ fn checked(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-fn enable(event: &OwnedFd) -> io::Result<()> {
+pub(super) fn enable(event: &OwnedFd) -> io::Result<()> {
     // SAFETY: an ioctl of a perf descriptor that we own, with an integer argument.
     checked(unsafe { ioctls::ENABLE(event.as_raw_fd(), 0) })
 }
 
-fn disable(event: &OwnedFd) -> io::Result<()> {
+pub(super) fn disable(event: &OwnedFd) -> io::Result<()> {
     // SAFETY: an ioctl of a perf descriptor that we own, with an integer argument.
     checked(unsafe { ioctls::DISABLE(event.as_raw_fd(), 0) })
 }

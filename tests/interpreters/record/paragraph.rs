@@ -17,22 +17,27 @@ pub fn between<'a>(text: &'a str, before: &str, after: &str) -> Result<&'a str, 
     text.lines().find_map(find).ok_or_else(|| format!("no {before:?} … {after:?}: {text}").into())
 }
 
-/// Samples, rates, error, pauses and the heaviest stacks are those of `profile`.
+/// Samples, the pace, pauses and the heaviest stacks are those of `profile`.
 pub fn assert_agrees(said: &str, profile: &Value) -> Result<(), Failed> {
     assert_eq!(number(between(said, "", " samples in ")?)?, float(&profile["samples"]), "{said}");
     let seconds: f64 = between(said, " samples in ", " s: ")?.parse()?;
     assert_near(seconds, float(&profile["duration_s"]), 0.05, said);
 
-    let totals = between(said, " s: ", " (")?;
-    let (_, per_second) = totals.split_once(" allocations, ").ok_or(totals)?;
-    let rate = number(between(per_second, "B in ", " allocations a second")?)?;
-    assert_near(rate, float(&profile["allocations_per_s"]), 1.0, said);
-    let error = float(&profile["error"]);
-    if error > 0.5 {
-        assert!(said.contains("(a rough estimate"), "{said}");
-    } else {
-        let told: f64 = between(said, "(estimated, ± ", " %)")?.parse()?;
-        assert_near(told / 100.0, error, 0.0006, said);
+    let pace = &profile["allocations_per_s_between"];
+    let told = between(said, " s: ", " allocations a second, ")?;
+    let (least, most) = match told.strip_prefix("at least ") {
+        Some(least) => (least, None),
+        None => told.split_once(" to ").map(|(least, most)| (least, Some(most))).ok_or(told)?,
+    };
+    assert_eq!(most.is_none(), pace["most"].is_null(), "{said}");
+    for (told, end) in [(Some(least), "least"), (most, "most")] {
+        let Some(told) = told else { continue };
+        // Two digits.
+        let told = match told.strip_suffix(" million") {
+            Some(millions) => 1e6 * millions.parse::<f64>()?,
+            None => number(told)?,
+        };
+        assert_near(told, float(&pace[end]), 0.06 * told, said);
     }
 
     let pauses = between(said, "Paused for ", " in total")?;
@@ -54,8 +59,13 @@ fn heaviest(said: &str, profile: &Value) -> Result<(), Failed> {
         said.lines().skip_while(|line| *line != "Heaviest stacks by bytes:").skip(1).collect();
     assert_eq!(lines.len(), 2 * STACKS.min(stacks.len()), "{said}");
     for (told, stack) in lines.chunks(2).zip(stacks) {
-        let (share, calls) = told[0].split_once(" %  ").ok_or(said)?;
-        assert_near(share.trim().parse()?, 100.0 * float(&stack["bytes"]) / all, 0.051, said);
+        let (share, calls) = told[0].split_once(" %)  ").ok_or(said)?;
+        let (share, interval) = share.split_once(" % (").ok_or(said)?;
+        let share: f64 = share.trim().parse()?;
+        assert_near(share, 100.0 * float(&stack["bytes"]) / all, 0.051, said);
+        let (low, high) = interval.split_once(" to ").ok_or(said)?;
+        let interval = low.parse::<f64>()? - 0.5..=high.parse::<f64>()? + 0.5;
+        assert!(interval.contains(&share), "{said}");
         let frame = &stack["stack"][0];
         let function = frame["function"].as_str().ok_or("no function")?;
         assert!(calls.starts_with(&format!("{function} (")), "{calls} for {frame}");

@@ -184,7 +184,7 @@ pub(super) fn write(
             max: pauses.iter().max().copied().unwrap_or_default(),
             total,
         },
-        error: None,
+        accuracy: None,
         earlier: earlier.map(|(first, _)| first.profile),
     };
     output::write_all(&moment.profile, &heading, &args.output_spec())
