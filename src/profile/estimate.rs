@@ -30,7 +30,7 @@ const TELLING_BURSTS: f64 = 8.0;
 const UNLIKE_PATHS: f64 = 2.2;
 /// How many [steps](yardstick::step) the short path takes: likely, at least and at most.
 const STEPS: f64 = 5.5;
-const STEPS_BETWEEN: (f64, f64) = (2.7, 11.0);
+const STEPS_BETWEEN: (f64, f64) = (2.0, 11.0);
 /// A function with a share between these shows how bursts differ.
 const TELLING: std::ops::Range<f64> = 0.03..0.97;
 

@@ -10,7 +10,7 @@ use super::stacks::By;
 /// How many standard deviations an interval reaches to either side.
 const DEVIATIONS: f64 = 2.1;
 /// An upper bound this many times the lower one says nothing.
-const TELLS_NOTHING: f64 = 12.0;
+const TELLS_NOTHING: f64 = 16.0;
 
 /// An interval.
 #[derive(Debug, Clone, Copy, PartialEq)]

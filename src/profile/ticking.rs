@@ -12,23 +12,25 @@
 
 use std::time::Duration;
 
-/// Ticks for each sample that is asked for, while they pay. With 100 samples a second one tick comes in each
-/// 7 ms of a thread's own time.
-const TICKS_PER_SAMPLE: f64 = 1.4;
+/// Ticks for each sample that is asked for, while they pay.
+const TICKS_PER_SAMPLE: f64 = 1.0;
 /// The same while they do not.
-const WHILE_SELDOM: f64 = 0.2;
+const WHILE_SELDOM: f64 = 0.15;
 /// The shortest mean period.
 const SHORTEST: f64 = 500e-6;
 /// How many ticks show whether they pay.
 const TRIAL: u64 = 120;
 /// The share of ticks inside the allocator from which they pay.
 const PAYS: f64 = 0.004;
-/// How much of all samples comes from bursts that begin at an allocation, where ticks pay.
-const SHARE: f64 = 0.85;
+/// How many of the samples asked for come from bursts that begin at an allocation, where ticks pay. With those of
+/// the other bursts they are less than all, because ticks cost something too.
+const SHARE: f64 = 0.6;
 /// The fewest and most samples in such a burst.
-const SAMPLES: (f64, f64) = (4.0, 60.0);
-/// How often bursts begin at an instant where ticks pay, relative to where they do not.
+const SAMPLES: (f64, f64) = (3.0, 60.0);
+/// How seldom bursts begin at an instant where ticks pay, and while that is not known, relative to where they do
+/// not.
 const SELDOM: u32 = 6;
+const AT_FIRST: u32 = 3;
 
 /// What ticks have shown.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +67,11 @@ impl Ticking {
 
     /// How long to wait for the next burst that begins at an instant, if it would be `wait` without ticks.
     pub fn wait(&self, wait: Duration) -> Duration {
-        if self.pays() { wait * SELDOM } else { wait }
+        match self.pays() {
+            true => wait * SELDOM,
+            false if self.ticks < TRIAL => wait * AT_FIRST,
+            false => wait,
+        }
     }
 
     /// How many samples to take in a burst that begins at an allocation.
@@ -102,7 +108,7 @@ mod tests {
         assert!(!observed(10, 10, 1).pays(), "too few to tell");
         let often = observed(1_000, 70, 7);
         assert!(often.pays());
-        assert_eq!(often.samples(), 8, "ten bursts a second");
+        assert_eq!(often.samples(), 6, "ten bursts a second");
         assert_eq!(often.wait(Duration::from_secs(1)), Duration::from_secs(6));
         let seldom = observed(1_000, 2, 7);
         assert!(!seldom.pays());
