@@ -1,11 +1,15 @@
 """The documentation: its commands are ones that leakspy takes, its links lead somewhere, and the texts that it explains
-are texts that leakspy prints. Needs $LEAKSPY_BINARY."""
+are texts that leakspy prints. What it is shown to print, it prints; BLESS=1 writes that anew. Needs $LEAKSPY_BINARY."""
 
+import difflib
 import os
 import pathlib
 import re
 import shlex
+import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -13,6 +17,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 # More than any PID.
 NO_PROCESS = str(1 << 22)
 WRONG_COMMAND_LINE = 2
+# The PID of sessions that are shown.
+SHOWN_PID = "4301"
 
 
 def commands(text):
@@ -48,6 +54,62 @@ def fragment(heading):
     return re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
 
 
+def answers(page):
+    """Runs the commands of a page in turn, on the program that it is about: the page with what they print."""
+    with tempfile.TemporaryDirectory() as folder:
+        # So that its command line is as on the page.
+        os.symlink(os.path.realpath(sys.executable), os.path.join(folder, "python3"))
+        shutil.copy(ROOT / "docs" / "shop.py", folder)
+        path = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+        shop = subprocess.Popen(["python3", "shop.py"], cwd=folder, env=path, stdout=subprocess.PIPE)
+        try:
+            assert shop.stdout.readline() == b"open\n"
+            return re.sub(
+                r"(?m)^    \$ (leakspy .*)\n(?:(?:    (?!\$).*)?\n)*(?=\S|    \$|\Z)",
+                lambda found: f"    $ {found[1]}\n{answer(found[1], shop.pid, folder)}\n",
+                page,
+            )
+        finally:
+            shop.kill()
+            shop.wait()
+
+
+def answer(command, pid, folder):
+    words = shlex.split(command.replace(SHOWN_PID, str(pid)))
+    words[0] = os.path.abspath(os.environ["LEAKSPY_BINARY"])
+    ran = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert ran.returncode == 0, f"{command}: {ran.stderr}"
+    # What it tells a person on standard error is part of the answer where there is nothing else.
+    said = (ran.stdout or ran.stderr).replace(str(pid), SHOWN_PID)
+    for here, shown in (
+        (f"{os.path.basename(folder)}/", ""),
+        (os.path.realpath(sys.executable), "/usr/bin/python3.12"),
+        (f" on {socket.gethostname()}:", " on web-1:"),
+    ):
+        said = said.replace(here, shown)
+    return "".join(f"    {line}".rstrip() + "\n" for line in said.splitlines())
+
+
+def words_of(page):
+    """The lines of a page without what differs each time: figures and addresses."""
+    page = re.sub(r"0x[0-9a-f]+|[0-9][0-9.,:%-]*( ?(B|KiB|MiB|ms|s|UTC|%))?\b", "#", page)
+    return [re.sub(r"[\s#%]+", " ", line).strip() for line in page.splitlines() if line.strip()]
+
+
+def every_session_goes_as_shown():
+    path = ROOT / "docs" / "sessions.md"
+    page = path.read_text()
+    if os.environ.get("BLESS"):
+        path.write_text(answers(page))
+        return
+    # A thread may be somewhere else for once.
+    for _ in range(3):
+        differ = list(difflib.unified_diff(words_of(page), words_of(answers(page)), lineterm="", n=0))
+        if not differ:
+            return
+    raise AssertionError("\n".join(differ))
+
+
 def every_link_leads_somewhere():
     for page in PAGES:
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
@@ -79,6 +141,7 @@ def every_explained_text_is_one_that_leakspy_prints():
 
 for check in (
     every_command_is_one_that_leakspy_takes,
+    every_session_goes_as_shown,
     every_link_leads_somewhere,
     every_page_is_in_the_table_of_contents,
     every_explained_text_is_one_that_leakspy_prints,
