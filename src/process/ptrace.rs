@@ -49,10 +49,16 @@ impl Registers {
     }
 }
 
-fn request(request: libc::c_uint, tid: i32, address: u64, data: u64) -> io::Result<i64> {
+/// Makes a request. The type of its number differs between C libraries.
+fn request(request: impl Into<i64>, tid: i32, address: u64, data: u64) -> io::Result<i64> {
     // SAFETY: ptrace with integer arguments only; the kernel checks that `tid` is our tracee.
     let result = unsafe {
-        libc::ptrace(request as _, tid, address as *mut libc::c_void, data as *mut libc::c_void)
+        libc::ptrace(
+            request.into() as _,
+            tid,
+            address as *mut libc::c_void,
+            data as *mut libc::c_void,
+        )
     };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -182,15 +188,23 @@ fn signal_information(tid: i32) -> io::Result<libc::siginfo_t> {
     Ok(unsafe { information.assume_init() })
 }
 
+/// Which signals of a queue `PTRACE_PEEKSIGINFO` returns. Not every C library declares it.
+#[repr(C)]
+struct WhichSignals {
+    offset: u64,
+    flags: u32,
+    number: i32,
+}
+
 /// Whether `signal` is pending in a stopped thread's own queue, with one of these `si_code`s.
 pub fn has_pending(tid: i32, signal: i32, codes: &[i32]) -> io::Result<bool> {
     const MANY: usize = 32;
     let mut queue = [const { MaybeUninit::<libc::siginfo_t>::zeroed() }; MANY];
     let mut before = 0;
     loop {
-        let arguments = libc::ptrace_peeksiginfo_args { off: before, flags: 0, nr: MANY as i32 };
+        let arguments = WhichSignals { offset: before, flags: 0, number: MANY as i32 };
         let found = request(
-            libc::PTRACE_PEEKSIGINFO as libc::c_uint,
+            libc::PTRACE_PEEKSIGINFO,
             tid,
             ptr::from_ref(&arguments) as u64,
             queue.as_mut_ptr() as u64,
