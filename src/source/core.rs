@@ -12,7 +12,6 @@ use crate::process::core::binaries::Places;
 use crate::process::core::death::Death;
 use crate::process::{Core, CoreError, Target};
 use crate::python::thread_dump::ThreadDump;
-use crate::python::validate::Invalid;
 use crate::python::without_file::WithoutFile;
 use crate::python::{Python, PythonError};
 

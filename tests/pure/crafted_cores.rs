@@ -27,7 +27,7 @@ fn number() -> impl Strategy<Value = u64> {
 fn segment() -> impl Strategy<Value = Segment> {
     let kind = prop_oneof![8 => Just(1), 1 => Just(4), 1 => any::<u32>()];
     let size = || prop_oneof![4 => Just(0x1000), 1 => Just(0), 2 => number()];
-    let shift = prop_oneof![4 => Just(0), 2 => (0_u64..0x4000), 1 => any::<u64>()];
+    let shift = prop_oneof![4 => Just(0), 2 => 0_u64..0x4000, 1 => any::<u64>()];
     (kind, 0_u32..8, number(), size(), size(), shift).prop_map(
         |(kind, flags, address, memory, file, shift)| Segment {
             kind,

@@ -225,6 +225,7 @@ fn the_documentation_of_a_dump_has_every_key_and_no_other() {
         version: Version { major: 3, minor: 12, micro: 1 },
         executable: "/usr/bin/python3.12".into(),
         threads: ThreadDump { pause: Duration::from_micros(123), threads: vec![thread] },
+        death: None,
     };
     let mut out = Vec::new();
     dump::write_json(&dump, None, &mut out).expect("written");

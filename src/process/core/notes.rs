@@ -112,8 +112,11 @@ impl Notes {
     }
 }
 
-/// The first note: its type, owner and description, and the bytes after it.
-pub fn next(bytes: &[u8]) -> Option<(u32, &[u8], &[u8], &[u8])> {
+/// A note: its type, owner and description, and the bytes after it.
+pub type Note<'a> = (u32, &'a [u8], &'a [u8], &'a [u8]);
+
+/// The first note.
+pub fn next(bytes: &[u8]) -> Option<Note<'_>> {
     let padded = |length: u32| (length as usize).checked_next_multiple_of(4);
     let (name_length, length) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?);
     let kind = u32_at(bytes, 8)?;

@@ -12,6 +12,8 @@ use crate::python::layout::{Layout, NEWEST_MINOR, OLDEST_MINOR, candidates};
 use crate::python::objects::{string, type_of};
 use crate::python::{Python, Types, Version, at};
 
+/// How many interpreters are followed to the main one.
+const MOST_INTERPRETERS: usize = 1_000;
 /// The largest segment that is searched, in bytes.
 const LARGEST: u64 = 64 << 20;
 
@@ -78,9 +80,15 @@ fn types<M: Memory>(
     let word = |offset: usize| u64_at(bytes, place.checked_add(offset)?);
     let is_address = |&word: &u64| word != 0 && word % 8 == 0;
     let main = word(layout.runtime.interpreters_main).filter(is_address)?;
-    word(layout.runtime.interpreters_head).filter(is_address)?;
+    let head = word(layout.runtime.interpreters_head).filter(is_address)?;
     let read = |address: u64, offset: usize| memory.u64(at(address, offset)).ok();
     if read(main, layout.interpreter.next)? != 0 {
+        return None;
+    }
+    // The newest interpreter leads to the main one, the oldest.
+    let next = |state: &u64| read(*state, layout.interpreter.next).filter(|next| *next != 0);
+    let mut states = std::iter::successors(Some(head), next).take(MOST_INTERPRETERS);
+    if !states.any(|state| state == main) {
         return None;
     }
     let thread = read(main, layout.interpreter.threads_head).filter(is_address)?;

@@ -30,7 +30,7 @@ pub fn most_types_have_names(path: &Path, whole: &CoreFile) -> Result<(), Failed
         .map(|(name, count)| (count, name, found.get(name).copied().unwrap_or_default()))
         .collect();
     differences.sort();
-    println!("{} of {all} objects are named: {differences:?}", named);
+    println!("{named} of {all} objects are named: {differences:?}");
     assert!(named * 100 >= all * 99, "{named} of {all}: {differences:#?}");
     let threads = (whole.threads()?, core.threads()?);
     assert_eq!(threads.0, threads.1);

@@ -21,9 +21,8 @@ pub fn why_and_where_is_said(interpreter: &'static Interpreter) -> Result<(), Fa
     let path = core_of(target.pid(), &place, &folder);
     let core = path.to_str().expect("UTF-8");
     let run = |options: &[&str]| {
-        let words = ["dump", "--core", core].iter().chain(options);
         let mut command = leakspy_command();
-        command.args(words);
+        command.args(["dump", "--core", core]).args(options);
         if let Some(root) = &interpreter.root {
             command.arg("--sysroot").arg(root);
         }

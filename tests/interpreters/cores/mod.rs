@@ -62,17 +62,25 @@ fn a_core_says_what_the_stopped_process_says(
     interpreter: &'static Interpreter,
 ) -> Result<(), Failed> {
     let folder = TempDir::new()?;
-    let mut target = Target::start_at(interpreter, "why", &[], folder.path());
+    // It has one thread: gcore lets a process go on for a moment, and one that waits for a time would wake up.
+    let target = Target::start_at(interpreter, "show", &[], folder.path());
     stop(&target);
     let live = LiveProcess::open(target.pid(), CaptureOptions::default())?;
-    let identity = live.identity().clone();
     let live = said(&live)?;
     if let Some(path) = gcore(&target, &folder)? {
         let core = open(&path, interpreter)?;
         same(&live, &core)?;
         assert!(core.death().is_none(), "{:?}", core.death());
     }
+    drop(target);
     if no_kernel_cores().is_none() {
+        // Of several threads, those that the signal does not end first would go on for a moment, too.
+        let mut target = Target::start_at(interpreter, "show", &[], folder.path());
+        stop(&target);
+        let live = LiveProcess::open(target.pid(), CaptureOptions::default())?;
+        let identity = live.identity().clone();
+        let mut live = said(&live)?;
+        live.1.threads.iter_mut().for_each(|thread| thread.running = true);
         let path = kernel_core(&mut target, Signal::SIGABRT, &folder);
         let core = open(&path, interpreter)?;
         same(&live, &core)?;
@@ -80,7 +88,10 @@ fn a_core_says_what_the_stopped_process_says(
         let of_core = core.identity();
         assert_eq!((of_core.pid, &of_core.command), (identity.pid, &identity.command));
         assert_eq!(of_core.version, identity.version);
-        absent::most_types_have_names(&path, &core)?;
+        // Without its file, the collector of an early 3.13 is not found: its lists are elsewhere than later.
+        if interpreter.version[1] != 13 || interpreter.version[2] >= 5 {
+            absent::most_types_have_names(&path, &core)?;
+        }
     }
     Ok(())
 }
