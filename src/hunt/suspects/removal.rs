@@ -135,7 +135,7 @@ impl Comparison<'_> {
             let own = feeder.stack.iter().position(|frame| Some(frame) == own);
             feeder.stack.iter().take(own.map_or(MOST_FRAMES, |own| MOST_FRAMES.min(own + 1)))
         });
-        stacks.chain(&codes.running).find_map(|frame| search.from(codes.at(frame)?))
+        stacks.chain(&codes.running).find_map(|frame| search.from(frame))
     }
 }
 
@@ -169,9 +169,11 @@ impl<'a> Search<'a> {
     }
 
     /// The removal in a function, or in one that it calls.
-    fn from(&self, code: u64) -> Option<Removal> {
+    fn from(&self, frame: &Frame) -> Option<Removal> {
+        // The code of a module names all its functions, and calls few.
+        let depth = if &*frame.function == "<module>" { 0 } else { DEEPEST };
         let mut seen = FxHashSet::default();
-        self.below(code, DEEPEST, &mut seen)
+        self.below(self.codes.at(frame)?, depth, &mut seen)
     }
 
     fn below(&self, code: u64, depth: usize, seen: &mut FxHashSet<u64>) -> Option<Removal> {
