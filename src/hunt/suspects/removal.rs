@@ -130,12 +130,16 @@ impl Comparison<'_> {
         codes: &Codes<'_>,
     ) -> Option<Removal> {
         let search = Search::of(self, holder, codes)?;
-        let stacks = feeders.iter().take(MOST_FEEDERS).flat_map(|feeder| {
+        let mut stacks = feeders.iter().take(MOST_FEEDERS).flat_map(|feeder| {
             let own = feeder.own_frame.as_ref();
             let own = feeder.stack.iter().position(|frame| Some(frame) == own);
             feeder.stack.iter().take(own.map_or(MOST_FRAMES, |own| MOST_FRAMES.min(own + 1)))
         });
-        stacks.chain(&codes.running).find_map(|frame| search.from(frame))
+        // What runs for long, such as the main loop, names many functions that it may never call.
+        let mut running = codes.running.iter();
+
+        let found = stacks.find_map(|frame| search.from(frame, DEEPEST));
+        found.or_else(|| running.find_map(|frame| search.from(frame, 0)))
     }
 }
 
@@ -169,9 +173,7 @@ impl<'a> Search<'a> {
     }
 
     /// The removal in a function, or in one that it calls.
-    fn from(&self, frame: &Frame) -> Option<Removal> {
-        // The code of a module names all its functions, and calls few.
-        let depth = if &*frame.function == "<module>" { 0 } else { DEEPEST };
+    fn from(&self, frame: &Frame, depth: usize) -> Option<Removal> {
         let mut seen = FxHashSet::default();
         self.below(self.codes.at(frame)?, depth, &mut seen)
     }
