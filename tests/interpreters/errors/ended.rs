@@ -10,6 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::support::wait_until;
+
 use super::{WAYS, Way, ask, each, start};
 
 pub fn trials() -> Vec<Trial> {
@@ -38,7 +40,13 @@ fn an_end_at_any_moment_is_told_so(way: Way) -> Result<(), Failed> {
             break;
         }
         kill(Pid::from_raw(target.pid()), Signal::SIGKILL)?;
-        target.wait();
+        wait_until("every thread has ended", || {
+            target.health().threads.iter().all(|thread| thread.state == 'Z')
+        });
+        // One that leakspy traces stays a zombie until leakspy runs on.
+        if !target.health().is_traced() {
+            target.wait();
+        }
         ptrace::detach(leakspy, None)?;
         let status = child.wait()?;
         let text = fs::read_to_string(&stderr)?;
