@@ -25,6 +25,7 @@ pub mod collection;
 pub mod command;
 pub mod commands;
 pub mod errors;
+pub mod known_leaks;
 pub mod output;
 pub mod processes;
 pub mod progress;

@@ -89,6 +89,8 @@ mod tests {
             removal: None,
             traffic: None,
             processes: Vec::new(),
+            fingerprint: String::new(),
+            known: None,
         }
     }
 

@@ -150,6 +150,12 @@ pub struct Finding {
     /// In a verdict on several processes: those that leak in this way, the fastest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Leaking>,
+    /// The same in another run, of another process, after an edit ([`super::fingerprint`]).
+    #[serde(default)]
+    pub fingerprint: String,
+    /// If there is a list of known leaks: whether this is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<bool>,
 }
 
 /// What was put into a collection and taken out of it, as far as it was seen: one that grows fast is watched for

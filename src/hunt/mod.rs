@@ -15,11 +15,13 @@
 //! | [`mallocs`] | which code allocates native memory that stays |
 //! | [`causes`] | what one call causes in several places, as one finding |
 //! | [`finding`], [`verdict`] | the result |
+//! | [`fingerprint`] | what makes a finding the same in another run, and lists of known leaks |
 //! | [`together`] | the verdict on several processes: what they leak in the same way, as one finding |
 
 pub(crate) mod causes;
 pub mod compare;
 pub mod finding;
+pub mod fingerprint;
 pub mod hunter;
 pub mod inserts;
 pub mod library;

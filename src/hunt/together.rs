@@ -54,6 +54,7 @@ fn merged(verdicts: &[Verdict]) -> Vec<Finding> {
     }
     for finding in &mut merged {
         finding.processes.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
+        finding.take_fingerprint();
     }
     merged.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
     merged
@@ -116,6 +117,7 @@ fn merge(into: &mut Finding, pid: i32, finding: &Finding) {
     into.bytes_per_s += added;
     into.objects_per_s += finding.objects_per_s;
     into.confidence = into.confidence.max(finding.confidence);
+    into.known = into.known.zip(finding.known).map(|(ours, theirs)| ours && theirs);
     for path in &finding.also {
         if !into.also.contains(path) {
             into.also.push(path.clone());
@@ -180,6 +182,8 @@ mod tests {
             removal: None,
             traffic: None,
             processes: Vec::new(),
+            fingerprint: String::new(),
+            known: None,
         }
     }
 

@@ -14,13 +14,15 @@ use crate::hunt::verdict::Verdict;
 /// The longest time that is printed, in seconds.
 const LONGEST_S: f64 = 1e9;
 
-/// Says whether something leaks, if nothing does for certain; `where_looked` completes "nothing grew steadily".
+/// Says whether something leaks, if nothing but what is known does for certain; `where_looked` completes "nothing grew steadily".
 pub(super) fn write_whether_it_leaks(
     verdict: &Verdict,
+    known: &[Finding],
     where_looked: &str,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
     match (&*verdict.findings, &*verdict.undecided, &*verdict.filling) {
+        ([], [], _) if !known.is_empty() => writeln!(out, "\nNo new leak found.")?,
         ([], [], []) => writeln!(out, "\nNo leak found: nothing grew steadily {where_looked}.")?,
         ([], [], _) => writeln!(out, "\nNo leak found.")?,
         ([], _, _) => writeln!(out, "\nThere may be a leak; the hunt was too short to tell.")?,

@@ -7,6 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::growing::{removal_in_words, write_other_growth, write_whether_it_leaks};
+use super::known_leaks::{set_aside, write_known};
 use super::labels::{of_frame, printable};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
 use crate::hunt::finding::{Feeder, Finding, LeakKind, Leaking, Reason, Traffic, Unseen};
@@ -80,14 +81,16 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
     if !verdict.complete {
         writeln!(out, "The hunt ended early; these are the results so far.")?;
     }
-    write_whether_it_leaks(verdict, "during the hunt", out)?;
+    let (verdict, known) = &set_aside(verdict);
+    write_whether_it_leaks(verdict, known, "during the hunt", out)?;
     for (number, finding) in verdict.findings.iter().enumerate() {
         write_finding(number + 1, finding, verdict, out)?;
     }
     if let Some(blocked) = &verdict.blocked_collector {
         write_blocked(verdict.pid, blocked, out)?;
     }
-    write_other_growth(verdict, out)
+    write_other_growth(verdict, out)?;
+    write_known(known, out)
 }
 
 /// Says that the collector does not finish, and where its finalizer is.
@@ -179,7 +182,8 @@ pub(super) fn write_finding(
         _ => {}
     }
     write_traffic(finding, out)?;
-    Ok(writeln!(out, "   likely    {}", finding.hint)?)
+    writeln!(out, "   likely    {}", finding.hint)?;
+    Ok(writeln!(out, "   id        {}", finding.fingerprint)?)
 }
 
 /// What was put in and taken out, and by which code it can be taken out.
@@ -395,6 +399,8 @@ mod tests {
             removal: None,
             traffic: None,
             processes: Vec::new(),
+            fingerprint: String::new(),
+            known: None,
         }
     }
 

@@ -6,6 +6,7 @@ use indicatif::{HumanBytes, HumanCount};
 
 use super::growing::{write_other_growth, write_whether_it_leaks};
 use super::hunt::{signed_bytes, unit, write_blocked, write_finding};
+use super::known_leaks::{set_aside, write_known};
 use super::labels::printable;
 use super::{RenderError, phrases};
 use crate::hunt::together::together;
@@ -44,11 +45,12 @@ pub fn write_text(
         writeln!(out, "The hunt ended early in {}; these are the results so far.", named(&partly))?;
     }
     write_left_out(left_out, out)?;
-    write_whether_it_leaks(&all, "in any of these processes", out)?;
+    let (all, known) = &set_aside(&all);
+    write_whether_it_leaks(all, known, "in any of these processes", out)?;
     for (number, finding) in all.findings.iter().enumerate() {
         // What to type next is about the process that leaks most.
         let pid = finding.processes.first().map(|it| it.pid);
-        let of_process = verdicts.iter().find(|it| Some(it.pid) == pid).unwrap_or(&all);
+        let of_process = verdicts.iter().find(|it| Some(it.pid) == pid).unwrap_or(all);
         write_finding(number + 1, finding, of_process, out)?;
     }
     for verdict in verdicts {
@@ -56,7 +58,8 @@ pub fn write_text(
             write_blocked(verdict.pid, blocked, out)?;
         }
     }
-    write_other_growth(&all, out)
+    write_other_growth(all, out)?;
+    write_known(known, out)
 }
 
 fn write_row(name: &str, verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderError> {

@@ -29,6 +29,7 @@ pub mod hunt;
 pub mod hunt_of_several;
 pub mod info;
 pub mod json;
+pub mod known_leaks;
 pub mod labels;
 pub mod phrases;
 #[cfg(feature = "png")]

@@ -11,6 +11,7 @@ use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::known_leaks::assert_stable;
 use crate::support::{
     Interpreter, Recording, Target, assert_documented, cases, interpreters, leakspy,
     leakspy_command,
@@ -129,7 +130,7 @@ fn usual() -> Vec<Trial> {
     trials
 }
 
-fn hunt(pid: i32, options: &[&str]) -> Output {
+pub(super) fn hunt(pid: i32, options: &[&str]) -> Output {
     let pid = pid.to_string();
     leakspy(["hunt", "--pid", &pid].iter().chain(options))
 }
@@ -201,6 +202,8 @@ fn all_are_found(
             return Err(format!("{truth} is not in {document:#}").into());
         };
         assert_told(finding, truth);
+        let leak = format!("{fixture} {}", text(&truth["name"]));
+        assert_stable(interpreter, &leak, finding);
     }
     // A mock keeps its calls in several lists.
     if !ways.contains("mock") {

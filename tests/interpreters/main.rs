@@ -33,6 +33,7 @@ mod heap;
 mod heap_command;
 mod hunt;
 mod identity;
+mod known_leaks;
 mod live;
 mod mem;
 mod objects;
@@ -96,6 +97,7 @@ const GROUPS: &[Group] = &[
     group("identity", identity::trials),
     // A hunt mostly waits.
     group("hunt", hunt::trials).at_a_time(6),
+    group("known_leaks", known_leaks::trials).at_a_time(3),
     group("advice", advice::trials).at_a_time(6),
     group("removals", removals::trials).at_a_time(6),
     group("steps", steps::trials).at_a_time(4),

@@ -65,6 +65,9 @@ impl Hunter {
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
         let mut findings = one_for_each(findings);
         findings.truncate(MOST);
+        let filled = filling.iter_mut().map(|it| &mut it.growth);
+        let growths = undecided.iter_mut().map(|it| &mut it.growth).chain(filled);
+        findings.iter_mut().chain(growths).for_each(Finding::take_fingerprint);
         Ok(Verdict {
             pid: self.process.pid(),
             command: self.command.clone(),

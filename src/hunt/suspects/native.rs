@@ -103,5 +103,7 @@ fn finding(bytes_per_s: f64, confidence: f64) -> Finding {
         removal: None,
         traffic: None,
         processes: Vec::new(),
+        fingerprint: String::new(),
+        known: None,
     }
 }

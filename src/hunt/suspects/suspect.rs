@@ -132,6 +132,8 @@ impl Evidence {
             removal: None,
             traffic: None,
             processes: Vec::new(),
+            fingerprint: String::new(),
+            known: None,
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());
         let is_steady = rise.is_steady && level.is_none();

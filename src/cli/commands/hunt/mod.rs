@@ -15,6 +15,7 @@ use crate::cli::args::time::HuntTime;
 use crate::cli::children::runs_python;
 use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
+use crate::cli::known_leaks::{Known, KnownLeaksArg};
 use crate::cli::output::write_whole;
 use crate::cli::processes;
 use crate::cli::progress::Line;
@@ -22,6 +23,7 @@ use crate::cli::signals::{Signals, TICK};
 use crate::cli::terminal::say;
 use crate::guardian::Program;
 use crate::heap::CaptureOptions;
+use crate::hunt::finding::Finding;
 use crate::hunt::hunter::{HuntError, Hunter, Options, Phase};
 use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
 use crate::obstacle::{Obstacle, Obstructed};
@@ -74,9 +76,12 @@ pub struct Args {
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// Exit with status 3 if a leak is found, and with 4 if something grows that may be one.
+    /// Exit with status 3 if a leak is found that is not known, and with 4 if something grows that may be one.
     #[arg(long)]
     pub fail_on_leak: bool,
+    /// Which leaks are known.
+    #[command(flatten)]
+    pub known: KnownLeaksArg,
     /// Whether child processes are included.
     #[command(flatten)]
     pub children: SubprocessesArg,
@@ -108,7 +113,14 @@ impl Args {
 pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let runs = args.target.pid().is_some();
-    let hunt = |process| Hunt::begin(args, &process, runs, guardian)?.go_on(&signals)?.tell(args);
+    let known = args.known.read()?;
+    let hunt = |process| {
+        let mut hunted = Hunt::begin(args, &process, runs, guardian)?.go_on(&signals)?;
+        known.mark(&mut hunted.verdicts);
+        hunted.tell(args)?;
+        known.write(&hunted.verdicts)?;
+        Ok(hunted.found(&known))
+    };
     let (found, status) = args.target.observe(&signals, no_python, hunt)?;
     match found {
         Some(Found::Leak) if args.fail_on_leak => Ok(ExitCode::from(LEAKS)),
@@ -360,8 +372,20 @@ fn has_ended(error: &HuntError) -> bool {
 }
 
 impl Verdicts {
-    /// Prints the verdicts, and returns what was found.
-    fn tell(&self, args: &Args) -> Result<Found, CommandError> {
+    /// What was found that is not known.
+    fn found(&self, known: &Known) -> Found {
+        let is_new = |finding: &Finding| known.is_new(finding);
+        let mut leaks = self.verdicts.iter().flat_map(|it| &it.findings);
+        let mut growths = self.verdicts.iter().flat_map(|it| &it.undecided);
+        match () {
+            () if leaks.any(is_new) => Found::Leak,
+            () if growths.any(|it| is_new(&it.growth)) => Found::Growth,
+            () => Found::Nothing,
+        }
+    }
+
+    /// Prints the verdicts.
+    fn tell(&self, args: &Args) -> Result<(), CommandError> {
         let mut out = BufWriter::new(io::stdout().lock());
         let (first, others) = self.verdicts.split_first().context("there is no process")?;
         if args.form.json {
@@ -378,11 +402,7 @@ impl Verdicts {
         if let Some(path) = &args.output {
             self.draw(path)?;
         }
-        Ok(match () {
-            () if self.verdicts.iter().any(|it| !it.findings.is_empty()) => Found::Leak,
-            () if self.verdicts.iter().any(|it| !it.undecided.is_empty()) => Found::Growth,
-            () => Found::Nothing,
-        })
+        Ok(())
     }
 
     fn draw(&self, path: &Path) -> Result<(), CommandError> {
