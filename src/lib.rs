@@ -110,6 +110,7 @@ pub fn hunt(
         capture,
         way: None,
         guardian,
+        keep: None,
     };
     let mut hunter = hunt::hunter::Hunter::start(process, python, options)?;
     while hunter.phase() != hunt::hunter::Phase::Over {

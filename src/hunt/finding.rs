@@ -200,6 +200,8 @@ pub enum Reason {
     NotWatched,
     /// The process ended while it was watched, or before.
     Ended,
+    /// Snapshot files were compared, in which nothing happens.
+    Files,
 }
 
 /// One of several processes that leak in the same way.

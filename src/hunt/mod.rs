@@ -16,10 +16,12 @@
 //! | [`causes`] | what one call causes in several places, as one finding |
 //! | [`finding`], [`verdict`] | the result |
 //! | [`fingerprint`] | what makes a finding the same in another run, and lists of known leaks |
+//! | [`files`] | the verdict that snapshot files allow |
 //! | [`together`] | the verdict on several processes: what they leak in the same way, as one finding |
 
 pub(crate) mod causes;
 pub mod compare;
+pub mod files;
 pub mod finding;
 pub mod fingerprint;
 pub mod hunter;

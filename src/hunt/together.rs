@@ -32,6 +32,7 @@ pub fn together(verdicts: &[Verdict]) -> Option<Verdict> {
         findings: merged(verdicts),
         filling: of_all(verdicts, |it| &it.filling, |it| &it.growth),
         undecided: of_all(verdicts, |it| &it.undecided, |it| &it.growth),
+        missing: first.missing.clone(),
     })
 }
 
@@ -205,6 +206,7 @@ mod tests {
             findings,
             filling: Vec::new(),
             undecided: Vec::new(),
+            missing: Vec::new(),
         }
     }
 

@@ -24,6 +24,22 @@ pub struct BlockedCollector {
     pub stack: Vec<Frame>,
 }
 
+/// What snapshot files do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// Which code feeds a leak.
+    Feeders,
+    /// The limits of caches, and code that removes from them: one that is filling may be taken for a leak.
+    Limits,
+    /// The states of objects, from which the likely mistake follows.
+    States,
+    /// Values, by which objects at the same address are told apart.
+    Values,
+    /// What malloc's blocks are used for: native leaks are not found.
+    Native,
+}
+
 /// A process that should have been hunted as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
@@ -86,4 +102,7 @@ pub struct Verdict {
     /// Growth of which it is not known whether it is a leak.
     #[serde(default)]
     pub undecided: Vec<Undecided>,
+    /// What could not be asked, because only snapshot files were compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }

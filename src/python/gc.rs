@@ -77,6 +77,14 @@ impl Obstructed for GcError {
     }
 }
 
+/// Whether the lists of a version's collector keep their order: not in 3.14.0 to 3.14.4, which move objects between the
+/// two old lists.
+pub fn lists_keep_order(version: Version) -> bool {
+    let incremental = (3, 14, 0)..=(3, 14, 4);
+    let Version { major, minor, micro } = version;
+    !incremental.contains(&(major, minor, micro))
+}
+
 impl Python {
     /// The collector's lists of all interpreters, or the only ones where the process has one collector.
     pub fn gc_lists<M: Memory>(&self, memory: &M) -> Result<Vec<GcList>, ReadError> {
@@ -93,13 +101,10 @@ impl Python {
     }
 
     /// Whether a list of the collector keeps its order until it is collected: new objects are appended. Not with
-    /// several interpreters, whose lists are not told apart, and not in 3.14.0 to 3.14.4, which move objects
-    /// between the two old lists.
+    /// several interpreters, whose lists are not told apart, and [not in all versions](lists_keep_order).
     pub fn gc_lists_keep_order<M: Memory>(&self, memory: &M) -> bool {
-        let incremental = (3, 14, 0)..=(3, 14, 4);
-        let Version { major, minor, micro } = self.version;
         let is_one = self.gc_states(memory).is_ok_and(|states| states.len() == 1);
-        is_one && !incremental.contains(&(major, minor, micro))
+        is_one && lists_keep_order(self.version)
     }
 
     /// Whether the collector's lists must not be read now: a collection is running, or an object is just

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use super::files::write_missing;
 use super::growing::{removal_in_words, write_other_growth, write_whether_it_leaks};
 use super::known_leaks::{set_aside, write_known};
 use super::labels::{of_frame, printable};
@@ -78,6 +79,7 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
         1e3 * verdict.pause_s.max,
         1e3 * verdict.pause_s.total,
     )?;
+    write_missing(&verdict.missing, out)?;
     if !verdict.complete {
         writeln!(out, "The hunt ended early; these are the results so far.")?;
     }
@@ -226,6 +228,10 @@ fn why_unseen(finding: &Finding, verdict: &Verdict) -> String {
             format!("another object took its place within {watched_s:.0} s; {longer}")
         }
         Reason::NotWatched => format!("the hunt ended before it was watched; {longer}"),
+        Reason::Files => format!(
+            "files do not say who adds to it; hunt the process: leakspy hunt --pid {}",
+            verdict.pid
+        ),
         Reason::Ended => format!("the process ended; it was watched for {watched_s:.0} s"),
     }
 }
@@ -375,6 +381,7 @@ mod tests {
             findings: vec![finding],
             filling: Vec::new(),
             undecided: Vec::new(),
+            missing: Vec::new(),
         }
     }
 

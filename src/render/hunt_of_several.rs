@@ -4,6 +4,7 @@ use std::io::Write;
 
 use indicatif::{HumanBytes, HumanCount};
 
+use super::files::write_missing;
 use super::growing::{write_other_growth, write_whether_it_leaks};
 use super::hunt::{signed_bytes, unit, write_blocked, write_finding};
 use super::known_leaks::{set_aside, write_known};
@@ -45,6 +46,7 @@ pub fn write_text(
         writeln!(out, "The hunt ended early in {}; these are the results so far.", named(&partly))?;
     }
     write_left_out(left_out, out)?;
+    write_missing(&all.missing, out)?;
     let (all, known) = &set_aside(&all);
     write_whether_it_leaks(all, known, "in any of these processes", out)?;
     for (number, finding) in all.findings.iter().enumerate() {

@@ -19,6 +19,7 @@ pub mod composition;
 pub mod cycles;
 pub mod difference;
 pub mod dump;
+pub mod files;
 pub mod flamegraph;
 pub mod folded;
 pub mod graph;

@@ -38,9 +38,8 @@ pub(super) const EXTERNAL_NODE: &str = "external.node";
 pub(super) const EXTERNAL_BYTES: &str = "external.bytes";
 /// The nodes of objects in the program's files.
 pub(super) const FIXED_NODE: &str = "fixed.node";
-/// The nodes in each of the collector's lists: young, middle, old, frozen.
-pub(super) const TRACKED: [&str; 4] =
-    ["tracked.young", "tracked.middle", "tracked.old", "tracked.frozen"];
+/// The nodes in each of the collector's lists, in the order of the list: young, middle, old, frozen.
+pub(super) const GC_LISTS: [&str; 4] = ["gc.young", "gc.middle", "gc.old", "gc.frozen"];
 
 /// The number of successors of the super-root and of each root.
 pub(super) const ROOT_COUNT: &str = "root.count";

@@ -152,9 +152,7 @@ fn load_graph(
     let mut parts = GraphParts::new(numbering, segments, types, roots, facts.inconsistencies());
     load_objects(reader, &mut parts)?;
     parts.fixed = load_nodes(reader, columns::FIXED_NODE, end)?;
-    for (column, nodes) in columns::TRACKED.into_iter().zip(&mut parts.tracked) {
-        *nodes = load_nodes(reader, column, end)?;
-    }
+    load_gc_lists(reader, &mut parts, end)?;
     let mut counts = reader.numbers(columns::ROOT_COUNT)?;
     let mut targets = reader.numbers(columns::ROOT_TARGET)?;
     for edges in &mut parts.root_edges {
@@ -195,6 +193,24 @@ pub(super) fn load_nodes(
         nodes.push(node);
     }
     Ok(nodes)
+}
+
+/// The collector's lists, in their order. An object is in one of them at most.
+fn load_gc_lists(reader: &Reader, parts: &mut GraphParts, end: u32) -> Result<(), FileError> {
+    let mut seen = vec![0_u64; (end as usize).div_ceil(64)];
+    for (column, nodes) in columns::GC_LISTS.into_iter().zip(&mut parts.tracked) {
+        let mut values = reader.numbers(column)?;
+        while values.left() > 0 {
+            let node = NodeId(values.below(end)?);
+            let bit = 1 << (node.index() % 64);
+            match seen.get_mut(node.index() / 64) {
+                Some(bits) if *bits & bit == 0 => *bits |= bit,
+                _ => return Err(FileError::contradiction(column, "has an object twice")),
+            }
+            nodes.push(node);
+        }
+    }
+    Ok(())
 }
 
 /// The pages that have objects, and the number of their words.

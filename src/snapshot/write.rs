@@ -109,10 +109,8 @@ fn write_objects(out: &mut Writer, graph: &Graph) -> Result<(), FileError> {
     let bytes = external().map(|node| graph.external(node));
     out.numbers(columns::EXTERNAL_BYTES, Encoding::Numbers, bytes)?;
     out.numbers(columns::FIXED_NODE, differences, graph.fixed().iter().copied().map(number))?;
-    for (column, nodes) in columns::TRACKED.into_iter().zip(graph.tracked()) {
-        let mut nodes = nodes.clone();
-        nodes.sort_unstable();
-        out.numbers(column, differences, nodes.into_iter().map(number))?;
+    for (column, nodes) in columns::GC_LISTS.into_iter().zip(graph.tracked()) {
+        out.numbers(column, differences, nodes.iter().copied().map(number))?;
     }
     let above = || NodeId::ROOT.up_to(first);
     let counts = above().map(|node| graph.successors(node).len() as u64);

@@ -45,13 +45,7 @@ impl LiveProcess {
     pub fn open(pid: i32, options: CaptureOptions) -> Result<LiveProcess, SourceError> {
         let process = Process::open(pid)?;
         let python = Python::attach(&process)?;
-        let identity = Identity {
-            pid,
-            started: process.started(),
-            command: process.command()?,
-            executable: process.executable()?.to_string_lossy().into_owned(),
-            version: python.version,
-        };
+        let identity = Identity::of(&process, &python)?;
         Ok(LiveProcess { process, python, identity, options })
     }
 
@@ -115,15 +109,25 @@ impl Source for LiveProcess {
     }
 
     fn host(&self) -> String {
-        let name = fs::read_to_string("/proc/sys/kernel/hostname");
-        name.unwrap_or_default().trim().to_owned()
+        host()
     }
 
     fn monotonic_clock(&self) -> Option<Duration> {
-        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/time")).ok();
-        if namespace("self")? != namespace(&self.identity.pid.to_string())? {
-            return None;
-        }
-        clock_gettime(ClockId::CLOCK_MONOTONIC).ok().map(Duration::from)
+        monotonic_clock(self.identity.pid)
     }
+}
+
+/// The name of this machine.
+pub fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname");
+    name.unwrap_or_default().trim().to_owned()
+}
+
+/// The time on the monotonic clock of a process; `None` if it is in another time namespace.
+pub fn monotonic_clock(pid: i32) -> Option<Duration> {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/time")).ok();
+    if namespace("self")? != namespace(&pid.to_string())? {
+        return None;
+    }
+    clock_gettime(ClockId::CLOCK_MONOTONIC).ok().map(Duration::from)
 }

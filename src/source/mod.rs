@@ -9,6 +9,7 @@
 //! | [`mod@core`] | a core file: the memory of a process that died |
 //! | [`file`] | a snapshot file: the heap of one capture |
 //! | [`live`] | a running process: pauses it and captures its memory |
+//! | [`mod@facts`] | what a snapshot file states about a heap |
 //! | [`heap`] | the answer of a source: the objects of one moment, with the names of their roots |
 //!
 //! ```text
@@ -22,6 +23,7 @@
 //! It refuses what it cannot answer with a [`SourceError`] that says so.
 
 pub mod core;
+pub mod facts;
 pub mod file;
 pub mod heap;
 pub mod live;
@@ -37,10 +39,10 @@ pub use live::{LiveProcess, Moment};
 
 use crate::heap::{Composition, CompositionError, Grouping, HeapError, Owner, Summary};
 use crate::obstacle::{Obstructed, Obstruction};
-use crate::process::ProcessError;
 use crate::process::core::death::Death;
+use crate::process::{Process, ProcessError};
 use crate::python::thread_dump::{ThreadDump, ThreadDumpError};
-use crate::python::{PythonError, Version};
+use crate::python::{Python, PythonError, Version};
 use crate::snapshot::FileError;
 
 /// Something that can be asked about the memory of one Python process.
@@ -103,6 +105,20 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity of a running process.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn of(process: &Process, python: &Python) -> Result<Identity, ProcessError> {
+        Ok(Identity {
+            pid: process.pid(),
+            started: process.started(),
+            command: process.command()?,
+            executable: process.executable()?.to_string_lossy().into_owned(),
+            version: python.version,
+        })
+    }
+
     /// The same in the form that a summary has.
     pub fn owner(&self) -> Owner {
         Owner { pid: self.pid, command: self.command.clone(), python: self.version.to_string() }

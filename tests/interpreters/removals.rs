@@ -53,6 +53,7 @@ fn hunt_from_2_to_40_s(interpreter: &'static Interpreter, way: &str) -> Result<V
         steps: None,
         capture: CaptureOptions::default(),
         way: None,
+        keep: None,
         guardian: Program::at(env!("CARGO_BIN_EXE_leakspy")),
     };
     let mut hunter = Hunter::start(process, python, options)?;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
 
 use indicatif::HumanBytes;
 use nix::sys::statvfs::statvfs;
@@ -21,9 +20,11 @@ use crate::cli::terminal::say;
 use crate::heap::CaptureOptions;
 use crate::process::Process;
 use crate::process::descendants::by_command;
+use crate::python::objects::Disclosure;
 use crate::render::json::SCHEMA;
-use crate::snapshot::{self, Facts};
-use crate::source::{Heap, Moment, Source};
+use crate::snapshot;
+use crate::source::facts::facts;
+use crate::source::{Moment, Source};
 
 /// Write the heap of a process into a file, to ask it questions later.
 ///
@@ -152,7 +153,9 @@ fn write_moment(
 ) -> Result<Entry, CommandError> {
     let Moment { heap, composition, threads } = moment;
     let line = Line::begin();
-    let facts = facts(source, heap, args);
+    let (time, told) = (heap.provenance.time, Disclosure::from(&args.disclosure));
+    let clock = source.monotonic_clock();
+    let facts = facts(source.identity(), source.host(), &heap.analysis, time, clock, told);
     let collectors = heap.collectors()?;
     let written = snapshot::Heap {
         analysis: &heap.analysis,
@@ -221,30 +224,4 @@ fn announce(pid: i32, path: &Path) -> Result<(), CommandError> {
         )));
     }
     Ok(())
-}
-
-fn facts(source: &dyn Source, heap: &Heap<'_>, args: &Args) -> Facts {
-    let identity = source.identity();
-    let capture = heap.analysis.facts;
-    let found = heap.analysis.graph.inconsistencies();
-    Facts {
-        leakspy: env!("CARGO_PKG_VERSION").to_owned(),
-        host: source.host(),
-        pid: identity.pid,
-        started: identity.started,
-        command: identity.command.clone(),
-        executable: identity.executable.clone(),
-        python: identity.version.to_string(),
-        time: heap.provenance.time.duration_since(UNIX_EPOCH).unwrap_or_default(),
-        clock: source.monotonic_clock(),
-        pause: capture.pause,
-        paused: capture.paused,
-        copied: capture.copied,
-        left_out: capture.left_out,
-        rss: capture.rss,
-        open_lists: found.open_lists,
-        dangling: found.dangling,
-        unreadable: found.unreadable,
-        disclosure: crate::python::objects::Disclosure::from(&args.disclosure).into(),
-    }
 }

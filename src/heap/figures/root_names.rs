@@ -25,7 +25,7 @@ pub enum RootName {
 }
 
 /// The names of all roots, in their order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RootNames {
     names: Vec<RootName>,
 }

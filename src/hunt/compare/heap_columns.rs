@@ -5,9 +5,9 @@ use std::mem;
 use std::time::Duration;
 
 use super::identity::{self, Earlier, NONE, Traits};
+use super::interpreter::Interpreter;
 use crate::heap::figures::Uncollectable;
 use crate::heap::{Amount, Analysis, Flow, NodeId, RootKind};
-use crate::python::Python;
 use crate::python::objects::TypeInfo;
 
 /// Types whose objects refer to nothing, except perhaps their type, and change their size. Any other object
@@ -100,12 +100,13 @@ struct Column {
 
 impl HeapColumns {
     /// Keeps the columns of a heap that was captured at this time after the hunt began, and after `before`.
-    pub fn of(
+    pub fn of<'i>(
         heap: &Analysis<'_>,
-        python: &Python,
+        interpreter: impl Into<Interpreter<'i>>,
         at: Duration,
         before: Option<&mut HeapColumns>,
     ) -> HeapColumns {
+        let interpreter = interpreter.into();
         let graph = &heap.graph;
         let kinds: Vec<u64> = graph.types().iter().map(|info| info.address).collect();
         let first = graph.first_object();
@@ -143,7 +144,7 @@ impl HeapColumns {
         let (births, traits) = match before {
             None => {
                 let none = Earlier { number: 0, births: &[], traits: &Traits::default() };
-                identity::births(heap, python, &none, 0, &vec![NONE; count])
+                identity::births(heap, interpreter, &none, 0, &vec![NONE; count])
             }
             Some(before) => {
                 snapshot.number = before.number.saturating_add(1);
@@ -151,7 +152,7 @@ impl HeapColumns {
                 let traits = mem::take(&mut before.traits);
                 let earlier =
                     Earlier { number: before.number, births: &before.births, traits: &traits };
-                identity::births(heap, python, &earlier, snapshot.number, &matches)
+                identity::births(heap, interpreter, &earlier, snapshot.number, &matches)
             }
         };
         snapshot.births = births;

@@ -9,4 +9,5 @@ pub mod accumulation_points;
 pub mod growth;
 pub mod heap_columns;
 mod identity;
+pub mod interpreter;
 pub mod steadiness;

@@ -95,6 +95,7 @@ impl Hunter {
             findings,
             filling,
             undecided,
+            missing: Vec::new(),
         })
     }
 
@@ -196,7 +197,7 @@ impl Hunter {
 /// and those behind the objects' own pointers are not seen. So a few strings or numbers that only native code
 /// seems to hold do not prove a leak unless they make up a good part of the growth, and of a growth that is
 /// more than chance.
-fn is_credible(finding: &Finding, rss_bytes_per_s: f64, seconds: f64) -> bool {
+pub(crate) fn is_credible(finding: &Finding, rss_bytes_per_s: f64, seconds: f64) -> bool {
     let is_builtin = !finding.grown.contains('.');
     let is_much = finding.bytes_per_s * seconds >= CREDIBLE_BYTES;
     let is_seen = rss_bytes_per_s >= CREDIBLE_SHARE * finding.bytes_per_s;

@@ -8,13 +8,18 @@
 mod clock;
 mod collector_watch;
 mod conclusion;
+mod keep;
 mod schedule;
 
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
 use self::clock::Clock;
 use self::collector_watch::CollectorWatch;
-use self::schedule::{CAPTURES, FEWEST_CAPTURES, Schedule};
+pub(crate) use self::conclusion::is_credible;
+pub use self::keep::Keep;
+pub(crate) use self::schedule::FEWEST_CAPTURES;
+use self::schedule::{CAPTURES, Schedule};
 use crate::guardian::{GuardianError, Limits, Program};
 use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
 use crate::hunt::compare::heap_columns::HeapColumns;
@@ -30,11 +35,12 @@ use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
 use crate::process::{Pauses, Process, ProcessError};
 use crate::python::Python;
+use crate::snapshot::FileError;
 
 /// How long to wait for the guardian at a time while it lets the target go.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// The most suspects that are watched, and findings that are reported.
-const MOST: usize = 10;
+pub(crate) const MOST: usize = 10;
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,14 @@ pub enum HuntError {
     /// Its heap cannot be captured.
     #[error(transparent)]
     Heap(#[from] HeapError),
+    /// A capture cannot be kept.
+    #[error("cannot write {}: {error}", path.display())]
+    Keep {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: FileError,
+    },
     /// The hunt was too short.
     #[error("the hunt ended before the heap had been captured three times")]
     TooShort,
@@ -55,7 +69,7 @@ impl Obstructed for HuntError {
         match self {
             HuntError::Process(error) => error.obstacle(),
             HuntError::Heap(error) => error.obstacle(),
-            HuntError::TooShort => None,
+            HuntError::Keep { .. } | HuntError::TooShort => None,
         }
     }
 }
@@ -75,6 +89,8 @@ pub struct Options {
     pub way: Option<Way>,
     /// The program to start as guardian.
     pub guardian: Program,
+    /// Where the captures are kept, if they are.
+    pub keep: Option<Keep>,
 }
 
 /// How far a hunt has got.
@@ -300,7 +316,7 @@ impl Hunter {
         self.note(result);
         self.stop_following();
         let begun = Instant::now();
-        let at = self.clock.now();
+        let (at, time) = (self.clock.now(), SystemTime::now());
         let heap = match Analysis::of(&self.process, &self.python, &self.options.capture) {
             Ok(heap) => heap,
             Err(_) if !self.process.is_alive() => return self.finish(),
@@ -309,6 +325,9 @@ impl Hunter {
         self.collector.see(&heap, &self.process, &self.python, at);
         let snapshot = HeapColumns::of(&heap, &self.python, at, self.snapshots.last_mut());
         self.snapshots.push(snapshot);
+        if let Some(keep) = &self.options.keep {
+            keep.write(&self.process, &self.python, &heap, self.captures(), time)?;
+        }
         if let Some(blocks) = heap.capture().and_then(|capture| self.count_native_blocks(capture)) {
             self.native_blocks.push((at, blocks.bytes as f64));
             if let Some(mut following) = self.following.take() {

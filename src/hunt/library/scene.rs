@@ -178,8 +178,8 @@ impl<'a> Scene<'a> {
 
     /// The threads that run.
     fn running(&self) -> Option<FxHashSet<u64>> {
-        let Comparison { heap, python, .. } = self.comparison;
-        let active = threads::running(heap.capture()?, python, &heap.graph)?;
+        let Comparison { heap, interpreter, .. } = self.comparison;
+        let active = threads::running(heap.capture()?, interpreter.python()?, &heap.graph)?;
         let mut found = Vec::new();
         self.reader.roles(active, &mut found);
         Some(found.into_iter().map(|(object, _)| object).collect())

@@ -2,7 +2,7 @@
 
 use crate::heap::{Analysis, NodeId};
 use crate::hunt::compare::growth::Growth;
-use crate::python::Python;
+use crate::hunt::compare::interpreter::Interpreter;
 use crate::python::collector::USUAL_THRESHOLDS;
 use crate::python::gc::Generation;
 
@@ -37,9 +37,8 @@ impl Default for Collector {
 
 impl Collector {
     /// The collector of the main interpreter; the usual settings where they cannot be read.
-    pub fn of(heap: &Analysis<'_>, python: &Python, growth: &Growth) -> Collector {
-        let states = heap.reader().map(|reader| python.collectors(reader));
-        let states = states.and_then(Result::ok).unwrap_or_default();
+    pub fn of(heap: &Analysis<'_>, interpreter: Interpreter<'_>, growth: &Growth) -> Collector {
+        let states = interpreter.collectors(heap);
         let garbage = where_garbage_is(heap, growth);
         let is_blocked = heap.facts.collecting;
         let usual = Collector { garbage, is_blocked, ..Collector::default() };

@@ -5,8 +5,8 @@ use super::names;
 use crate::heap::{Analysis, NodeId, RootKind, RootNames, ShortestPaths};
 use crate::hunt::compare::growth::Growth;
 use crate::hunt::compare::heap_columns::{HeapColumns, Held};
+use crate::hunt::compare::interpreter::Interpreter;
 use crate::hunt::finding::Holder;
-use crate::python::Python;
 
 /// How many more steps a lasting path may have than a shortest one.
 const LONGEST_WAY_ROUND: usize = 3;
@@ -14,7 +14,7 @@ const LONGEST_WAY_ROUND: usize = 3;
 /// A heap and the columns of the earlier ones, with everything used to find suspects.
 pub(crate) struct Comparison<'a> {
     pub heap: &'a Analysis<'a>,
-    pub python: &'a Python,
+    pub interpreter: Interpreter<'a>,
     pub snapshots: &'a [HeapColumns],
     pub paths: ShortestPaths,
     /// Paths that lead through no thread's frames: a function's references last only for a while.
@@ -28,7 +28,7 @@ impl<'a> Comparison<'a> {
     /// Compares a heap with its own columns and those of the earlier ones.
     pub fn of(
         heap: &'a Analysis<'a>,
-        python: &'a Python,
+        interpreter: Interpreter<'a>,
         snapshots: &'a [HeapColumns],
     ) -> Comparison<'a> {
         let paths = ShortestPaths::of(&heap.graph);
@@ -41,10 +41,10 @@ impl<'a> Comparison<'a> {
         let growth = Growth::of(heap, &paths, births, snapshots.len());
         Comparison {
             heap,
-            python,
+            interpreter,
             snapshots,
-            names: RootNames::of(heap, python),
-            collector: Collector::of(heap, python, &growth),
+            names: interpreter.names(heap),
+            collector: Collector::of(heap, interpreter, &growth),
             growth,
             paths,
             lasting_paths,

@@ -246,9 +246,9 @@ impl Comparison<'_> {
             keeps_frames: false,
             filling: None,
         };
-        let started = self.heap.capture();
-        let started =
-            started.and_then(|capture| threads::started(capture, self.python, &self.heap.graph));
+        let memory = self.heap.capture().zip(self.interpreter.python());
+        let started = memory
+            .and_then(|(capture, python)| threads::started(capture, python, &self.heap.graph));
         evidence.into_suspect(Key::Threads, rise, started.into_iter().collect(), self.collector)
     }
 

@@ -13,18 +13,18 @@ use super::suspect::{Key, Suspect};
 use crate::heap::{Analysis, Flow, NodeId};
 use crate::hunt::compare::accumulation_points::accumulation_points;
 use crate::hunt::compare::heap_columns::HeapColumns;
+use crate::hunt::compare::interpreter::Interpreter;
 use crate::hunt::finding::{Feeder, LeakKind};
-use crate::python::Python;
 
 /// The leak suspects of a process whose heap was captured several times, the fastest-growing first; the last
 /// of the snapshots is of this heap. `feeders` gives the stacks seen to feed a suspect so far.
-pub fn suspects(
-    heap: &Analysis<'_>,
-    python: &Python,
-    snapshots: &[HeapColumns],
+pub fn suspects<'a>(
+    heap: &'a Analysis<'_>,
+    interpreter: impl Into<Interpreter<'a>>,
+    snapshots: &'a [HeapColumns],
     feeders: impl Fn(Key) -> Vec<Feeder>,
 ) -> Vec<Suspect> {
-    Comparison::of(heap, python, snapshots).suspects(feeders)
+    Comparison::of(heap, interpreter.into(), snapshots).suspects(feeders)
 }
 
 /// For how many suspects, the fastest first, code that removes is looked for.

@@ -5,6 +5,7 @@ mod commands;
 mod crafted;
 mod exports;
 mod hostile;
+mod hunted;
 
 use std::fs;
 use std::path::Path;
@@ -77,6 +78,14 @@ pub fn trials() -> Vec<Trial> {
     }));
     trials.push(Trial::test(format!("snapshot_name::{}", some.name), move || {
         commands::a_process_is_found_by_its_name(some)
+    }));
+    trials.extend(cases("snapshot_births", hunted::births_are_told_from_files));
+    trials.extend(cases("snapshot_hunted", hunted::files_have_what_the_hunt_found));
+    trials.push(Trial::test(format!("snapshot_hunted_without_leak::{}", some.name), move || {
+        hunted::files_without_leaks_have_none(some)
+    }));
+    trials.push(Trial::test(format!("snapshot_hunted_refused::{}", some.name), move || {
+        hunted::what_allows_no_verdict_is_refused(some)
     }));
     trials.push(Trial::test(format!("snapshot_other_files::{}", some.name), move || {
         hostile::what_is_no_snapshot_is_refused_in_a_sentence(some)

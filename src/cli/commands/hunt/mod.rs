@@ -1,14 +1,17 @@
 //! `leakspy hunt`: what leaks in a process, what holds it, and which code feeds it.
 
+mod files;
 mod steps;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use self::steps::StepsArgs;
+use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
 use crate::cli::args::target::Target;
 use crate::cli::args::time::HuntTime;
@@ -24,11 +27,12 @@ use crate::cli::terminal::say;
 use crate::guardian::Program;
 use crate::heap::CaptureOptions;
 use crate::hunt::finding::Finding;
-use crate::hunt::hunter::{HuntError, Hunter, Options, Phase};
+use crate::hunt::hunter::{HuntError, Hunter, Keep, Options, Phase};
 use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
 use crate::obstacle::{Obstacle, Obstructed};
 use crate::process::Process;
 use crate::process::newcomers::Newcomers;
+use crate::python::objects::Disclosure;
 use crate::render::hunt as render;
 use crate::render::hunt_of_several::{self, write_left_out};
 
@@ -53,19 +57,36 @@ const MOST_PROCESSES: usize = 16;
 ///
 /// Child processes that run Python are hunted too, up to 16 at a time, each with pauses of its own. What several
 /// of them leak in the same way is reported once.
+///
+/// From three snapshot files of a process on, leakspy says what grew between them and what holds it, but not which lines
+/// add to it.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
        leakspy hunt [OPTIONS] --every <COMMAND> --pid <PID>
-       leakspy hunt [OPTIONS] -- <COMMAND>...")]
+       leakspy hunt [OPTIONS] -- <COMMAND>...
+       leakspy hunt [OPTIONS] <FILE> <FILE> <FILE>...")]
+#[command(mut_group("target", |group| group.required(false)))]
+#[command(mut_arg("breakpoints", |it| it.conflicts_with("files")))]
+#[command(mut_arg("subprocesses", |it| it.conflicts_with("files")))]
+#[command(mut_arg("no_subprocesses", |it| it.conflicts_with("files")))]
+#[command(mut_arg("every", |it| it.conflicts_with("files")))]
 #[command(mut_arg("subprocesses", |it| it.help("Include its child processes, and theirs (the default)")))]
 #[command(mut_arg("no_subprocesses", |it| it.help("Hunt one process only")))]
 pub struct Args {
+    /// Snapshot files to compare instead of hunting a process.
+    #[arg(
+        value_name = "FILE",
+        required_unless_present_any = ["pid", "command"],
+        conflicts_with = "target"
+    )]
+    pub files: Vec<PathBuf>,
     /// What is hunted.
     #[command(flatten)]
     pub target: Target,
     /// How long to observe, such as 90s, 5m or 2h; auto: 30 s, and up to 3 minutes while it is undecided whether
     /// something leaks.
-    #[arg(short, long, value_name = "TIME", default_value = "auto", value_parser = HuntTime::parse)]
+    #[arg(short, long, value_name = "TIME", default_value = "auto", value_parser = HuntTime::parse,
+          conflicts_with = "files")]
     pub duration: HuntTime,
     /// Steps of a test.
     #[command(flatten)]
@@ -73,6 +94,12 @@ pub struct Args {
     /// Draw a flamegraph of the stacks that feed the leaks.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Keep the captures as snapshot files in this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    pub snapshot: Option<PathBuf>,
+    /// How much of keys and values those files have.
+    #[command(flatten)]
+    pub disclosure: DisclosureArgs,
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
@@ -98,6 +125,8 @@ impl Args {
         let longest = duration.max(self.duration.longest());
         let capture =
             CaptureOptions { max_memory: self.memory.bytes(), ..CaptureOptions::default() };
+        let disclosure = Disclosure::from(&self.disclosure);
+        let keep = self.snapshot.clone().map(|folder| Keep { folder, disclosure });
         Options {
             duration,
             longest,
@@ -105,23 +134,32 @@ impl Args {
             capture,
             way: self.breakpoints.way(),
             guardian: guardian.clone(),
+            keep,
         }
     }
 }
 
 /// Hunts, and prints the verdict.
 pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
-    let signals = Signals::listen().context("cannot listen for signals")?;
-    let runs = args.target.pid().is_some();
     let known = args.known.read()?;
-    let hunt = |process| {
-        let mut hunted = Hunt::begin(args, &process, runs, guardian)?.go_on(&signals)?;
+    let tell = |mut hunted: Verdicts| {
         known.mark(&mut hunted.verdicts);
         hunted.tell(args)?;
         known.write(&hunted.verdicts)?;
         Ok(hunted.found(&known))
     };
-    let (found, status) = args.target.observe(&signals, no_python, hunt)?;
+    let (found, status) = if args.files.is_empty() {
+        if let Some(folder) = &args.snapshot {
+            let cannot = || format!("cannot write into {}", folder.display());
+            fs::create_dir_all(folder).with_context(cannot)?;
+        }
+        let signals = Signals::listen().context("cannot listen for signals")?;
+        let runs = args.target.pid().is_some();
+        let hunt = |process| tell(Hunt::begin(args, &process, runs, guardian)?.go_on(&signals)?);
+        args.target.observe(&signals, no_python, hunt)?
+    } else {
+        (Some(tell(files::compare(args)?)?), ExitCode::SUCCESS)
+    };
     match found {
         Some(Found::Leak) if args.fail_on_leak => Ok(ExitCode::from(LEAKS)),
         Some(Found::Growth) if args.fail_on_leak => Ok(ExitCode::from(MAY_LEAK)),

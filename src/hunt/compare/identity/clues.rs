@@ -6,11 +6,11 @@ use rustc_hash::FxHashSet;
 use super::gc_order::{List, Mark};
 use super::traits::{Distinct, Traits};
 use super::{Claim, Earlier, NONE};
-use crate::heap::{Analysis, Flow, NodeId};
+use crate::heap::{Analysis, Flow, NodeId, RootKind};
 use crate::hunt::compare::accumulation_points::namespaces;
 use crate::hunt::compare::heap_columns::is_resizable;
 use crate::python::gc::Generation;
-use crate::python::objects::{ReferenceCount, TypeInfo};
+use crate::python::objects::{EdgeNames, ReferenceCount, TypeInfo};
 
 /// An object with no more references to it belongs to the container that refers to it.
 const OWNED: u64 = 2;
@@ -47,12 +47,37 @@ pub(super) struct Clues<'a> {
     resizable_types: Vec<bool>,
     /// Variables of modules: they are given new contents rather than replaced.
     variables: FxHashSet<NodeId>,
+    /// If the heap is from a file: the number of references to each object.
+    found: Vec<u32>,
     claims: Vec<Claim>,
 }
 
 /// Whether an object is of one of these types.
 fn is_of(types: &[bool], heap: &Analysis<'_>, node: NodeId) -> bool {
     heap.graph.type_id(node).and_then(|id| types.get(id.0 as usize)) == Some(&true)
+}
+
+/// The number of references to each object, in objects and in frames.
+fn references_to(heap: &Analysis<'_>) -> Vec<u32> {
+    let graph = &heap.graph;
+    let mut found = vec![0_u32; graph.objects().len()];
+    let mut count = |node| {
+        if let Some(found) = graph.object_index(node).and_then(|index| found.get_mut(index)) {
+            *found = found.saturating_add(1);
+        }
+    };
+    let containers = graph.first_object().up_to(graph.first_leaf());
+    containers.flat_map(|node| graph.successors(node)).for_each(|&next| count(next));
+    let mut roles = Vec::new();
+    for (node, root) in graph.root_nodes() {
+        let RootKind::Frame { frame, .. } = root.kind else { continue };
+        roles.clear();
+        heap.names().frame_roles(frame, &mut roles);
+        let held = graph.successors(node);
+        let known = roles.iter().filter_map(|&(object, _)| graph.node(object));
+        known.filter(|node| held.contains(node)).for_each(&mut count);
+    }
+    found
 }
 
 impl<'a> Clues<'a> {
@@ -78,6 +103,7 @@ impl<'a> Clues<'a> {
                 .filter(|&it| it < heap.graph.first_leaf())
                 .flat_map(|namespace| heap.graph.successors(namespace).iter().copied())
                 .collect(),
+            found: if heap.reader().is_none() { references_to(heap) } else { Vec::new() },
             claims: Vec::new(),
         };
         clues.claims = clues.claims_by_value();
@@ -151,7 +177,11 @@ impl Clues<'_> {
     /// How often an object is referred to, if that is counted.
     fn reference_count(&self, index: usize) -> Option<u64> {
         let address = self.heap.graph.address(self.node(index))?;
-        match self.heap.reader()?.reference_count(address).ok()? {
+        let Some(reader) = self.heap.reader() else {
+            let found = self.found.get(index).copied().unwrap_or_default();
+            return self.heap.names().counted(address, found.into());
+        };
+        match reader.reference_count(address).ok()? {
             ReferenceCount::Counted(count) => Some(count),
             ReferenceCount::Immortal => None,
         }

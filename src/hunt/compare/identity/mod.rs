@@ -24,8 +24,8 @@ use clues::Clues;
 use holders::Descent;
 pub(super) use traits::Traits;
 
+use super::interpreter::Interpreter;
 use crate::heap::Analysis;
-use crate::python::Python;
 
 /// No object.
 pub(super) const NONE: u32 = u32::MAX;
@@ -44,12 +44,12 @@ pub(super) struct Earlier<'a> {
 /// objects of the capture before, by index, that had the same addresses and types, or [`NONE`].
 pub(super) fn births(
     heap: &Analysis<'_>,
-    python: &Python,
+    interpreter: Interpreter<'_>,
     before: &Earlier<'_>,
     now: u8,
     matches: &[u32],
 ) -> (Vec<u8>, Traits) {
-    let traits = Traits::of(heap, python);
+    let traits = Traits::of(heap, interpreter);
     let clues = Clues::of(heap, &traits, before, matches);
     let mut descent = Descent::new(&clues, now);
     descent.run();

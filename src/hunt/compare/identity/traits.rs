@@ -2,7 +2,7 @@
 //! Objects go by their index, containers first.
 
 use crate::heap::{Analysis, Flow};
-use crate::python::Python;
+use crate::hunt::compare::interpreter::Interpreter;
 use crate::python::gc::Generation;
 use crate::python::objects::ValueForm;
 
@@ -48,7 +48,7 @@ impl Place {
 
 impl Traits {
     /// The traits of all objects of a heap, without their holders.
-    pub(super) fn of(heap: &Analysis<'_>, python: &Python) -> Traits {
+    pub(super) fn of(heap: &Analysis<'_>, interpreter: Interpreter<'_>) -> Traits {
         let graph = &heap.graph;
         let mut places = vec![Place::NOWHERE; graph.objects().len()];
         for (generation, nodes) in Generation::ALL.into_iter().zip(graph.tracked()) {
@@ -59,10 +59,7 @@ impl Traits {
                 }
             }
         }
-        let capture = heap.capture().filter(|capture| {
-            graph.inconsistencies().open_lists == 0 && python.gc_lists_keep_order(*capture)
-        });
-        let collections = capture.and_then(|capture| python.collections(capture).ok());
+        let collections = interpreter.collections(heap);
         let containers = graph.first_object().up_to(graph.first_leaf());
         let references = containers.map(|node| graph.successors(node).len() as u32).collect();
         Traits { places, references, values: values(heap), collections, ..Traits::default() }
