@@ -60,6 +60,8 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("hunt/compare/identity/traits.rs", "print >> 32", "half of a hash"),
     ("hunt/compare/identity/traits.rs", "self.seen.len() * 64", "bits of a word"),
     ("hunt/compare/identity/traits.rs", "place / 64", "bits of a word"),
+    ("hunt/fingerprint.rs", "from_str_radix(digits, 16)", "hexadecimal"),
+    ("hunt/fingerprint.rs", "xxh3_64(text", "half of a hash"),
     ("hunt/inserts/instance_creation.rs", "const LOWEST", "where addresses begin"),
     ("hunt/inserts/instance_creation.rs", "const HIGHEST", "where addresses of user space end"),
     ("hunt/inserts/instance_creation.rs", "let near_stack", "how far a frame reaches"),

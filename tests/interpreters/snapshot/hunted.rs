@@ -30,7 +30,7 @@ fn kept(
     let mut target = Target::start(interpreter, "leaks", &[ways]);
     let pid = target.pid().to_string();
     let kept = folder.path("kept");
-    let output = leakspy(&["hunt", "--pid", &pid, "-d", "8", "--json", "--snapshot", text(&kept)]);
+    let output = leakspy(["hunt", "--pid", &pid, "-d", "8", "--json", "--snapshot", text(&kept)]);
     assert!(output.status.success(), "{output:?}");
     target.assert_healthy();
     let mut files: Vec<PathBuf> = fs::read_dir(&kept)?
@@ -120,10 +120,13 @@ pub fn what_allows_no_verdict_is_refused(interpreter: &'static Interpreter) -> R
     Ok(())
 }
 
-/// Births are told from files nearly as well as from captures: the collector's lists are in them, values are not.
+/// The collector's lists are in files, values are not. So an untracked dict, a number or a string at a reused address
+/// passes for what lay there before, and counts as older than it is; what was there before never counts as new.
 pub fn births_are_told_from_files(interpreter: &'static Interpreter) -> Result<(), Failed> {
     const STEPS: u64 = 4;
-    const MOST_WRONG: f64 = 0.02;
+    /// In this fixture, whose survivors are mostly such objects, 3 to 16 % of them were wrong on ten interpreters.
+    const MOST_WRONG: [(&str, f64); 3] =
+        [("survivors", 0.25), ("old", 0.001), ("temporaries", 0.001)];
     let folder = Folder::new();
     let mut target = Target::start(interpreter, "identity", &["usual"]);
     let process = Process::open(target.pid())?;
@@ -151,8 +154,10 @@ pub fn births_are_told_from_files(interpreter: &'static Interpreter) -> Result<(
         columns.push(of);
         if step + 1 == STEPS {
             let births = columns.last().map(HeapColumns::births).unwrap_or_default();
-            for (what, share) in share_of_wrong_births(&analysis, births, &mut target) {
-                assert!(share < MOST_WRONG, "{what}: {share} are wrong");
+            let wrong = share_of_wrong_births(&analysis, births, &mut target);
+            for ((what, share), (same, most)) in wrong.into_iter().zip(MOST_WRONG) {
+                assert_eq!(what, same);
+                assert!(share < most, "{what}: {share} are wrong");
             }
         }
     }
