@@ -7,7 +7,7 @@ use super::{HuntError, Hunter, MOST};
 use crate::hunt::causes::one_for_each;
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::confidence;
-use crate::hunt::finding::{Filling, Finding, LeakKind, Reason, Undecided, Unseen};
+use crate::hunt::finding::{Feeder, Filling, Finding, LeakKind, Reason, Undecided, Unseen};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
@@ -26,6 +26,8 @@ const LEAST_PART: f64 = 0.005;
 /// What a thread that does not end may take of the C library's memory, and of the resident set with its stack.
 const BLOCKS_OF_A_THREAD: f64 = 16_384.0;
 const RESIDENT_OF_A_THREAD: f64 = 262_144.0;
+/// The share of native memory that must be allocated in such threads if it is all theirs.
+const MOST_OF_NATIVE: f64 = 0.9;
 
 impl Hunter {
     /// The verdict; an error if the hunt was too short for one.
@@ -59,7 +61,9 @@ impl Hunter {
         let native = self.outside().leak().filter(|native| native.bytes_per_s > explained);
         let feeders = self.native_feeders.clone();
         let unseen = feeders.is_empty().then(|| self.not_followed());
-        findings.extend(native.map(|finding| Finding { feeders, unseen, ..finding }));
+        let native = native.map(|finding| Finding { feeders, unseen, ..finding });
+        let native = native.and_then(|native| not_of_threads(native, &mut findings));
+        findings.extend(native);
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
@@ -191,6 +195,26 @@ impl Hunter {
         };
         Unseen { reason, ..unseen }
     }
+}
+
+/// The native memory that leaks, unless the threads that pile up have allocated it: then it is theirs.
+fn not_of_threads(native: Finding, findings: &mut [Finding]) -> Option<Finding> {
+    let Some(threads) = findings.iter_mut().find(|it| it.kind == LeakKind::Threads) else {
+        return Some(native);
+    };
+    let is_theirs = |feeder: &&Feeder| {
+        feeder.stack.iter().any(|frame| {
+            let start = format!("{} ({}:", frame.function, frame.file);
+            threads.holder.name.starts_with(&start)
+        })
+    };
+    let share: f64 = native.feeders.iter().filter(is_theirs).map(|feeder| feeder.share).sum();
+    if share < MOST_OF_NATIVE {
+        return Some(native);
+    }
+    threads.bytes_per_s += native.bytes_per_s;
+    threads.bytes_per_object = threads.bytes_per_s / threads.objects_per_s;
+    None
 }
 
 /// Whether a finding is credible. References inside objects of unknown types are guessed from their words,

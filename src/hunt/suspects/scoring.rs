@@ -60,7 +60,8 @@ impl Comparison<'_> {
             // A chain that hangs from a frame.
             (_, None) => Key::Object(self.identity(*point.accumulated.examples.first()?)?.0),
         };
-        let kind = if is_waiting(self.heap, &point.accumulated) { LeakKind::Tasks } else { kind };
+        let is_waiting = is_waiting(self.heap, &point.accumulated) && !self.have_ended(point);
+        let kind = if is_waiting { LeakKind::Tasks } else { kind };
         let grown = grown(self.heap, kind, &point.accumulated)?;
         let is_steady = is_steady && (kind != LeakKind::Chain || self.has_become_more(grown, rise));
         let [from, to] = [born, self.snapshots.len().checked_sub(2)?];
@@ -220,13 +221,33 @@ impl Comparison<'_> {
         }
     }
 
+    /// Whether what looks like waiting code has ended, in most examples.
+    fn have_ended(&self, point: &AccumulationPoint) -> bool {
+        let Some(reader) = self.heap.reader() else { return false };
+        let examples = &point.accumulated.examples;
+        let running = examples.iter().filter_map(|&node| self.running_below(node));
+        let addresses = running.filter_map(|node| self.heap.graph.address(node));
+        2 * addresses.filter(|&it| reader.suspension(it).is_none()).count() > examples.len()
+    }
+
+    /// The coroutine or generator at or below this node.
+    fn running_below(&self, node: NodeId) -> Option<NodeId> {
+        let graph = &self.heap.graph;
+        let waits = |node| graph.type_info(node).is_some_and(|kind| waits(&kind.name));
+        nearest(graph, node, |node| self.is_new(node), waits)
+    }
+
+    /// Old objects, such as an event loop, lead everywhere.
+    fn is_new(&self, node: NodeId) -> bool {
+        self.growth.holder(node).is_some()
+    }
+
     /// The code that a coroutine or generator at or below this node runs.
     fn code_below(&self, node: NodeId) -> Option<u64> {
         let graph = &self.heap.graph;
         let name = |node| graph.type_info(node).map(|kind| &*kind.name);
-        // Old objects, such as an event loop, lead everywhere.
-        let is_new = |node| self.growth.holder(node).is_some();
-        let running = nearest(graph, node, is_new, |node| name(node).is_some_and(waits))?;
+        let running = self.running_below(node)?;
+        let is_new = |node| self.is_new(node);
         let is_part = |node| node == running || is_new(node);
         let code = nearest(graph, running, is_part, |node| name(node) == Some("code"))?;
         self.identity(code).map(|(address, _)| address)
