@@ -116,6 +116,7 @@ class Undecided:
 
     growth: Finding
     tells_in_s: float
+    slows: bool = False
 
 
 @dataclass(frozen=True)

@@ -70,13 +70,16 @@ pub struct Filling {
 }
 
 /// A growth of which it is not known whether it is a leak: there is code on the way that removes, but it was not
-/// seen to.
+/// seen to; or its pace falls, as that of a cache does, and as that of a leak does when there is less to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Undecided {
     /// What grows, and by which code.
     pub growth: Finding,
     /// A duration of the hunt that would tell, in seconds.
     pub tells_in_s: f64,
+    /// Whether its pace falls.
+    #[serde(default)]
+    pub slows: bool,
 }
 
 /// Code that removes from a collection.

@@ -97,9 +97,15 @@ fn write_undecided(
     unit: &str,
     out: &mut impl Write,
 ) -> Result<(), RenderError> {
-    let Undecided { growth, tells_in_s } = undecided;
+    let Undecided { growth, tells_in_s, slows } = undecided;
     writeln!(out, "\n-  {}", headline(growth))?;
     write_growth(growth, unit, out)?;
+    if *slows {
+        return Ok(writeln!(
+            out,
+            "   slows     as a cache does that fills up, or a leak with less load: --duration {tells_in_s:.0} tells"
+        )?);
+    }
     let removal = growth.removal.as_ref().map_or("code on the way".to_owned(), removal_in_words);
     Ok(writeln!(
         out,

@@ -13,6 +13,8 @@ const LEAST_SHARE: f64 = 0.5;
 const MOST_LOST: f64 = 0.3;
 /// The pace of a growth that levels off must have fallen to at most this share.
 const MOST_OF_PACE: f64 = 0.6;
+/// From this share on, load that has merely become less does not explain it.
+const LEVELS_OFF: f64 = 0.35;
 /// And by at least this many standard errors.
 const ERRORS: f64 = 4.0;
 /// A count is exact to this.
@@ -59,6 +61,18 @@ pub struct FallingPace {
     pub left: f64,
     /// The seconds until nineteen twentieths of that are there.
     pub settles_in_s: f64,
+    /// The pace of the last interval, as a share of the first's.
+    pub remains: f64,
+    /// How long to observe, from the first moment on, until the pace will have fallen so far that load that has
+    /// merely become less does not explain it.
+    pub tells_in_s: f64,
+}
+
+impl FallingPace {
+    /// Whether it shows that the growth levels off: a leak, too, slows down when a service has less to do.
+    pub fn levels_off(&self) -> bool {
+        self.remains <= LEVELS_OFF
+    }
 }
 
 /// Whether the pace of a growth of counted objects falls from interval to interval, by far more than chance
@@ -90,7 +104,11 @@ pub fn falling_pace(series: &[(Duration, f64)]) -> Option<FallingPace> {
     let decay = (early / late).ln() / (last.0 - first.0);
     let left = late / decay;
     let settles_in_s = 20.0_f64.ln() / decay;
-    (left.is_finite() && settles_in_s.is_finite()).then_some(FallingPace { left, settles_in_s })
+    let remains = late / early;
+    let watched = series.last()?.0.checked_sub(series.first()?.0)?.as_secs_f64();
+    let tells_in_s = watched.max(watched * LEVELS_OFF.ln() / remains.ln());
+    let is_sound = [left, settles_in_s, tells_in_s].iter().all(|figure| figure.is_finite());
+    is_sound.then_some(FallingPace { left, settles_in_s, remains, tells_in_s })
 }
 
 /// How certain the growth of a quantity read many times is; `None` if it came and went.
@@ -188,6 +206,10 @@ mod tests {
         let found = falling_pace(&cache).expect("it falls");
         let rest = 1000.0 - filled(27.0);
         assert!((found.left / rest - 1.0).abs() < 0.3, "{found:?}, {rest} in truth");
+        assert!(!found.levels_off() && (27.0..40.0).contains(&found.tells_in_s), "{found:?}");
+        let longer: Series =
+            [0, 9, 18, 27, 54].map(|at| (Duration::from_secs(at), filled(at as f64))).to_vec();
+        assert!(falling_pace(&longer).is_some_and(|found| found.levels_off()));
         for values in [
             [0.0, 400.0, 800.0, 1200.0],
             [0.0, 400.0, 790.0, 1100.0],

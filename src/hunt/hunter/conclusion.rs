@@ -43,13 +43,17 @@ impl Hunter {
         let compared = self.snapshots.iter().map(|it| it.totals.paused);
         let pauses = compared.chain(self.forgotten.iter().copied());
         let seconds_of = |pause: Duration| pause.as_secs_f64();
-        let steady = self.suspects.iter().filter(|it| it.is_steady);
-        let (undecided, mut findings): (Vec<Finding>, Vec<Finding>) =
-            steady.filter_map(|it| self.told(it)).partition(|it| self.may_be_removed(it));
-        let mut undecided: Vec<Undecided> = undecided
-            .into_iter()
-            .map(|growth| Undecided { growth, tells_in_s: TELLS_IN_S })
-            .collect();
+        let (mut undecided, mut findings) = (Vec::new(), Vec::new());
+        for suspect in self.suspects.iter().filter(|it| it.is_steady) {
+            match self.told(suspect) {
+                Some(growth) if self.is_open(suspect, &growth) => undecided.push(Undecided {
+                    growth,
+                    tells_in_s: suspect.slows.unwrap_or(TELLS_IN_S),
+                    slows: suspect.slows.is_some(),
+                }),
+                growth => findings.extend(growth),
+            }
+        }
         undecided.sort_by(|a, b| b.growth.bytes_per_s.total_cmp(&a.growth.bytes_per_s));
         let mut filling: Vec<Filling> =
             self.suspects.iter().filter_map(|it| self.filling(it)).collect();
@@ -103,17 +107,21 @@ impl Hunter {
         })
     }
 
-    /// Whether it is undecided if something leaks: code removes from what grows, but was not seen to; or the heap
-    /// grows and nothing explains it.
+    /// Whether it is undecided if what grows most leaks; or the heap grows and nothing explains it.
     pub(super) fn is_undecided(&self) -> bool {
-        let steady =
-            || self.suspects.iter().filter(|it| it.is_steady).filter_map(|it| self.told(it));
+        let steady = self.suspects.iter().filter(|it| it.is_steady);
+        let told = steady.filter_map(|it| Some((it, self.told(it)?)));
         let is_explained = self.suspects.iter().any(|it| it.level.is_some());
-        let mut told = steady().peekable();
-        match told.peek() {
+        match told.max_by(|(_, a), (_, b)| a.bytes_per_s.total_cmp(&b.bytes_per_s)) {
             None => !is_explained && self.heap_grows(),
-            Some(_) => told.any(|it| self.may_be_removed(&it)),
+            Some((suspect, growth)) => self.is_open(suspect, &growth),
         }
+    }
+
+    /// Whether it is undecided if a growth is a leak: its pace falls a little, or code removes from it, but was not
+    /// seen to.
+    fn is_open(&self, suspect: &Suspect, growth: &Finding) -> bool {
+        suspect.slows.is_some() || self.may_be_removed(growth)
     }
 
     /// Whether code on the way removes from what grows, without a word when, and has not been seen to.

@@ -39,6 +39,9 @@ pub struct Suspect {
     pub is_steady: bool,
     /// The limit that stops it soon, if one does.
     pub level: Option<Level>,
+    /// If its pace falls, but so little that it may do so for want of load: how long to observe, in seconds, to
+    /// know.
+    pub slows: Option<f64>,
 }
 
 /// The level that a growth approaches.
@@ -97,7 +100,7 @@ impl Evidence {
             };
             Level { limit: Some(limit), in_s: *full_in_s, bytes: bytes_per_s * full_in_s }
         });
-        let by_pace = rise.falling.map(|pace| Level {
+        let by_pace = rise.falling.filter(FallingPace::levels_off).map(|pace| Level {
             limit: None,
             in_s: pace.settles_in_s,
             bytes: pace.left * bytes_per_object,
@@ -137,7 +140,8 @@ impl Evidence {
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());
         let is_steady = rise.is_steady && level.is_none();
-        is_sound.then_some(Suspect { key, finding, watch, is_steady, level })
+        let slows = rise.falling.filter(|_| level.is_none()).map(|pace| pace.tells_in_s);
+        is_sound.then_some(Suspect { key, finding, watch, is_steady, level, slows })
     }
 }
 
