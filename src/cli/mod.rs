@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::args::process::ProcessArg;
 use self::commands::{
-    completions, cycles, diff, dump, export, graph, heap, hunt, info, man, mem, peak, plot, record,
-    show, snapshot, timeline, tree, watch, why,
+    completions, cycles, diff, dump, export, graph, heap, hunt, info, man, mem, peak, plot, ps,
+    record, show, snapshot, timeline, tree, watch, why,
 };
 use self::errors::{CommandError, advice};
 use self::terminal::say;
@@ -46,19 +47,21 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  leakspy hunt --pid 1234                   say what leaks, what holds it and which line feeds it
-  leakspy record --pid 1234 --duration 30   record for 30 seconds, draw a flamegraph
+  leakspy ps                                list the Pythons here
+  leakspy hunt 1234                         say what leaks, what holds it and which line feeds it
+  leakspy record 1234 --duration 30s        record for 30 seconds, draw what grew
   leakspy record -o start.svg -- python app.py
                                             record a program from its start
-  leakspy heap --pid 1234                   print which types of objects take the memory
-  leakspy why --pid 1234 app.Session        print what keeps the objects of a type alive
-  leakspy dump --pid 1234                   print what every thread is doing
-  leakspy mem --pid 1234                    print what its memory is made of
-  leakspy timeline --pid 1234 -o run.csv    write down its memory over time
+  leakspy heap 1234                         print which types of objects take the memory
+  leakspy why 1234 app.Session              print what keeps the objects of a type alive
+  leakspy dump 1234                         print what every thread is doing
+  leakspy mem 1234                          print what its memory is made of
+  leakspy timeline 1234 -o run.csv          write down its memory over time
   leakspy plot run.csv                      draw that";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ps(ps::Args),
     Record(record::Args),
     Hunt(hunt::Args),
     Heap(heap::Args),
@@ -81,15 +84,50 @@ enum Command {
     Man(man::Args),
 }
 
+impl Command {
+    /// The argument that may name the process that the command is about.
+    fn process(&mut self) -> Option<&mut ProcessArg> {
+        match self {
+            Command::Record(args) => Some(args.target.process()),
+            Command::Hunt(args) => Some(args.target.process()),
+            Command::Timeline(args) => Some(args.target.process()),
+            Command::Heap(args) => Some(args.source.process()),
+            Command::Tree(args) => Some(args.source.process()),
+            Command::Graph(args) => Some(args.source.process()),
+            Command::Show(args) => Some(args.source.process()),
+            Command::Cycles(args) => Some(args.source.process()),
+            Command::Why(args) => Some(args.source.process()),
+            Command::Dump(args) => Some(args.source.process()),
+            Command::Mem(args) => Some(args.source.process()),
+            Command::Export(args) => Some(args.source.process()),
+            Command::Snapshot(args) => Some(args.process()),
+            // It waits for a process of that name.
+            Command::Watch(_) => None,
+            Command::Ps(_)
+            | Command::Diff(_)
+            | Command::Info(_)
+            | Command::Plot(_)
+            | Command::Peak(_)
+            | Command::Completions(_)
+            | Command::Man(_) => None,
+        }
+    }
+}
+
 impl Cli {
     /// Runs the command, with `guardian` where a target must be traced, and returns the exit status. Errors
     /// have been printed by then.
-    pub fn run(&self, guardian: &Program) -> ExitCode {
+    pub fn run(mut self, guardian: &Program) -> ExitCode {
         give_memory_back();
+        if let Some(Err(error)) = self.command.process().map(ProcessArg::settle) {
+            say(format_args!("leakspy: {}", advice::explain(&error, None)));
+            return ExitCode::FAILURE;
+        }
         let (result, pid) = match &self.command {
             Command::Record(args) => (record::run(args, guardian), args.target.pid()),
             Command::Hunt(args) => (hunt::run(args, guardian), args.target.pid()),
             Command::Heap(args) => (heap::run(args), args.source.pid()),
+            Command::Ps(args) => (ps::run(args), None),
             Command::Diff(args) => (diff::run(args), None),
             Command::Tree(args) => (tree::run(args), args.source.pid()),
             Command::Graph(args) => (graph::run(args), args.source.pid()),
@@ -98,7 +136,7 @@ impl Cli {
             Command::Why(args) => (why::run(args), args.source.pid()),
             Command::Dump(args) => (dump::run(args), args.source.pid()),
             Command::Mem(args) => (mem::run(args), args.source.pid()),
-            Command::Snapshot(args) => (snapshot::run(args), args.pid.pid),
+            Command::Snapshot(args) => (snapshot::run(args), args.pid()),
             Command::Export(args) => (export::run(args), args.source.pid()),
             Command::Info(args) => (info::run(args), None),
             Command::Timeline(args) => (timeline::run(args), args.target.pid()),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::ZonedDateTime;
+use nix::unistd::{AccessFlags, access};
 
 use super::terminal::say;
 use crate::cli::errors::{CommandError, Context};
@@ -155,9 +156,35 @@ fn local_time() -> impl Display {
     ZonedDateTime::now().strftime("%Y%m%d-%H%M%S")
 }
 
-/// The extension of a file name, in lower case.
-pub fn ending(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+/// Makes sure that a file can be written, before anything is started that would be lost otherwise.
+///
+/// # Errors
+/// It is a folder, or its folder is missing or cannot be written to.
+pub fn check_writable(path: &Path) -> Result<(), CommandError> {
+    let cannot = |why: &str| {
+        CommandError::new(format_args!(
+            "cannot write {}: {why}. Nothing was started.",
+            path.display()
+        ))
+    };
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => return Err(cannot("it is a folder")),
+        Ok(there) if !there.is_file() => return Ok(()),
+        _ => {}
+    }
+    // A link stays a link: its target is replaced.
+    let path_there = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let folder = path_there.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(cannot(&format!("there is no folder {}", folder.display())));
+    }
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|errno| {
+        cannot(&format!("the folder {} cannot be written to ({})", folder.display(), errno.desc()))
+    })
 }
 
 /// A picture or chart as PNG, to be written to `path`.
@@ -254,6 +281,20 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
         assert!(write_whole(Path::new("/nowhere/at/all.svg"), b"").is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_refused_before() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let said = |path: &Path| check_writable(path).map_err(|error| error.to_string());
+        for path in ["new.svg", "-", "/dev/null"] {
+            assert_eq!(said(&directory.path().join(path)), Ok(()), "{path}");
+        }
+        let refused = said(directory.path()).expect_err("it is a folder");
+        assert!(refused.ends_with("it is a folder. Nothing was started."), "{refused}");
+        let refused = said(&directory.path().join("no/a.svg")).expect_err("no such folder");
+        assert!(refused.contains("there is no folder"), "{refused}");
+        Ok(())
     }
 
     #[test]

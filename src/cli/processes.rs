@@ -1,13 +1,53 @@
 //! Opening processes: one, or it and all its descendants.
 
+use super::children::runs_python;
 use super::errors::{CommandError, advice};
 use super::terminal::say;
 use crate::heap::CaptureOptions;
 use crate::process::Process;
+use crate::process::by_command::{named, without_children};
 use crate::process::descendants::descendants;
 use crate::python::Python;
 use crate::python::debug_offsets::Disagreement;
+use crate::render::labels::printable;
 use crate::source::LiveProcess;
+
+/// The most processes of a name that are listed.
+const MOST_NAMED: usize = 10;
+
+/// The one process whose command line contains this text. A process that runs Python is meant rather than a
+/// shell around it, and a master rather than its workers.
+///
+/// # Errors
+/// There is none, or there are several.
+pub fn the_only(text: &str) -> Result<i32, CommandError> {
+    let mut found = named(text);
+    let pythons: Vec<i32> =
+        found.iter().map(|one| one.pid).filter(|&pid| runs_python(pid)).collect();
+    if !pythons.is_empty() {
+        found.retain(|one| pythons.contains(&one.pid));
+    }
+    let found = without_children(found);
+    match &*found {
+        [] => Err(CommandError::new(format_args!(
+            "no process has `{text}` in its command line. `leakspy ps` lists those that run Python."
+        ))),
+        [one] => Ok(one.pid),
+        several => {
+            let shown = several.iter().take(MOST_NAMED);
+            let lines = shown.map(|one| format!("\n  {:>7}  {}", one.pid, printable(&one.command)));
+            let more = match several.len().saturating_sub(MOST_NAMED) {
+                0 => String::new(),
+                more => format!("\n  and {more} more"),
+            };
+            Err(CommandError::new(format_args!(
+                "{} processes have `{text}` in their command lines. Say which by its PID:{}{more}",
+                several.len(),
+                lines.collect::<String>()
+            )))
+        }
+    }
+}
 
 /// Opens a process to be observed for a while, and finds the Python in it.
 pub fn attach(pid: i32) -> Result<(Process, Python), CommandError> {

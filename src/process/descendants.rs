@@ -77,32 +77,3 @@ fn numbers(text: &[u8]) -> Vec<i32> {
     let words = text.split(u8::is_ascii_whitespace);
     words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
 }
-
-/// The process whose command line contains this text. Of several, the oldest whose parent is not one of them.
-/// leakspy itself and its ancestors do not count.
-pub fn by_command(text: &str) -> Option<i32> {
-    let mut parents = HashMap::new();
-    let mut found = Vec::new();
-    for process in procfs::process::all_processes().ok()?.flatten() {
-        let Ok(stat) = process.stat() else { continue };
-        parents.insert(stat.pid, stat.ppid);
-        let Ok(words) = process.cmdline() else { continue };
-        if words.join(" ").contains(text) && !matches!(stat.state, 'Z' | 'X') {
-            found.push((stat.starttime, stat.pid));
-        }
-    }
-    let own = i32::try_from(std::process::id()).ok()?;
-    let mut ours = vec![own];
-    while let Some(&parent) = ours.last().and_then(|last| parents.get(last)) {
-        if parent == 0 || ours.contains(&parent) {
-            break;
-        }
-        ours.push(parent);
-    }
-    found.retain(|(_, pid)| !ours.contains(pid));
-    let is_first = |pid: &i32| {
-        let parent = parents.get(pid);
-        parent.is_none_or(|parent| found.iter().all(|(_, other)| other != parent))
-    };
-    found.iter().filter(|(_, pid)| is_first(pid)).min().map(|(_, pid)| *pid)
-}

@@ -14,11 +14,13 @@
 //! | [`glibc`] | the headers of malloc blocks, and the descriptors of threads |
 //! | [`thread_ids`], [`waits`] | its threads, and how long they wait |
 //! | [`descendants`], [`newcomers`] | its children, and processes that may yet become Pythons |
+//! | [`by_command`] | processes by their command lines |
 //! | [`ptrace`], [`pause`], [`pauses`] | stopping threads for a moment, and how long they were stopped |
 //! | [`tracees`], [`reaper`] | tracing threads for longer, and releasing them cleanly |
 //! | [`breakpoint`], [`lookahead`] | hardware breakpoints, and what a stopped thread is about to call |
 
 pub mod breakpoint;
+pub mod by_command;
 pub mod cgroup;
 pub mod core;
 pub mod descendants;

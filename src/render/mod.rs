@@ -37,6 +37,7 @@ pub mod phrases;
 pub mod png;
 pub mod pprof;
 pub mod preamble;
+pub mod ps;
 pub mod show;
 pub mod sparkline;
 pub mod speedscope;

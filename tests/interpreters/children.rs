@@ -243,7 +243,7 @@ fn the_other_commands_say_whom_they_leave_out(
         ("record", &["--output", file]),
         ("record", &["--output", file, "--view", "alloc", "--duration", "0.2"]),
         ("timeline", &["--output", file, "--duration", "0.2"]),
-        ("watch", &["--rss-above", "1", "--duration", "5"]),
+        ("watch", &["--rss-above", "1B", "--duration", "5"]),
     ] {
         let said = |option: &[&str]| -> Result<String, Failed> {
             let output = run(command, target.pid(), &[options, option].concat());

@@ -36,6 +36,7 @@ mod identity;
 mod known_leaks;
 mod live;
 mod mem;
+mod naming;
 mod objects;
 mod psutil;
 mod public_leaks;
@@ -87,6 +88,7 @@ const GROUPS: &[Group] = &[
     group("cores", cores::trials),
     group("disclosure", disclosure::trials),
     group("mem", mem::trials),
+    group("naming", naming::trials),
     group("timeline", timeline::trials),
     group("psutil", psutil::trials),
     group("watch", watch::trials),

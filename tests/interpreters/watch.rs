@@ -103,7 +103,7 @@ fn it_fires_at_the_crossing_and_once(interpreter: &'static Interpreter) -> Resul
     let mut target = Target::start(interpreter, "memory_over_time", &[]);
     let limit = rss(&target) + (8 << 20);
     let (interval, pages_per_second) = (1.0, 4000.0);
-    let mut watching = watch(&target, &["--rss-above", &limit.to_string(), "-i", "1"]);
+    let mut watching = watch(&target, &["--rss-above", &format!("{limit}B"), "-i", "1"]);
     target.ask("grow 4000");
     watching.wait_until_said("the limit is");
     let beyond = rss(&target).saturating_sub(limit) as f64;
@@ -117,7 +117,7 @@ fn it_fires_at_the_crossing_and_once(interpreter: &'static Interpreter) -> Resul
 
 fn it_fires_every_time_with_hysteresis(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "memory_over_time", &[]);
-    let limit = (rss(&target) + (8 << 20)).to_string();
+    let limit = format!("{}B", rss(&target) + (8 << 20));
     let options = ["--rss-above", &limit, "-i", "0.02", "--every"];
     let mut watching = watch(&target, &options);
     target.ask("saw 10000 0.5");

@@ -287,7 +287,7 @@ fn what_is_not_there_is_said(interpreter: &'static Interpreter) -> Result<(), Fa
     let target = Target::start(interpreter, "why", &[]);
     let pid = target.pid().to_string();
     for (subject, words) in [
-        ("Slotte", "there is no object of the type Slotte; there are types __main__.Slotted"),
+        ("Slotte", "there is no object of the type Slotte; did you mean __main__.Slotted?"),
         ("0x10", "there is no object at 0x10"),
         ("nowhere:X", "there is no module nowhere in the process"),
         ("__main__:BY_VALUE['x']", "__main__:BY_VALUE has no ['x']"),

@@ -45,6 +45,45 @@ fn what_tracemalloc_cannot_tell_is_refused() {
     }
 }
 
+/// What an option cannot mean is refused before anything is started, with a sentence that says what can be typed.
+#[test]
+fn a_refusal_says_what_can_be_typed() {
+    for (line, status, words) in [
+        (&["watch", "1", "--rss-above", "10"][..], 2, "a size needs a unit: 10KiB, 10MiB or 10GiB"),
+        (
+            &["watch", "1", "--rss-above", "1GiB", "--window", "5s"],
+            2,
+            "only `--growth` has a `--window`",
+        ),
+        (&["heap", "1", "--max-memory", "2"], 2, "a size needs a unit"),
+        (&["timeline", "app.py"], 2, "a command to start stands behind two dashes: `-- app.py`"),
+        (
+            &["record", "1", "-o", "a.svg", "-f", "json"],
+            2,
+            "is not the form of a file that ends in .svg",
+        ),
+        (&["record", "1", "--rate", "7"], 2, "only `--view alloc` takes samples"),
+        (&["export", "1", "-o", "a.bin"], 2, "the name can end in .heapsnapshot, .pb.gz or .pprof"),
+        (
+            &["hunt", "1", "-o", "/nowhere/a.svg"],
+            1,
+            "there is no folder /nowhere. Nothing was started.",
+        ),
+        (&["snapshot", "1", "-o", "/"], 1, "it is a folder. Nothing was started."),
+        (
+            &["heap", "--name", "no such process"],
+            1,
+            "no process has `no such process` in its command line",
+        ),
+        (&["heap", "Cargo.toml", "--nonblocking"], 2, "leave `--nonblocking` out"),
+    ] {
+        let output = run(line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{line:?}: {said}");
+        assert!(output.stdout.is_empty() && said.contains(words), "{line:?}: {said}");
+    }
+}
+
 #[test]
 fn the_version_is_the_packages() {
     let output = run(&["--version"]);

@@ -2,18 +2,11 @@
 //! own.
 
 use bytesize::ByteSize;
-use clap::{ValueEnum, value_parser};
+use clap::ValueEnum;
 
+use super::size::size;
 use crate::process::breakpoint::Way;
 use crate::render::Paths;
-
-/// `--pid`. The command that flattens it says whether it is required, and what can replace it.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct PidArg {
-    /// PID of the process.
-    #[arg(short, long, value_name = "PID", value_parser = value_parser!(i32).range(1..))]
-    pub pid: Option<i32>,
-}
 
 /// `--subprocesses` and `--no-subprocesses`. Without either of them, a command says which children it leaves
 /// out; `hunt` includes them.
@@ -39,7 +32,7 @@ pub struct NonblockingArg {
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct MemoryArg {
     /// Memory that leakspy itself may use, such as 2GiB [default: half of the available memory].
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<ByteSize>,
 }
 

@@ -1,12 +1,13 @@
 //! The heap that a command is about: that of a live process, by its PID, or the one in a snapshot or core file.
 //!
-//! A new [`Source`] is a new argument here, in place of `--pid`.
+//! A new [`Source`] is a new argument here, in place of the process.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::core::CoreArgs;
 use super::disclosure::DisclosureArgs;
-use super::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
+use super::flags::{MemoryArg, NonblockingArg, SubprocessesArg};
+use super::process::{Place, ProcessArg};
 use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::processes::{each, open};
@@ -19,21 +20,26 @@ use crate::source::{Heap, SnapshotFile, Source};
 /// Where the heap comes from.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    mut_arg("pid", |pid| pid.required_unless_present_any(["file", "core"]).conflicts_with("file")),
-    mut_arg("core", |core| core.conflicts_with_all(["pid", "file"])),
-    mut_arg("nonblocking", |it| it.conflicts_with_all(["file", "core"])),
+    mut_arg("pid", |pid| pid.conflicts_with("place")),
+    mut_arg("name", |name| name.conflicts_with("place")),
+    mut_arg("core", |core| core.conflicts_with_all(["pid", "name", "place"])),
+    mut_arg("nonblocking", |it| it.conflicts_with("core")),
     allow_missing_positional(true)
 )]
 pub struct SourceArgs {
-    /// Snapshot file to read instead of a process (written by `leakspy snapshot`).
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
+    /// PID of the process, or the snapshot file to read instead (written by `leakspy snapshot`).
+    #[arg(
+        value_name = "PID|FILE",
+        value_parser = Place::parser(),
+        required_unless_present_any = ["pid", "name", "core"]
+    )]
+    place: Option<Place>,
     /// Core file to read instead of a process.
     #[command(flatten)]
     core: CoreArgs,
     /// Which process.
     #[command(flatten)]
-    pid: PidArg,
+    process: ProcessArg,
     /// Whether it is paused.
     #[command(flatten)]
     pausing: NonblockingArg,
@@ -42,18 +48,28 @@ pub struct SourceArgs {
 impl SourceArgs {
     /// The process asked for, if it is one.
     pub fn pid(&self) -> Option<i32> {
-        self.pid.pid
+        self.place.as_ref().and_then(Place::pid).or(self.process.pid())
+    }
+
+    /// The argument that may name the process.
+    pub fn process(&mut self) -> &mut ProcessArg {
+        &mut self.process
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.place.as_ref().and_then(Place::file)
     }
 
     /// Opens the source. Nothing is paused or captured before the first question.
     pub fn open(&self, memory: MemoryArg) -> Result<Box<dyn Source>, CommandError> {
-        if let Some(path) = &self.file {
+        if let Some(path) = self.file() {
+            self.refuse_nonblocking()?;
             return Ok(Box::new(SnapshotFile::open(path, memory_for_files(memory))?));
         }
         if let Some(core) = self.core.open(memory)? {
             return Ok(Box::new(core));
         }
-        let (pid, options) = self.process(memory)?;
+        let (pid, options) = self.options(memory)?;
         Ok(Box::new(open(pid, options)?))
     }
 
@@ -65,10 +81,12 @@ impl SourceArgs {
         memory: MemoryArg,
         mut ask: impl FnMut(&dyn Source) -> Result<T, CommandError>,
     ) -> Result<(T, Vec<T>), CommandError> {
-        if let Some(path) = &self.file {
+        if let Some(path) = self.file() {
+            self.refuse_nonblocking()?;
             if children.subprocesses {
                 return Err(CommandError::Usage(
-                    "a snapshot file has one process: leave `--subprocesses` out, or give `--pid`",
+                    "a snapshot file has one process: leave `--subprocesses` out, or give a PID"
+                        .into(),
                 ));
             }
             let file = SnapshotFile::open(path, memory_for_files(memory))?;
@@ -77,12 +95,12 @@ impl SourceArgs {
         if let Some(core) = self.core.open(memory)? {
             if children.subprocesses {
                 return Err(CommandError::Usage(
-                    "a core file has one process: leave `--subprocesses` out, or give `--pid`",
+                    "a core file has one process: leave `--subprocesses` out, or give a PID".into(),
                 ));
             }
             return Ok((ask(&core)?, Vec::new()));
         }
-        let (pid, options) = self.process(memory)?;
+        let (pid, options) = self.options(memory)?;
         each(pid, children.subprocesses, |pid| ask(&open(pid, options)?))
     }
 
@@ -94,7 +112,7 @@ impl SourceArgs {
     ) -> Result<Heap<'a>, CommandError> {
         let heap = source.heap()?;
         let most = heap.analysis.names().most_disclosed();
-        if let (true, Some(path)) = (most < Disclosure::from(disclosure), &self.file) {
+        if let (true, Some(path)) = (most < Disclosure::from(disclosure), self.file()) {
             let what = match most {
                 Disclosure::Names => "without keys and values (with `--redact`)",
                 _ => "without values (`leakspy snapshot --values` keeps them)",
@@ -104,8 +122,17 @@ impl SourceArgs {
         Ok(heap)
     }
 
-    fn process(&self, memory: MemoryArg) -> Result<(i32, CaptureOptions), CommandError> {
-        let pid = self.pid.pid.context("there is no process")?;
+    fn refuse_nonblocking(&self) -> Result<(), CommandError> {
+        match self.pausing.nonblocking {
+            true => Err(CommandError::Usage(
+                "a file is read without any process: leave `--nonblocking` out".into(),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn options(&self, memory: MemoryArg) -> Result<(i32, CaptureOptions), CommandError> {
+        let pid = self.pid().context("there is no process")?;
         let pausing = !self.pausing.nonblocking;
         let max_memory = memory.bytes();
         Ok((pid, CaptureOptions { pausing, max_memory, on_delay: Some(tell) }))

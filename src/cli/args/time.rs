@@ -6,17 +6,21 @@ use jiff::SignedDuration;
 
 /// A length of time above zero: seconds, with or without a fraction, or with units such as `90s`, `5m` or `1h30m`.
 pub fn seconds(text: &str) -> Result<Duration, String> {
+    match moment(text)? {
+        Duration::ZERO => Err("must be more than 0 seconds".into()),
+        duration => Ok(duration),
+    }
+}
+
+/// A time since the beginning, in the same form; it can be zero.
+pub fn moment(text: &str) -> Result<Duration, String> {
     let wrong = || "not a time such as 30, 90s, 5m or 1h30m".to_owned();
-    let duration = match text.parse() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
+    match text.parse() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong()),
         Err(_) => {
             let signed: SignedDuration = text.parse().map_err(|_| wrong())?;
-            Duration::try_from(signed).map_err(|_| wrong())?
+            Duration::try_from(signed).map_err(|_| wrong())
         }
-    };
-    match duration.is_zero() {
-        false => Ok(duration),
-        true => Err("must be more than 0 seconds".into()),
     }
 }
 
@@ -76,6 +80,7 @@ mod tests {
         ] {
             assert_eq!(seconds(text), Ok(Duration::from_secs_f64(expected)), "{text}");
         }
+        assert_eq!(moment("0"), Ok(Duration::ZERO));
         for text in ["", "0", "-1", "x", "5 parsecs", "nan", "-5m", "inf"] {
             assert!(seconds(text).is_err(), "{text}");
         }

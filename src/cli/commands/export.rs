@@ -8,9 +8,10 @@ use clap::ValueEnum;
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::MemoryArg;
+use crate::cli::args::form::form;
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
-use crate::cli::output::write_streamed;
+use crate::cli::output::{check_writable, write_streamed};
 use crate::cli::terminal::say;
 use crate::inspect::live::{Heavy, live};
 use crate::render::{Form, Heading, Pauses, Style, View, chrome};
@@ -25,9 +26,9 @@ pub struct Args {
     /// Which heap.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Which tool it is for.
-    #[arg(long, value_enum, value_name = "TOOL")]
-    pub to: Tool,
+    /// Which tool it is for [default: by the extension of the file].
+    #[arg(long, value_enum, value_name = "TOOL", required_unless_present = "output")]
+    pub to: Option<Tool>,
     /// The file to write, `-` for standard output [default: leakspy-PID.heapsnapshot or leakspy-PID.pb.gz].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -48,21 +49,31 @@ pub enum Tool {
     Pprof,
 }
 
+/// The tools by the extension of the file.
+const FORMS: &[(&str, &[Tool])] =
+    &[("heapsnapshot", &[Tool::Chrome]), ("pb.gz", &[Tool::Pprof]), ("pprof", &[Tool::Pprof])];
+
 /// Writes the file.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    let to = form("to", args.to, args.output.as_deref(), FORMS)?.ok_or(CommandError::Usage(
+        "say which tool it is for: `--to chrome`, or `--to pprof`".into(),
+    ))?;
+    if let Some(path) = &args.output {
+        check_writable(path)?;
+    }
     let source = args.source.open(args.memory)?;
     let heap = args.source.heap(&*source, &args.disclosure)?;
     let (analysis, names, pause) = (&heap.analysis, heap.names(), heap.provenance.pause);
     let disclosure = (&args.disclosure).into();
     let owner = &heap.provenance.owner;
     let path = args.output.clone().unwrap_or_else(|| {
-        let ending = match args.to {
+        let ending = match to {
             Tool::Chrome => "heapsnapshot",
             Tool::Pprof => Form::Pprof.extension(),
         };
         format!("leakspy-{}.{ending}", owner.pid).into()
     });
-    write_streamed(&path, |mut out| match args.to {
+    write_streamed(&path, |mut out| match to {
         Tool::Chrome => chrome::write(analysis, names, disclosure, &mut out),
         Tool::Pprof => {
             let profile = live(analysis, names, None, Heavy::of(analysis), disclosure);

@@ -8,11 +8,13 @@ use clap::{ValueEnum, value_parser};
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::MemoryArg;
+use crate::cli::args::form::form;
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::{ending, png_of, write_whole};
+use crate::cli::output::{check_writable, png_of, write_whole};
 use crate::cli::terminal::say;
 use crate::heap::Selector;
+use crate::heap::figures::type_names::full_names;
 use crate::inspect::subgraph::{Direction, Options, picture};
 use crate::render::RenderError;
 use crate::render::graph::layout::TooLarge;
@@ -31,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     pub memory: MemoryArg,
     /// The objects of a type (app.Session, or Session), the object at an address (0x7f12…), or the object at
-    /// a path (app.cache:CACHE['key'].items).
+    /// a path (app.cache.CACHE['key'].items[-1]).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
     pub subject: String,
     /// What to draw around them.
@@ -44,8 +46,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub breadth: usize,
     /// The most objects to draw.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u16).range(1..=500))]
-    pub most: u16,
+    #[arg(
+        long, value_name = "N", default_value_t = 30, alias = "most",
+        value_parser = value_parser!(u16).range(1..=500)
+    )]
+    pub top: u16,
     /// Types to leave out.
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',')]
     pub exclude: Vec<String>,
@@ -87,16 +92,15 @@ pub enum Format {
     Dot,
 }
 
-impl Format {
-    /// The form of a file with this name.
-    fn of(path: &Path) -> Format {
-        match ending(path).as_str() {
-            "png" => Format::Png,
-            "dot" | "gv" => Format::Dot,
-            _ => Format::Svg,
-        }
-    }
+/// The forms by the extension of the file.
+const FORMS: &[(&str, &[Format])] = &[
+    ("svg", &[Format::Svg]),
+    ("png", &[Format::Png]),
+    ("dot", &[Format::Dot]),
+    ("gv", &[Format::Dot]),
+];
 
+impl Format {
     /// The usual file name extension of this form.
     fn extension(self) -> &'static str {
         match self {
@@ -110,6 +114,20 @@ impl Format {
 /// Draws the picture.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Selector = args.subject.parse()?;
+    let wanted = args.output.as_deref();
+    let format = form("format", args.format, wanted, FORMS)?.unwrap_or_default();
+    if let Some(path) = wanted {
+        check_writable(path)?;
+    }
+    let source = args.source.open(args.memory)?;
+    let heap = args.source.heap(&*source, &args.disclosure)?;
+    let types = |names: &[String]| -> Result<Vec<String>, CommandError> {
+        let mut all = Vec::new();
+        for name in names {
+            all.extend(full_names(&heap.analysis, name)?);
+        }
+        Ok(all)
+    };
     let options = Options {
         direction: match args.show {
             Show::Referrers => Direction::Referrers,
@@ -118,17 +136,13 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         },
         depth: args.depth,
         breadth: args.breadth,
-        most: args.most.into(),
-        excluded: args.exclude.clone(),
-        highlighted: args.highlight.clone(),
+        most: args.top.into(),
+        excluded: types(&args.exclude)?,
+        highlighted: types(&args.highlight)?,
         disclosure: (&args.disclosure).into(),
     };
-    let source = args.source.open(args.memory)?;
-    let heap = args.source.heap(&*source, &args.disclosure)?;
     let subjects = subject.find(&heap.analysis)?;
     let drawn = picture(&heap.analysis, heap.names(), &subjects, &options);
-    let wanted = args.output.as_deref();
-    let format = args.format.or(wanted.map(Format::of)).unwrap_or_default();
     let path = match wanted {
         Some(path) => path.to_owned(),
         None => format!("leakspy-{}-graph.{}", source.identity().pid, format.extension()).into(),
@@ -156,7 +170,7 @@ fn advised(error: RenderError) -> CommandError {
     match error {
         RenderError::TooLarge(TooLarge { boxes, arrows }) => CommandError::new(format_args!(
             "{boxes} objects with {arrows} references between them make no picture that anyone can read. \
-             Draw fewer (--most, --breadth, --depth), or write them for Graphviz with `--format dot`."
+             Draw fewer (--top, --breadth, --depth), or write them for Graphviz with `--format dot`."
         )),
         error => error.into(),
     }

@@ -10,7 +10,7 @@ use crate::cli::args::flags::{JsonArg, MemoryArg, SubprocessesArg};
 use crate::cli::args::source::SourceArgs;
 use crate::cli::children::tell_left_out;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::write_whole;
+use crate::cli::output::{check_writable, write_whole};
 use crate::cli::saved_figures::{load, write_changes};
 use crate::cli::terminal::{print, say};
 use crate::heap::figures::largest;
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub largest: usize,
     /// Hide the dict keys on those chains.
-    #[arg(long)]
+    #[arg(long, requires = "largest")]
     pub redact: bool,
     /// Whether JSON is printed.
     #[command(flatten)]
@@ -100,7 +100,10 @@ impl By {
 /// Prints the heap, or what changed in it.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     if args.quick && matches!(args.by, By::Size | By::Generation) {
-        return Err(CommandError::Usage("`--quick` counts by type or by module only"));
+        return Err(CommandError::Usage("`--quick` counts by type or by module only".into()));
+    }
+    if let Some(path) = &args.save {
+        check_writable(path)?;
     }
     let before = args.diff.as_deref().map(load).transpose()?;
     let ask = |source: &dyn Source| summary(source, args);

@@ -13,6 +13,7 @@ pub mod man;
 pub mod mem;
 pub mod peak;
 pub mod plot;
+pub mod ps;
 pub mod record;
 pub mod show;
 pub mod snapshot;

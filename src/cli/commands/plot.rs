@@ -4,11 +4,14 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::cli::args::form::form;
+use crate::cli::args::time::moment;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::{ending, png_of, write_whole};
+use crate::cli::output::{check_writable, png_of, write_whole};
 use crate::cli::terminal::say;
 use crate::render::chart;
 use crate::render::chart::Run;
@@ -24,13 +27,25 @@ pub struct Args {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The chart to write, PNG if it ends in .png, otherwise SVG; `-` for standard output [default: beside
-    /// the first file, ending in .svg].
+    /// The chart to write, `-` for standard output [default: beside the first file, ending in .svg].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// What to draw [default: by the extension of the file, otherwise svg].
+    #[arg(short, long, value_enum)]
+    pub format: Option<Picture>,
     /// The part of each file to show.
     #[command(flatten)]
     pub part: Part,
+}
+
+/// The forms of a chart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Picture {
+    /// A picture for a browser.
+    #[default]
+    Svg,
+    /// A picture for everything else.
+    Png,
 }
 
 /// The part of a file to show.
@@ -39,12 +54,12 @@ pub struct Part {
     /// The figure to show.
     #[arg(long = "of", value_enum, default_value_t, value_name = "FIGURE")]
     pub measure: Measure,
-    /// Leave out the first seconds, such as a program's start.
-    #[arg(long, value_name = "SECONDS")]
-    pub from: Option<f64>,
-    /// Leave out everything after this many seconds.
-    #[arg(long, value_name = "SECONDS")]
-    pub to: Option<f64>,
+    /// Leave out what was before this time, such as a program's start.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub from: Option<Duration>,
+    /// Leave out everything after this time.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub to: Option<Duration>,
 }
 
 /// The figures that a chart can show.
@@ -89,7 +104,8 @@ impl Part {
         let cannot = || format!("cannot read {}", path.display());
         let file = File::open(path).with_context(cannot)?;
         let timeline = timeline::read(BufReader::new(file)).with_context(cannot)?;
-        let timeline = timeline.part(self.from, self.to);
+        let timeline = timeline
+            .part(self.from.map(|from| from.as_secs_f64()), self.to.map(|to| to.as_secs_f64()));
         let measure = self.measure();
         if !timeline.series.iter().any(|series| series.points(measure).next().is_some()) {
             return Err(CommandError::new(format_args!(
@@ -104,13 +120,21 @@ impl Part {
 
 /// Draws the files.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    let forms: &[(&str, &[Picture])] = &[("svg", &[Picture::Svg]), ("png", &[Picture::Png])];
+    let picture = form("format", args.format, args.output.as_deref(), forms)?.unwrap_or_default();
+    if let Some(path) = &args.output {
+        check_writable(path)?;
+    }
     let timelines: Vec<Timeline> =
         args.files.iter().map(|path| args.part.read(path)).collect::<Result<_, CommandError>>()?;
     let names: Vec<String> =
         args.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let path = match (&args.output, args.files.first()) {
         (Some(path), _) => path.clone(),
-        (None, first) => first.map(|path| path.with_extension("svg")).unwrap_or_default(),
+        (None, first) => {
+            let ending = if picture == Picture::Png { "png" } else { "svg" };
+            first.map(|path| path.with_extension(ending)).unwrap_or_default()
+        }
     };
     let runs: Vec<Run<'_>> =
         names.iter().zip(&timelines).map(|(name, timeline)| Run { name, timeline }).collect();
@@ -120,9 +144,9 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         out.write_all(svg.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let bytes = match ending(&path).as_str() {
-        "png" => png_of(&svg, &path)?,
-        _ => svg.into_bytes(),
+    let bytes = match picture {
+        Picture::Png => png_of(&svg, &path)?,
+        Picture::Svg => svg.into_bytes(),
     };
     write_whole(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("Wrote {}", path.display()));

@@ -25,12 +25,12 @@ pub struct Args {
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// The object at an address (0x7f12…), or at a path (app.cache:CACHE['key']).
+    /// The object at an address (0x7f12…), or at a path (app.cache.CACHE['key']).
     #[arg(value_name = "ADDRESS|PATH")]
     pub subject: String,
     /// The number of referrers and referents to print.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub most: usize,
+    #[arg(long, value_name = "N", default_value_t = 20, alias = "most")]
+    pub top: usize,
     /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
@@ -39,7 +39,7 @@ pub struct Args {
 /// Prints the object.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Selector = args.subject.parse()?;
-    let options = Options { most: args.most, disclosure: (&args.disclosure).into() };
+    let options = Options { most: args.top, disclosure: (&args.disclosure).into() };
     let source = args.source.open(args.memory)?;
     let heap = args.source.heap(&*source, &args.disclosure)?;
     let node = match subject.find(&heap.analysis)?.as_slice() {

@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use crate::cli::args::core::CoreArgs;
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::flags::{MemoryArg, NonblockingArg, PidArg, SubprocessesArg};
+use crate::cli::args::flags::{MemoryArg, NonblockingArg, SubprocessesArg};
+use crate::cli::args::process::{Place, ProcessArg};
 use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::write_whole;
+use crate::cli::output::{check_writable, write_whole};
 use crate::cli::processes::{each, open};
 use crate::cli::progress::Line;
 use crate::cli::terminal::say;
 use crate::heap::CaptureOptions;
 use crate::process::Process;
-use crate::process::descendants::by_command;
 use crate::python::objects::Disclosure;
 use crate::render::json::SCHEMA;
 use crate::snapshot;
@@ -34,21 +34,26 @@ use crate::source::{Moment, Source};
 /// read it.
 #[derive(Debug, clap::Args)]
 #[command(
-    mut_arg("pid", |pid| pid.required_unless_present_any(["name", "core"]).conflicts_with("name")),
+    mut_arg("pid", |pid| pid.conflicts_with("place")),
+    mut_arg("name", |name| name.conflicts_with("place")),
     mut_arg("core", |core| {
-        core.conflicts_with_all(["pid", "name", "subprocesses", "nonblocking"])
+        core.conflicts_with_all(["pid", "name", "place", "subprocesses", "nonblocking"])
     })
 )]
 pub struct Args {
     /// Which process.
     #[command(flatten)]
-    pub pid: PidArg,
+    process: ProcessArg,
+    /// PID of the process.
+    #[arg(
+        value_name = "PID",
+        value_parser = Place::only_pid,
+        required_unless_present_any = ["pid", "name", "core"]
+    )]
+    place: Option<Place>,
     /// Core file to keep instead of a process.
     #[command(flatten)]
     pub core: CoreArgs,
-    /// The process whose command line contains this text, instead of a PID.
-    #[arg(long, value_name = "TEXT")]
-    pub name: Option<String>,
     /// Whether child processes are included: then there is a folder, with a file for each.
     #[command(flatten)]
     pub children: SubprocessesArg,
@@ -64,6 +69,18 @@ pub struct Args {
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArg,
+}
+
+impl Args {
+    /// The process asked for, if it is one.
+    pub fn pid(&self) -> Option<i32> {
+        self.place.as_ref().and_then(Place::pid).or(self.process.pid())
+    }
+
+    /// The argument that may name the process.
+    pub fn process(&mut self) -> &mut ProcessArg {
+        &mut self.process
+    }
 }
 
 /// The largest share of a resident set that the file of its objects takes: small objects take some 60 bytes
@@ -98,20 +115,17 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     if let Some(core) = args.core.open(args.memory)? {
         let default = || format!("leakspy-{}.leakspy", core.identity().pid).into();
         let path = args.output.clone().unwrap_or_else(default);
+        check_writable(&path)?;
         write_moment(args, &core, &core.moment()?, &path)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let pid = match &args.name {
-        Some(name) => by_command(name).ok_or_else(|| {
-            CommandError::new(format_args!("no process has `{name}` in its command line"))
-        })?,
-        None => args.pid.pid.context("there is no process")?,
-    };
+    let pid = args.pid().context("there is no process")?;
     if args.children.subprocesses {
         let path = args.output.clone().unwrap_or_else(|| format!("leakspy-{pid}").into());
         return write_folder(args, pid, &path);
     }
     let path = args.output.clone().unwrap_or_else(|| format!("leakspy-{pid}.leakspy").into());
+    check_writable(&path)?;
     write_file(args, pid, &path)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::cli::args::flags::SubprocessesArg;
+use crate::cli::args::form::form;
 use crate::cli::args::target::Target;
 use crate::cli::args::time::seconds;
 use crate::cli::children::tell_left_out;
 use crate::cli::clock::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::default_path;
+use crate::cli::output::{check_writable, default_path};
 use crate::cli::progress::Line;
 use crate::cli::signals::Signals;
 use crate::cli::terminal::say;
@@ -29,28 +30,28 @@ use crate::timeline::{Form, History, Observer, Options, Sample, Writer};
 /// recorded, so nothing is lost if leakspy is killed. `leakspy plot` draws it, `leakspy peak` prints peaks
 /// and slopes. The process is never paused.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "leakspy timeline [OPTIONS] --pid <PID>
+#[command(override_usage = "leakspy timeline [OPTIONS] <PID>
        leakspy timeline [OPTIONS] -- <COMMAND>...")]
 pub struct Args {
     /// What is observed.
     #[command(flatten)]
     pub target: Target,
-    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends].
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    /// Stop after this time, such as 90s or 5m [default: on Ctrl-C, or when the process ends].
+    #[arg(short, long, value_name = "TIME", value_parser = seconds)]
     pub duration: Option<Duration>,
-    /// The time between two samples, in seconds.
-    #[arg(short, long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
+    /// The time between two samples.
+    #[arg(short, long, value_name = "TIME", default_value = "0.1s", value_parser = seconds)]
     pub interval: Duration,
     /// The time between two looks at the proportional and the unique set (PSS and USS), which cost more;
     /// `never` for none.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds_or_never)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds_or_never)]
     pub shares: Duration,
     /// The file to write, `-` for standard output [default: leakspy-PID-TIME.csv].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What to write.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub format: Format,
+    /// What to write [default: by the extension of the file, otherwise csv].
+    #[arg(short, long, value_enum)]
+    pub format: Option<Format>,
     /// Whether child processes are included.
     #[command(flatten)]
     pub children: SubprocessesArg,
@@ -83,8 +84,19 @@ fn seconds_or_never(text: &str) -> Result<Duration, String> {
     if text == "never" { Ok(Duration::ZERO) } else { seconds(text) }
 }
 
+impl Args {
+    fn format(&self) -> Result<Format, CommandError> {
+        let forms: &[(&str, &[Format])] = &[("csv", &[Format::Csv]), ("dat", &[Format::Mprof])];
+        Ok(form("format", self.format, self.output.as_deref(), forms)?.unwrap_or_default())
+    }
+}
+
 /// Records the memory of a process, or of a command.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    args.format()?;
+    if let Some(path) = &args.output {
+        check_writable(path)?;
+    }
     let signals = Signals::listen().context("cannot listen for signals")?;
     let too_short = |pid| CommandError::new(format_args!("Process {pid} ended at once."));
     let record = |process| record(args, process, &signals);
@@ -94,7 +106,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
 
 fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), CommandError> {
     let pid = process.pid();
-    let (form, ending) = args.format.form();
+    let (form, ending) = args.format()?.form();
     let path = args.output.clone().unwrap_or_else(|| default_path(pid, ending));
     let out: Box<dyn Write> = match &*path {
         path if path == Path::new("-") => Box::new(io::stdout()),

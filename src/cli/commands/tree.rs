@@ -37,8 +37,8 @@ pub struct Args {
     #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
     pub least: f64,
     /// The most children to print below each node.
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub breadth: usize,
+    #[arg(long, value_name = "N", default_value_t = 6, alias = "breadth")]
+    pub top: usize,
 }
 
 /// Prints the tree.
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             return Ok(write_json(&lines, total, provenance, args.depth, out)?);
         }
         let least = (total.bytes as f64 * args.least.clamp(0.0, 100.0) / 100.0) as u64;
-        let extent = Extent { breadth: args.breadth, depth: args.depth, least };
+        let extent = Extent { breadth: args.top, depth: args.depth, least };
         Ok(write(&lines, total, provenance, extent, out)?)
     })
 }

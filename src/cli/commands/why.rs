@@ -10,9 +10,11 @@ use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
 use crate::cli::terminal::print;
 use crate::heap::Selector;
+use crate::heap::figures::type_names::full_names;
 use crate::inspect::why::{Excluded, Options, why};
 use crate::render::branches::Extent;
 use crate::render::why::{write, write_json};
+use crate::source::Heap;
 
 /// Print what keeps objects alive: their shortest reference chains from GC roots.
 ///
@@ -31,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     pub form: JsonArg,
     /// The objects of a type (app.Session, or Session), the object at an address (0x7f12…), or the object at
-    /// a path (app.cache:CACHE['key'].items).
+    /// a path (app.cache.CACHE['key'].items[-1]).
     #[arg(value_name = "TYPE|ADDRESS|PATH")]
     pub subject: String,
     /// The number of shortest chains to search for each object, at most 1000; with more than one, for at most
@@ -46,8 +48,8 @@ pub struct Args {
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
     /// The most children to print below each node.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub breadth: usize,
+    #[arg(long, value_name = "N", default_value_t = 8, alias = "breadth")]
+    pub top: usize,
     /// The depth to print.
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub depth: usize,
@@ -56,28 +58,33 @@ pub struct Args {
 /// Prints the paths.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subject: Selector = args.subject.parse()?;
-    let options = Options {
-        paths: args.all_paths as usize,
-        excluded: args.exclude.iter().map(|what| excluded(what)).collect(),
-        disclosure: (&args.disclosure).into(),
-    };
     let source = args.source.open(args.memory)?;
     let heap = args.source.heap(&*source, &args.disclosure)?;
+    let mut shut = Vec::new();
+    for what in &args.exclude {
+        shut.extend(excluded(&heap, what)?);
+    }
+    let options = Options {
+        paths: args.all_paths as usize,
+        excluded: shut,
+        disclosure: (&args.disclosure).into(),
+    };
     let subjects = subject.find(&heap.analysis)?;
     let found = why(&heap.analysis, heap.names(), &subjects, &options);
-    let extent = Extent { breadth: args.breadth, depth: args.depth, least: 0 };
+    let extent = Extent { breadth: args.top, depth: args.depth, least: 0 };
     print(|out| match args.form.json {
         true => Ok(write_json(&found, &heap.provenance, out)?),
         false => Ok(write(&found, &heap.provenance, extent, out)?),
     })
 }
 
-fn excluded(word: &str) -> Excluded {
-    match word {
-        "frames" => Excluded::Frames,
-        "modules" => Excluded::Modules,
-        "native" => Excluded::Native,
-        "weak" => Excluded::Weak,
-        name => Excluded::Type(name.to_owned()),
-    }
+/// What a word of `--exclude` means: a kind of holder, or the types with this name.
+fn excluded(heap: &Heap<'_>, word: &str) -> Result<Vec<Excluded>, CommandError> {
+    Ok(match word {
+        "frames" => vec![Excluded::Frames],
+        "modules" => vec![Excluded::Modules],
+        "native" => vec![Excluded::Native],
+        "weak" => vec![Excluded::Weak],
+        name => full_names(&heap.analysis, name)?.into_iter().map(Excluded::Type).collect(),
+    })
 }

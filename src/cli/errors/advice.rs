@@ -20,12 +20,28 @@ pub fn explain(error: &CommandError, pid: Option<i32>) -> String {
     }
 }
 
+/// The text for `obstacle` in a table.
+pub fn in_a_word(obstacle: &Obstacle) -> String {
+    match obstacle {
+        Obstacle::NoSuchProcess | Obstacle::Zombie { .. } | Obstacle::Ended => "ended".to_owned(),
+        Obstacle::NotPython => "not Python".to_owned(),
+        Obstacle::TooOld { version } => format!("Python {version} is too old"),
+        Obstacle::TooNew { version } => format!("Python {version} is too new"),
+        Obstacle::NotRunning => "starting or exiting".to_owned(),
+        Obstacle::Traced { tracer } => format!("traced by {tracer}"),
+        Obstacle::Denied => "not permitted".to_owned(),
+        Obstacle::TooLarge { .. } => "too large".to_owned(),
+        Obstacle::NoBreakpoints { .. } => "no breakpoints".to_owned(),
+        Obstacle::NotTracing => "tracemalloc is off".to_owned(),
+    }
+}
+
 /// The text for `obstacle`.
 pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
     let pid = facts.pid;
     match obstacle {
         Obstacle::NoSuchProcess => {
-            format!("There is no process {pid}. `pgrep -af python` lists the Python processes.")
+            format!("There is no process {pid}. `leakspy ps` lists those that run Python.")
         }
         Obstacle::Zombie { parent } => format!(
             "Process {pid} has ended; it is now a zombie that its parent{} has not waited for. Its \
@@ -37,7 +53,7 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
             let name = facts.target.as_ref().map(|target| target.name.as_str());
             format!(
                 "Process{} is not a Python process: no CPython was found in it. If it starts one, use \
-                 that process's PID (`pgrep -af python`) or add `--subprocesses`.",
+                 that process's PID (`leakspy ps`) or add `--subprocesses`.",
                 named((pid, name.unwrap_or_default()))
             )
         }

@@ -4,6 +4,7 @@
 //! does not name its obstacle cannot be used in a command, so none can lose its advice unnoticed. [`Context`]
 //! puts in front what the command was doing.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io;
 
@@ -51,7 +52,7 @@ use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 #[derive(Debug)]
 pub enum CommandError {
     /// Options that contradict each other: the sentence to print below the usage line.
-    Usage(&'static str),
+    Usage(Cow<'static, str>),
     /// Any error while the command ran.
     Failed {
         /// The error, below what the command was doing.

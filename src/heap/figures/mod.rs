@@ -6,7 +6,7 @@
 //! | [`mod@groups`], [`group_sets`] | objects by type, module, size or generation, with retained sizes |
 //! | [`mod@largest`] | the objects that retain the most |
 //! | [`changes`] | the difference of two summaries |
-//! | [`selector`] | objects by type, address or name |
+//! | [`selector`], [`type_names`] | objects by type, address or name |
 //! | [`reference_chain`] | a path in Python's words |
 //! | [`root_names`] | GC roots in words |
 
@@ -18,6 +18,7 @@ pub mod reference_chain;
 pub mod root_names;
 pub mod selector;
 pub mod summary;
+pub mod type_names;
 pub mod uncollectable;
 
 pub use groups::{Group, Grouping, groups};

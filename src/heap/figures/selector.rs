@@ -2,14 +2,12 @@
 
 use std::str::FromStr;
 
+use super::type_names;
 use crate::heap::analysis::Analysis;
 use crate::heap::ids::NodeId;
 use crate::heap::trace::roots::RootKind;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::python::objects::{EdgeNames, Link, Role};
-
-/// The maximum number of types suggested in place of an unknown one.
-const MOST_OFFERS: usize = 5;
 
 /// Which objects the user asks about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +23,9 @@ pub enum Selector {
         /// The steps from there, as written in Python.
         steps: Vec<String>,
     },
+    /// The same as Python writes it, `app.cache.CACHE['key'].entries[-1]`: which part is the module is known only
+    /// in the process.
+    Expression(Vec<String>),
 }
 
 /// Why a selector selects nothing.
@@ -32,7 +33,7 @@ pub enum Selector {
 pub enum SelectorError {
     /// It cannot be parsed.
     #[error(
-        "`{0}` is neither a type, nor an address such as 0x7f12…, nor a path such as app.cache:CACHE"
+        "`{0}` is neither a type, nor an address such as 0x7f12…, nor a path such as app.cache.CACHE['key']"
     )]
     Form(String),
     /// No object has such a type.
@@ -79,12 +80,17 @@ impl FromStr for Selector {
         if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
             return u64::from_str_radix(digits, 16).map(Selector::Address).map_err(|_| refused());
         }
-        match text.split_once(':') {
+        // A colon in a key is not one behind a module.
+        match text.split_once(':').filter(|(module, _)| !module.contains('[')) {
             Some((module, path)) if !module.is_empty() => {
                 let steps = steps(path).ok_or_else(refused)?;
                 Ok(Selector::Path { module: module.to_owned(), steps })
             }
             Some(_) => Err(refused()),
+            None if text.contains('[') => match steps(text) {
+                Some(steps) => Ok(Selector::Expression(steps)),
+                None => Err(refused()),
+            },
             None if text.is_empty() || text.contains(char::is_whitespace) => Err(refused()),
             None => Ok(Selector::Type(text.to_owned())),
         }
@@ -140,7 +146,19 @@ impl Selector {
     /// There is no such object.
     pub fn find(&self, heap: &Analysis<'_>) -> Result<Vec<NodeId>, SelectorError> {
         match self {
-            Selector::Type(name) => of_type(heap, name),
+            Selector::Type(name) => of_type(heap, name).or_else(|no_type| {
+                // `app.cache.CACHE` reads like a type.
+                match steps(name).map(|steps| dotted(heap, &steps)) {
+                    Some(Ok(node)) => Ok(vec![node]),
+                    Some(Err(error @ SelectorError::NoSuchStep { .. }))
+                        if !has_offers(&no_type) =>
+                    {
+                        Err(error)
+                    }
+                    _ => Err(no_type),
+                }
+            }),
+            Selector::Expression(steps) => dotted(heap, steps).map(|node| vec![node]),
             Selector::Address(address) => {
                 let node = heap.graph.node(*address);
                 node.map(|node| vec![node]).ok_or(SelectorError::NoObject(*address))
@@ -154,54 +172,51 @@ impl Selector {
 fn of_type(heap: &Analysis<'_>, name: &str) -> Result<Vec<NodeId>, SelectorError> {
     let graph = &heap.graph;
     let types = graph.types();
-    let ends_so = |other: &str| {
-        other.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    let plain = name.strip_prefix("builtins.").unwrap_or(name);
-    let mut wanted: Vec<bool> = types.iter().map(|info| info.name == plain).collect();
-    let objects = |wanted: &[bool]| -> Vec<NodeId> {
+    let objects = |is_meant: &dyn Fn(&str) -> bool| -> Vec<NodeId> {
+        let wanted: Vec<bool> = types.iter().map(|info| is_meant(&info.name)).collect();
+        if !wanted.contains(&true) {
+            return Vec::new();
+        }
         let is_wanted = |node: &NodeId| {
             let kind = graph.type_id(*node).and_then(|id| wanted.get(id.0 as usize));
             kind.copied().unwrap_or_default()
         };
         graph.objects().filter(is_wanted).collect()
     };
-    let mut found = if wanted.contains(&true) { objects(&wanted) } else { Vec::new() };
+    let mut found = objects(&|other| type_names::is(other, name));
     if found.is_empty() {
-        wanted = types.iter().map(|info| ends_so(&info.name)).collect();
-        found = if wanted.contains(&true) { objects(&wanted) } else { Vec::new() };
+        found = objects(&|other| type_names::ends_with(other, name));
     }
-    if found.is_empty() {
-        let name = name.to_owned();
-        return Err(SelectorError::NoSuchType { offers: offers(heap, &name), name });
+    match found.is_empty() {
+        true => Err(type_names::unknown(heap, name)),
+        false => Ok(found),
     }
-    Ok(found)
 }
 
-/// Types with similar names, in words.
-fn offers(heap: &Analysis<'_>, name: &str) -> String {
-    let plain = |name: &str| name.rsplit('.').next().unwrap_or_default().to_lowercase();
-    let wanted = plain(name);
-    let mut names: Vec<&str> = heap.graph.types().iter().map(|info| info.name.as_str()).collect();
-    names.retain(|other| {
-        let other = plain(other);
-        wanted.len() > 2 && other.len() > 2 && (other.contains(&wanted) || wanted.contains(&other))
-    });
-    names.sort_unstable();
-    names.dedup();
-    names.truncate(MOST_OFFERS);
-    match names.as_slice() {
-        [] => String::new(),
-        names => format!("; there are types {}", names.join(", ")),
+/// The object at a path whose module is not marked off: the longest beginning that names a module.
+fn dotted(heap: &Analysis<'_>, steps: &[String]) -> Result<NodeId, SelectorError> {
+    let names: Vec<&str> = steps.iter().map_while(|step| step.strip_prefix('.')).collect();
+    for count in (1..=names.len()).rev() {
+        let module = names.iter().take(count).copied().collect::<Vec<_>>().join(".");
+        if let (Ok(_), Some(rest)) = (module_object(heap, &module), steps.get(count..)) {
+            return behind(heap, &module, rest);
+        }
     }
+    let first = names.first().copied().unwrap_or_default();
+    Err(SelectorError::NoSuchModule(first.to_owned()))
+}
+
+/// The object of a module.
+fn module_object(heap: &Analysis<'_>, module: &str) -> Result<u64, SelectorError> {
+    let is_meant = |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == module);
+    let root = heap.graph.roots().iter().find(|root| is_meant(&root.kind));
+    let no_module = || SelectorError::NoSuchModule(module.to_owned());
+    root.and_then(|root| root.objects.first()).copied().ok_or_else(no_module)
 }
 
 /// The object at the end of a path.
 fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId, SelectorError> {
-    let is_meant = |kind: &RootKind| matches!(kind, RootKind::Module { name } if name == module);
-    let root = heap.graph.roots().iter().find(|root| is_meant(&root.kind));
-    let no_module = || SelectorError::NoSuchModule(module.to_owned());
-    let mut object = *root.and_then(|root| root.objects.first()).ok_or_else(no_module)?;
+    let mut object = module_object(heap, module)?;
     let mut after = module.to_owned();
     for (number, step) in steps.iter().enumerate() {
         let shown = if number == 0 { step.replacen('.', ":", 1) } else { step.clone() };
@@ -214,6 +229,16 @@ fn behind(heap: &Analysis<'_>, module: &str, steps: &[String]) -> Result<NodeId,
     heap.graph.node(object).ok_or(SelectorError::NoObject(object))
 }
 
+/// Whether an error offers types with similar names.
+fn has_offers(error: &SelectorError) -> bool {
+    matches!(error, SelectorError::NoSuchType { offers, .. } if !offers.is_empty())
+}
+
+/// The number behind the minus of a step such as `[-1]`.
+fn from_the_end(step: &str) -> Option<u64> {
+    step.strip_prefix("[-")?.strip_suffix(']')?.parse().ok().filter(|&index| index > 0)
+}
+
 /// The object that a step from another leads to.
 fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
     let names = heap.names();
@@ -222,6 +247,15 @@ fn next(heap: &Analysis<'_>, object: u64, step: &str) -> Option<u64> {
     let says = |role: Role| names.words(role).is_some_and(|link| link.to_string() == step);
     if let Some(&(found, _)) = roles.iter().find(|(_, role)| says(*role)) {
         return Some(found);
+    }
+    if let Some(index) = from_the_end(step) {
+        let item = |role| match role {
+            Role::Index(index) => Some(index),
+            _ => None,
+        };
+        let count = roles.iter().filter_map(|(_, role)| item(*role)).max()?.checked_add(1)?;
+        let index = count.checked_sub(index)?;
+        return roles.iter().find(|(_, role)| item(*role) == Some(index)).map(|(found, _)| *found);
     }
     // An attribute may be in the dict of the object or of a class.
     let name = step.strip_prefix('.')?;
@@ -260,6 +294,8 @@ mod tests {
             path(&[".CACHE", "['a.b[0]']", ".items", "[3]"])
         );
         assert_eq!("app.cache:C[\"k\"]".parse(), path(&[".C", "['k']"]));
+        let steps = [".app", ".C", "['k:l']", "[-1]", ".x"].map(str::to_owned).to_vec();
+        assert_eq!("app.C['k:l'][-1].x".parse(), Ok(Selector::Expression(steps)));
         for refused in ["", "0xyz", ":x", "a b", "m:a..b", "m:a[", "m:a['x]", "m:a]b[", "m:.x"] {
             assert_eq!(refused.parse::<Selector>(), Err(SelectorError::Form(refused.to_owned())));
         }

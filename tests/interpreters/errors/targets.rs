@@ -97,7 +97,7 @@ impl Echo {
 fn no_such_process(way: Way) -> Result<(), Failed> {
     // The kernel never gives out a PID above 2^22.
     let text = message(&ask(way, 4_194_305).output()?);
-    assert_says(&text, &["There is no process 4194305.", "`pgrep -af python`"]);
+    assert_says(&text, &["There is no process 4194305.", "`leakspy ps`"]);
     Ok(())
 }
 

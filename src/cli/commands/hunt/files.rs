@@ -11,8 +11,7 @@ use crate::source::SnapshotFile;
 pub(super) fn compare(args: &Args) -> Result<Verdicts, CommandError> {
     let allowed = memory_for_files(args.memory);
     let open = |path| SnapshotFile::open(path, allowed);
-    let files: Vec<SnapshotFile> =
-        args.files.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+    let files: Vec<SnapshotFile> = args.files().into_iter().map(open).collect::<Result<_, _>>()?;
     let all = files.len();
     let line = Line::begin();
     let mut read = 0;

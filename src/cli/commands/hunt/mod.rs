@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 use self::steps::StepsArgs;
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
+use crate::cli::args::process::Place;
 use crate::cli::args::target::Target;
 use crate::cli::args::time::HuntTime;
 use crate::cli::children::runs_python;
 use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::known_leaks::{Known, KnownLeaksArg};
-use crate::cli::output::write_whole;
+use crate::cli::output::{check_writable, write_whole};
 use crate::cli::processes;
 use crate::cli::progress::Line;
 use crate::cli::signals::{Signals, TICK};
@@ -61,32 +62,35 @@ const MOST_PROCESSES: usize = 16;
 /// From three snapshot files of a process on, leakspy says what grew between them and what holds it, but not which lines
 /// add to it.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "leakspy hunt [OPTIONS] --pid <PID>
-       leakspy hunt [OPTIONS] --every <COMMAND> --pid <PID>
+#[command(override_usage = "leakspy hunt [OPTIONS] <PID>
+       leakspy hunt [OPTIONS] --every <COMMAND> <PID>
        leakspy hunt [OPTIONS] -- <COMMAND>...
        leakspy hunt [OPTIONS] <FILE> <FILE> <FILE>...")]
-#[command(mut_group("target", |group| group.required(false)))]
-#[command(mut_arg("breakpoints", |it| it.conflicts_with("files")))]
-#[command(mut_arg("subprocesses", |it| it.conflicts_with("files")))]
-#[command(mut_arg("no_subprocesses", |it| it.conflicts_with("files")))]
-#[command(mut_arg("every", |it| it.conflicts_with("files")))]
+#[command(mut_arg("place", |place| {
+    place
+        .index(1)
+        .value_name("PID|FILE")
+        .help("PID of the process, or the first of the snapshot files to compare instead")
+        .value_parser(Place::parser())
+}))]
+#[command(mut_arg("command", |command| command.index(3)))]
+#[command(mut_arg("breakpoints", |it| it.conflicts_with("later")))]
+#[command(mut_arg("subprocesses", |it| it.conflicts_with("later")))]
+#[command(mut_arg("no_subprocesses", |it| it.conflicts_with("later")))]
+#[command(mut_arg("every", |it| it.conflicts_with("later")))]
 #[command(mut_arg("subprocesses", |it| it.help("Include its child processes, and theirs (the default)")))]
 #[command(mut_arg("no_subprocesses", |it| it.help("Hunt one process only")))]
 pub struct Args {
-    /// Snapshot files to compare instead of hunting a process.
-    #[arg(
-        value_name = "FILE",
-        required_unless_present_any = ["pid", "command"],
-        conflicts_with = "target"
-    )]
-    pub files: Vec<PathBuf>,
     /// What is hunted.
     #[command(flatten)]
     pub target: Target,
+    /// Further snapshot files.
+    #[arg(value_name = "FILE", index = 2, requires = "place")]
+    later: Vec<PathBuf>,
     /// How long to observe, such as 90s, 5m or 2h; auto: 30 s, and up to 3 minutes while it is undecided whether
     /// something leaks.
     #[arg(short, long, value_name = "TIME", default_value = "auto", value_parser = HuntTime::parse,
-          conflicts_with = "files")]
+          conflicts_with = "later")]
     pub duration: HuntTime,
     /// Steps of a test.
     #[command(flatten)]
@@ -95,7 +99,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Keep the captures as snapshot files in this folder.
-    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    #[arg(long, value_name = "DIR", conflicts_with = "later")]
     pub snapshot: Option<PathBuf>,
     /// How much of keys and values those files have.
     #[command(flatten)]
@@ -121,6 +125,12 @@ pub struct Args {
 }
 
 impl Args {
+    /// The snapshot files to compare, if they take the place of a process.
+    fn files(&self) -> Vec<&Path> {
+        let first = self.target.file().into_iter();
+        first.chain(self.later.iter().map(PathBuf::as_path)).collect()
+    }
+
     fn options(&self, duration: Duration, guardian: &Program) -> Options {
         let longest = duration.max(self.duration.longest());
         let capture =
@@ -141,6 +151,14 @@ impl Args {
 
 /// Hunts, and prints the verdict.
 pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
+    if !args.later.is_empty() && args.target.file().is_none() {
+        return Err(CommandError::Usage(
+            "a process is hunted by itself: give one PID, or three files or more".into(),
+        ));
+    }
+    if let Some(path) = &args.output {
+        check_writable(path)?;
+    }
     let known = args.known.read()?;
     let tell = |mut hunted: Verdicts| {
         known.mark(&mut hunted.verdicts);
@@ -148,7 +166,7 @@ pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
         known.write(&hunted.verdicts)?;
         Ok(hunted.found(&known))
     };
-    let (found, status) = if args.files.is_empty() {
+    let (found, status) = if args.files().is_empty() {
         if let Some(folder) = &args.snapshot {
             let cannot = || format!("cannot write into {}", folder.display());
             fs::create_dir_all(folder).with_context(cannot)?;

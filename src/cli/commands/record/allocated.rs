@@ -65,7 +65,7 @@ fn record_allocations(
     }
     progress.clear();
     let recorded = recording.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
-    output::write_recorded(&recorded, &args.output_spec())
+    output::write_recorded(&recorded, &args.output_spec()?)
 }
 
 /// Records stacks without ever pausing the process.
@@ -79,7 +79,7 @@ fn record_stacks(
         "Without pauses only stacks are recorded: which code has the interpreter, and nothing about \
          memory. A stack that changed while it was read may be wrong.",
     );
-    let pace = Duration::from_secs(1) / args.rate;
+    let pace = Duration::from_secs(1) / args.rate();
     let progress = Progress::begin();
     while stacks.sample()? && !signals.came() {
         for (pid, error) in stacks.refusals() {
@@ -97,5 +97,5 @@ fn record_stacks(
     }
     progress.clear();
     let recorded = stacks.finish().ok_or_else(|| nothing_recorded(pid, signals))?;
-    output::write_stacks(&recorded, &args.output_spec())
+    output::write_stacks(&recorded, &args.output_spec()?)
 }

@@ -187,5 +187,5 @@ pub(super) fn write(
         accuracy: None,
         earlier: earlier.map(|(first, _)| first.profile),
     };
-    output::write_all(&moment.profile, &heading, &args.output_spec())
+    output::write_all(&moment.profile, &heading, &args.output_spec()?)
 }

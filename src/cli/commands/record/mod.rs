@@ -17,12 +17,14 @@ use crate::cli::args::core::CoreArgs;
 use crate::cli::args::flags::{
     Breakpoints, BreakpointsArg, MemoryArg, NonblockingArg, PathsArg, SubprocessesArg,
 };
+use crate::cli::args::form::form;
+use crate::cli::args::process::Place;
 use crate::cli::args::target::Target;
 use crate::cli::args::time::seconds;
 use crate::cli::children::tell_left_out;
 use crate::cli::collection::tell;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::OutputSpec;
+use crate::cli::output::{OutputSpec, check_writable};
 use crate::cli::signals::Signals;
 use crate::guardian::Program;
 use crate::heap::CaptureOptions;
@@ -36,6 +38,9 @@ use crate::render::{Form, Style};
 const NONBLOCKING: &str = "Never pause the process. alloc then records only stacks, which say nothing about \
     memory; in live some objects and references are inconsistent";
 
+/// Samples per second, unless the user says otherwise.
+const RATE: u32 = 100;
+
 /// Draw a flamegraph of live objects or of allocations.
 ///
 /// By default it shows every live object under the reference that keeps it alive; with --duration, what grew
@@ -44,50 +49,52 @@ const NONBLOCKING: &str = "Never pause the process. alloc then records only stac
 /// registers. If the process runs with tracemalloc on, --view traced shows exactly which stacks allocated
 /// what is alive.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "leakspy record [OPTIONS] --pid <PID>
+#[command(override_usage = "leakspy record [OPTIONS] <PID>
        leakspy record [OPTIONS] -- <COMMAND>...
        leakspy record [OPTIONS] <FILE> [LATER]
        leakspy record [OPTIONS] --core <FILE>")]
-#[command(mut_arg("core", |core| core.conflicts_with_all(["pid", "command"])))]
+#[command(mut_arg("place", |place| {
+    place
+        .index(1)
+        .value_name("PID|FILE")
+        .help("PID of the process, or the snapshot file to draw instead")
+        .value_parser(Place::parser())
+        .required_unless_present_any(["pid", "name", "command", "core"])
+}))]
+#[command(mut_arg("core", |core| core.conflicts_with("target")))]
+#[command(mut_arg("command", |command| command.index(3)))]
 #[command(mut_group("target", |group| group.required(false)))]
 #[command(mut_arg("nonblocking", |it| it.help(NONBLOCKING)))]
 #[command(mut_arg("breakpoints", |it| it.conflicts_with("nonblocking")))]
 pub struct Args {
-    /// Snapshot file to draw instead of a process.
-    #[arg(
-        value_name = "FILE",
-        required_unless_present_any = ["pid", "command", "core"],
-        conflicts_with_all = ["target", "core"]
-    )]
-    pub file: Option<PathBuf>,
-    /// A later snapshot file: draws what grew and shrank between the two.
-    #[arg(value_name = "LATER")]
-    pub later: Option<PathBuf>,
     /// Core file to draw instead of a process.
     #[command(flatten)]
     pub core: CoreArgs,
     /// What is recorded.
     #[command(flatten)]
     pub target: Target,
+    /// A later snapshot file: draws what grew and shrank between the two.
+    #[arg(value_name = "LATER", index = 2, requires = "place")]
+    pub later: Option<PathBuf>,
     /// What to show [default: live; alloc for a COMMAND].
     #[arg(long, value_enum, value_name = "VIEW")]
     pub view: Option<View>,
-    /// Stop after this many seconds [default: on Ctrl-C, or when the process ends; live and traced capture at
+    /// Stop after this time, such as 90s or 5m [default: on Ctrl-C, or when the process ends; live and traced capture at
     /// once].
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short, long, value_name = "TIME", value_parser = seconds)]
     pub duration: Option<Duration>,
-    /// Samples per second (alloc).
+    /// Samples per second (alloc) [default: 100].
     #[arg(
-        short, long, value_name = "RATE", default_value_t = 100,
+        short, long, value_name = "RATE",
         value_parser = value_parser!(u32).range(1..=10_000)
     )]
-    pub rate: u32,
+    pub rate: Option<u32>,
     /// The file to write, `-` for standard output [default: leakspy-PID-TIME.svg].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What to write.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub format: Format,
+    /// What to write [default: by the extension of the file, otherwise flamegraph].
+    #[arg(short, long, value_enum)]
+    pub format: Option<Format>,
     /// The measure for widths and ranks.
     #[arg(long, value_enum, default_value_t, value_name = "MEASURE")]
     pub by: Measure,
@@ -155,14 +162,33 @@ pub enum Measure {
 
 impl Args {
     /// The form to write.
-    pub fn form(&self) -> Form {
-        match self.format {
+    ///
+    /// # Errors
+    /// `--format` contradicts the name of the file, or that has an unknown extension.
+    pub fn form(&self) -> Result<Form, CommandError> {
+        let forms: &[(&str, &[Format])] = &[
+            ("svg", &[Format::Flamegraph]),
+            ("speedscope.json", &[Format::Speedscope]),
+            ("json", &[Format::Json, Format::Speedscope]),
+            ("folded", &[Format::Folded]),
+            ("collapsed", &[Format::Folded]),
+            ("txt", &[Format::Folded]),
+            ("pb.gz", &[Format::Pprof]),
+            ("pprof", &[Format::Pprof]),
+        ];
+        let format = form("format", self.format, self.output.as_deref(), forms)?;
+        Ok(match format.unwrap_or_default() {
             Format::Flamegraph => Form::Flamegraph,
             Format::Folded => Form::Folded,
             Format::Speedscope => Form::Speedscope,
             Format::Json => Form::Json,
             Format::Pprof => Form::Pprof,
-        }
+        })
+    }
+
+    /// Samples per second.
+    fn rate(&self) -> u32 {
+        self.rate.unwrap_or(RATE)
     }
 
     /// The style of the profile.
@@ -177,8 +203,11 @@ impl Args {
     }
 
     /// How and where the result is written.
-    pub fn output_spec(&self) -> OutputSpec {
-        OutputSpec { form: self.form(), style: self.style(), path: self.output.clone() }
+    ///
+    /// # Errors
+    /// Those of [`form`](Self::form).
+    pub fn output_spec(&self) -> Result<OutputSpec, CommandError> {
+        Ok(OutputSpec { form: self.form()?, style: self.style(), path: self.output.clone() })
     }
 
     /// The view to show.
@@ -192,8 +221,16 @@ impl Args {
     /// Why the arguments contradict each other, if they do.
     fn contradiction(&self) -> Option<&'static str> {
         let view = self.view();
-        if self.file.is_some() || self.core.core.is_some() {
+        if self.later.is_some() && self.target.file().is_none() {
+            return Some(
+                "a later file is compared with an earlier file: give two files, or `--duration`",
+            );
+        }
+        if self.target.file().is_some() || self.core.core.is_some() {
             return self.contradiction_of_files(view);
+        }
+        if let Some(idle) = self.without_effect(view) {
+            return Some(idle);
         }
         if view != View::Alloc && self.breakpoints.breakpoints != Breakpoints::Auto {
             Some("only `--view alloc` sets breakpoints: leave `--breakpoints` out")
@@ -211,15 +248,32 @@ impl Args {
         }
     }
 
+    /// Which option says nothing to this view, if one does.
+    fn without_effect(&self, view: View) -> Option<&'static str> {
+        if view != View::Alloc && self.rate.is_some() {
+            Some("only `--view alloc` takes samples: leave `--rate` out")
+        } else if view == View::Live && self.threads {
+            Some("the live view always keeps threads apart: leave `--threads` out")
+        } else if view != View::Live && self.born {
+            Some("only the live view shows where objects were allocated: leave `--born` out")
+        } else if view != View::Live && self.memory.max_memory.is_some() {
+            Some("only the live view reads the whole heap: leave `--max-memory` out")
+        } else {
+            None
+        }
+    }
+
     /// Why the arguments do not go with a file, if they do not.
     fn contradiction_of_files(&self, view: View) -> Option<&'static str> {
-        if view != View::Live {
+        if let Some(idle) = self.without_effect(View::Live).filter(|_| view == View::Live) {
+            Some(idle)
+        } else if view != View::Live {
             Some("a file has live objects only: leave `--view` out, or give `--pid`")
         } else if self.children.subprocesses {
             Some("a file has one process: leave `--subprocesses` out, or give `--pid`")
         } else if self.duration.is_some() || self.pausing.nonblocking {
             Some("a file is of one moment: leave `--duration` and `--nonblocking` out")
-        } else if self.born && self.file.is_some() {
+        } else if self.born && self.target.file().is_some() {
             Some("a snapshot file does not say where objects were allocated: leave `--born` out")
         } else {
             None
@@ -238,7 +292,7 @@ impl Args {
     /// The options of sampling.
     fn options(&self, guardian: &Program) -> Options {
         Options {
-            rate: f64::from(self.rate),
+            rate: f64::from(self.rate()),
             way: self.breakpoints.way(),
             threads: self.threads,
             processes: self.children.subprocesses,
@@ -255,9 +309,13 @@ impl Args {
 /// Records, and writes the recording.
 pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     if let Some(refusal) = args.contradiction() {
-        return Err(CommandError::Usage(refusal));
+        return Err(CommandError::Usage(refusal.into()));
     }
-    if let Some(file) = &args.file {
+    args.form()?;
+    if let Some(path) = &args.output {
+        check_writable(path)?;
+    }
+    if let Some(file) = args.target.file() {
         files::record(args, file)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -312,12 +370,51 @@ mod tests {
         Line::try_parse_from(words).map(|line| line.args)
     }
 
+    fn form_of(args: &Args) -> Form {
+        args.form().expect("nothing contradicts")
+    }
+
+    #[test]
+    fn the_form_follows_from_the_name_of_the_file() {
+        for (line, expected) in [
+            ("1 -o a.svg", Form::Flamegraph),
+            ("1 -o a.folded", Form::Folded),
+            ("1 -o a.json", Form::Json),
+            ("1 -o a.speedscope.json", Form::Speedscope),
+            ("1 -o a.pb.gz", Form::Pprof),
+            ("1 -o a.json -f speedscope", Form::Speedscope),
+            ("1 -o - -f json", Form::Json),
+        ] {
+            assert_eq!(form_of(&parse(line).expect("parsed")), expected, "{line}");
+        }
+        for line in ["1 -o a.svg -f json", "1 -o a.png"] {
+            assert!(parse(line).expect("parsed").form().is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_without_effect_are_refused() {
+        for line in ["1 --rate 5", "1 -t", "1 --view alloc --born", "1 --view traced --rate 5"] {
+            assert!(parse(line).expect("parsed").contradiction().is_some(), "{line}");
+        }
+        for line in ["1 --view alloc --rate 5 -t", "1 --born", "-- python"] {
+            assert_eq!(parse(line).expect("parsed").contradiction(), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_a_process_and_anything_else_a_file() {
+        let process = parse("1234").expect("parsed");
+        assert_eq!((process.target.pid(), process.target.file()), (Some(1234), None));
+        assert_eq!(parse("app.leakspy").expect("parsed").target.pid(), None);
+    }
+
     #[test]
     fn defaults() {
         let args = parse("--pid 12").expect("parsed");
         assert_eq!(args.target.pid(), Some(12));
-        assert_eq!((args.duration, args.rate, args.output.as_deref()), (None, 100, None));
-        assert_eq!((args.form(), args.style()), (Form::Flamegraph, Style::default()));
+        assert_eq!((args.duration, args.rate(), args.output.as_deref()), (None, 100, None));
+        assert_eq!((form_of(&args), args.style()), (Form::Flamegraph, Style::default()));
         assert_eq!(args.breakpoints.way(), None);
         assert_eq!(args.view(), View::Live);
     }
@@ -329,27 +426,27 @@ mod tests {
         assert_eq!(args.target.pid(), None);
         assert_eq!(args.target.command, ["python", "-m", "app", "--pid", "3", "-d"]);
         assert_eq!(args.duration, Some(Duration::from_millis(2500)));
-        assert_eq!((args.form(), args.style().by), (Form::Json, By::Objects));
+        assert_eq!((form_of(&args), args.style().by), (Form::Json, By::Objects));
     }
 
     #[test]
     fn what_py_spy_calls_by_other_names_is_understood() {
-        let args = parse("-p 12 -f raw --full-filenames -s -t").expect("parsed");
-        assert_eq!((args.form(), args.style().paths), (Form::Folded, Paths::Full));
+        let args = parse("-p 12 --view alloc -f raw --full-filenames -s -t").expect("parsed");
+        assert_eq!((form_of(&args), args.style().paths), (Form::Folded, Paths::Full));
         assert!(args.children.subprocesses && args.threads);
     }
 
     #[test]
     fn files_take_the_place_of_a_process() {
         let args = parse("a.leakspy b.leakspy").expect("parsed");
-        assert!(args.file.is_some() && args.later.is_some());
+        assert!(args.target.file().is_some() && args.later.is_some());
         assert_eq!((args.view(), args.contradiction()), (View::Live, None));
         for line in ["a --view alloc", "a -s", "a -d 3", "a --nonblocking", "a --born"] {
             let refused = parse(line).is_ok_and(|args| args.contradiction().is_some());
             assert!(refused, "{line:?} was accepted");
         }
         let command = parse("-- python app.py").expect("parsed");
-        assert_eq!((command.file.is_some(), command.view()), (false, View::Alloc));
+        assert_eq!((command.target.file().is_some(), command.view()), (false, View::Alloc));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn record(args: &Args, process: &Process, signals: &Signals) -> Result<(), C
     }
     let traced =
         if args.children.subprocesses { family(process)? } else { Traced::of(process, false)? };
-    output::write_traced(&traced, &args.output_spec())
+    output::write_traced(&traced, &args.output_spec()?)
 }
 
 /// Waits until the time is over, a signal comes or the target ends.

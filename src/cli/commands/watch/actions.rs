@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cli::errors::{CommandError, Context};
+use crate::cli::output::check_writable;
 use crate::cli::terminal::say;
 use crate::process::{Process, ProcessError};
 
@@ -39,6 +40,16 @@ pub struct Actions {
     /// Stop it (SIGSTOP), so that a debugger can attach.
     #[arg(long)]
     pub stop: bool,
+}
+
+impl Actions {
+    /// Makes sure that the files can be written, before waiting for the moment at which they are.
+    pub fn check(&self) -> Result<(), CommandError> {
+        for path in [&self.heap, &self.snapshot, &self.record].into_iter().flatten() {
+            check_writable(path)?;
+        }
+        Ok(())
+    }
 }
 
 /// Does the actions asked for. If one fails, leakspy says so, and does the others.

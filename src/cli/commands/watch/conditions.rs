@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use crate::cli::args::size::size;
 use crate::render::phrases::mib;
 use crate::timeline::Condition;
 
@@ -12,7 +13,7 @@ use crate::timeline::Condition;
 #[group(required = true, multiple = true)]
 pub struct Conditions {
     /// The resident set exceeds this, such as 2GiB.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub rss_above: Option<ByteSize>,
     /// The resident set grows faster than this, such as 50MiB/min.
     #[arg(long, value_name = "RATE", value_parser = rate)]
@@ -22,7 +23,7 @@ pub struct Conditions {
     #[arg(long, value_name = "TYPE>N", value_parser = objects)]
     pub objects: Vec<(String, u64)>,
     /// The arenas of Python's own allocator exceed this.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub arena_above: Option<ByteSize>,
     /// Its control group (container) uses more than this percentage of its limit.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
@@ -48,9 +49,9 @@ impl Conditions {
 
 /// Bytes a second, from a size and a unit of time.
 fn rate(text: &str) -> Result<f64, String> {
-    let (size, unit) =
+    let (bytes, unit) =
         text.split_once('/').ok_or("must be a size and a time, such as 50MiB/min")?;
-    let size: ByteSize = size.trim().parse()?;
+    let bytes = size(bytes)?;
     let seconds = match unit.trim() {
         "s" | "sec" | "second" => 1.0,
         "min" | "minute" => 60.0,
@@ -58,7 +59,7 @@ fn rate(text: &str) -> Result<f64, String> {
         "d" | "day" => 86400.0,
         _ => return Err("the time must be s, min, h or d".into()),
     };
-    Ok(size.as_u64() as f64 / seconds)
+    Ok(bytes.as_u64() as f64 / seconds)
 }
 
 /// A type and a number of objects.

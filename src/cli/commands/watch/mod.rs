@@ -11,9 +11,12 @@ mod conditions;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::value_parser;
+
 use self::actions::{Actions, act};
 use self::conditions::{Conditions, words};
-use crate::cli::args::flags::{PidArg, SubprocessesArg};
+use crate::cli::args::flags::SubprocessesArg;
+use crate::cli::args::process::Place;
 use crate::cli::args::time::seconds;
 use crate::cli::children::tell_left_out;
 use crate::cli::clock::{Clock, now};
@@ -22,8 +25,8 @@ use crate::cli::signals::Signals;
 use crate::cli::terminal::say;
 use crate::heap::{CaptureOptions, Grouping};
 use crate::process::Process;
+use crate::process::by_command::first_named;
 use crate::process::cgroup::group_memory;
-use crate::process::descendants::by_command;
 use crate::render::phrases::mib;
 use crate::source::{LiveProcess, Source};
 use crate::timeline::{Edge, Now, Observer, Options, Sample, Watched};
@@ -32,6 +35,8 @@ use crate::timeline::{Edge, Now, Observer, Options, Sample, Watched};
 const NOT_FIRED: u8 = 3;
 /// How often to search for a process by its command.
 const SEARCH: Duration = Duration::from_secs(2);
+/// Over how long growth is measured, and how often objects are counted.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Wait until a process uses too much memory, then inspect it, stop it, or run a command.
 ///
@@ -46,35 +51,56 @@ pub struct Args {
     /// What to wait for; several of them are each waited for.
     #[command(flatten)]
     pub conditions: Conditions,
-    /// The window over which growth is measured, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    pub window: Duration,
-    /// The least time between two counts of objects, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    pub objects_interval: Duration,
+    /// The window over which growth is measured [default: 60s].
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub window: Option<Duration>,
+    /// The least time between two counts of objects [default: 60s].
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub objects_interval: Option<Duration>,
     /// Keep watching, and act each time a condition is met again.
     #[arg(long)]
     pub every: bool,
     /// Whether child processes are counted in.
     #[command(flatten)]
     pub children: SubprocessesArg,
-    /// The time between two checks, in seconds.
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// The time between two checks.
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
     pub interval: Duration,
-    /// Stop waiting after this many seconds.
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    /// Stop waiting after this time.
+    #[arg(short, long, value_name = "TIME", value_parser = seconds)]
     pub duration: Option<Duration>,
     /// What to do.
     #[command(flatten)]
     pub actions: Actions,
 }
 
+impl Args {
+    /// Refuses options that no condition uses.
+    fn refuse_idle(&self) -> Result<(), CommandError> {
+        if self.window.is_some() && self.conditions.growth.is_none() {
+            return Err(CommandError::Usage(
+                "only `--growth` has a `--window`: leave it out".into(),
+            ));
+        }
+        if self.objects_interval.is_some() && self.conditions.objects.is_empty() {
+            return Err(CommandError::Usage(
+                "only `--objects` has an `--objects-interval`: leave it out".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A process, or any process with a certain command line.
 #[derive(Debug, clap::Args)]
-#[group(id = "whom", required = true, multiple = false, args = ["pid", "name"])]
+#[group(id = "whom", required = true, multiple = false, args = ["place", "pid", "name"])]
 pub struct Whom {
-    #[command(flatten)]
-    pid: PidArg,
+    /// PID of the process.
+    #[arg(value_name = "PID", value_parser = Place::only_pid)]
+    place: Option<Place>,
+    /// PID of the process.
+    #[arg(short, long, value_name = "PID", value_parser = value_parser!(i32).range(1..))]
+    pid: Option<i32>,
     /// Watch the process whose command line contains this text, and its successor when it has ended.
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
@@ -83,7 +109,7 @@ pub struct Whom {
 impl Whom {
     /// The process, if it is given by its PID.
     pub fn pid(&self) -> Option<i32> {
-        self.pid.pid
+        self.place.as_ref().and_then(Place::pid).or(self.pid)
     }
 }
 
@@ -99,6 +125,8 @@ enum End {
 
 /// Waits, and acts.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    args.refuse_idle()?;
+    args.actions.check()?;
     let signals = Signals::listen().context("cannot listen for signals")?;
     let began = Instant::now();
     let mut fired = 0;
@@ -131,7 +159,7 @@ fn search(name: &str, args: &Args, signals: &Signals, began: Instant) -> Option<
     let rest = args.duration.map(|most| most.saturating_sub(began.elapsed()));
     let mut told = false;
     while !signals.came() && !is_over(args, began) {
-        if let Some(process) = by_command(name).and_then(|pid| Process::open(pid).ok()) {
+        if let Some(process) = first_named(name).and_then(|pid| Process::open(pid).ok()) {
             return Some(process);
         }
         if !told {
@@ -154,7 +182,7 @@ fn watch(
     let pid = process.pid();
     let mut conditions: Vec<Watched> = args
         .conditions
-        .all(args.window, args.objects_interval)
+        .all(args.window.unwrap_or(MINUTE), args.objects_interval.unwrap_or(MINUTE))
         .into_iter()
         .map(Watched::new)
         .collect();
