@@ -56,7 +56,7 @@ pub fn write(found: &[Found], out: &mut impl Write) -> Result<(), RenderError> {
 pub fn age(age: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
+    const DAY: u64 = 86_400;
     match age.as_secs() {
         seconds @ ..MINUTE => format!("{seconds}s"),
         seconds @ ..HOUR => format!("{}m{:02}s", seconds / MINUTE, seconds % MINUTE),

@@ -66,9 +66,9 @@ fn an_object_is_named_as_python_writes_it(interpreter: &'static Interpreter) -> 
         Ok(json(&["show", "--json", &pid, subject])?["address"].clone())
     };
     for (typed, with_colon) in [
-        ("__main__.CACHE", "__main__:CACHE"),
+        ("__main__.LIST[2]", "__main__:LIST[2]"),
         ("sys.argv[-1]", "sys:argv[1]"),
-        ("os.path.sep", "posixpath:sep"),
+        ("__main__.HOLDER.thing", "__main__:HOLDER.thing"),
     ] {
         assert_eq!(address(typed)?, address(with_colon)?, "{typed}");
     }
