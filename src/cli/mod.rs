@@ -15,7 +15,7 @@ use self::commands::{
     record, show, snapshot, timeline, tree, watch, why,
 };
 use self::errors::{CommandError, advice};
-use self::terminal::say;
+use self::terminal::{Colour, say};
 use crate::guardian::Program;
 use crate::heap::give_memory_back;
 
@@ -43,6 +43,9 @@ pub mod terminal;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// When text has colours.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Colour,
 }
 
 const EXAMPLES: &str = "\
@@ -119,6 +122,7 @@ impl Cli {
     /// have been printed by then.
     pub fn run(mut self, guardian: &Program) -> ExitCode {
         give_memory_back();
+        self.color.apply();
         if let Some(Err(error)) = self.command.process().map(ProcessArg::settle) {
             say(format_args!("leakspy: {}", advice::explain(&error, None)));
             return ExitCode::FAILURE;

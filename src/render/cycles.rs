@@ -1,15 +1,14 @@
 //! The cycles of a heap: as a table for a terminal and as JSON (docs/json.md).
 
-use std::io::Write;
 use std::time::Duration;
 
-use comfy_table::CellAlignment;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
-use super::heap::table::{table, write_table};
 use super::labels::printable;
 use super::preamble::Head;
+use super::sheet::Sheet;
+use super::table::Table;
 use super::{RenderError, time};
 use crate::inspect::cycles::{Cycles, Fate, Pattern};
 use crate::python::collector::{Collections, Collector};
@@ -36,7 +35,7 @@ pub fn write(
     provenance: &Provenance,
     uptime: Option<Duration>,
     top: usize,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let says = format!(
         "{} cycles, {} of them garbage: {} objects, {} retained.",
@@ -59,16 +58,11 @@ pub fn write(
     }
     writeln!(out)?;
     let names = ["fate", "cycles", "objects", "bytes", "retained", "made of", "held by"];
-    let mut table = table(names, 1);
-    for index in [5, 6] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Left);
-        }
-    }
+    let mut table = Table::new(names).names([0]).texts([5, 6]).spare(&["bytes", "objects"]);
     for pattern in cycles.patterns.iter().take(top) {
         table.add_row(row(pattern));
     }
-    write_table(&table, out)?;
+    table.write(out)?;
     if let Some(rest) = cycles.patterns.len().checked_sub(top).filter(|&rest| rest > 0) {
         writeln!(out, "({} more)", HumanCount(rest as u64))?;
     }
@@ -91,7 +85,7 @@ fn row(pattern: &Pattern) -> Vec<String> {
 }
 
 /// Remarks on finalizers of garbage cycles.
-fn remark(pattern: &Pattern, out: &mut impl Write) -> Result<(), RenderError> {
+fn remark(pattern: &Pattern, out: &mut impl Sheet) -> Result<(), RenderError> {
     for name in &pattern.blocking {
         let name = printable(name);
         writeln!(out, "{name} has an old finalizer (tp_del): its cycles are never freed.")?;
@@ -123,7 +117,7 @@ fn types(types: &[(String, u64)], most: usize) -> String {
 fn write_collector(
     collector: &Collector,
     uptime: Option<Duration>,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let state = if collector.enabled { "on" } else { "off (gc.disable())" };
     write!(out, "The collector is {state}; {} objects are frozen", HumanCount(collector.frozen))?;
@@ -134,14 +128,13 @@ fn write_collector(
         }
         flags => writeln!(out, ", its debug flags are {flags:#x}.")?,
     }
-    let mut table = table(
-        ["generation", "count", "threshold", "collections", "collected", "uncollectable", "last"],
-        1,
-    );
-    let names = ["young", "middle", "old"];
-    let rows = names.iter().zip(&collector.counts).zip(&collector.thresholds);
+    let names =
+        ["generation", "count", "threshold", "collections", "collected", "uncollectable", "last"];
+    let mut table = Table::new(names).names([0]).spare(&["threshold", "collections"]);
+    let generations = ["young", "middle", "old"];
+    let rows = generations.iter().zip(&collector.counts).zip(&collector.thresholds);
     for (((name, count), threshold), sums) in rows.zip(&collector.collections) {
-        table.add_row(vec![
+        table.add_row([
             (*name).to_owned(),
             count.to_string(),
             threshold.to_string(),
@@ -151,7 +144,7 @@ fn write_collector(
             last(sums, uptime).unwrap_or_default(),
         ]);
     }
-    write_table(&table, out)
+    table.write(out)
 }
 
 /// When the last collection was, and how long it took.
@@ -218,7 +211,7 @@ pub fn write_json(
     cycles: &Cycles,
     provenance: &Provenance,
     uptime: Option<Duration>,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let document = Document {
         head: provenance.head(),

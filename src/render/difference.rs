@@ -1,15 +1,15 @@
 //! The difference between two heaps: as tables for a terminal and as JSON (docs/json.md).
 
-use std::io::Write;
 use std::time::UNIX_EPOCH;
 
-use comfy_table::CellAlignment;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
-use super::heap::table::{lineage, signed_bytes, table, write_table};
+use super::heap::table::{lineage, signed_bytes};
 use super::json::SCHEMA;
 use super::labels::printable;
+use super::sheet::Sheet;
+use super::table::Table;
 use super::{RenderError, time};
 use crate::heap::ReferenceChain;
 use crate::inspect::difference::{Difference, Fates, Holder, Portion, TypeFates};
@@ -31,7 +31,7 @@ pub fn write(
     difference: &Difference,
     sides: Sides<'_>,
     top: usize,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let Sides { before, after, .. } = sides;
     let Fates { born, died, grown, shrunk, .. } = difference.all;
@@ -69,11 +69,11 @@ fn amount(portion: Portion) -> String {
     format!("{} objects ({})", HumanCount(portion.objects), HumanBytes(portion.bytes))
 }
 
-fn write_types(types: &[TypeFates], top: usize, out: &mut impl Write) -> Result<(), RenderError> {
+fn write_types(types: &[TypeFates], top: usize, out: &mut impl Sheet) -> Result<(), RenderError> {
     let names = ["type", "born", "died", "grown", "bytes", "count now", "bytes now"];
-    let mut table = table(names, 1);
+    let mut table = Table::new(names).names([0]).spare(&["bytes now", "count now", "grown"]);
     for TypeFates { name, fates } in types.iter().take(top) {
-        table.add_row(vec![
+        table.add_row([
             printable(name),
             HumanCount(fates.born.objects).to_string(),
             HumanCount(fates.died.objects).to_string(),
@@ -83,20 +83,16 @@ fn write_types(types: &[TypeFates], top: usize, out: &mut impl Write) -> Result<
             HumanBytes(fates.after.bytes).to_string(),
         ]);
     }
-    write_table(&table, out)?;
+    table.write(out)?;
     match types.len().saturating_sub(top) {
         0 => Ok(()),
         more => Ok(writeln!(out, "({} more)", HumanCount(more as u64))?),
     }
 }
 
-fn write_holders(holders: &[Holder], top: usize, out: &mut impl Write) -> Result<(), RenderError> {
-    let mut table = table(["born", "bytes", "mostly", "below", "held by"], 0);
-    for index in [2, 3, 4] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Left);
-        }
-    }
+fn write_holders(holders: &[Holder], top: usize, out: &mut impl Sheet) -> Result<(), RenderError> {
+    let mut table =
+        Table::new(["born", "bytes", "mostly", "below", "held by"]).texts([2, 4]).names([3]);
     for holder in holders.iter().take(top) {
         let kinds = holder.held.iter().map(|(name, count)| match count {
             1 => printable(name),
@@ -106,7 +102,7 @@ fn write_holders(holders: &[Holder], top: usize, out: &mut impl Write) -> Result
             Some(address) => format!("{} {address:#x}", printable(&holder.kind)),
             None => "(root)".to_owned(),
         };
-        table.add_row(vec![
+        table.add_row([
             HumanCount(holder.born.objects).to_string(),
             HumanBytes(holder.born.bytes).to_string(),
             kinds.collect::<Vec<_>>().join(", "),
@@ -114,7 +110,7 @@ fn write_holders(holders: &[Holder], top: usize, out: &mut impl Write) -> Result
             lineage(&holder.lineage),
         ]);
     }
-    write_table(&table, out)
+    table.write(out)
 }
 
 #[derive(Serialize)]
@@ -217,7 +213,7 @@ impl<'a> From<&'a Holder> for JsonHolder<'a> {
 pub fn write_json(
     difference: &Difference,
     sides: Sides<'_>,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let side = |of: &'_ Provenance| of.time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let [before, after] = [sides.before, sides.after].map(|of| Side {

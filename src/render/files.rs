@@ -1,12 +1,11 @@
 //! What a verdict on snapshot files does not rest on.
 
-use std::io::Write;
-
 use super::RenderError;
+use super::sheet::Sheet;
 use crate::hunt::verdict::Missing;
 
 /// Says what could not be asked.
-pub(super) fn write_missing(missing: &[Missing], out: &mut impl Write) -> Result<(), RenderError> {
+pub(super) fn write_missing(missing: &[Missing], out: &mut impl Sheet) -> Result<(), RenderError> {
     let words = missing.iter().map(|missing| match missing {
         Missing::Feeders => "who adds to a leak",
         Missing::Limits => {

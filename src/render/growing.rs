@@ -1,12 +1,12 @@
 //! What a hunt says of growth that is no leak, or of which it is not known whether it is one.
 
-use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{HumanCount, HumanDuration};
 
 use super::hunt::{headline, signed_bytes, signed_rate, size, unit};
 use super::labels::{of_frame, printable};
+use super::sheet::Sheet;
 use super::{Paths, RenderError};
 use crate::hunt::finding::{Filling, Finding, Limit, Removal, Undecided, Until};
 use crate::hunt::verdict::Verdict;
@@ -19,7 +19,7 @@ pub(super) fn write_whether_it_leaks(
     verdict: &Verdict,
     known: &[Finding],
     where_looked: &str,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     match (&*verdict.findings, &*verdict.undecided, &*verdict.filling) {
         ([], [], _) if !known.is_empty() => writeln!(out, "\nNo new leak found.")?,
@@ -34,7 +34,7 @@ pub(super) fn write_whether_it_leaks(
 /// Writes what grows and is no leak, or may be none, if there is anything.
 pub(super) fn write_other_growth(
     verdict: &Verdict,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     if !verdict.undecided.is_empty() {
         writeln!(out, "\nGrowing, and undecided whether it is a leak:")?;
@@ -49,7 +49,7 @@ pub(super) fn write_other_growth(
     verdict.filling.iter().try_for_each(|filling| write_filling(filling, unit(verdict), out))
 }
 
-fn write_filling(filling: &Filling, unit: &str, out: &mut impl Write) -> Result<(), RenderError> {
+fn write_filling(filling: &Filling, unit: &str, out: &mut impl Sheet) -> Result<(), RenderError> {
     let Filling { growth, limit, full_in_s, bytes_to_come } = filling;
     let fed_by = growth.feeders.iter().find_map(|feeder| feeder.own_frame.as_ref());
     let line = fed_by.map_or(String::new(), |frame| format!(": {}", of_frame(frame, Paths::Short)));
@@ -95,7 +95,7 @@ fn write_filling(filling: &Filling, unit: &str, out: &mut impl Write) -> Result<
 fn write_undecided(
     undecided: &Undecided,
     unit: &str,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let Undecided { growth, tells_in_s, slows } = undecided;
     writeln!(out, "\n-  {}", headline(growth))?;
@@ -113,7 +113,7 @@ fn write_undecided(
     )?)
 }
 
-fn write_growth(growth: &Finding, unit: &str, out: &mut impl Write) -> Result<(), RenderError> {
+fn write_growth(growth: &Finding, unit: &str, out: &mut impl Sheet) -> Result<(), RenderError> {
     let Finding { objects_per_s, bytes_per_s, holder, .. } = growth;
     let bytes = signed_bytes(*bytes_per_s);
     writeln!(out, "   grows     {} objects/{unit}, {bytes}/{unit}", signed_rate(*objects_per_s))?;

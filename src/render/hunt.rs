@@ -1,6 +1,5 @@
 //! The verdict of a hunt: for a person, as JSON, and as a flamegraph of the stacks that feed leaks.
 
-use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
@@ -10,6 +9,7 @@ use super::files::write_missing;
 use super::growing::{removal_in_words, write_other_growth, write_whether_it_leaks};
 use super::known_leaks::{set_aside, write_known};
 use super::labels::{of_frame, printable};
+use super::sheet::{CULPRIT, GREW, HOLDER, Sheet};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
 use crate::hunt::finding::{Feeder, Finding, LeakKind, Leaking, Reason, Traffic, Unseen};
 use crate::hunt::together::together;
@@ -46,7 +46,7 @@ pub fn write_json(
     verdict: &Verdict,
     subprocesses: Option<&[Verdict]>,
     left_out: &[LeftOut],
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let several = subprocesses.filter(|others| !others.is_empty());
     let all = |others: &[Verdict]| [std::slice::from_ref(verdict), others].concat();
@@ -57,7 +57,7 @@ pub fn write_json(
 }
 
 /// Writes a verdict for a person.
-pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write_text(verdict: &Verdict, out: &mut impl Sheet) -> Result<(), RenderError> {
     writeln!(
         out,
         "Process {}: {}  (Python {})",
@@ -99,7 +99,7 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderE
 pub(super) fn write_blocked(
     pid: i32,
     blocked: &BlockedCollector,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     writeln!(
         out,
@@ -124,10 +124,11 @@ pub(super) fn write_finding(
     number: usize,
     finding: &Finding,
     verdict: &Verdict,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let holder = &finding.holder;
-    writeln!(out, "\n{number}. {}", headline(finding))?;
+    let culprit = out.styled(CULPRIT, &headline(finding));
+    writeln!(out, "\n{number}. {culprit}")?;
     let unit = unit(verdict);
     let an_hour = match verdict.steps {
         Some(_) => String::new(),
@@ -142,10 +143,11 @@ pub(super) fn write_finding(
         bytes if finding.objects_per_s > 0.0 => format!("; each retains {}", size(bytes)),
         bytes => format!("; {} so far", size(bytes)),
     };
+    let grew = format!("{objects}{}/{unit}", signed_bytes(finding.bytes_per_s));
+    let grew = out.styled(GREW, &grew);
     writeln!(
         out,
-        "   grows     {objects}{}/{unit}{an_hour}{each}; confidence {:.1} %",
-        signed_bytes(finding.bytes_per_s),
+        "   grows     {grew}{an_hour}{each}; confidence {:.1} %",
         (100.0 * finding.confidence).min(MOST_CERTAIN),
     )?;
     if !finding.processes.is_empty() {
@@ -160,7 +162,8 @@ pub(super) fn write_finding(
         Some(address) => format!("  ({} at {address:#x})", printable(&holder.kind)),
         None => String::new(),
     };
-    writeln!(out, "   held by   {}{object}", printable(&holder.path))?;
+    let path = out.styled(HOLDER, &printable(&holder.path));
+    writeln!(out, "   held by   {path}{object}")?;
     for path in &finding.also {
         writeln!(out, "             also by {}", printable(path))?;
     }
@@ -189,7 +192,7 @@ pub(super) fn write_finding(
 }
 
 /// What was put in and taken out, and by which code it can be taken out.
-fn write_traffic(finding: &Finding, out: &mut impl Write) -> Result<(), RenderError> {
+fn write_traffic(finding: &Finding, out: &mut impl Sheet) -> Result<(), RenderError> {
     if let Some(Traffic { put_in, taken_out }) = finding.traffic {
         let [put_in, taken_out] = [put_in, taken_out].map(HumanCount);
         writeln!(out, "   seen      {put_in} put in, {taken_out} taken out while it was watched")?;
@@ -290,14 +293,18 @@ pub(super) fn headline(finding: &Finding) -> String {
     }
 }
 
-fn write_feeder(feeder: &Feeder, out: &mut impl Write) -> Result<(), RenderError> {
+fn write_feeder(feeder: &Feeder, out: &mut impl Sheet) -> Result<(), RenderError> {
     for (depth, frame) in feeder.stack.iter().take(FRAMES).enumerate() {
         let start = match depth {
             0 => format!("   fed by    {:5.1} %  ", 100.0 * feeder.share),
             _ => format!("{:23}", ""),
         };
-        let own = if feeder.own_frame.as_ref() == Some(frame) { "  ←" } else { "" };
-        writeln!(out, "{start}{}{own}", of_frame(frame, Paths::Short))?;
+        let frame_in_words = of_frame(frame, Paths::Short);
+        let line = match feeder.own_frame.as_ref() == Some(frame) {
+            true => out.styled(CULPRIT, &format!("{frame_in_words}  ←")),
+            false => frame_in_words,
+        };
+        writeln!(out, "{start}{line}")?;
     }
     match feeder.stack.len().checked_sub(FRAMES) {
         None | Some(0) => Ok(()),
@@ -323,7 +330,7 @@ pub(super) fn signed_bytes(bytes: f64) -> String {
 pub fn write_picture(
     verdicts: &[Verdict],
     first: &Verdict,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let mut profile = Profile::new();
     let mut inserts = 0;

@@ -1,7 +1,5 @@
 //! The verdict on several processes, for a person: a line for each, and what they leak together.
 
-use std::io::Write;
-
 use indicatif::{HumanBytes, HumanCount};
 
 use super::files::write_missing;
@@ -9,6 +7,8 @@ use super::growing::{write_other_growth, write_whether_it_leaks};
 use super::hunt::{signed_bytes, unit, write_blocked, write_finding};
 use super::known_leaks::{set_aside, write_known};
 use super::labels::printable;
+use super::sheet::Sheet;
+use super::table::Table;
 use super::{RenderError, phrases};
 use crate::hunt::together::together;
 use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
@@ -17,7 +17,7 @@ use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
 pub fn write_text(
     verdicts: &[Verdict],
     left_out: &[LeftOut],
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let Some(all) = together(verdicts) else { return Ok(()) };
     let children = match verdicts.len().saturating_sub(1) {
@@ -32,15 +32,14 @@ pub fn write_text(
         printable(&all.python),
         all.duration_s,
     )?;
-    writeln!(
-        out,
-        "{:>10}{:>13}{:>12}{:>12}{:>15}{:>10}{:>15}{:>11}",
-        "process", "objects", "heap", "RSS", "RSS grows", "captures", "longest pause", "in total"
-    )?;
+    let names =
+        ["process", "objects", "heap", "RSS", "RSS grows", "captures", "longest pause", "in total"];
+    let mut table = Table::new(names).spare(&["captures", "heap", "longest pause"]);
     for verdict in verdicts {
-        write_row(&verdict.pid.to_string(), verdict, out)?;
+        table.add_row(row(verdict.pid.to_string(), verdict));
     }
-    write_row("together", &all, out)?;
+    table.add_row(row("together".to_owned(), &all));
+    table.write(out)?;
     let partly: Vec<i32> = verdicts.iter().filter(|it| !it.complete).map(|it| it.pid).collect();
     if !partly.is_empty() {
         writeln!(out, "The hunt ended early in {}; these are the results so far.", named(&partly))?;
@@ -64,23 +63,22 @@ pub fn write_text(
     write_known(known, out)
 }
 
-fn write_row(name: &str, verdict: &Verdict, out: &mut impl Write) -> Result<(), RenderError> {
+fn row(name: String, verdict: &Verdict) -> [String; 8] {
     let pause = |seconds: f64| format!("{:.1} ms", 1e3 * seconds);
-    Ok(writeln!(
-        out,
-        "{name:>10}{:>13}{:>12}{:>12}{:>15}{:>10}{:>15}{:>11}",
+    [
+        name,
         HumanCount(verdict.objects).to_string(),
         HumanBytes(verdict.bytes).to_string(),
         HumanBytes(verdict.rss_bytes).to_string(),
         format!("{}/{}", signed_bytes(verdict.rss_bytes_per_s), unit(verdict)),
-        verdict.captures,
+        verdict.captures.to_string(),
         pause(verdict.pause_s.max),
         pause(verdict.pause_s.total),
-    )?)
+    ]
 }
 
 /// Writes which processes have no verdict, and why.
-pub fn write_left_out(left_out: &[LeftOut], out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write_left_out(left_out: &[LeftOut], out: &mut impl Sheet) -> Result<(), RenderError> {
     for (reason, words) in [
         (WhyLeftOut::Ended, "ended during the hunt"),
         (WhyLeftOut::Late, "started too late"),

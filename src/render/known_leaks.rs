@@ -1,11 +1,11 @@
 //! Known leaks: as a list of fingerprints, each with what it stands for, and apart from others in a verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 
 use super::RenderError;
 use super::hunt::headline;
 use super::labels::printable;
+use super::sheet::Sheet;
 use crate::hunt::finding::Finding;
 use crate::hunt::fingerprint::Fingerprint;
 use crate::hunt::verdict::Verdict;
@@ -26,7 +26,7 @@ pub fn growths(verdict: &Verdict) -> impl Iterator<Item = &Finding> {
 }
 
 /// Writes what is known, in a line each.
-pub(super) fn write_known(known: &[Finding], out: &mut impl Write) -> Result<(), RenderError> {
+pub(super) fn write_known(known: &[Finding], out: &mut impl Sheet) -> Result<(), RenderError> {
     if !known.is_empty() {
         writeln!(out, "\nKnown, and not counted:\n")?;
     }

@@ -1,6 +1,5 @@
 //! The preamble of every answer about one heap: the process, the time of the capture, and the pause.
 
-use std::io::Write;
 use std::time::UNIX_EPOCH;
 
 use indicatif::HumanCount;
@@ -8,12 +7,13 @@ use serde::Serialize;
 
 use super::json::SCHEMA;
 use super::labels::printable;
+use super::sheet::Sheet;
 use super::{RenderError, time};
 use crate::source::Provenance;
 
 impl Provenance {
     /// Writes the process, a sentence about the answer, and the pause.
-    pub(super) fn heading(&self, says: &str, out: &mut impl Write) -> Result<(), RenderError> {
+    pub(super) fn heading(&self, says: &str, out: &mut impl Sheet) -> Result<(), RenderError> {
         writeln!(out, "Process {}: {}", self.owner.pid, printable(&self.owner.command))?;
         writeln!(out, "Python {}. {says}", printable(&self.owner.python))?;
         match self.pause.is_zero() {

@@ -1,15 +1,15 @@
 //! The processes that run Python: as a table for a terminal and as JSON (docs/json.md).
 
-use std::io::Write;
 use std::time::Duration;
 
 use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::RenderError;
-use super::heap::table::{table, write_table};
 use super::json::SCHEMA;
 use super::labels::printable;
+use super::sheet::Sheet;
+use super::table::Table;
 
 /// A process that runs Python.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,18 +29,16 @@ pub struct Found {
 }
 
 /// Writes them as a table.
-pub fn write(found: &[Found], out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write(found: &[Found], out: &mut impl Sheet) -> Result<(), RenderError> {
     if found.is_empty() {
         return Ok(writeln!(out, "No process here runs Python.")?);
     }
-    let mut table = table(["pid", "python", "rss", "age", "readable", "command"], 0);
-    for index in [1, 4, 5] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(comfy_table::CellAlignment::Left);
-        }
-    }
+    let mut table = Table::new(["pid", "python", "rss", "age", "readable", "command"])
+        .names([1, 4])
+        .texts([5])
+        .spare(&["age", "python"]);
     for one in found {
-        table.add_row(vec![
+        table.add_row([
             one.pid.to_string(),
             one.python.clone().unwrap_or_else(|| "?".to_owned()),
             HumanBytes(one.rss).to_string(),
@@ -49,7 +47,7 @@ pub fn write(found: &[Found], out: &mut impl Write) -> Result<(), RenderError> {
             printable(&one.command),
         ]);
     }
-    write_table(&table, out)
+    table.write(out)
 }
 
 /// An age in its largest units.
@@ -97,7 +95,7 @@ impl<'a> From<&'a Found> for Row<'a> {
 }
 
 /// Writes them as JSON.
-pub fn write_json(found: &[Found], out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write_json(found: &[Found], out: &mut impl Sheet) -> Result<(), RenderError> {
     let processes = found.iter().map(Row::from).collect();
     serde_json::to_writer_pretty(&mut *out, &Document { schema: SCHEMA, processes })?;
     Ok(writeln!(out)?)

@@ -1,15 +1,13 @@
 //! One object: as text for a terminal and as JSON (docs/json.md).
 
-use std::io::Write;
-
-use comfy_table::CellAlignment;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::RenderError;
-use super::heap::table::{table, write_table};
 use super::labels::printable;
 use super::preamble::Head;
+use super::sheet::Sheet;
+use super::table::Table;
 use crate::inspect::object::{Neighbour, Shown};
 use crate::source::Provenance;
 
@@ -17,7 +15,7 @@ use crate::source::Provenance;
 pub fn write(
     shown: &Shown,
     provenance: &Provenance,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let says = format!("{:#x} is an instance of {}.", shown.address, printable(&shown.kind));
     provenance.heading(&says, out)?;
@@ -86,17 +84,15 @@ fn references(shown: &Shown) -> String {
 fn neighbour_table(
     count: u64,
     neighbours: &[Neighbour],
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     if neighbours.is_empty() {
         return Ok(());
     }
-    let mut table = table(["  as", "type", "address", "retained", "value"], 3);
-    if let Some(column) = table.column_mut(4) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+    let mut table =
+        Table::new(["  as", "type", "address", "retained", "value"]).names([0, 1, 2]).texts([4]);
     for one in neighbours {
-        table.add_row(vec![
+        table.add_row([
             format!("  {}", one.link.as_deref().map(printable).unwrap_or_default()),
             printable(&one.kind),
             format!("{:#x}", one.address),
@@ -104,12 +100,10 @@ fn neighbour_table(
             one.value.as_deref().map(printable).unwrap_or_default(),
         ]);
     }
-    if neighbours.iter().all(|one| one.value.is_none())
-        && let Some(column) = table.column_mut(4)
-    {
-        column.set_constraint(comfy_table::ColumnConstraint::Hidden);
+    if neighbours.iter().all(|one| one.value.is_none()) {
+        table.hide("value");
     }
-    write_table(&table, out)?;
+    table.write(out)?;
     match count.saturating_sub(neighbours.len() as u64) {
         0 => {}
         more => writeln!(out, "  ({} more)", HumanCount(more))?,
@@ -167,7 +161,7 @@ impl<'a> From<&'a Neighbour> for JsonNeighbour<'a> {
 pub fn write_json(
     shown: &Shown,
     provenance: &Provenance,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let document = Document {
         head: provenance.head(),

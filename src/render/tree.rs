@@ -1,15 +1,15 @@
 //! The dominator tree: as lines for a terminal and as JSON (docs/json.md).
 
-use std::io::Write;
-
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::branches::{Extent, Row, branches};
-use super::heap::table::{percent, table, write_table};
+use super::heap::table::percent;
 use super::labels;
 use super::labels::printable;
 use super::preamble::Head;
+use super::sheet::Sheet;
+use super::table::Table;
 use super::{Paths, RenderError};
 use crate::heap::Amount;
 use crate::inspect::dominator_tree::{Line, Part};
@@ -22,7 +22,7 @@ pub fn write(
     total: Amount,
     provenance: &Provenance,
     extent: Extent,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let says = format!(
         "{} objects, {}; below each line what its objects retain.",
@@ -46,12 +46,14 @@ pub fn write(
         weight: line.bytes,
     };
     let rows = lines.iter().map(row).collect();
-    let mut table = table(["object", "retained", "share", "objects", "here"], 1);
+    let mut table = Table::new(["object", "retained", "share", "objects", "here"])
+        .names([0])
+        .spare(&["here", "objects"]);
     let more = |weight| vec![HumanBytes(weight).to_string(), percent(weight, total.bytes)];
     for (text, columns) in branches(rows, extent, more) {
         table.add_row([text].into_iter().chain(columns));
     }
-    write_table(&table, out)
+    table.write(out)
 }
 
 #[derive(Serialize)]
@@ -80,7 +82,7 @@ pub fn write_json(
     total: Amount,
     provenance: &Provenance,
     depth: usize,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let shown = lines.iter().filter(|line| (line.depth as usize) < depth);
     let document = Document {

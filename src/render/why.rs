@@ -1,16 +1,14 @@
 //! Why objects are alive: as a tree for a terminal and as JSON (docs/json.md).
 
-use std::io::Write;
-
-use comfy_table::CellAlignment;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::branches::{Extent, Row, branches};
-use super::heap::table::{table, write_table};
 use super::labels;
 use super::labels::printable;
 use super::preamble::Head;
+use super::sheet::Sheet;
+use super::table::Table;
 use super::{Paths, RenderError};
 use crate::inspect::why::{Line, What, Why};
 use crate::python::Frame;
@@ -21,7 +19,7 @@ pub fn write(
     why: &Why,
     provenance: &Provenance,
     extent: Extent,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     provenance.heading(&sentence(why), out)?;
     for remark in remarks(why) {
@@ -32,15 +30,12 @@ pub fn write(
     }
     writeln!(out)?;
     let rows = why.lines.iter().map(row).collect();
-    let mut table = table(["held by", "paths", "objects", "retained"], 1);
-    if let Some(column) = table.column_mut(0) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+    let mut table = Table::new(["held by", "paths", "objects", "retained"]).names([0]);
     let more = |paths| vec![HumanCount(paths).to_string()];
     for (text, columns) in branches(rows, extent, more) {
         table.add_row([text].into_iter().chain(columns));
     }
-    write_table(&table, out)
+    table.write(out)
 }
 
 /// What was asked for, and its retained size.
@@ -170,7 +165,7 @@ impl<'a> From<&'a Line> for JsonLine<'a> {
 pub fn write_json(
     why: &Why,
     provenance: &Provenance,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let document = Document {
         head: provenance.head(),

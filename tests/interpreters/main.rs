@@ -20,6 +20,7 @@ mod support;
 mod accuracy;
 mod advice;
 mod children;
+mod columns;
 mod cores;
 mod cycles;
 mod disclosure;
@@ -89,6 +90,7 @@ const GROUPS: &[Group] = &[
     group("disclosure", disclosure::trials),
     group("mem", mem::trials),
     group("naming", naming::trials),
+    group("columns", columns::trials),
     group("timeline", timeline::trials),
     group("psutil", psutil::trials),
     group("watch", watch::trials),

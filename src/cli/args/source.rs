@@ -56,6 +56,16 @@ impl SourceArgs {
         &mut self.process
     }
 
+    /// The source as the user named it, for a command to type next.
+    pub fn words(&self) -> String {
+        match (self.pid(), self.file(), &self.core.core) {
+            (Some(pid), ..) => pid.to_string(),
+            (None, Some(file), _) => quoted(&file.to_string_lossy()),
+            (None, None, Some(core)) => format!("--core {}", quoted(&core.to_string_lossy())),
+            (None, None, None) => String::new(),
+        }
+    }
+
     fn file(&self) -> Option<&Path> {
         self.place.as_ref().and_then(Place::file)
     }
@@ -136,6 +146,15 @@ impl SourceArgs {
         let pausing = !self.pausing.nonblocking;
         let max_memory = memory.bytes();
         Ok((pid, CaptureOptions { pausing, max_memory, on_delay: Some(tell) }))
+    }
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.:/-+,@%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

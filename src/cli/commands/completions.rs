@@ -34,5 +34,5 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
     generate(args.shell, &mut command, name, &mut script);
-    print(|out| Ok(out.write_all(&script)?))
+    print(true, |out| Ok(out.write_all(&script)?))
 }

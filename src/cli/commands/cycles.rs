@@ -36,8 +36,18 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let heap = source.heap()?;
     let found = cycles(&heap.analysis, heap.names(), heap.collectors()?);
     let (provenance, clock) = (&heap.provenance, source.monotonic_clock());
-    print(|out| match args.form.json {
+    print(args.form.json, |out| match args.form.json {
         true => Ok(write_json(&found, provenance, clock, out)?),
-        false => Ok(write(&found, provenance, clock, args.top, out)?),
+        false => {
+            write(&found, provenance, clock, args.top, out)?;
+            match found.patterns.first() {
+                Some(first) => {
+                    let command =
+                        format!("leakspy show {} {:#x}", args.source.words(), first.address);
+                    Ok(out.next(&command, "shows an object of the first")?)
+                }
+                None => Ok(()),
+            }
+        }
     })
 }

@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         [None, None] => {
             let (before, after) = (load(&args.before)?, load(&args.after)?);
             let columns = Columns { group: "type", top: args.top };
-            print(|out| write_changes(&before, &after, columns, args.form, out))
+            print(args.form.json, |out| write_changes(&before, &after, columns, args.form, out))
         }
         [before, _] => {
             let (file, other) = match before {
@@ -89,7 +89,7 @@ fn compare(
     let found = difference(&earlier.analysis, &later.analysis, later.names(), args.top, disclosure);
     let same_process = before.is_same_process(after);
     let sides = Sides { before: &earlier.provenance, after: &later.provenance, same_process };
-    print(|out| match args.form.json {
+    print(args.form.json, |out| match args.form.json {
         true => Ok(write_json(&found, sides, out)?),
         false => Ok(write(&found, sides, args.top, out)?),
     })

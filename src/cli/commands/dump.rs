@@ -32,7 +32,7 @@ pub struct Args {
 /// Prints the stacks.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (dump, others) = args.source.each(args.children, MemoryArg::default(), dump)?;
-    print(|out| {
+    print(args.form.json, |out| {
         if args.form.json {
             let others = args.children.subprocesses.then_some(&*others);
             return Ok(write_json(&dump, others, out)?);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::cli::args::flags::{JsonArg, MemoryArg, SubprocessesArg};
-use crate::cli::args::source::SourceArgs;
+use crate::cli::args::source::{SourceArgs, quoted};
 use crate::cli::children::tell_left_out;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::{check_writable, write_whole};
@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     all.extend(others);
     let together = Summary::together(&all).context("there is no process")?;
     let columns = Columns { group: args.by.name(), top: args.top };
-    print(|out| match before {
+    print(args.form.json, |out| match before {
         Some(before) => write_changes(&before, &together, columns, args.form, out),
         None if args.form.json => {
             let (first, others) = all.split_first().context("there is no process")?;
@@ -139,9 +139,22 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
                 writeln!(out, "\nAll {} processes together:", all.len())?;
                 table::write(&together, columns, out)?;
             }
-            Ok(())
+            let own = together.types.iter().find(|group| is_own(&group.name));
+            match own.or(together.types.first()) {
+                Some(group) => {
+                    let command =
+                        format!("leakspy why {} {}", args.source.words(), quoted(&group.name));
+                    Ok(out.next(&command, "says what keeps them alive")?)
+                }
+                None => Ok(()),
+            }
         }
     })
+}
+
+/// Whether a type seems to be one of the program: built-in types have no module before their name.
+fn is_own(name: &str) -> bool {
+    name.starts_with("__main__.")
 }
 
 /// The figures of one process.

@@ -36,7 +36,7 @@ pub struct Args {
 /// Prints the information.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     if let Some(core) = args.core.open(args.memory)? {
-        return print(|out| Ok(info::write(&core, out)?));
+        return print(false, |out| Ok(info::write(&core, out)?));
     }
     let file = args.file.as_deref().context("there is no file")?;
     let cannot = || format!("cannot read {}", file.display());
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let count = |name| reader.columns().find(|column| column.0 == name).map_or(0, |it| it.1);
     let time =
         Timestamp::try_from(facts.time()).unwrap_or_default().to_zoned_datetime(TimeZone::system());
-    print(|out| {
+    print(false, |out| {
         writeln!(
             out,
             "Process {}{}: {}",

@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         tell_left_out(pid, args.children);
     }
     let (first, others) = args.source.each(args.children, args.memory, divide)?;
-    print(|out| {
+    print(args.form.json, |out| {
         if args.form.json {
             let others = args.children.subprocesses.then_some(&*others);
             return Ok(write_json(&first, others, out)?);

@@ -1,11 +1,12 @@
 //! `leakspy peak`: timelines summed up in words.
 
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::plot::Part;
 use crate::cli::errors::CommandError;
+use crate::cli::terminal::Out;
 use crate::render::labels::printable;
 use crate::render::phrases;
 use crate::timeline::Who;
@@ -24,7 +25,7 @@ pub struct Args {
 /// Prints peak and slope of each process.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let measure = args.part.measure();
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = Out::text();
     for path in &args.files {
         let timeline = args.part.read(path)?;
         writeln!(out, "{}: {}", path.display(), measure.name())?;

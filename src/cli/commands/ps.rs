@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let named = others(args.text.as_deref().unwrap_or_default());
     let found: Vec<Found> =
         named.into_iter().filter_map(|one| examine(one.pid, one.command)).collect();
-    print(|out| match args.form.json {
+    print(args.form.json, |out| match args.form.json {
         true => Ok(write_json(&found, out)?),
         false => Ok(write(&found, out)?),
     })

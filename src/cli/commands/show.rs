@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         }
     };
     let shown = show(&heap.analysis, heap.names(), node, options);
-    print(|out| match args.form.json {
+    print(args.form.json, |out| match args.form.json {
         true => Ok(write_json(&shown, &heap.provenance, out)?),
         false => Ok(write(&shown, &heap.provenance, out)?),
     })

@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (heavy, disclosure) = (Heavy::of(analysis), (&args.disclosure).into());
     let lines = tree(&live(analysis, heap.names(), None, heavy, disclosure));
     let total = analysis.total();
-    print(|out| {
+    print(args.form.json, |out| {
         if args.form.json {
             return Ok(write_json(&lines, total, provenance, args.depth, out)?);
         }

@@ -72,9 +72,18 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let subjects = subject.find(&heap.analysis)?;
     let found = why(&heap.analysis, heap.names(), &subjects, &options);
     let extent = Extent { breadth: args.top, depth: args.depth, least: 0 };
-    print(|out| match args.form.json {
+    print(args.form.json, |out| match args.form.json {
         true => Ok(write_json(&found, &heap.provenance, out)?),
-        false => Ok(write(&found, &heap.provenance, extent, out)?),
+        false => {
+            write(&found, &heap.provenance, extent, out)?;
+            match found.example.last() {
+                Some((address, _)) => {
+                    let command = format!("leakspy show {} {address:#x}", args.source.words());
+                    Ok(out.next(&command, "shows one of them")?)
+                }
+                None => Ok(()),
+            }
+        }
     })
 }
 

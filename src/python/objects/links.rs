@@ -53,7 +53,7 @@ impl fmt::Display for Link {
             Link::Default(name) => write!(f, "default {name}"),
             Link::Stack => f.write_str("(stack)"),
             Link::Type => f.write_str(".__class__"),
-            Link::Offset(offset) => write!(f, "+{offset}"),
+            Link::Offset(offset) => write!(f, "C field at +{offset}"),
         }
     }
 }

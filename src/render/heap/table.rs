@@ -1,14 +1,13 @@
 //! Heaps as tables for a terminal: a heading, a row per group, the largest objects, the changes.
 
-use std::io::Write;
-
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::heap::figures::changes::Change;
 use crate::heap::{Group, LargeObject, ReferenceChain, Summary};
 use crate::render::labels;
 use crate::render::labels::printable;
+use crate::render::sheet::Sheet;
+use crate::render::table::Table;
 use crate::render::{Paths, RenderError, time};
 
 /// The columns and rows of a table of groups.
@@ -21,12 +20,15 @@ pub struct Columns {
 }
 
 /// Writes the figures of a heap.
-pub fn write(summary: &Summary, columns: Columns, out: &mut impl Write) -> Result<(), RenderError> {
+pub fn write(summary: &Summary, columns: Columns, out: &mut impl Sheet) -> Result<(), RenderError> {
     heading(summary, out)?;
     writeln!(out)?;
     let groups = summary.groups.as_ref().unwrap_or(&summary.types);
     let total = summary.total();
-    let mut table = table([columns.group, "count", "shallow", "external", "retained", "share"], 1);
+    let mut table =
+        Table::new([columns.group, "count", "shallow", "external", "retained", "share"])
+            .names([0])
+            .spare(&["external", "shallow", "share"]);
     for group in groups.iter().take(columns.top) {
         table.add_row(row(group, printable(&group.name), &total));
     }
@@ -42,7 +44,7 @@ pub fn write(summary: &Summary, columns: Columns, out: &mut impl Write) -> Resul
         sum.retained = None;
         table.add_row(row(&sum, format!("({} more)", HumanCount(rest.len() as u64)), &total));
     }
-    write_table(&table, out)?;
+    table.write(out)?;
     if !summary.largest.is_empty() {
         writeln!(out)?;
         write_largest(&summary.largest, out)?;
@@ -51,7 +53,7 @@ pub fn write(summary: &Summary, columns: Columns, out: &mut impl Write) -> Resul
 }
 
 /// The process, and the totals.
-fn heading(summary: &Summary, out: &mut impl Write) -> Result<(), RenderError> {
+fn heading(summary: &Summary, out: &mut impl Sheet) -> Result<(), RenderError> {
     let total = summary.total();
     writeln!(out, "Process {}: {}", summary.pid, printable(&summary.command))?;
     writeln!(
@@ -104,22 +106,20 @@ fn row(group: &Group, name: String, total: &Group) -> Vec<String> {
     ]
 }
 
-fn write_largest(objects: &[LargeObject], out: &mut impl Write) -> Result<(), RenderError> {
-    let mut table = table(["retained", "objects", "object", "held by"], 0);
-    for index in [2, 3] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Left);
-        }
-    }
+fn write_largest(objects: &[LargeObject], out: &mut impl Sheet) -> Result<(), RenderError> {
+    let mut table = Table::new(["retained", "objects", "object", "held by"])
+        .names([2])
+        .texts([3])
+        .spare(&["objects"]);
     for object in objects {
-        table.add_row(vec![
+        table.add_row([
             HumanBytes(object.retained).to_string(),
             HumanCount(object.objects.into()).to_string(),
             format!("{} {:#x}", printable(&object.kind), object.address),
             lineage(&object.lineage),
         ]);
     }
-    write_table(&table, out)
+    table.write(out)
 }
 
 /// A path in one line.
@@ -136,7 +136,7 @@ pub fn write_changes(
     after: &Summary,
     changes: &[Change],
     columns: Columns,
-    out: &mut impl Write,
+    out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
     let (old, new) = (before.total(), after.total());
     let between = after.time.duration_since(before.time).unwrap_or_default();
@@ -152,9 +152,11 @@ pub fn write_changes(
     )?;
     writeln!(out)?;
     let mut table =
-        table([columns.group, "count", "bytes", "retained", "count now", "bytes now"], 1);
+        Table::new([columns.group, "count", "bytes", "retained", "count now", "bytes now"])
+            .names([0])
+            .spare(&["bytes now", "count now", "retained"]);
     for change in changes.iter().take(columns.top) {
-        table.add_row(vec![
+        table.add_row([
             printable(change.name()),
             signed_count(change.count().into()),
             signed_bytes(change.bytes().into()),
@@ -163,33 +165,9 @@ pub fn write_changes(
             HumanBytes(change.after.bytes()).to_string(),
         ]);
     }
-    write_table(&table, out)?;
+    table.write(out)?;
     if let Some(rest) = changes.len().checked_sub(columns.top).filter(|&rest| rest > 0) {
         writeln!(out, "({} more)", HumanCount(rest as u64))?;
-    }
-    Ok(())
-}
-
-/// A table with these columns; the first `texts` are text, the others are numbers.
-pub(in crate::render) fn table<const N: usize>(names: [&str; N], texts: usize) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(names);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        let left = index < texts;
-        column.set_cell_alignment(if left { CellAlignment::Left } else { CellAlignment::Right });
-        column.set_padding((0, 2));
-    }
-    table
-}
-
-/// Writes the lines of a table, without trailing blanks.
-pub(in crate::render) fn write_table(
-    table: &Table,
-    out: &mut impl Write,
-) -> Result<(), RenderError> {
-    for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
 }

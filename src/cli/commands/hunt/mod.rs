@@ -5,7 +5,7 @@ mod steps;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use self::steps::StepsArgs;
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
 use crate::cli::args::process::Place;
+use crate::cli::args::source::quoted;
 use crate::cli::args::target::Target;
 use crate::cli::args::time::HuntTime;
 use crate::cli::children::runs_python;
@@ -24,10 +25,10 @@ use crate::cli::output::{check_writable, write_whole};
 use crate::cli::processes;
 use crate::cli::progress::Line;
 use crate::cli::signals::{Signals, TICK};
-use crate::cli::terminal::say;
+use crate::cli::terminal::{Out, say};
 use crate::guardian::Program;
 use crate::heap::CaptureOptions;
-use crate::hunt::finding::Finding;
+use crate::hunt::finding::{Finding, LeakKind};
 use crate::hunt::hunter::{HuntError, Hunter, Keep, Options, Phase};
 use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
 use crate::obstacle::{Obstacle, Obstructed};
@@ -442,7 +443,7 @@ impl Verdicts {
 
     /// Prints the verdicts.
     fn tell(&self, args: &Args) -> Result<(), CommandError> {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = Out::for_data(args.form.json);
         let (first, others) = self.verdicts.split_first().context("there is no process")?;
         if args.form.json {
             // The verdict on a process without children looks the same, whatever the default.
@@ -454,9 +455,33 @@ impl Verdicts {
         } else {
             hunt_of_several::write_text(&self.verdicts, &self.left_out, &mut out)?;
         }
+        if !args.form.json {
+            self.say_next(&mut out)?;
+        }
         out.flush()?;
         if let Some(path) = &args.output {
             self.draw(path)?;
+        }
+        Ok(())
+    }
+
+    /// Says what to type next: about the first finding, or where nothing was found.
+    fn say_next(&self, out: &mut Out) -> Result<(), CommandError> {
+        let mut findings =
+            self.verdicts.iter().flat_map(|it| it.findings.iter().map(|one| (it.pid, one)));
+        match findings.find(|(_, finding)| finding.kind == LeakKind::Container) {
+            Some((pid, finding)) => {
+                let command = format!("leakspy why {pid} {}", quoted(&finding.grown));
+                out.next(&command, "prints all that keeps them alive")?;
+            }
+            None if self.verdicts.iter().all(|it| it.findings.is_empty()) => {
+                let command = format!("leakspy mem {}", self.pid);
+                out.next(
+                    &command,
+                    "says what its memory is made of; `--duration 5m` hunts for longer",
+                )?;
+            }
+            None => {}
         }
         Ok(())
     }
