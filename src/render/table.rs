@@ -12,7 +12,7 @@ const GAP: usize = 2;
 /// How narrow a column of text becomes before another column is dropped, if it is wider by itself.
 const NARROW: usize = 34;
 /// How narrow it becomes where no column is left to drop.
-const NARROWEST: usize = 16;
+const NARROWEST: usize = 18;
 
 /// How a column fills its width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["heap", "--largest", "5"],
     &["heap", "--by", "module"],
     &["why", "Kept"],
-    &["why", "Row", "--all-paths", "3"],
+    &["why", "Slotted", "--all-paths", "3"],
     &["tree"],
     &["cycles"],
     &["show", "__main__.LIST"],
