@@ -1,8 +1,8 @@
-//! From raw frames to functions, files and lines; each code object is read once.
+//! From raw frames to functions, files and lines; the line table of each code object is read once.
 //!
-//! An address can be reused by another code object, so each use of an entry checks the words that identify a
-//! code object: its type, the addresses of its strings and line table, its first line. That costs one small
-//! read per frame, outside the pause.
+//! This happens outside the pause, when a function that was made for one task may be gone, and its code object with
+//! it. The memory of both, and of their names, then has other contents. So names are read each time, and count
+//! only if the code object is still in use afterwards: that costs four small reads per frame.
 
 use std::sync::Arc;
 
@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Python;
 use super::frame::Frame;
-use super::layout::Layout;
 use super::lines::line_at;
-use super::objects::{bytes, string};
+use super::objects::{bytes, can_be_reference_count, is_built_in, string};
 use super::stack::{RawFrame, RawStack};
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
 
@@ -49,7 +48,6 @@ struct Entry {
 /// The words that identify a code object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
-    kind: u64,
     filename: u64,
     name: u64,
     line_table: u64,
@@ -71,15 +69,25 @@ impl CodeCache {
         python: &Python,
         frame: &RawFrame,
     ) -> Result<Option<Frame>, ReadError> {
-        let identity = Identity::read(memory, &python.layout, frame.code)?;
-        if identity.kind != python.types.code {
-            return Err(ReadError::Implausible { address: frame.code, length: identity.kind });
-        }
+        let identity = Identity::read(memory, python, frame.code)?;
         if !frame.generator && frame.instruction < identity.first_traceable.saturating_mul(2) {
             return Ok(None);
         }
-        if self.entries.get(&frame.code).is_none_or(|entry| entry.identity != identity) {
-            self.add(memory, &python.layout, frame.code, identity)?;
+        let layout = &python.layout;
+        let function = string(memory, layout, identity.name)?;
+        let file = string(memory, layout, identity.filename)?;
+        let is_known = |entry: &Entry| {
+            entry.identity == identity && *entry.function == *function && *entry.file == *file
+        };
+        let lines = match self.entries.get(&frame.code).is_some_and(is_known) {
+            true => None,
+            false => Some(bytes(memory, layout, identity.line_table)?),
+        };
+        if Identity::read(memory, python, frame.code)? != identity {
+            return Err(ReadError::Implausible { address: frame.code, length: identity.name });
+        }
+        if let Some(lines) = lines {
+            self.add(frame.code, identity, [function, file], lines);
         }
         let entry = self.entries.get(&frame.code);
         let format = python.layout.code.line_format;
@@ -119,21 +127,18 @@ impl CodeCache {
         stack
     }
 
-    fn add<M: Memory>(
+    fn add(
         &mut self,
-        memory: &M,
-        layout: &Layout,
         code: u64,
         identity: Identity,
-    ) -> Result<(), ReadError> {
+        [function, file]: [String; 2],
+        lines: Vec<u8>,
+    ) {
         if self.entries.len() >= MOST_ENTRIES {
             *self = CodeCache::new();
         }
-        let function = self.text(string(memory, layout, identity.name)?);
-        let file = self.text(string(memory, layout, identity.filename)?);
-        let lines = bytes(memory, layout, identity.line_table)?;
+        let (function, file) = (self.text(function), self.text(file));
         self.entries.insert(code, Entry { identity, function, file, lines });
-        Ok(())
     }
 
     /// The shared copy of this text: all functions of a file share its name.
@@ -148,7 +153,9 @@ impl CodeCache {
 }
 
 impl Identity {
-    fn read<M: Memory>(memory: &M, layout: &Layout, code: u64) -> Result<Identity, ReadError> {
+    /// Those of a code object that is in use.
+    fn read<M: Memory>(memory: &M, python: &Python, code: u64) -> Result<Identity, ReadError> {
+        let layout = &python.layout;
         let fields = &layout.code;
         let end = [fields.filename, fields.name, fields.line_table, fields.first_line]
             .into_iter()
@@ -158,8 +165,12 @@ impl Identity {
         let bytes = memory.bytes(code, end as u64, CODE_SPAN)?;
         let word = |offset| u64_at(&bytes, offset).unwrap_or_default();
         let int = |offset| u32_at(&bytes, offset).unwrap_or_default() as i32;
+        let (count, kind) = (word(0), word(layout.object.kind));
+        let is_in_use = can_be_reference_count(count) || is_built_in(count);
+        if kind != python.types.code || !is_in_use {
+            return Err(ReadError::Implausible { address: code, length: kind });
+        }
         Ok(Identity {
-            kind: word(layout.object.kind),
             filename: word(fields.filename),
             name: word(fields.name),
             line_table: word(fields.line_table),

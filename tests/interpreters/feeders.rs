@@ -16,8 +16,8 @@ use leakspy::hunt::mallocs::blocks::Follow;
 use leakspy::hunt::mallocs::native_feeders::Following;
 use leakspy::process::Process;
 use leakspy::process::breakpoint::Way;
-use leakspy::python::Python;
 use leakspy::python::objects::{Reader, TypeTable};
+use leakspy::python::{Frame, Python};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
@@ -45,6 +45,7 @@ pub fn trials() -> Vec<Trial> {
     for (name, way) in WAYS {
         trials.extend(cases(&format!("fed_{name}"), move |interpreter| fed(interpreter, way)));
         trials.extend(cases(&format!("fast_{name}"), move |interpreter| fast(interpreter, way)));
+        trials.extend(cases(&format!("made_{name}"), move |interpreter| made(interpreter, way)));
         for work in [Watch::NAME, Follow::NAME] {
             let name = format!("killed_{name}_{work}");
             trials.extend(cases(&name, move |interpreter| killed(interpreter, way, work)));
@@ -125,6 +126,27 @@ fn fast(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
     assert!(fed.hits >= WANTED, "{}", fed.hits);
     let quarter = |hits: u64| (hits as f64 / fed.hits as f64 - 0.25).abs() < 0.13;
     assert!(by_line.len() == 4 && by_line.values().all(|&hits| quarter(hits)), "{by_line:?}");
+    Ok(())
+}
+
+/// Functions that are gone when their names are read have none; they do not get those of others.
+fn made(interpreter: &'static Interpreter, way: Way) -> Result<(), Failed> {
+    let mut target = Target::start(interpreter, "feeders", &["made"]);
+    let list = address(&target.ask("holders")["list"]);
+    let enough = |watching: &Watching| watching.hits(0) >= WANTED;
+    let outcome = watch(&target, &[list], way, UNTIL_SEEN, enough)?;
+    target.assert_healthy();
+    let fed = outcome.findings.first().ok_or("no finding")?;
+    let mut frames = fed.stacks.iter().flat_map(|feeder| &feeder.stack);
+    let is_true = |frame: &Frame| match frame.file.strip_suffix(".py") {
+        Some(number) if !number.contains('/') => {
+            *frame.function == *format!("made_{number}") || &*frame.function == "<module>"
+        }
+        _ => frame.file.ends_with("/feeders.py") || frame.file.ends_with("/threading.py"),
+    };
+    assert_eq!(frames.find(|frame| !is_true(frame)), None);
+    let is_kept = |feeder: &SeenStack| &*feeder.stack[0].function == "keep";
+    assert!(fed.stacks.iter().all(is_kept), "{}", told(fed));
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use crate::memory::{Memory, u64_at};
 use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
 use crate::python::objects::{
-    BLOCK_HEADERS, Edges, Reader, TypeCache, TypeInfo, TypeTable, can_be_unreferenced,
+    BLOCK_HEADERS, Edges, Reader, TypeCache, TypeInfo, TypeTable, can_be_reference_count,
 };
 use crate::python::pymalloc::{Arena, Block, Pool};
 
@@ -382,7 +382,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
         BLOCK_HEADERS.iter().find_map(|&header| {
             let room = block.size.checked_sub(header).filter(|&room| room >= 16)?;
             let object = block.address.wrapping_add(header);
-            if !can_be_unreferenced(heap.word(object)) {
+            if !can_be_reference_count(heap.word(object)) {
                 return None;
             }
             let info = self.types.known(heap.kind(object))?;

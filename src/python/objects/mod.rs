@@ -54,7 +54,7 @@ pub use growth::Growth;
 pub use identity::Identity;
 pub use links::Link;
 pub use reader::{Reader, Shape};
-pub use reference_count::{BLOCK_HEADERS, ReferenceCount, can_be_unreferenced};
+pub use reference_count::{BLOCK_HEADERS, ReferenceCount, can_be_reference_count, is_built_in};
 pub use steps::Step;
 pub use type_info::{Finalizer, TypeFacts, TypeId, TypeInfo};
 pub use type_table::{TypeCache, TypeTable};

@@ -9,8 +9,11 @@ use crate::memory::{Memory, ReadError};
 
 /// From this count on, as an unsigned half word, an object is immortal.
 const IMMORTAL: u32 = 1 << 31;
-/// An object that no other object refers to cannot plausibly have more references than this.
-const MOST_UNREFERENCED: u32 = 1 << 20;
+/// Such an object cannot plausibly have more references than this.
+const NOT_VERY_MANY: u32 = 1 << 20;
+
+/// With this count begin objects that are built into the interpreter, in 3.11 (`_PyObject_IMMORTAL_REFCNT`).
+const BUILT_IN: u64 = 999_999_999;
 
 /// Where an object can begin in its block, in bytes: at the start, after the collector's header, or after
 /// that and the two words for the dict and the weak references.
@@ -49,9 +52,14 @@ impl<M: Memory> Reader<'_, M> {
     }
 }
 
-/// Whether the first word of a block can be the reference count of an object that no object refers to. A free
-/// block has zero there, or (from 3.14 on) the address of the next free block.
-pub fn can_be_unreferenced(word: u64) -> bool {
+/// Whether the first word of a block can be the reference count of an object to which not very many refer. A free
+/// block has zero there, or the address of the next free block.
+pub fn can_be_reference_count(word: u64) -> bool {
     let (count, overflow) = (word as u32, (word >> 32) as u16);
-    overflow == 0 && ((1..MOST_UNREFERENCED).contains(&count) || count >= IMMORTAL)
+    overflow == 0 && ((1..NOT_VERY_MANY).contains(&count) || count >= IMMORTAL)
+}
+
+/// Whether the first word of an object shows that it is built into the interpreter, which 3.11 counts references to.
+pub fn is_built_in(word: u64) -> bool {
+    word.abs_diff(BUILT_IN) < BUILT_IN / 2
 }
