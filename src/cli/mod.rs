@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::args::process::ProcessArg;
 use self::commands::{
     completions, cycles, diff, dump, export, graph, heap, hunt, info, man, mem, peak, plot, ps,
-    record, show, snapshot, timeline, tree, watch, why,
+    record, show, snapshot, timeline, tree, waste, watch, why,
 };
 use self::errors::{CommandError, advice};
 use self::terminal::{Colour, say};
@@ -57,6 +57,7 @@ Examples:
                                             record a program from its start
   leakspy heap 1234                         print which types of objects take the memory
   leakspy why 1234 app.Session              print what keeps the objects of a type alive
+  leakspy waste 1234                        print what is alive and needless
   leakspy dump 1234                         print what every thread is doing
   leakspy mem 1234                          print what its memory is made of
   leakspy timeline 1234 -o run.csv          write down its memory over time
@@ -72,6 +73,7 @@ enum Command {
     Why(why::Args),
     Tree(tree::Args),
     Cycles(cycles::Args),
+    Waste(waste::Args),
     Show(show::Args),
     Graph(graph::Args),
     Dump(dump::Args),
@@ -99,6 +101,7 @@ impl Command {
             Command::Graph(args) => Some(args.source.process()),
             Command::Show(args) => Some(args.source.process()),
             Command::Cycles(args) => Some(args.source.process()),
+            Command::Waste(args) => Some(args.source.process()),
             Command::Why(args) => Some(args.source.process()),
             Command::Dump(args) => Some(args.source.process()),
             Command::Mem(args) => Some(args.source.process()),
@@ -137,6 +140,7 @@ impl Cli {
             Command::Graph(args) => (graph::run(args), args.source.pid()),
             Command::Show(args) => (show::run(args), args.source.pid()),
             Command::Cycles(args) => (cycles::run(args), args.source.pid()),
+            Command::Waste(args) => (waste::run(args), args.source.pid()),
             Command::Why(args) => (why::run(args), args.source.pid()),
             Command::Dump(args) => (dump::run(args), args.source.pid()),
             Command::Mem(args) => (mem::run(args), args.source.pid()),

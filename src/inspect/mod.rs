@@ -10,6 +10,7 @@
 //! | [`why`] | reference chains from GC roots, merged where they read alike |
 //! | [`cycles`] | objects that refer to each other, and what the collector does about them |
 //! | [`difference`] | two heaps of one process, object by object |
+//! | [`waste`] | what is alive and needless: equal values, empty room, dicts of instances
 //! | [`object`] | everything about one object |
 //! | [`subgraph`] | a few objects and their references, as a picture |
 
@@ -19,4 +20,5 @@ pub mod dominator_tree;
 pub mod live;
 pub mod object;
 pub mod subgraph;
+pub mod waste;
 pub mod why;

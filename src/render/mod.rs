@@ -46,6 +46,7 @@ pub mod speedscope;
 pub mod summary;
 pub mod table;
 pub mod tree;
+pub mod waste;
 pub mod why;
 
 /// Why a form could not be written.

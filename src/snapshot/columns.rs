@@ -19,6 +19,9 @@ pub(super) const COMPOSITION: &str = "composition";
 /// JSON: [`ThreadDump`](crate::python::thread_dump::ThreadDump). Left out if it could not be read.
 pub(super) const THREADS: &str = "threads";
 
+/// JSON: [`Waste`](crate::inspect::waste::Waste). Left out by a hunt, which has no time for it, and by older versions.
+pub(super) const WASTE: &str = "waste";
+
 /// The address of each run of pages with objects, in the order of the numbers of the objects in it.
 pub(super) const RUN_ADDRESS: &str = "run.address";
 /// The number of pages, of 4096 bytes, of each run.

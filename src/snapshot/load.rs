@@ -20,6 +20,7 @@ use crate::heap::ids::{NodeId, Slot};
 use crate::heap::names::kept::{KEY_ROWS, KeptNames, code};
 use crate::heap::trace::numbering::{Marks, Numbering};
 use crate::heap::{Analysis, Composition, Graph, Root, RootKind, RootName, RootNames};
+use crate::inspect::waste::Waste;
 use crate::python::collector::Collector;
 use crate::python::objects::{TypeFacts, TypeId, TypeInfo};
 use crate::python::thread_dump::ThreadDump;
@@ -77,6 +78,14 @@ pub fn composition(reader: &Reader) -> Result<Option<Composition>, FileError> {
 /// It is damaged.
 pub fn threads(reader: &Reader) -> Result<Option<ThreadDump>, FileError> {
     reader.has(columns::THREADS).then(|| json(reader, columns::THREADS)).transpose()
+}
+
+/// Reads only what is needless; `None` if the file does not have it.
+///
+/// # Errors
+/// It is damaged.
+pub fn waste(reader: &Reader) -> Result<Option<Waste>, FileError> {
+    reader.has(columns::WASTE).then(|| json(reader, columns::WASTE)).transpose()
 }
 
 impl Snapshot {

@@ -16,6 +16,7 @@ use crate::heap::ids::{NodeId, RootId};
 use crate::heap::names::assign;
 use crate::heap::names::kept::code;
 use crate::heap::{Analysis, Composition, Graph, RootKind, RootNames};
+use crate::inspect::waste::Waste;
 use crate::python::collector::Collector;
 use crate::python::objects::{Disclosure, EdgeNames, Role, TypeFacts, TypeInfo};
 use crate::python::thread_dump::ThreadDump;
@@ -35,6 +36,8 @@ pub struct Heap<'a> {
     pub composition: Option<&'a Composition>,
     /// The stacks of threads, if known.
     pub threads: Option<&'a ThreadDump>,
+    /// What is needless in it, if known.
+    pub waste: Option<&'a Waste>,
 }
 
 /// Writes a heap to a file with this name, and returns the length of the file in bytes. `progress` is called
@@ -52,6 +55,9 @@ pub fn write(path: &Path, heap: Heap<'_>, progress: &mut dyn FnMut(f64)) -> Resu
     }
     if let Some(threads) = heap.threads {
         json(&mut out, columns::THREADS, threads)?;
+    }
+    if let Some(waste) = heap.waste {
+        json(&mut out, columns::WASTE, waste)?;
     }
     let types: Vec<TypeFacts> = graph.types().iter().map(TypeInfo::facts).collect();
     json(&mut out, columns::TYPES, &types)?;

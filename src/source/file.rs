@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Heap, Identity, Source, SourceError};
 use crate::heap::{Composition, Grouping, Summary};
+use crate::inspect::waste::Waste;
 use crate::python::Version;
+use crate::python::objects::Disclosure;
 use crate::python::thread_dump;
 use crate::snapshot::container::Reader;
 use crate::snapshot::{Facts, FileError, Snapshot, load};
@@ -97,6 +99,11 @@ impl Source for SnapshotFile {
 
     fn threads(&self) -> Result<thread_dump::ThreadDump, SourceError> {
         self.read(load::threads)?.ok_or_else(|| self.not_kept("the stacks of threads"))
+    }
+
+    fn waste(&self, heap: &Heap<'_>, disclosure: Disclosure) -> Result<Waste, SourceError> {
+        let found = self.read(load::waste)?.ok_or_else(|| self.not_kept("what is needless"))?;
+        Ok(found.disclosed(&heap.analysis, heap.names(), disclosure))
     }
 
     fn host(&self) -> String {

@@ -38,9 +38,11 @@ pub use heap::{Heap, Provenance};
 pub use live::{LiveProcess, Moment};
 
 use crate::heap::{Composition, CompositionError, Grouping, HeapError, Owner, Summary};
+use crate::inspect::waste::{Waste, waste};
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::core::death::Death;
 use crate::process::{Process, ProcessError};
+use crate::python::objects::Disclosure;
 use crate::python::thread_dump::{ThreadDump, ThreadDumpError};
 use crate::python::{Python, PythonError, Version};
 use crate::snapshot::FileError;
@@ -76,6 +78,15 @@ pub trait Source: Debug {
     /// # Errors
     /// The process cannot be paused, or its threads cannot be read.
     fn threads(&self) -> Result<ThreadDump, SourceError>;
+
+    /// What is needless in a heap of this source. `disclosure` says whether values may be shown.
+    ///
+    /// # Errors
+    /// It is not known.
+    fn waste(&self, heap: &Heap<'_>, disclosure: Disclosure) -> Result<Waste, SourceError> {
+        let found = waste(&heap.analysis, heap.names(), disclosure);
+        found.ok_or(SourceError::NoMemory)
+    }
 
     /// The time on the process's monotonic clock; `None` if it is in another time namespace.
     fn monotonic_clock(&self) -> Option<Duration>;
@@ -159,6 +170,9 @@ pub enum SourceError {
         /// What is wrong with it.
         error: CoreFileError,
     },
+    /// Only the graph of the objects is there.
+    #[error("the memory of this heap is not there")]
+    NoMemory,
     /// The file does not contain the answer.
     #[error("{} does not say {what}: that was not known when it was written", path.display())]
     NotKept {
@@ -177,9 +191,10 @@ impl Obstructed for SourceError {
             SourceError::Heap(error) => error.obstacle(),
             SourceError::Composition(error) => error.obstacle(),
             SourceError::Threads(error) => error.obstacle(),
-            SourceError::File { .. } | SourceError::Core { .. } | SourceError::NotKept { .. } => {
-                None
-            }
+            SourceError::File { .. }
+            | SourceError::Core { .. }
+            | SourceError::NoMemory
+            | SourceError::NotKept { .. } => None,
         }
     }
 }

@@ -51,6 +51,7 @@ mod steps;
 mod survival;
 mod timeline;
 mod traced;
+mod waste;
 mod watch;
 mod why;
 
@@ -85,6 +86,7 @@ const GROUPS: &[Group] = &[
     group("live", live::trials),
     group("why", why::trials),
     group("cycles", cycles::trials),
+    group("waste", waste::trials),
     group("snapshot", snapshot::trials),
     group("cores", cores::trials),
     group("disclosure", disclosure::trials),

@@ -68,6 +68,7 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("hunt/mallocs/follow.rs", "const BURST", "how many calls are followed"),
     ("hunt/mallocs/follow.rs", "const NEVER", "more hits than there are"),
     ("hunt/suspects/containers.rs", "const NEWEST", "a bound"),
+    ("inspect/waste/equal.rs", "const IDENTITY", "of a hash"),
     ("profile/calls.rs", "const FUNCTION_SPAN", "how long a function may be"),
     ("profile/bursts.rs", "u64::MAX >> 1", "a bound"),
     ("render/chart.rs", "let swatch", "pixels"),

@@ -19,5 +19,6 @@ pub mod show;
 pub mod snapshot;
 pub mod timeline;
 pub mod tree;
+pub mod waste;
 pub mod watch;
 pub mod why;

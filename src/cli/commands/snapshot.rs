@@ -19,6 +19,7 @@ use crate::cli::processes::{each, open};
 use crate::cli::progress::Line;
 use crate::cli::terminal::say;
 use crate::heap::CaptureOptions;
+use crate::inspect::waste::waste;
 use crate::process::Process;
 use crate::python::objects::Disclosure;
 use crate::render::json::SCHEMA;
@@ -171,6 +172,7 @@ fn write_moment(
     let clock = source.monotonic_clock();
     let facts = facts(source.identity(), source.host(), &heap.analysis, time, clock, told);
     let collectors = heap.collectors()?;
+    let waste = waste(&heap.analysis, heap.names(), (&args.disclosure).into());
     let written = snapshot::Heap {
         analysis: &heap.analysis,
         names: heap.names(),
@@ -178,6 +180,7 @@ fn write_moment(
         facts: &facts,
         composition: composition.as_ref(),
         threads: threads.as_ref(),
+        waste: waste.as_ref(),
     };
     let mut show = |part: f64| {
         line.show("Nothing is paused any more; writing.", || {

@@ -195,6 +195,11 @@ impl Capture<'_> {
         Arc::clone(&self.segments)
     }
 
+    /// The process, for memory that was not copied. It may have changed since.
+    pub fn process(&self) -> &dyn Target {
+        self.process
+    }
+
     /// The number of slots, up to the end of the last segment.
     pub fn slots(&self) -> usize {
         self.segments.end() / Slot::BYTES as usize

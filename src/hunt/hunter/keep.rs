@@ -43,6 +43,7 @@ impl Keep {
             facts: &facts(&identity, host(), heap, time, monotonic_clock(pid), self.disclosure),
             composition: None,
             threads: None,
+            waste: None,
         };
         let written = snapshot::write(&path, kept, &mut |_| ());
         let error = |error: FileError| HuntError::Keep { path: path.clone(), error };

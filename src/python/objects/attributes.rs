@@ -105,7 +105,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
 }
 
 /// `_PyInlineValuesSize` from 3.13 on: a prefix, the values, and one byte per value for their order.
-fn inline_size(prefix: u64, capacity: u64) -> u64 {
+pub(super) fn inline_size(prefix: u64, capacity: u64) -> u64 {
     let order = (prefix + capacity).next_multiple_of(8);
     order + 8 * capacity
 }

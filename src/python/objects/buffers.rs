@@ -1,7 +1,6 @@
 //! Numbers, text, and objects that own bytes outside themselves.
 
 use super::edges::{Role, Sink};
-use super::view::each;
 use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
@@ -13,26 +12,85 @@ const COMPACT: u32 = 1 << 5;
 const ASCII: u32 = 1 << 6;
 
 /// `PyArrayObject_fields` and `PyArray_Descr` of numpy 1 and 2.
-mod numpy {
-    pub const DATA: usize = 16;
-    pub const DIMENSIONS: usize = 24;
-    pub const SHAPE: usize = 32;
+pub(super) mod numpy {
+    use crate::memory::{Memory, ReadError};
+    use crate::python::at;
+    use crate::python::objects::view::each;
+
+    const DATA: usize = 16;
+    const DIMENSIONS: usize = 24;
+    const SHAPE: usize = 32;
     pub const BASE: usize = 48;
-    pub const DESCRIPTOR: usize = 56;
-    pub const FLAGS: usize = 64;
+    const DESCRIPTOR: usize = 56;
+    const FLAGS: usize = 64;
     /// `NPY_ARRAY_OWNDATA`.
-    pub const OWNS_DATA: u32 = 4;
+    const OWNS_DATA: u32 = 4;
     /// `NPY_MAXDIMS` of numpy 2.
-    pub const MOST_DIMENSIONS: i32 = 64;
+    const MOST_DIMENSIONS: i32 = 64;
     /// `PyArray_Descr.type_num`, and its value for references to objects.
-    pub const TYPE_NUMBER: usize = 28;
-    pub const OBJECTS: i32 = 17;
+    const TYPE_NUMBER: usize = 28;
+    const OBJECTS: i32 = 17;
     /// `elsize` of numpy 1, an `int`, and `alignment`, which is not 0. In numpy 2 these are the two halves of
     /// the flags, of which there are fewer than 32.
-    pub const ITEM_SIZE_1: usize = 32;
-    pub const ALIGNMENT_1: usize = 36;
+    const ITEM_SIZE_1: usize = 32;
+    const ALIGNMENT_1: usize = 36;
     /// `elsize` of numpy 2.
-    pub const ITEM_SIZE_2: usize = 40;
+    const ITEM_SIZE_2: usize = 40;
+
+    /// An array.
+    pub struct NdArray {
+        /// Its first item.
+        pub data: u64,
+        /// How many dimensions it has, and where their lengths are.
+        pub dimensions: u64,
+        pub shape: u64,
+        /// How many items it has.
+        pub count: u64,
+        /// Bytes of one of them.
+        pub item_size: u64,
+        /// Its `dtype`.
+        pub descriptor: u64,
+        /// `NPY_TYPES`.
+        pub type_number: i32,
+        /// Whether the items are its own.
+        pub owns_data: bool,
+    }
+
+    impl NdArray {
+        /// Whether its items are references.
+        pub fn has_objects(&self) -> bool {
+            self.type_number == OBJECTS
+        }
+    }
+
+    /// Reads an array; `extent` is the number of bytes of memory in all.
+    pub fn read<M: Memory>(memory: &M, array: u64, extent: u64) -> Result<NdArray, ReadError> {
+        let word = |offset| memory.u64(at(array, offset));
+        let dimensions = memory.i32(at(array, DIMENSIONS))?;
+        if !(0..=MOST_DIMENSIONS).contains(&dimensions) {
+            return Err(ReadError::Implausible { address: array, length: dimensions as u64 });
+        }
+        let (shape, dimensions) = (word(SHAPE)?, dimensions as u64);
+        let mut count = 1_u64;
+        each(memory, shape, dimensions, extent, |_, [length]| {
+            count = count.saturating_mul(length);
+        })?;
+        let descriptor = word(DESCRIPTOR)?;
+        let item_size = match memory.u32(at(descriptor, ALIGNMENT_1))? {
+            0 => memory.u64(at(descriptor, ITEM_SIZE_2))?,
+            _ => memory.u32(at(descriptor, ITEM_SIZE_1))?.into(),
+        };
+        Ok(NdArray {
+            data: word(DATA)?,
+            dimensions,
+            shape,
+            count,
+            item_size,
+            descriptor,
+            type_number: memory.i32(at(descriptor, TYPE_NUMBER))?,
+            owns_data: memory.u32(at(array, FLAGS))? & OWNS_DATA != 0,
+        })
+    }
 }
 
 impl<M: Memory, S: Sink> Visit<'_, M, S> {
@@ -101,30 +159,15 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
 
     /// `numpy.ndarray`: data that the array owns, or its base.
     pub fn nd_array(&mut self) -> Result<Size, ReadError> {
-        let address = self.view.address();
-        let dimensions = self.view.i32(numpy::DIMENSIONS)?;
-        if !(0..=numpy::MOST_DIMENSIONS).contains(&dimensions) {
-            return Err(ReadError::Implausible { address, length: dimensions as u64 });
-        }
-        let shape = self.view.u64(numpy::SHAPE)?;
-        let mut count = 1_u64;
-        each(self.memory, shape, dimensions as u64, self.context.extent, |_, [length]| {
-            count = count.saturating_mul(length);
-        })?;
-        let descriptor = self.view.u64(numpy::DESCRIPTOR)?;
+        let array = numpy::read(self.memory, self.view.address(), self.context.extent)?;
         let base = self.view.u64(numpy::BASE)?;
         self.sink.reference(base, Role::Field("base"), false);
-        self.sink.reference(descriptor, Role::Field("dtype"), false);
-        let owns_data = self.view.u32(numpy::FLAGS)? & numpy::OWNS_DATA != 0;
-        if owns_data && self.memory.i32(at(descriptor, numpy::TYPE_NUMBER))? == numpy::OBJECTS {
-            self.references(self.view.u64(numpy::DATA)?, count, false)?;
+        self.sink.reference(array.descriptor, Role::Field("dtype"), false);
+        if array.owns_data && array.has_objects() {
+            self.references(array.data, array.count, false)?;
         }
-        let item_size = match self.memory.u32(at(descriptor, numpy::ALIGNMENT_1))? {
-            0 => self.memory.u64(at(descriptor, numpy::ITEM_SIZE_2))?,
-            _ => self.memory.u32(at(descriptor, numpy::ITEM_SIZE_1))?.into(),
-        };
-        let data = if owns_data { count.saturating_mul(item_size) } else { 0 };
-        let head = self.info.basic_size.saturating_add(16 * dimensions as u64);
+        let data = if array.owns_data { array.count.saturating_mul(array.item_size) } else { 0 };
+        let head = self.info.basic_size.saturating_add(16 * array.dimensions);
         Ok(Size { external: data, ..Size::shallow(head) })
     }
 

@@ -77,7 +77,7 @@ impl<M: Memory> Reader<'_, M> {
 }
 
 /// Where the characters of a string are, and how many bytes.
-fn text<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Option<(u64, u64)> {
+pub(super) fn text<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Option<(u64, u64)> {
     let layout = &layout.unicode;
     let head = memory.lend(object, layout.ascii_data)?;
     let (length, state) = (u64_at(head, layout.length)?, u32_at(head, layout.state)?);
@@ -91,7 +91,7 @@ fn text<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Option<(u64, u64
 }
 
 /// Where the size and the digits of an integer are: its size says how many there are.
-fn int<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Option<(u64, u64)> {
+pub(super) fn int<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Option<(u64, u64)> {
     let size = memory.u64(at(object, layout.int.size)).ok()?;
     let digits = match layout.int.tagged {
         true => size >> 3,

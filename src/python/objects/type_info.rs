@@ -65,6 +65,8 @@ pub struct TypeInfo {
     pub finalizer: Finalizer,
     pub(super) is_leaf: bool,
     pub(super) table: Option<usize>,
+    /// The bytes of an object without a dict, if slots can replace it.
+    pub(super) without_dict: Option<u64>,
 }
 
 /// What a type does when its objects are destroyed.
@@ -278,6 +280,7 @@ impl TypeInfo {
             span: 0,
             is_leaf: facts.is_leaf,
             table: None,
+            without_dict: None,
         }
     }
 }
@@ -328,7 +331,9 @@ impl TypeInfo {
             span: 0,
             is_leaf: false,
             table: table(layout, body),
+            without_dict: None,
         };
+        info.without_dict = without_dict(memory, context, &info, &chain);
         if first.flags & HEAP_TYPE != 0 {
             let shown = !in_c().any(|ancestor| HIDE_THEIR_TYPE.contains(&&*ancestor.name));
             let shown = shown && (first.made_in_python || layout.types.module.is_some());
@@ -420,6 +425,30 @@ fn finalizer(ancestor: &Ancestor) -> Finalizer {
     } else {
         Finalizer::Plain
     }
+}
+
+/// The bytes of an object of a class whose dict slots can replace. They can if no base written in C has a dict
+/// or items, and the bases that have to get slots too belong to the same package.
+fn without_dict<M: Memory>(
+    memory: &M,
+    context: &Context,
+    info: &TypeInfo,
+    chain: &[Ancestor],
+) -> Option<u64> {
+    let in_c = chain.iter().find(|ancestor| !ancestor.made_in_python)?;
+    let has_dict =
+        |ancestor: &Ancestor| ancestor.dict_offset != 0 || ancestor.flags & MANAGED_DICT != 0;
+    let package = |module: &str| module.split('.').next().unwrap_or_default().to_owned();
+    let is_foreign = |ancestor: &Ancestor| {
+        let module = qualified_name(memory, context, ancestor).module;
+        package(&module) != package(&info.module)
+    };
+    let bases = chain.iter().filter(|base| base.made_in_python && has_dict(base));
+    let is_possible = info.made_in_python
+        && !has_dict(in_c)
+        && in_c.item_size == 0
+        && !bases.clone().any(is_foreign);
+    is_possible.then(|| GC_HEAD + in_c.basic_size + 8 * info.slots.len() as u64)
 }
 
 /// The offset of an object's pointer to its table.

@@ -144,6 +144,7 @@ pub fn births_are_told_from_files(interpreter: &'static Interpreter) -> Result<(
             facts: &facts(Disclosure::Keys),
             composition: None,
             threads: None,
+            waste: None,
         };
         snapshot::write(&path, written, &mut |_| ())?;
         let Snapshot { analysis, names, collectors, .. } = Snapshot::open(&path, ALLOWED)?;

@@ -123,7 +123,15 @@ fn written<'a>(
     collectors: &'a [Collector],
     facts: &'a Facts,
 ) -> snapshot::Heap<'a> {
-    snapshot::Heap { analysis, names, collectors, facts, composition: None, threads: None }
+    snapshot::Heap {
+        analysis,
+        names,
+        collectors,
+        facts,
+        composition: None,
+        threads: None,
+        waste: None,
+    }
 }
 
 /// Writes a heap to a file and reads it back.
