@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::args::process::ProcessArg;
 use self::commands::{
     completions, cycles, diff, dump, export, graph, heap, hunt, info, man, mem, peak, plot, ps,
-    record, show, snapshot, timeline, tree, waste, watch, why,
+    record, report, show, snapshot, timeline, tree, waste, watch, why,
 };
 use self::errors::{CommandError, advice};
 use self::terminal::{Colour, say};
@@ -74,6 +74,7 @@ enum Command {
     Tree(tree::Args),
     Cycles(cycles::Args),
     Waste(waste::Args),
+    Report(report::Args),
     Show(show::Args),
     Graph(graph::Args),
     Dump(dump::Args),
@@ -102,6 +103,7 @@ impl Command {
             Command::Show(args) => Some(args.source.process()),
             Command::Cycles(args) => Some(args.source.process()),
             Command::Waste(args) => Some(args.source.process()),
+            Command::Report(args) => Some(args.source.process()),
             Command::Why(args) => Some(args.source.process()),
             Command::Dump(args) => Some(args.source.process()),
             Command::Mem(args) => Some(args.source.process()),
@@ -141,6 +143,7 @@ impl Cli {
             Command::Show(args) => (show::run(args), args.source.pid()),
             Command::Cycles(args) => (cycles::run(args), args.source.pid()),
             Command::Waste(args) => (waste::run(args), args.source.pid()),
+            Command::Report(args) => (report::run(args), args.source.pid()),
             Command::Why(args) => (why::run(args), args.source.pid()),
             Command::Dump(args) => (dump::run(args), args.source.pid()),
             Command::Mem(args) => (mem::run(args), args.source.pid()),

@@ -39,6 +39,7 @@ pub mod png;
 pub mod pprof;
 pub mod preamble;
 pub mod ps;
+pub mod report;
 pub mod sheet;
 pub mod show;
 pub mod sparkline;

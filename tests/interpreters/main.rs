@@ -45,6 +45,7 @@ mod py_spy;
 mod python;
 mod record;
 mod removals;
+mod report;
 mod services;
 mod snapshot;
 mod steps;
@@ -89,6 +90,7 @@ const GROUPS: &[Group] = &[
     group("waste", waste::trials),
     group("snapshot", snapshot::trials),
     group("cores", cores::trials),
+    group("report", report::trials),
     group("disclosure", disclosure::trials),
     group("mem", mem::trials),
     group("naming", naming::trials),

@@ -7,6 +7,7 @@
 // Each benchmark compiles this module itself and uses part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod browser;
 mod cases;
 pub mod cores;
 mod documented;

@@ -15,6 +15,7 @@ pub mod peak;
 pub mod plot;
 pub mod ps;
 pub mod record;
+pub mod report;
 pub mod show;
 pub mod snapshot;
 pub mod timeline;

@@ -14,10 +14,11 @@ use self::steps::StepsArgs;
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
 use crate::cli::args::process::Place;
-use crate::cli::args::source::quoted;
+use crate::cli::args::source::{memory_for_files, quoted};
 use crate::cli::args::target::Target;
 use crate::cli::args::time::HuntTime;
 use crate::cli::children::runs_python;
+use crate::cli::commands::report::write_report;
 use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::known_leaks::{Known, KnownLeaksArg};
@@ -37,6 +38,7 @@ use crate::process::newcomers::Newcomers;
 use crate::python::objects::Disclosure;
 use crate::render::hunt as render;
 use crate::render::hunt_of_several::{self, write_left_out};
+use crate::source::{SnapshotFile, Source};
 
 /// The exit status when something leaks.
 const LEAKS: u8 = 3;
@@ -99,6 +101,9 @@ pub struct Args {
     /// Draw a flamegraph of the stacks that feed the leaks.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write one HTML file with the verdict and everything about the heap at the end.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Keep the captures as snapshot files in this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "later")]
     pub snapshot: Option<PathBuf>,
@@ -462,6 +467,9 @@ impl Verdicts {
         if let Some(path) = &args.output {
             self.draw(path)?;
         }
+        if let Some(path) = &args.report {
+            self.report(args, path)?;
+        }
         Ok(())
     }
 
@@ -484,6 +492,23 @@ impl Verdicts {
             None => {}
         }
         Ok(())
+    }
+
+    /// Writes a report of the process, or of the last file. A process that has ended has none.
+    fn report(&self, args: &Args, path: &Path) -> Result<(), CommandError> {
+        let options =
+            CaptureOptions { max_memory: args.memory.bytes(), ..CaptureOptions::default() };
+        let source: Box<dyn Source> = match args.files().last() {
+            Some(file) => Box::new(SnapshotFile::open(file, memory_for_files(args.memory))?),
+            None if Process::open(self.pid).is_ok_and(|it| it.is_alive()) => {
+                Box::new(processes::open(self.pid, options)?)
+            }
+            None => {
+                say("leakspy: the process has ended; there is no report of it.");
+                return Ok(());
+            }
+        };
+        write_report(&*source, &self.verdicts, Disclosure::Keys, path)
     }
 
     fn draw(&self, path: &Path) -> Result<(), CommandError> {
