@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::args::process::ProcessArg;
 use self::commands::{
     completions, cycles, diff, dump, export, graph, heap, hunt, info, man, mem, peak, plot, ps,
-    record, report, show, snapshot, timeline, tree, waste, watch, why,
+    record, report, show, snapshot, timeline, top, tree, waste, watch, why,
 };
 use self::errors::{CommandError, advice};
 use self::terminal::{Colour, say};
@@ -51,6 +51,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   leakspy ps                                list the Pythons here
+  leakspy top 1234                          watch its types live
   leakspy hunt 1234                         say what leaks, what holds it and which line feeds it
   leakspy record 1234 --duration 30s        record for 30 seconds, draw what grew
   leakspy record -o start.svg -- python app.py
@@ -66,6 +67,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Ps(ps::Args),
+    Top(top::Args),
     Record(record::Args),
     Hunt(hunt::Args),
     Heap(heap::Args),
@@ -109,6 +111,7 @@ impl Command {
             Command::Mem(args) => Some(args.source.process()),
             Command::Export(args) => Some(args.source.process()),
             Command::Snapshot(args) => Some(args.process()),
+            Command::Top(args) => Some(args.process()),
             // It waits for a process of that name.
             Command::Watch(_) => None,
             Command::Ps(_)
@@ -137,6 +140,7 @@ impl Cli {
             Command::Hunt(args) => (hunt::run(args, guardian), args.target.pid()),
             Command::Heap(args) => (heap::run(args), args.source.pid()),
             Command::Ps(args) => (ps::run(args), None),
+            Command::Top(args) => (top::run(args), args.pid()),
             Command::Diff(args) => (diff::run(args), None),
             Command::Tree(args) => (tree::run(args), args.source.pid()),
             Command::Graph(args) => (graph::run(args), args.source.pid()),

@@ -126,13 +126,15 @@ fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for (at, character) in text.char_indices() {
         let separates = matches!(character, '\u{2028}' | '\u{2029}');
+        // They would make the rest of a line read backwards.
+        let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let unknown_to_xml = matches!(character, '\u{fffe}' | '\u{ffff}');
         match character {
             '\\' => escaped.push_str(r"\\"),
             '\n' => escaped.push_str(r"\n"),
             '\r' => escaped.push_str(r"\r"),
             '\t' => escaped.push_str(r"\t"),
-            _ if character.is_control() || separates || unknown_to_xml || also(at, character) => {
+            _ if character.is_control() || separates || turns || unknown_to_xml || also(at, character) => {
                 let code = u32::from(character);
                 // Writing to a String does not fail.
                 let _ = match code {

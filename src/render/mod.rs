@@ -46,6 +46,7 @@ pub mod sparkline;
 pub mod speedscope;
 pub mod summary;
 pub mod table;
+pub mod top;
 pub mod tree;
 pub mod waste;
 pub mod why;

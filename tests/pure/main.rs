@@ -13,3 +13,4 @@ mod junk;
 mod render;
 mod shells;
 mod snapshot_container;
+mod top;

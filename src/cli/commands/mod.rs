@@ -19,6 +19,7 @@ pub mod report;
 pub mod show;
 pub mod snapshot;
 pub mod timeline;
+pub mod top;
 pub mod tree;
 pub mod waste;
 pub mod watch;
