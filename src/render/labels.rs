@@ -134,7 +134,12 @@ fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
             '\n' => escaped.push_str(r"\n"),
             '\r' => escaped.push_str(r"\r"),
             '\t' => escaped.push_str(r"\t"),
-            _ if character.is_control() || separates || turns || unknown_to_xml || also(at, character) => {
+            _ if character.is_control()
+                || separates
+                || turns
+                || unknown_to_xml
+                || also(at, character) =>
+            {
                 let code = u32::from(character);
                 // Writing to a String does not fail.
                 let _ = match code {

@@ -93,7 +93,11 @@ fn help_and_reasons_take_the_place_of_the_table() {
     let mut state = shop();
     state.press(Key::Char('?'));
     compare("top-help.txt", &state, (90, 26));
-    let lines = ["held by               paths", "module shop.sessions  2,100", "└ CACHE dict          2,100"];
+    let lines = [
+        "held by               paths",
+        "module shop.sessions  2,100",
+        "└ CACHE dict          2,100",
+    ];
     state.page = Some(Page {
         title: "What keeps shop.sessions.Session alive".into(),
         lines: lines.map(str::to_owned).into(),

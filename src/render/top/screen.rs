@@ -19,7 +19,9 @@ use crate::render::time;
 /// The lines above the table.
 const HEADER: u16 = 5;
 /// The least width at which a table has all columns.
-const WIDE: u16 = 96;
+const WIDE: u16 = 120;
+/// The width of a column of numbers, with the blank before it.
+const NUMBER: u16 = 13;
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 
 /// Draws the view.
@@ -44,7 +46,7 @@ fn heading(state: &State, width: usize) -> Vec<Line<'static>> {
     let slope = state.history.trend().map(|it| format!(", {}", trend(&it))).unwrap_or_default();
     let limit = state.group.map_or_else(String::new, |group| {
         let (part, limit) = (100.0 * group.part(), mib(group.limit as f64));
-        format!("; its control group uses {part:.0} % of {limit}")
+        format!("; {part:.0} % of its group's {limit}")
     });
     let look = state.look.as_ref();
     let composition = look.and_then(|look| look.composition.as_ref());
@@ -78,7 +80,7 @@ fn looks(state: &State) -> String {
     let (now, last) = state.elapsed;
     let next = (last + look.rest).saturating_sub(now).as_secs();
     format!(
-        "{} objects. Look {}, next in {next} s. Stands still {:.2} % of the time, {} a look.",
+        "{} objects; look {}, next in {next} s; stands still {:.2} % of the time, {} a look",
         HumanCount(objects),
         state.looks.0,
         100.0 * state.standstill(),
@@ -92,7 +94,7 @@ fn draw_table(frame: &mut Frame<'_>, state: &State, area: Rect) {
         let [name, count, bytes, retained, mark_count, mark, last_count, last] = all;
         match is_wide {
             true => vec![name, count, bytes, retained, mark_count, mark, last_count, last],
-            false => vec![name, count, bytes, mark_count, mark, last],
+            false => vec![name, count, bytes, mark, last],
         }
     };
     let arrow = |sort: Sort| match sort == state.sort {
@@ -110,7 +112,7 @@ fn draw_table(frame: &mut Frame<'_>, state: &State, area: Rect) {
         arrow(Sort::SinceLast),
     ]);
     let numbers = header.len().saturating_sub(1) as u16;
-    let name_width = usize::from(area.width.saturating_sub(numbers * 13)).max(12);
+    let name_width = usize::from(area.width.saturating_sub(numbers * NUMBER)).max(12);
     let rows = state.rows();
     let row = |row: &Row| {
         let name = shorten(&printable(&row.name), name_width);
@@ -131,7 +133,7 @@ fn draw_table(frame: &mut Frame<'_>, state: &State, area: Rect) {
         Cells::new(cells(texts)).style(style)
     };
     let widths = std::iter::once(Constraint::Min(12))
-        .chain(std::iter::repeat_n(Constraint::Length(12), numbers.into()));
+        .chain(std::iter::repeat_n(Constraint::Length(NUMBER - 1), numbers.into()));
     let table = Table::new(rows.iter().map(row), widths)
         .header(Cells::new(cells(header)).style(BOLD))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
@@ -178,7 +180,9 @@ fn keys(state: &State) -> String {
                 filter => format!("/{filter} (Esc: all)"),
             };
             let changed = if state.only_changed { "d all" } else { "d changed" };
-            format!("Enter why  h hunt  m mark  {changed}  s sort  {filter}  w snapshot  ? help  q quit")
+            format!(
+                "Enter why  h hunt  m mark  {changed}  s sort  {filter}  w write  ? help  q quit"
+            )
         }
     }
 }

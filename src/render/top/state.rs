@@ -254,7 +254,8 @@ impl State {
             match key {
                 Key::Up(by) => page.first = page.first.saturating_sub(by),
                 Key::Down(by) => {
-                    page.first = page.first.saturating_add(by).min(page.lines.len().saturating_sub(1));
+                    page.first =
+                        page.first.saturating_add(by).min(page.lines.len().saturating_sub(1));
                 }
                 Key::Char('h') => return Some(Ask::Hunt),
                 _ => self.page = None,
@@ -277,8 +278,11 @@ impl State {
             Key::Up(by) | Key::Down(by) => {
                 let last = self.rows().len().saturating_sub(1);
                 let up = matches!(key, Key::Up(_));
-                let moved =
-                    if up { self.cursor.saturating_sub(by) } else { self.cursor.saturating_add(by) };
+                let moved = if up {
+                    self.cursor.saturating_sub(by)
+                } else {
+                    self.cursor.saturating_add(by)
+                };
                 self.cursor = moved.min(last);
             }
             Key::Enter => {
@@ -379,7 +383,10 @@ mod tests {
         state.press(Key::Escape);
         state.press(Key::Char('s'));
         state.press(Key::Char('s'));
-        assert_eq!((state.sort, names(&state)), (Sort::Bytes, vec!["str".into(), "app.Session".into()]));
+        assert_eq!(
+            (state.sort, names(&state)),
+            (Sort::Bytes, vec!["str".into(), "app.Session".into()])
+        );
         state.press(Key::Down(100));
         assert_eq!(state.cursor, 1);
         assert_eq!(state.press(Key::Char('q')), Some(Ask::Quit));

@@ -105,7 +105,8 @@ impl Looker {
         let owner = heap.provenance.owner.clone();
         let types = Summary::of(&heap.analysis, owner, Grouping::Type).types;
         let look = Look { types, composition: moment.composition, pause, rest };
-        self.tell(Answer::Looked(Box::new(look))) && self.answer_until(Instant::now() + rest, Some(&heap))
+        self.tell(Answer::Looked(Box::new(look)))
+            && self.answer_until(Instant::now() + rest, Some(&heap))
     }
 
     /// Answers questions until a moment. False if there will be no more.
@@ -143,7 +144,10 @@ impl Looker {
     /// Tells why a look failed, and waits. False if the process has ended.
     fn has_failed(&mut self, error: &CommandError) -> bool {
         use Obstacle::{Ended, NoSuchProcess, Zombie};
-        if matches!(error.obstacle().map(|met| &met.obstacle), Some(Ended | NoSuchProcess | Zombie { .. })) {
+        if matches!(
+            error.obstacle().map(|met| &met.obstacle),
+            Some(Ended | NoSuchProcess | Zombie { .. })
+        ) {
             self.tell(Answer::Ended);
             return false;
         }

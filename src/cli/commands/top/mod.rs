@@ -136,7 +136,10 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     drop(screen);
     if let End::ProcessEnded = end? {
         let peak = view.state.history.peak().map_or(0.0, |peak| peak.bytes as f64);
-        say(format_args!("Process {pid} has ended. The most memory that was seen of it is {}.", mib(peak)));
+        say(format_args!(
+            "Process {pid} has ended. The most memory that was seen of it is {}.",
+            mib(peak)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -236,7 +239,9 @@ impl View {
     fn hunt(&mut self, screen: &mut Screen) -> Result<(), CommandError> {
         self.ask(Question::Rest);
         let until = Instant::now() + PATIENCE;
-        while let Ok(answer) = self.answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(answer) =
+            self.answers.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             match answer {
                 Answer::Resting => break,
                 Answer::Looked(look) => self.state.take(*look),
