@@ -44,8 +44,10 @@ impl KnownLeaksArg {
         // Said now, and not after the hunt.
         let folder = missing.as_ref().and_then(|path| path.parent());
         if let Some(folder) = folder.filter(|it| !it.as_os_str().is_empty() && !it.is_dir()) {
-            let sentence = format_args!("There is no folder {} to write to.", folder.display());
-            return Err(CommandError::new(sentence));
+            let folder = folder.display();
+            return Err(CommandError::new(format_args!(
+                "There is no folder {folder} to write to."
+            )));
         }
         Ok(Known { leaks, missing })
     }

@@ -175,7 +175,7 @@ fn watched(
     let mut target = Target::start(interpreter, "memory_over_time", &[]);
     target.ask(doing);
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("run.csv");
+    let file = folder.path().join(if options.contains(&"mprof") { "run.dat" } else { "run.csv" });
     let seconds = seconds.to_string();
     let options = [&["-d", &seconds], options].concat();
     let status = begin(target.pid(), &file, &options).wait()?;

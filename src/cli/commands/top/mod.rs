@@ -118,7 +118,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let (process, python) = attach(pid)?;
     let owner = Owner { pid, command: process.command()?, python: python.version.to_string() };
-    let options = CaptureOptions { pausing: true, max_memory: args.memory.bytes(), on_delay: None };
+    let options = CaptureOptions { max_memory: args.memory.bytes(), ..CaptureOptions::default() };
     let observing =
         Options { subprocesses: false, counters: false, stacks: false, shares: Duration::ZERO };
     let (questions, answers) = start(pid, options);
