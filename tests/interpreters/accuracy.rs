@@ -148,7 +148,9 @@ fn paces(interpreter: &'static Interpreter) -> Result<(), Failed> {
     if missed == 0 && slowest < 0.15 { Ok(()) } else { Err(report.into()) }
 }
 
-/// The largest error among sites, how many intervals miss the truth, and all of it in words.
+/// The largest error among sites, how many intervals miss the truth even if they are twice as wide, and all of it
+/// in words. One in twenty intervals may miss, so a single miss by a little says nothing; how many do so is counted
+/// for [`ordinary`] programs.
 fn against_sites(profile: &Profile, truth: &Value) -> (f64, usize, String) {
     let (mut worst, mut missed, mut report) = (0.0_f64, 0, String::new());
     for by in BOTH {
@@ -159,7 +161,8 @@ fn against_sites(profile: &Profile, truth: &Value) -> (f64, usize, String) {
             let found = profile.share(function, by);
             let [low, high] = profile.interval(found, by);
             all += found;
-            missed += usize::from(!(low..=high).contains(&expected));
+            let twice = 2.0 * low - found..=2.0 * high - found;
+            missed += usize::from(!twice.contains(&expected));
             worst = worst.max((found - expected).abs());
             report += &format!(
                 "{function} by {by}: {found:.3} ({low:.3} to {high:.3}) for {expected:.3}\n"

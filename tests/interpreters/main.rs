@@ -100,7 +100,8 @@ const GROUPS: &[Group] = &[
     group("watch", watch::trials),
     // A target and the process that samples or watches it keep two processors busy.
     group("record", record::trials).at_a_time(2),
-    group("accuracy", accuracy::trials).at_a_time(2),
+    // Sampling bends when its target waits for a processor.
+    group("accuracy", accuracy::trials).at_a_time(1),
     group("feeders", feeders::trials).at_a_time(2),
     group("identity", identity::trials),
     // A hunt mostly waits.

@@ -136,7 +136,7 @@ fn celery_prefork(python: &Interpreter) -> Result<(), Failed> {
 /// Hunts a worker of Celery with this pool.
 fn hunt_celery(python: &Interpreter, pool: &[&str]) -> Result<Value, Failed> {
     let home = python.scratch();
-    for folder in ["waiting", "done", "control"] {
+    for folder in ["waiting", "written", "done", "control"] {
         std::fs::create_dir(home.path().join(folder))?;
     }
     let mut command = module(python, "celery", home.path());

@@ -152,9 +152,16 @@ impl Listener {
         assert_eq!(self.hear(), signal);
     }
 
+    /// Sends SIGSTOP and waits until it has taken effect. All threads may be seen stopped earlier: in the middle
+    /// of a burst leakspy holds them, too, and lets them go on to the stop.
     fn stop(&self) {
         self.send(libc::SIGSTOP);
-        wait_until("it is stopped", || self.target.health().is_stopped());
+        wait_until("it is stopped", || {
+            let before = self.target.health();
+            thread::sleep(A_WHILE);
+            let after = self.target.health();
+            before.is_stopped() && after.is_stopped() && after.ran == before.ran
+        });
     }
 
     fn assert_stays_stopped(&self) {
