@@ -16,6 +16,8 @@ class Frame:
     function: str
     file: str
     line: Optional[int]
+    # None if it is not known, or the file changed after the program had been started.
+    source: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ mod tests {
     use crate::hunt::finding::{Holder, LeakKind};
 
     fn frame(file: &str, line: u32) -> Frame {
-        Frame { function: "f".into(), file: file.into(), line: Some(line) }
+        Frame::new("f", file, Some(line))
     }
 
     /// A finding fed by a line of a library, called by this line of the program.

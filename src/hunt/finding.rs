@@ -161,6 +161,16 @@ pub struct Finding {
     pub known: Option<bool>,
 }
 
+impl Finding {
+    /// All frames in it.
+    pub fn frames_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
+        let feeders = self.feeders.iter_mut();
+        let of_feeders = feeders.flat_map(|it| it.stack.iter_mut().chain(&mut it.own_frame));
+        let removal = self.removal.iter_mut().map(|it| &mut it.place);
+        self.function.iter_mut().chain(of_feeders).chain(removal)
+    }
+}
+
 /// What was put into a collection and taken out of it, as far as it was seen: one that grows fast is watched for
 /// short turns only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

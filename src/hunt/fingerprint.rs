@@ -209,7 +209,7 @@ mod tests {
     use crate::hunt::finding::Holder;
 
     fn frame(function: &str, file: &str, line: u32) -> Frame {
-        Frame { function: function.into(), file: file.into(), line: Some(line) }
+        Frame::new(function, file, Some(line))
     }
 
     fn feeder(share: f64, frame: Frame) -> Feeder {

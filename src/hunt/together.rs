@@ -157,7 +157,7 @@ mod tests {
     use crate::hunt::finding::{Holder, LeakKind};
 
     fn frame(line: u32) -> Frame {
-        Frame { function: "remember".into(), file: "/srv/app.py".into(), line: Some(line) }
+        Frame::new("remember", "/srv/app.py", Some(line))
     }
 
     fn finding(path: &str, line: Option<u32>, rate: f64) -> Finding {

@@ -63,6 +63,17 @@ pub enum WhyLeftOut {
     Failed,
 }
 
+impl Verdict {
+    /// All frames in it.
+    pub fn frames_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
+        let filling = self.filling.iter_mut().map(|it| &mut it.growth);
+        let undecided = self.undecided.iter_mut().map(|it| &mut it.growth);
+        let growths = self.findings.iter_mut().chain(filling).chain(undecided);
+        let blocked = self.blocked_collector.iter_mut().flat_map(|it| &mut it.stack);
+        growths.flat_map(Finding::frames_mut).chain(blocked)
+    }
+}
+
 /// The leaks of a process, if any.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

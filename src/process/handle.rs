@@ -133,6 +133,11 @@ impl Process {
             .is_ok_and(|stat| stat.starttime == self.started && !matches!(stat.state, 'Z' | 'X'))
     }
 
+    /// The PID of its parent; `None` if it has none, or has ended.
+    pub fn parent(&self) -> Option<i32> {
+        self.proc.stat().ok().map(|stat| stat.ppid).filter(|&pid| pid != 0)
+    }
+
     /// Its command line, as one line; the kernel's name for it in brackets if it has none.
     pub fn command(&self) -> Result<String, ProcessError> {
         let words = self.proc.cmdline().map_err(|e| cannot_look(self.pid, e))?;

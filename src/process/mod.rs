@@ -10,6 +10,7 @@
 //! | [`mod@core`] | a core file |
 //! | [`handle`] | the live process itself: identity, ownership, address space |
 //! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
+//! | [`files`] | the files that it sees |
 //! | [`image`], [`symbols`], [`references`] | the ELF files mapped into it |
 //! | [`glibc`] | the headers of malloc blocks, and the descriptors of threads |
 //! | [`thread_ids`], [`waits`] | its threads, and how long they wait |
@@ -24,6 +25,7 @@ pub mod by_command;
 pub mod cgroup;
 pub mod core;
 pub mod descendants;
+pub mod files;
 pub mod glibc;
 pub mod handle;
 pub mod image;

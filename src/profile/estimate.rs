@@ -381,7 +381,7 @@ mod tests {
     }
 
     fn stack(function: &str) -> Stack {
-        let frame = Frame { function: function.into(), file: "app.py".into(), line: Some(1) };
+        let frame = Frame::new(function, "app.py", Some(1));
         Stack { frames: vec![frame], ..Stack::default() }
     }
 

@@ -190,11 +190,7 @@ mod tests {
 
     /// A stack of functions, innermost first.
     fn stack(functions: &[&str]) -> Stack {
-        let frame = |&function: &&str| Frame {
-            function: function.into(),
-            file: "app.py".into(),
-            line: Some(1),
-        };
+        let frame = |&function: &&str| Frame::new(function, "app.py", Some(1));
         Stack { frames: functions.iter().map(frame).collect(), ..Stack::default() }
     }
 

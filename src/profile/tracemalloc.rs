@@ -150,7 +150,7 @@ fn frames<'a>(
 ) -> Vec<Frame> {
     let frame = |frame: TraceFrame<'a>| {
         let name = names.entry(frame.file).or_insert_with(|| base_name(frame.file).into());
-        Frame { function: Arc::clone(name), file: Arc::clone(frame.file), line: frame.line }
+        Frame::new(Arc::clone(name), Arc::clone(frame.file), frame.line)
     };
     traceback
         .frames()

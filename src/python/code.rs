@@ -91,10 +91,9 @@ impl CodeCache {
         }
         let entry = self.entries.get(&frame.code);
         let format = python.layout.code.line_format;
-        Ok(entry.map(|entry| Frame {
-            function: Arc::clone(&entry.function),
-            file: Arc::clone(&entry.file),
-            line: line_at(format, &entry.lines, identity.first_line, frame.instruction),
+        Ok(entry.map(|entry| {
+            let line = line_at(format, &entry.lines, identity.first_line, frame.instruction);
+            Frame::new(Arc::clone(&entry.function), Arc::clone(&entry.file), line)
         }))
     }
 

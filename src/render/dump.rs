@@ -9,6 +9,8 @@ use serde::Serialize;
 use super::Paths;
 use super::json::SCHEMA;
 use super::labels::{path, printable};
+use super::sheet::Sheet;
+use super::source_lines::{remark, write_below};
 use crate::process::core::death::Death;
 use crate::python::thread_dump::{DumpedThread, ThreadDump};
 use crate::python::{Frame, Version};
@@ -31,7 +33,7 @@ pub struct Dump {
 }
 
 /// Writes a dump as text.
-pub fn write_text(dump: &Dump, paths: Paths, out: &mut impl Write) -> io::Result<()> {
+pub fn write_text(dump: &Dump, paths: Paths, out: &mut impl Sheet) -> io::Result<()> {
     writeln!(out, "Process {}: {}", dump.pid, printable(&dump.command))?;
     writeln!(out, "Python v{} ({})", dump.version, printable(&dump.executable))?;
     if let Some(death) = &dump.death {
@@ -63,7 +65,7 @@ pub fn cause(pid: i32, death: &Death) -> String {
     sentence + "."
 }
 
-fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Write) -> io::Result<()> {
+fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Sheet) -> io::Result<()> {
     let status = match (thread.running, thread.holds_gil) {
         (true, true) => "active+gil",
         (true, false) => "active",
@@ -81,11 +83,12 @@ fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Write) -> io
     }
     for frame in &thread.stack.frames {
         let file = printable(path(&frame.file, paths));
-        let function = printable(&frame.function);
+        let (function, remark) = (printable(&frame.function), remark(frame));
         match frame.line {
-            Some(line) => writeln!(out, "    {function} ({file}:{line})")?,
+            Some(line) => writeln!(out, "    {function} ({file}:{line}){remark}")?,
             None => writeln!(out, "    {function} ({file})")?,
         }
+        write_below(frame, 4, out)?;
     }
     if !thread.stack.complete {
         writeln!(out, "    (not all frames could be read)")?;

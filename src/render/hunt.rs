@@ -10,6 +10,7 @@ use super::growing::{removal_in_words, write_other_growth, write_whether_it_leak
 use super::known_leaks::{set_aside, write_known};
 use super::labels::{of_frame, printable};
 use super::sheet::{CULPRIT, GREW, HOLDER, Sheet};
+use super::source_lines::{remark, write_below};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
 use crate::hunt::finding::{Feeder, Finding, LeakKind, Leaking, Reason, Traffic, Unseen};
 use crate::hunt::together::together;
@@ -21,6 +22,8 @@ const STACKS: usize = 3;
 const FRAMES: usize = 6;
 /// How many processes of a finding are shown.
 const PROCESSES: usize = 8;
+/// The column in which stacks begin.
+const STACK: usize = 23;
 const HOUR: f64 = 3600.0;
 /// The highest confidence that is printed, in percent.
 const MOST_CERTAIN: f64 = 99.9;
@@ -297,18 +300,19 @@ fn write_feeder(feeder: &Feeder, out: &mut impl Sheet) -> Result<(), RenderError
     for (depth, frame) in feeder.stack.iter().take(FRAMES).enumerate() {
         let start = match depth {
             0 => format!("   fed by    {:5.1} %  ", 100.0 * feeder.share),
-            _ => format!("{:23}", ""),
+            _ => format!("{:STACK$}", ""),
         };
         let frame_in_words = of_frame(frame, Paths::Short);
         let line = match feeder.own_frame.as_ref() == Some(frame) {
             true => out.styled(CULPRIT, &format!("{frame_in_words}  ←")),
             false => frame_in_words,
         };
-        writeln!(out, "{start}{line}")?;
+        writeln!(out, "{start}{line}{}", remark(frame))?;
+        write_below(frame, STACK, out)?;
     }
     match feeder.stack.len().checked_sub(FRAMES) {
         None | Some(0) => Ok(()),
-        Some(rest) => Ok(writeln!(out, "{:23}… {rest} more", "")?),
+        Some(rest) => Ok(writeln!(out, "{:STACK$}… {rest} more", "")?),
     }
 }
 
@@ -396,11 +400,7 @@ mod tests {
         Finding {
             kind: LeakKind::Container,
             grown: "function".into(),
-            function: Some(Frame {
-                function: "closed".into(),
-                file: "chat.py".into(),
-                line: Some(20),
-            }),
+            function: Some(Frame::new("closed", "chat.py", Some(20))),
             holder: Holder { name: "app.HUB".into(), ..Holder::default() },
             also: Vec::new(),
             objects_per_s: 0.1,

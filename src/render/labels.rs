@@ -184,11 +184,7 @@ mod tests {
 
     #[test]
     fn a_frame_names_function_file_and_line() {
-        let mut frame = Frame {
-            function: "View.get".into(),
-            file: "/srv/shop/app/views.py".into(),
-            line: Some(12),
-        };
+        let mut frame = Frame::new("View.get", "/srv/shop/app/views.py", Some(12));
         assert_eq!(of_frame(&frame, Paths::Short), "View.get (app/views.py:12)");
         assert_eq!(of_frame(&frame, Paths::Full), "View.get (/srv/shop/app/views.py:12)");
         frame.line = None;

@@ -42,6 +42,7 @@ pub mod ps;
 pub mod report;
 pub mod sheet;
 pub mod show;
+pub mod source_lines;
 pub mod sparkline;
 pub mod speedscope;
 pub mod summary;

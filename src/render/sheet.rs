@@ -14,6 +14,8 @@ pub const CULPRIT: Style = AnsiColor::Red.on_default().bold();
 pub const HOLDER: Style = AnsiColor::Cyan.on_default();
 /// What grew.
 pub const GREW: Style = AnsiColor::Yellow.on_default();
+/// A line of source code.
+pub const SOURCE: Style = Style::new().dimmed();
 
 /// Where text for a person is written.
 pub trait Sheet: Write {

@@ -8,11 +8,15 @@ use super::labels;
 use super::labels::printable;
 use super::preamble::Head;
 use super::sheet::Sheet;
+use super::source_lines::beside;
 use super::table::Table;
 use super::{Paths, RenderError};
 use crate::inspect::why::{Line, What, Why};
 use crate::python::Frame;
 use crate::source::Provenance;
+
+/// The columns that the figures take beside a name.
+const FIGURES: usize = 34;
 
 /// Writes why objects are alive.
 pub fn write(
@@ -29,7 +33,8 @@ pub fn write(
         return Ok(());
     }
     writeln!(out)?;
-    let rows = why.lines.iter().map(row).collect();
+    let room = out.width().map(|width| width.saturating_sub(FIGURES));
+    let rows = why.lines.iter().map(|line| row(line, room)).collect();
     let mut table = Table::new(["held by", "paths", "objects", "retained"]).names([0]);
     let more = |paths| vec![HumanCount(paths).to_string()];
     for (text, columns) in branches(rows, extent, more) {
@@ -72,10 +77,14 @@ fn remarks(why: &Why) -> Vec<String> {
     remarks
 }
 
-fn row(line: &Line) -> Row {
+fn row(line: &Line, room: Option<usize>) -> Row {
     let text = match &line.what {
         What::Root(words) => printable(words),
-        What::Frame(frame) => labels::of_frame(frame, Paths::Short),
+        What::Frame(frame) => {
+            let branches = 2 * line.depth as usize;
+            let room = room.map(|room| room.saturating_sub(branches));
+            beside(labels::of_frame(frame, Paths::Short), frame, room)
+        }
         What::Objects { link, kind } => {
             let mut text = printable(kind);
             if let Some(link) = link {

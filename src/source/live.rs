@@ -12,9 +12,10 @@ use crate::heap::{
     TypeCounts,
 };
 use crate::process::Process;
-use crate::python::Python;
+use crate::process::files::ProcessFiles;
 use crate::python::debug_offsets::Disagreement;
 use crate::python::thread_dump::ThreadDump;
+use crate::python::{Python, SourceLines};
 
 /// Everything that can be said about one moment of a process.
 #[derive(Debug)]
@@ -106,6 +107,10 @@ impl Source for LiveProcess {
 
     fn threads(&self) -> Result<ThreadDump, SourceError> {
         Ok(self.python.dump_threads(&self.process, self.options.pausing)?)
+    }
+
+    fn source_lines(&self) -> Option<SourceLines> {
+        ProcessFiles::of(&self.process).ok().map(SourceLines::new)
     }
 
     fn host(&self) -> String {

@@ -44,7 +44,7 @@ use crate::process::core::death::Death;
 use crate::process::{Process, ProcessError};
 use crate::python::objects::Disclosure;
 use crate::python::thread_dump::{ThreadDump, ThreadDumpError};
-use crate::python::{Python, PythonError, Version};
+use crate::python::{Python, PythonError, SourceLines, Version};
 use crate::snapshot::FileError;
 
 /// Something that can be asked about the memory of one Python process.
@@ -93,6 +93,11 @@ pub trait Source: Debug {
 
     /// The name of its machine; empty if that is not known.
     fn host(&self) -> String;
+
+    /// The lines of source code of its frames, if its files are there.
+    fn source_lines(&self) -> Option<SourceLines> {
+        None
+    }
 
     /// Why the process died, if it did.
     fn death(&self) -> Option<Death> {

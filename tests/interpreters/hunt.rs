@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::known_leaks::assert_stable;
 use crate::support::{
-    Interpreter, Recording, Target, assert_documented, cases, interpreters, leakspy,
-    leakspy_command,
+    Interpreter, Recording, Target, assert_documented, assert_has_source, cases, interpreters,
+    leakspy, leakspy_command,
 };
 
 /// Kinds of leak that can run side by side without hiding each other.
@@ -168,6 +168,7 @@ fn assert_told(finding: &Value, truth: &Value) {
         |frame: &Value| frame["line"] == truth["line"] && text(&frame["file"]).ends_with(file);
     assert!(list(&feeder["stack"]).iter().any(is_right), "{truth}: {finding:#}");
     assert!(is_right(&feeder["own_frame"]), "{truth}: {finding:#}");
+    assert_has_source(&feeder["own_frame"]);
     assert!(feeder["share"].as_f64() > Some(0.9), "{truth}: {finding:#}");
     for (_, hint) in HINTS.iter().filter(|(name, _)| *name == text(&truth["name"])) {
         assert!(text(&finding["hint"]).contains(hint), "{hint}: {finding:#}");

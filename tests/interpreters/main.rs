@@ -48,6 +48,7 @@ mod removals;
 mod report;
 mod services;
 mod snapshot;
+mod source_lines;
 mod steps;
 mod survival;
 mod timeline;
@@ -80,6 +81,7 @@ const GROUPS: &[Group] = &[
     group("python", python::trials),
     group("py_spy", py_spy::trials),
     group("dump", dump::trials),
+    group("source_lines", source_lines::trials),
     group("objects", objects::trials),
     group("traced", traced::trials),
     group("heap", heap::trials),

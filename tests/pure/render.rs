@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn frame(function: &str, file: &str, line: u32) -> Frame {
-    Frame { function: function.into(), file: file.into(), line: Some(line) }
+    Frame::new(function, file, Some(line))
 }
 
 /// A shop's server with two workers, as `--subprocesses --threads` would show it.
@@ -322,11 +322,8 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn any_stack() -> impl Strategy<Value = Stack> {
-    let frame = (name(), name(), any::<Option<u32>>()).prop_map(|(function, file, line)| Frame {
-        function: function.into(),
-        file: file.into(),
-        line,
-    });
+    let frame = (name(), name(), any::<Option<u32>>())
+        .prop_map(|(function, file, line)| Frame::new(function, file, line));
     (
         prop::collection::vec(name().prop_map(Arc::from), 0..3),
         prop::collection::vec(frame, 0..6),

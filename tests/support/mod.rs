@@ -17,6 +17,7 @@ mod interpreters;
 mod programs;
 mod recording;
 mod refusing;
+mod sources;
 mod target;
 mod waiting;
 
@@ -28,6 +29,7 @@ pub use interpreters::{Interpreter, Linkage, VERSIONS, interpreters, older_pytho
 pub use programs::place_program;
 pub use recording::{Recorded, Recording};
 pub use refusing::{Refusal, refuse};
+pub use sources::assert_has_source;
 pub use target::Target;
 pub use waiting::{wait_until, wait_until_readable};
 

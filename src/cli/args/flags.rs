@@ -6,7 +6,9 @@ use clap::ValueEnum;
 
 use super::size::size;
 use crate::process::breakpoint::Way;
+use crate::python::SourceLines;
 use crate::render::Paths;
+use crate::source::Source;
 
 /// `--subprocesses` and `--no-subprocesses`. Without either of them, a command says which children it leaves
 /// out; `hunt` includes them.
@@ -63,6 +65,21 @@ impl PathsArg {
     /// How paths are shown.
     pub fn paths(&self) -> Paths {
         if self.full_paths { Paths::Full } else { Paths::Short }
+    }
+}
+
+/// `--no-source`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct NoSourceArg {
+    /// Leave the lines of source code out.
+    #[arg(long)]
+    pub no_source: bool,
+}
+
+impl NoSourceArg {
+    /// The lines of source code, if they are shown and the source has them.
+    pub fn of(self, source: &dyn Source) -> Option<SourceLines> {
+        if self.no_source { None } else { source.source_lines() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::cli::args::flags::{JsonArg, MemoryArg, PathsArg, SubprocessesArg};
+use crate::cli::args::flags::{JsonArg, MemoryArg, NoSourceArg, PathsArg, SubprocessesArg};
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
 use crate::cli::terminal::print;
@@ -27,11 +27,16 @@ pub struct Args {
     /// How files are shown.
     #[command(flatten)]
     pub paths: PathsArg,
+    /// Whether lines of source code are shown.
+    #[command(flatten)]
+    pub source_lines: NoSourceArg,
 }
 
 /// Prints the stacks.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let (dump, others) = args.source.each(args.children, MemoryArg::default(), dump)?;
+    let (dump, others) = args
+        .source
+        .each(args.children, MemoryArg::default(), |source| dump(source, args.source_lines))?;
     print(args.form.json, |out| {
         if args.form.json {
             let others = args.children.subprocesses.then_some(&*others);
@@ -47,14 +52,19 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     })
 }
 
-fn dump(source: &dyn Source) -> Result<Dump, CommandError> {
+fn dump(source: &dyn Source, lines: NoSourceArg) -> Result<Dump, CommandError> {
+    let mut threads = source.threads()?;
+    if let Some(mut lines) = lines.of(source) {
+        let frames = threads.threads.iter_mut().flat_map(|thread| &mut thread.stack.frames);
+        frames.for_each(|frame| lines.look_up(frame));
+    }
     let identity = source.identity().clone();
     Ok(Dump {
         pid: identity.pid,
         command: identity.command,
         version: identity.version,
         executable: identity.executable,
-        threads: source.threads()?,
+        threads,
         death: source.death(),
     })
 }

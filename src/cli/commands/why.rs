@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::value_parser;
 
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::flags::{JsonArg, MemoryArg};
+use crate::cli::args::flags::{JsonArg, MemoryArg, NoSourceArg};
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
 use crate::cli::terminal::print;
@@ -53,6 +53,9 @@ pub struct Args {
     /// The depth to print.
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub depth: usize,
+    /// Whether lines of source code are shown.
+    #[command(flatten)]
+    pub source_lines: NoSourceArg,
 }
 
 /// Prints the paths.
@@ -70,7 +73,10 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         disclosure: (&args.disclosure).into(),
     };
     let subjects = subject.find(&heap.analysis)?;
-    let found = why(&heap.analysis, heap.names(), &subjects, &options);
+    let mut found = why(&heap.analysis, heap.names(), &subjects, &options);
+    if let Some(mut lines) = args.source_lines.of(&*source) {
+        found.frames_mut().for_each(|frame| lines.look_up(frame));
+    }
     let extent = Extent { breadth: args.top, depth: args.depth, least: 0 };
     print(args.form.json, |out| match args.form.json {
         true => Ok(write_json(&found, &heap.provenance, out)?),

@@ -178,7 +178,7 @@ mod tests {
     const NOW: Duration = Duration::ZERO;
 
     fn stack(line: u32) -> Stack {
-        let frame = Frame { function: "f".into(), file: "a.py".into(), line: Some(line) };
+        let frame = Frame::new("f", "a.py", Some(line));
         Stack { frames: vec![frame], complete: true }
     }
 

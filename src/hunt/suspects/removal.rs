@@ -194,7 +194,7 @@ impl<'a> Search<'a> {
         for (part, instructions) in &parts {
             if let Some((offset, call)) = self.removal_in(&function, instructions) {
                 let line = reader.line_of(*part, offset).or(Some(first));
-                let place = Frame { function: function.into(), file: file.into(), line };
+                let place = Frame::new(function, file, line);
                 return Some(Removal { place, call, until: condition() });
             }
         }

@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_deep_recursion_stays_within_bounds() {
-        let frame = || Frame { function: "f".into(), file: "f.py".into(), line: Some(1) };
+        let frame = || Frame::new("f", "f.py", Some(1));
         let (mut branches, mut branch) = (Branches::default(), TOP);
         for _ in 0..100_000 {
             branch = branches.root(branch, Part::Frame(frame()));

@@ -76,6 +76,16 @@ pub struct Why {
     pub example: Vec<(u64, String)>,
 }
 
+impl Why {
+    /// The frames among the places.
+    pub fn frames_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
+        self.lines.iter_mut().filter_map(|line| match &mut line.what {
+            What::Frame(frame) => Some(frame),
+            What::Root(_) | What::Objects { .. } => None,
+        })
+    }
+}
+
 /// A place along the paths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {

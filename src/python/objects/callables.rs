@@ -116,7 +116,7 @@ impl<M: Memory> Reader<'_, M> {
             }
         };
         let function = name.or_else(|| text(fields.name))?;
-        Some(Frame { function: function.into(), file: text(fields.filename)?.into(), line })
+        Some(Frame::new(function, text(fields.filename)?, line))
     }
 
     /// The object in one of these fields, whichever there is.

@@ -3,7 +3,7 @@
 mod files;
 mod steps;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use self::steps::StepsArgs;
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, SubprocessesArg};
+use crate::cli::args::flags::{BreakpointsArg, JsonArg, MemoryArg, NoSourceArg, SubprocessesArg};
 use crate::cli::args::process::Place;
 use crate::cli::args::source::{memory_for_files, quoted};
 use crate::cli::args::target::Target;
@@ -34,7 +34,9 @@ use crate::hunt::hunter::{HuntError, Hunter, Keep, Options, Phase};
 use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
 use crate::obstacle::{Obstacle, Obstructed};
 use crate::process::Process;
+use crate::process::files::ProcessFiles;
 use crate::process::newcomers::Newcomers;
+use crate::python::SourceLines;
 use crate::python::objects::Disclosure;
 use crate::render::hunt as render;
 use crate::render::hunt_of_several::{self, write_left_out};
@@ -128,6 +130,9 @@ pub struct Args {
     /// How breakpoints are set.
     #[command(flatten)]
     pub breakpoints: BreakpointsArg,
+    /// Whether lines of source code are shown.
+    #[command(flatten)]
+    pub source_lines: NoSourceArg,
 }
 
 impl Args {
@@ -216,6 +221,8 @@ struct Hunt<'a> {
     began: Instant,
     newcomers: Newcomers,
     hunters: Vec<Hunter>,
+    /// The files of each process, which are there after it has ended too.
+    files: HashMap<i32, ProcessFiles>,
     left_out: Vec<LeftOut>,
 }
 
@@ -235,8 +242,16 @@ impl<'a> Hunt<'a> {
         guardian: &'a Program,
     ) -> Result<Hunt<'a>, CommandError> {
         let (pid, newcomers) = (process.pid(), Newcomers::beside(process));
-        let (began, hunters, left_out) = (Instant::now(), Vec::new(), Vec::new());
-        let mut hunt = Hunt { args, guardian, pid, began, newcomers, hunters, left_out };
+        let mut hunt = Hunt {
+            args,
+            guardian,
+            pid,
+            began: Instant::now(),
+            newcomers,
+            hunters: Vec::new(),
+            files: HashMap::new(),
+            left_out: Vec::new(),
+        };
         if !runs {
             hunt.newcomers.expect(process);
             return Ok(hunt);
@@ -259,6 +274,9 @@ impl<'a> Hunt<'a> {
 
     fn take_up(&mut self, pid: i32, duration: Duration) -> Result<(), CommandError> {
         let (process, python) = processes::attach(pid)?;
+        if !self.args.source_lines.no_source {
+            self.files.extend(ProcessFiles::of(&process).ok().map(|files| (pid, files)));
+        }
         let options = self.args.options(duration, self.guardian);
         self.hunters.push(Hunter::start(process, python, options)?);
         Ok(())
@@ -352,7 +370,12 @@ impl<'a> Hunt<'a> {
             let hurried = hunter.hurry();
             troubles.extend(hunter.trouble().map(ToString::to_string));
             match hurried.and_then(|()| hunter.verdict()) {
-                Ok(verdict) => verdicts.push(verdict),
+                Ok(mut verdict) => {
+                    if let Some(mut lines) = self.files.remove(&pid).map(SourceLines::new) {
+                        verdict.frames_mut().for_each(|frame| lines.look_up(frame));
+                    }
+                    verdicts.push(verdict);
+                }
                 Err(error) if pid == self.pid => refusal = Some(error),
                 Err(error) => self.lose(pid, error),
             }
