@@ -172,6 +172,33 @@ impl GcList {
     }
 }
 
+/// The links of an object that the collector can track (`PyGC_Head`), without their marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Links {
+    head: u64,
+    next: u64,
+    previous: u64,
+}
+
+impl Links {
+    /// Those of the object at this address; none if they cannot be read.
+    pub fn of<M: Memory>(memory: &M, object: u64) -> Links {
+        let head = object.wrapping_sub(HEAD_SIZE);
+        let word = |place| memory.u64(place).unwrap_or_default() & !MARKS;
+        Links { head, next: word(head), previous: word(head.wrapping_add(8)) }
+    }
+
+    /// Whether they are what an object has: none while it is not tracked, and else a neighbour that leads back. (In a
+    /// collection a backward link may be a count.)
+    pub fn lead_back<M: Memory>(self, memory: &M) -> bool {
+        let word = |place| memory.u64(place).unwrap_or_default() & !MARKS;
+        match self.next {
+            0 => self.previous == 0,
+            next => word(next.wrapping_add(8)) == self.head || word(self.previous) == self.head,
+        }
+    }
+}
+
 /// Where a link leads.
 fn next<M: Memory>(memory: &M, link: u64) -> Result<u64, ReadError> {
     let word = match memory.lend(link, 8) {
@@ -203,11 +230,11 @@ mod tests {
     use super::*;
 
     /// Links at the addresses 0x1000 + 16 n, each {next, previous}.
-    struct Links(Vec<[u64; 2]>);
+    struct Words(Vec<[u64; 2]>);
 
     const BASE: u64 = 0x1000;
 
-    impl Memory for Links {
+    impl Memory for Words {
         fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
             let error = ReadError::Unmapped { address, length: buffer.len() };
             let bytes: Vec<u8> =
@@ -223,7 +250,7 @@ mod tests {
         BASE + 16 * index
     }
 
-    fn objects(links: &Links) -> (Vec<u64>, Result<u64, GcError>) {
+    fn objects(links: &Words) -> (Vec<u64>, Result<u64, GcError>) {
         let mut found = Vec::new();
         let list = GcList { generation: Generation::Young, head: BASE };
         let outcome = list.for_each(links, |object| found.push(object));
@@ -232,32 +259,43 @@ mod tests {
 
     #[test]
     fn a_ring_is_followed_to_its_head_whatever_the_marks() {
-        let links = Links(vec![[link(1), link(2)], [link(2) | 1, 7], [link(0) | 2, 6]]);
+        let links = Words(vec![[link(1), link(2)], [link(2) | 1, 7], [link(0) | 2, 6]]);
         assert_eq!(objects(&links), (vec![link(2), link(3)], Ok(2)));
-        assert_eq!(objects(&Links(vec![[BASE, BASE]])), (vec![], Ok(0)));
+        assert_eq!(objects(&Words(vec![[BASE, BASE]])), (vec![], Ok(0)));
     }
 
     #[test]
     fn a_ring_that_misses_its_head_ends() {
         let open = Err(GcError::Open { head: BASE });
-        assert_eq!(objects(&Links(vec![[link(1), 0], [link(2), 0], [link(1), 0]])).1, open);
-        assert_eq!(objects(&Links(vec![[link(1), 0], [0, 0]])).1, open);
+        assert_eq!(objects(&Words(vec![[link(1), 0], [link(2), 0], [link(1), 0]])).1, open);
+        assert_eq!(objects(&Words(vec![[link(1), 0], [0, 0]])).1, open);
         let unmapped = Err(GcError::Read(ReadError::Unmapped { address: 0x9000, length: 8 }));
-        assert_eq!(objects(&Links(vec![[0x9000, 0]])).1, unmapped);
+        assert_eq!(objects(&Words(vec![[0x9000, 0]])).1, unmapped);
+    }
+
+    #[test]
+    fn links_of_an_object_lead_back_or_are_none() {
+        let lead_back = |links: &Words, index| {
+            Links::of(links, link(index) + HEAD_SIZE).lead_back(links)
+        };
+        let ring = Words(vec![[link(1), link(2)], [link(2) | 1, link(0) | 2], [link(0), 7 << 2]]);
+        assert!(lead_back(&ring, 1) && lead_back(&ring, 2));
+        let none = Words(vec![[0, 1], [0, link(0)], [0x7272, 0x7272]]);
+        assert!(lead_back(&none, 0) && !lead_back(&none, 1) && !lead_back(&none, 2));
     }
 
     #[test]
     fn a_link_half_made_is_noticed() {
         let whole = [[link(1), link(2)], [link(2), link(0)], [link(0), link(1)]];
-        assert_eq!(ends_meet(&Links(whole.to_vec()), BASE), Ok(true));
-        assert_eq!(ends_meet(&Links(vec![[BASE, BASE]]), BASE), Ok(true));
+        assert_eq!(ends_meet(&Words(whole.to_vec()), BASE), Ok(true));
+        assert_eq!(ends_meet(&Words(vec![[BASE, BASE]]), BASE), Ok(true));
         // The new last link is reachable, but does not point to the next one yet.
         let mut half = whole;
         half[2][0] = 0;
-        assert_eq!(ends_meet(&Links(half.to_vec()), BASE), Ok(false));
+        assert_eq!(ends_meet(&Words(half.to_vec()), BASE), Ok(false));
         // The head already points to the new last link, but no other link does yet.
         let mut half = whole;
         half[1][0] = link(0);
-        assert_eq!(ends_meet(&Links(half.to_vec()), BASE), Ok(false));
+        assert_eq!(ends_meet(&Words(half.to_vec()), BASE), Ok(false));
     }
 }

@@ -43,6 +43,7 @@ mod psutil;
 mod public_leaks;
 mod py_spy;
 mod python;
+mod recognition;
 mod record;
 mod removals;
 mod report;
@@ -85,6 +86,7 @@ const GROUPS: &[Group] = &[
     group("objects", objects::trials),
     group("traced", traced::trials),
     group("heap", heap::trials),
+    group("recognition", recognition::trials),
     group("heap_command", heap_command::trials),
     group("live", live::trials),
     group("why", why::trials),

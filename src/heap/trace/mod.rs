@@ -1,12 +1,13 @@
 //! Tracing: every object in a capture is found and gets a number.
 //!
 //! The [`tracer`] follows references from the [`roots`] and the collector's lists, on several threads, and
-//! sweeps pymalloc's pools for the rest. Each thread writes a [`trace_log`], or only [`type_counts`] where
+//! sweeps pymalloc's pools for the rest, of which [`recognition`] tells what is an object. Each thread writes a [`trace_log`], or only [`type_counts`] where
 //! that is enough; [`numbering`] gives the objects their numbers. [`discovery`] runs all of this.
 
 pub mod discovery;
 pub(crate) mod notes;
 pub mod numbering;
+mod recognition;
 pub mod roots;
 pub(crate) mod trace_log;
 pub(crate) mod tracer;

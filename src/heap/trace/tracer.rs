@@ -14,6 +14,7 @@ use std::thread;
 
 use super::notes::{Inconsistencies, Notes};
 use super::numbering::Marks;
+use super::recognition::object_in;
 use super::roots::{Root, known_roots};
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::Slot;
@@ -21,9 +22,7 @@ use crate::heap::support::work_queue::{Hand, Tasks};
 use crate::memory::{Memory, u64_at};
 use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
-use crate::python::objects::{
-    BLOCK_HEADERS, Edges, Reader, TypeCache, TypeInfo, TypeTable, can_be_reference_count,
-};
+use crate::python::objects::{BLOCK_HEADERS, Edges, Reader, TypeCache, TypeInfo, TypeTable};
 use crate::python::pymalloc::{Arena, Block, Pool};
 
 /// The number of listed objects in a task.
@@ -88,27 +87,27 @@ pub(crate) fn trace<N: Notes>(
 }
 
 /// What all tracers share.
-struct Heap<'a> {
-    capture: &'a Capture<'a>,
-    marks: &'a Marks,
+pub(super) struct Heap<'a> {
+    pub capture: &'a Capture<'a>,
+    pub marks: &'a Marks,
     python: &'a Python,
-    reader: Reader<'a, Capture<'a>>,
+    pub reader: Reader<'a, Capture<'a>>,
 }
 
 impl Heap<'_> {
-    fn slot(&self, object: u64) -> Option<Slot> {
+    pub fn slot(&self, object: u64) -> Option<Slot> {
         self.capture.segments().slot(object)
     }
 
     /// A word of the capture; zero if it was not captured.
     #[inline]
-    fn word(&self, address: u64) -> u64 {
+    pub fn word(&self, address: u64) -> u64 {
         self.capture.lend(address, 8).and_then(|bytes| u64_at(bytes, 0)).unwrap_or_default()
     }
 
     /// The address of the type of an object.
     #[inline]
-    fn kind(&self, object: u64) -> u64 {
+    pub fn kind(&self, object: u64) -> u64 {
         self.reader.type_address(object)
     }
 }
@@ -373,20 +372,12 @@ impl<'t, N: Notes> Tracer<'t, N> {
     }
 
     /// The object in a block, if there is one that has not been found.
-    fn unknown_object(&self, heap: &Heap<'_>, block: Block) -> Option<u64> {
+    fn unknown_object(&mut self, heap: &Heap<'_>, block: Block) -> Option<u64> {
         let slot = heap.slot(block.address)?;
         let is_found = |header: &u64| heap.marks.contains(slot.plus((header / Slot::BYTES) as u32));
         if BLOCK_HEADERS.iter().any(is_found) {
             return None;
         }
-        BLOCK_HEADERS.iter().find_map(|&header| {
-            let room = block.size.checked_sub(header).filter(|&room| room >= 16)?;
-            let object = block.address.wrapping_add(header);
-            if !can_be_reference_count(heap.word(object)) {
-                return None;
-            }
-            let info = self.types.known(heap.kind(object))?;
-            (info.header == header && info.basic_size <= room).then_some(object)
-        })
+        object_in(heap, &self.types, block.address, block.size, &mut self.edges)
     }
 }
