@@ -275,9 +275,8 @@ mod tests {
 
     #[test]
     fn links_of_an_object_lead_back_or_are_none() {
-        let lead_back = |links: &Words, index| {
-            Links::of(links, link(index) + HEAD_SIZE).lead_back(links)
-        };
+        let lead_back =
+            |links: &Words, index| Links::of(links, link(index) + HEAD_SIZE).lead_back(links);
         let ring = Words(vec![[link(1), link(2)], [link(2) | 1, link(0) | 2], [link(0), 7 << 2]]);
         assert!(lead_back(&ring, 1) && lead_back(&ring, 2));
         let none = Words(vec![[0, 1], [0, link(0)], [0x7272, 0x7272]]);

@@ -22,13 +22,7 @@ const EXPLAINED: &[(Difference, &str, RangeInclusive<u64>, &str)] = &[
     (Size, "StgDict", 8..=12, "it counts the format and shape of a C type, in blocks of their own"),
     (Size, "_ctypes.", 13..=15, "the same for the types themselves"),
     (Size, "ctypes._endian.", 13..=15, "the same"),
-    (Size, "_pickle.Pickler", 8..=15, "it counts its memo and its buffer"),
-    (Size, "_pickle.Unpickler", 8..=15, "it counts its memo and its stacks"),
-    (Size, "Struct", 8..=8, "it counts its list of codes"),
-    (Size, "_struct.Struct", 9..=15, "it counts its list of codes"),
-    (Size, "itertools.", 8..=15, "product, permutations and combinations count arrays of indices"),
     (Missing, "_ctypes.PyCPointerType", 8..=12, "it shows what its StgDict holds, for that"),
-    (Missing, "_elementtree._element_iterator", 8..=15, "its stack is a block of its own"),
     (Missing, "PyCapsule", 13..=15, "_socket.CAPI shows what is in the struct it points to"),
     (Missing, "module", 8..=9, "atexit shows what is in a list that its state points to"),
     (Missing, "module", 13..=15, "_decimal shows what is in tables that its state points to"),
@@ -43,10 +37,6 @@ const UNKNOWN: &[&str] = &[
     "_ctypes.PyCSimpleType",
     "_ctypes.PyCStructType",
     "_ctypes.UnionType",
-    "_elementtree._element_iterator",
-    "_pickle.Pdata",
-    "_pickle.Pickler",
-    "_pickle.Unpickler",
     "module",
     "ctypes._endian._swapped_struct_meta",
     "ctypes._endian._swapped_union_meta",
@@ -56,8 +46,6 @@ const UNKNOWN: &[&str] = &[
     "sqlite3.Cursor",
     "sqlite3.Node",
     "sqlite3.Statement",
-    "xml.etree.ElementTree.TreeBuilder",
-    "xml.etree.ElementTree.XMLParser",
 ];
 
 /// The kinds of differences.
@@ -179,8 +167,8 @@ impl<'a, M: Memory> Check<'a, M> {
         }
     }
 
-    /// What `sys.getsizeof` includes and leakspy counts elsewhere: the `bytes` behind an `io.BytesIO` or a
-    /// `bytearray`, which are separate objects. And 3.11 and 3.12 add a header to static types, which have
+    /// What `sys.getsizeof` includes and leakspy counts elsewhere: the `bytes` behind an `io.BytesIO`, a `bytearray`
+    /// or a `Pickler`, which are separate objects. And 3.11 and 3.12 add a header to static types, which have
     /// none.
     fn counted_elsewhere(&mut self, kind: &str, held: &[u64]) -> u64 {
         let minor = self.interpreter.version[1];
@@ -190,8 +178,10 @@ impl<'a, M: Memory> Check<'a, M> {
         }
         let buffer =
             held.iter().find(|child| self.types.get(child).is_none_or(|it| *it == "bytes"));
+        let has_buffer =
+            |kind: &str| ["bytesio", "bytearray", "pickler"].iter().any(|end| kind.ends_with(end));
         match (kind.to_lowercase(), buffer) {
-            (kind, Some(buffer)) if kind.ends_with("bytesio") || kind.ends_with("bytearray") => {
+            (kind, Some(buffer)) if has_buffer(&kind) => {
                 let mut edges = Edges::new();
                 let shape = self.reader.describe(*buffer, &mut edges);
                 shape.map_or(0, |shape| shape.shallow)

@@ -31,6 +31,8 @@ pub struct Objects {
     pub tee: Tee,
     /// `ElementObject` of the module `_elementtree`.
     pub element: Element,
+    /// `PicklerObject` and `UnpicklerObject` of the module `_pickle`.
+    pub pickles: Pickles,
     /// `fut_state` of a `FutureObj` or `TaskObj` of the module `_asyncio`, an `int`: a [`FutureState`].
     pub future_state: usize,
     /// `sock_fd` of a `PySocketSockObject`, an `int`: -1 once it is closed.
@@ -192,6 +194,16 @@ pub struct Mmap {
     pub data: usize,
     /// `size`, in bytes.
     pub size: usize,
+}
+
+/// `PicklerObject` and `UnpicklerObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pickles {
+    /// Whether `tp_traverse` visits what is in the memo (from 3.11.7 on).
+    pub memo_is_shown: bool,
+    /// Whether a method for persistent objects is kept as a function and the object that it is for, to which that is
+    /// no reference (up to 3.12).
+    pub methods_are_split: bool,
 }
 
 /// `teedataobject`.

@@ -3,9 +3,17 @@
 
 use super::*;
 
-/// The one layout known.
-pub static TABLES: [Table; 1] =
-    [Table { minor: 11, first_micro: 0, runtime_sizes: &[166_688], layout: LAYOUT }];
+/// 3.11.2 and 3.11.7, which differ in what a `Pickler` shows; what those in between do is not known.
+pub static TABLES: [Table; 2] = [
+    Table { minor: 11, first_micro: 0, runtime_sizes: &[166_688], layout: FIRST },
+    Table { minor: 11, first_micro: 7, runtime_sizes: &[166_688], layout: LAYOUT },
+];
+
+/// 3.11.2.
+const FIRST: Layout = Layout {
+    objects: Objects { pickles: v3_10::LAYOUT.objects.pickles, ..LAYOUT.objects },
+    ..LAYOUT
+};
 
 /// 3.11.7.
 pub const LAYOUT: Layout = Layout {
@@ -66,6 +74,7 @@ pub const LAYOUT: Layout = Layout {
     generators: Generators::Inside { frame: 80, state: 75, cleared: 4, last_code: LastCode::Gone },
     objects: Objects {
         deque: Deque { free_blocks: Some(72), ..v3_10::LAYOUT.objects.deque },
+        pickles: Pickles { memo_is_shown: true, ..v3_10::LAYOUT.objects.pickles },
         ..v3_10::LAYOUT.objects
     },
     records: &[

@@ -62,6 +62,7 @@ pub const FIRST: Layout = Layout {
             length: 56,
             is_counted: false,
         }),
+        pickles: Pickles { methods_are_split: false, ..v3_12::LAYOUT.objects.pickles },
         future_state: 96,
         ..v3_12::LAYOUT.objects
     },

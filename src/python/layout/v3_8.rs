@@ -152,6 +152,7 @@ pub const LAYOUT: Layout = Layout {
             first_children: 32,
             extra_size: 64,
         },
+        pickles: Pickles { memo_is_shown: false, methods_are_split: true },
         future_state: 72,
         socket_descriptor: 16,
         weak_referent: 16,

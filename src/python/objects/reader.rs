@@ -18,12 +18,12 @@ pub struct Shape {
     /// Its type, as the number in the [`TypeTable`].
     pub type_id: TypeId,
     /// `sys.getsizeof` without `header`, in bytes, and without what is counted elsewhere: the data of a
-    /// `numpy.ndarray`, which is `external`; the `bytes` behind an `io.BytesIO`, or behind a `bytearray`
+    /// `numpy.ndarray`, which is `external`; the `bytes` behind an `io.BytesIO`, a `Pickler` or a `bytearray`
     /// (from 3.15 on), which is an object of its own.
     pub shallow: u64,
     /// Bytes that the object alone owns and that `shallow` does not count: the values of an instance that has
     /// no dict (from 3.11 on), the data of a `numpy.ndarray` that owns it, the mapping of an `mmap`, the text
-    /// of an `io.StringIO`, spare blocks of a deque. No byte is in both, and none belongs to two objects.
+    /// of an `io.StringIO`, the memory of a `ctypes` object, spare blocks of a deque. No byte is in both, and none belongs to two objects.
     pub external: u64,
     /// Bytes before the object's address: the collector's header, and pointers to the dict and the weak
     /// references (`sys.getsizeof` counts them; in 3.11 and 3.12 even for static types, which have none). The

@@ -11,6 +11,7 @@ use super::ancestry::{
 };
 use super::context::Context;
 use super::keys::KeyTable;
+use super::pickles::is_known_unpickler;
 use super::type_flags::{HAVE_GC, HEAP_TYPE, INLINE_VALUES, MANAGED_DICT, MANAGED_WEAKREF};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
@@ -118,6 +119,20 @@ pub(super) enum Body {
     Buffered,
     Queue,
     Mmap,
+    /// The bytes of the type written in C, which say how it is laid out.
+    Pickler(u64),
+    Unpickler(u64),
+    UnpicklerStack,
+    XmlParser,
+    ElementIterator,
+    Decimal,
+    FormatCodes,
+    /// Numbers in a block of their own: as many as the pool has items, and more.
+    Indices {
+        of_pool: bool,
+        more: Option<usize>,
+    },
+    CData,
 }
 
 /// The types with a body of their own, by `tp_name`.
@@ -159,6 +174,19 @@ const BODIES: &[(&str, Body)] = &[
     ("_io.BufferedRandom", Body::Buffered),
     ("_queue.SimpleQueue", Body::Queue),
     ("mmap.mmap", Body::Mmap),
+    ("_pickle.Pickler", Body::Pickler(0)),
+    ("_pickle.Unpickler", Body::Unpickler(0)),
+    ("_pickle.Pdata", Body::UnpicklerStack),
+    ("pyexpat.xmlparser", Body::XmlParser),
+    ("_elementtree._element_iterator", Body::ElementIterator),
+    ("decimal.Decimal", Body::Decimal),
+    ("Struct", Body::FormatCodes),
+    ("_struct.Struct", Body::FormatCodes),
+    ("itertools.product", Body::Indices { of_pool: true, more: None }),
+    ("itertools.permutations", Body::Indices { of_pool: true, more: Some(48) }),
+    ("itertools.combinations", Body::Indices { of_pool: false, more: Some(40) }),
+    ("itertools.combinations_with_replacement", Body::Indices { of_pool: false, more: Some(40) }),
+    ("_ctypes._CData", Body::CData),
 ];
 
 /// Heap types whose `tp_traverse` does not visit the type, by `tp_name`.
@@ -189,7 +217,13 @@ pub(super) enum OwnType {
 impl Ancestor {
     /// The decoder of exactly this type, if it has one.
     fn body(&self) -> Option<Body> {
-        BODIES.iter().find(|(name, _)| *name == self.name).map(|(_, body)| *body)
+        let (_, body) = BODIES.iter().find(|(name, _)| *name == self.name)?;
+        match body {
+            Body::Pickler(_) => Some(Body::Pickler(self.basic_size)),
+            Body::Unpickler(_) if !is_known_unpickler(self.basic_size) => None,
+            Body::Unpickler(_) => Some(Body::Unpickler(self.basic_size)),
+            body => Some(*body),
+        }
     }
 
     /// Whether everything that this type adds to its base is known.
@@ -373,7 +407,7 @@ impl TypeInfo {
     }
 
     fn refers_to_nothing(&self) -> bool {
-        matches!(self.body, Body::Plain | Body::Int | Body::Str)
+        matches!(self.body, Body::Plain | Body::Int | Body::Str | Body::Decimal)
             && self.fields.is_empty()
             && self.slots.is_empty()
             && self.attributes == Place::Nowhere

@@ -98,6 +98,15 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
             Body::Buffered => self.buffered(),
             Body::Queue => self.queue(),
             Body::Mmap => self.mmap(),
+            Body::Pickler(size) => self.pickler(size),
+            Body::Unpickler(size) => self.unpickler(size),
+            Body::UnpicklerStack => self.unpickler_stack(),
+            Body::XmlParser => self.xml_parser(),
+            Body::ElementIterator => self.element_iterator(),
+            Body::Decimal => self.decimal(),
+            Body::FormatCodes => self.format_codes(),
+            Body::Indices { of_pool, more } => self.indices(of_pool, more),
+            Body::CData => self.c_data(),
         }
     }
 
