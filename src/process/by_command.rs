@@ -1,6 +1,9 @@
 //! Processes by their command lines.
 
 use std::collections::HashMap;
+use std::fs;
+
+use super::text::shown_words;
 
 /// A process whose command line contains a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,8 @@ fn listed(text: &str, mut see: impl FnMut(i32, i32)) -> Vec<Named> {
     for process in procfs::process::all_processes().into_iter().flatten().flatten() {
         let Ok(stat) = process.stat() else { continue };
         see(stat.pid, stat.ppid);
-        let Ok(words) = process.cmdline() else { continue };
-        let command = words.join(" ");
+        let Ok(words) = fs::read(format!("/proc/{}/cmdline", stat.pid)) else { continue };
+        let command = shown_words(&words);
         if command.contains(text) && !matches!(stat.state, 'Z' | 'X') {
             found.push((stat.starttime, Named { pid: stat.pid, command, parent: stat.ppid }));
         }

@@ -11,10 +11,11 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use procfs::ProcError;
-use procfs::process::Syscall;
+use procfs::process::{Status, Syscall};
 use read_process_memory::{CopyAddress, ProcessHandle};
 
-use super::maps::Mapping;
+use super::maps::{self, Mapping};
+use super::text::{self, shown_words};
 use crate::memory::{Memory, PAGE, ReadError};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
@@ -140,9 +141,9 @@ impl Process {
 
     /// Its command line, as one line; the kernel's name for it in brackets if it has none.
     pub fn command(&self) -> Result<String, ProcessError> {
-        let words = self.proc.cmdline().map_err(|e| cannot_look(self.pid, e))?;
+        let words = shown_words(&self.text("cmdline")?);
         if !words.is_empty() {
-            return Ok(words.join(" "));
+            return Ok(words);
         }
         let stat = self.proc.stat().map_err(|e| cannot_look(self.pid, e))?;
         Ok(format!("[{}]", stat.comm))
@@ -150,8 +151,7 @@ impl Process {
 
     /// All its mappings, in order of address.
     pub fn maps(&self) -> Result<Vec<Mapping>, ProcessError> {
-        let maps = self.proc.maps().map_err(|e| cannot_look(self.pid, e))?;
-        Ok(maps.into_iter().map(Mapping::from).collect())
+        Ok(maps::parse(&self.whole_text("maps")?))
     }
 
     /// The ids of its threads. A thread may end, and others begin, before the caller looks.
@@ -176,19 +176,19 @@ impl Process {
 
     /// The PID of its tracer, if it has one.
     pub fn tracer(&self) -> Option<i32> {
-        self.proc.status().ok().map(|status| status.tracerpid).filter(|&pid| pid != 0)
+        self.status("status").ok().map(|status| status.tracerpid).filter(|&pid| pid != 0)
     }
 
     /// The PID of the tracer of one of its threads, if the thread has one.
     pub fn tracer_of(&self, tid: i32) -> Option<i32> {
-        let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;
+        let status = self.status_of(tid).ok()?;
         Some(status.tracerpid).filter(|&pid| pid != 0)
     }
 
     /// Whether one of its threads blocks this signal.
     pub fn is_blocked(&self, tid: i32, signal: i32) -> bool {
-        let status = self.proc.task_from_tid(tid).and_then(|task| task.status());
-        status.is_ok_and(|status| status.sigblk & super::ptrace::signal_bit(signal) != 0)
+        self.status_of(tid)
+            .is_ok_and(|status| status.sigblk & super::ptrace::signal_bit(signal) != 0)
     }
 
     /// Its current address space, until it ends or replaces its program. Needs the permission to trace the
@@ -199,7 +199,7 @@ impl Process {
 
     /// The id of one of its threads in the innermost PID namespace, which is the process's own view.
     pub fn inner_id(&self, tid: i32) -> Option<i32> {
-        let status = self.proc.task_from_tid(tid).ok()?.status().ok()?;
+        let status = self.status_of(tid).ok()?;
         match status.nspid {
             Some(numbers) => numbers.last().copied(),
             None => Some(tid),
@@ -259,8 +259,16 @@ impl Process {
 
     /// The effective user it runs as.
     pub fn uid(&self) -> Result<u32, ProcessError> {
-        let status = self.proc.status().map_err(|e| cannot_look(self.pid, e))?;
-        Ok(status.euid)
+        Ok(self.status("status")?.euid)
+    }
+
+    /// What the kernel says of one of its threads.
+    fn status_of(&self, tid: i32) -> Result<Status, ProcessError> {
+        self.status(&format!("task/{tid}/status"))
+    }
+
+    fn status(&self, file: &str) -> Result<Status, ProcessError> {
+        text::status(&self.text(file)?).map_err(|e| cannot_look(self.pid, e))
     }
 }
 

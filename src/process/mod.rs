@@ -11,6 +11,7 @@
 //! | [`handle`] | the live process itself: identity, ownership, address space |
 //! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
 //! | [`files`] | the files that it sees |
+//! | [`text`] | words and names that are any bytes, as they are shown |
 //! | [`image`], [`symbols`], [`references`] | the ELF files mapped into it |
 //! | [`glibc`] | the headers of malloc blocks, and the descriptors of threads |
 //! | [`thread_ids`], [`waits`] | its threads, and how long they wait |
@@ -40,6 +41,7 @@ pub mod reaper;
 pub mod references;
 pub mod symbols;
 pub mod target;
+pub mod text;
 pub mod thread_ids;
 pub mod tracees;
 pub mod usage;

@@ -5,6 +5,7 @@
 //! them writes the target's memory; they do write the debug registers and the mask of blocked signals, which
 //! are state of the thread, not memory.
 
+use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -144,8 +145,9 @@ pub fn take_end(tid: i32) -> bool {
 /// Whether this is a process started by us, not just a thread of one: the end of a thread is reported to its
 /// tracer only.
 fn is_our_child(tid: i32) -> bool {
-    let process = procfs::process::Process::new(tid).and_then(|process| process.status());
-    process.is_ok_and(|status| status.tgid == tid && status.ppid == std::process::id() as i32)
+    let text = fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
+    super::text::status(&text)
+        .is_ok_and(|status| status.tgid == tid && status.ppid == std::process::id() as i32)
 }
 
 /// The `si_code` of what `waitid` has to report about a traced thread.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::handle::{Process, ProcessError};
 
 /// The unit of `/proc/PID/status` and `/proc/PID/smaps_rollup`, in bytes.
-const KIB: u64 = 1024;
+pub(super) const KIB: u64 = 1024;
 /// A file in `/proc/PID` takes a page or less, unless its list of groups is very long.
 const USUAL: usize = 4096;
 const LONGEST: u64 = 1 << 20;
@@ -58,12 +58,21 @@ impl Process {
         Ok(share(&self.text("smaps_rollup")?))
     }
 
-    /// The text of a file in its `/proc` directory.
+    /// The text of a file in its `/proc` directory, at most a mebibyte of it.
     pub(super) fn text(&self, file: &str) -> Result<Vec<u8>, ProcessError> {
+        self.text_up_to(file, LONGEST)
+    }
+
+    /// All of it: a process with many mappings has a line for each.
+    pub(super) fn whole_text(&self, file: &str) -> Result<Vec<u8>, ProcessError> {
+        self.text_up_to(file, u64::MAX)
+    }
+
+    fn text_up_to(&self, file: &str, most: u64) -> Result<Vec<u8>, ProcessError> {
         let cannot = |error| super::handle::cannot_look(self.pid(), error);
         let file = self.proc.open_relative(file).map_err(cannot)?;
         let mut text = Vec::with_capacity(USUAL);
-        let read = file.take(LONGEST).read_to_end(&mut text);
+        let read = file.take(most).read_to_end(&mut text);
         read.map_err(|error| cannot(ProcError::from(error)))?;
         Ok(text)
     }
@@ -109,14 +118,17 @@ fn share(rollup: &[u8]) -> Share {
 
 /// Lines that are a name, a colon and a number, with or without a unit.
 fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
-    text.split(|&byte| byte == b'\n').filter_map(|line| {
-        let colon = line.iter().position(|&byte| byte == b':')?;
-        let (name, rest) = line.split_at_checked(colon)?;
-        let rest = rest.get(1..)?.trim_ascii_start();
-        let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-        let number = std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()?;
-        Some((name, number))
-    })
+    text.split(|&byte| byte == b'\n').filter_map(figure)
+}
+
+/// A line of this form.
+pub(super) fn figure(line: &[u8]) -> Option<(&[u8], u64)> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (name, rest) = line.split_at_checked(colon)?;
+    let rest = rest.get(1..)?.trim_ascii_start();
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    let number = std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()?;
+    Some((name, number))
 }
 
 #[cfg(test)]

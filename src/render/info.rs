@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::dump::cause;
 use super::labels::printable;
 use crate::process::Target;
+use crate::process::text::shown_path;
 use crate::source::{CoreFile, Source};
 
 /// Writes the process and moment of a core file, why the process died, and what the file has.
@@ -36,7 +37,7 @@ pub fn write(file: &CoreFile, out: &mut impl Write) -> io::Result<()> {
     files.sort();
     files.dedup();
     for path in files {
-        let path = path.to_string_lossy();
+        let path = shown_path(&path);
         writeln!(out, "Not found as the process had it: {}", printable(&path))?;
     }
     Ok(())

@@ -2,7 +2,8 @@
 //!
 //! Names come from the target and may contain anything: the separators of the folded form, newlines,
 //! characters that XML forbids. They are written as in a Python string literal (`\n`, `\x3b`), with the
-//! backslash doubled, so that the original can be recovered.
+//! backslash doubled, so that the original can be recovered, but for that of a byte (`\xe9`) that was no
+//! character where the name came from ([`text`](crate::process::text)).
 
 use std::fmt::Write;
 
@@ -130,6 +131,8 @@ fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
         let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let unknown_to_xml = matches!(character, '\u{fffe}' | '\u{ffff}');
         match character {
+            // A byte that is no character was written so where it came from (`process::text`).
+            '\\' if text.get(at..).is_some_and(is_byte) => escaped.push('\\'),
             '\\' => escaped.push_str(r"\\"),
             '\n' => escaped.push_str(r"\n"),
             '\r' => escaped.push_str(r"\r"),
@@ -152,6 +155,14 @@ fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
         }
     }
     escaped
+}
+
+/// Whether a text begins with a byte from 0x80 on, as `\xe9`.
+fn is_byte(text: &str) -> bool {
+    matches!(
+        text.as_bytes(),
+        [b'\\', b'x', b'8'..=b'9' | b'a'..=b'f', b'0'..=b'9' | b'a'..=b'f', ..]
+    )
 }
 
 #[cfg(test)]
@@ -200,6 +211,7 @@ mod tests {
         assert_eq!(escape("# x"), r"\x23 x");
         assert_eq!(escape("\u{0}\u{85}\u{2028}\u{ffff}"), r"\x00\x85\u2028\uffff");
         assert_eq!(escape(""), "(unnamed)");
+        assert_eq!(printable(r"caf\xe9 \x41 \xE9"), r"caf\xe9 \\x41 \\xE9");
         assert_eq!(printable("python -c 'a; b'\n"), r"python -c 'a; b'\n");
     }
 

@@ -10,6 +10,7 @@ use crate::heap::{
 use crate::memory::Cached;
 use crate::process::core::binaries::Places;
 use crate::process::core::death::Death;
+use crate::process::text::shown_path;
 use crate::process::{Core, CoreError, Target};
 use crate::python::thread_dump::ThreadDump;
 use crate::python::without_file::WithoutFile;
@@ -61,7 +62,7 @@ impl CoreFile {
             pid: core.pid(),
             started: 0,
             command: core.command(),
-            executable: core.executable().to_string_lossy().into_owned(),
+            executable: shown_path(&core.executable()),
             version: python.version,
         };
         Ok(CoreFile { core, python, identity, max_memory })

@@ -72,7 +72,7 @@ impl LiveProcess {
         let threads = running
             .and_then(|running| python.captured_threads(process, &capture, running, paused))
             .ok();
-        let residency = raw.and_then(RawResidency::parse);
+        let residency = raw.map(RawResidency::parse);
         let composition =
             Composition::of_capture(process, python, &capture, residency, strict).ok();
         let analysis = Analysis::of_capture(process, python, capture, strict)?;

@@ -41,6 +41,7 @@ use crate::heap::{Composition, CompositionError, Grouping, HeapError, Owner, Sum
 use crate::inspect::waste::{Waste, waste};
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::core::death::Death;
+use crate::process::text::shown_path;
 use crate::process::{Process, ProcessError};
 use crate::python::objects::Disclosure;
 use crate::python::thread_dump::{ThreadDump, ThreadDumpError};
@@ -130,7 +131,7 @@ impl Identity {
             pid: process.pid(),
             started: process.started(),
             command: process.command()?,
-            executable: process.executable()?.to_string_lossy().into_owned(),
+            executable: shown_path(&process.executable()?),
             version: python.version,
         })
     }

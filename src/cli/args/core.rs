@@ -6,6 +6,7 @@ use super::flags::MemoryArg;
 use crate::cli::errors::CommandError;
 use crate::cli::terminal::say;
 use crate::process::core::binaries::Places;
+use crate::process::text::shown_path;
 use crate::render::labels::printable;
 use crate::source::CoreFile;
 
@@ -30,7 +31,7 @@ impl CoreArgs {
             say(format_args!(
                 "leakspy: {} was not found as the process had it, so the names of built-in types come from the \
                  core alone. `--sysroot DIR` says where the files of its machine are.",
-                printable(&missing.to_string_lossy())
+                printable(&shown_path(missing))
             ));
         }
         Ok(Some(core))

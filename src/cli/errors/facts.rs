@@ -6,7 +6,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::{Uid, User, geteuid, gettid};
+use procfs::process::Status;
+
+use crate::process::text;
 
 /// The bit of `CAP_SYS_PTRACE` in a capability mask (`linux/capability.h`).
 const CAP_SYS_PTRACE: u32 = 19;
@@ -109,8 +112,7 @@ impl Facts {
 
 impl Target {
     fn gather(pid: i32) -> Option<Target> {
-        let process = procfs::process::Process::new(pid).ok()?;
-        let status = process.status().ok()?;
+        let status = status(pid)?;
         let tracer = Some(status.tracerpid).filter(|&tracer| tracer != 0).map(Peer::of);
         // Files in `/proc/PID` belong to the effective user, but to root where the process is not dumpable
         // (proc(5)); the directory itself always belongs to the user.
@@ -129,10 +131,14 @@ impl Target {
 impl Peer {
     /// The process of a thread: the kernel reports a tracer by the number of its tracing thread.
     fn of(tid: i32) -> Peer {
-        let process = |tid| procfs::process::Process::new(tid).ok()?.status().ok();
-        let pid = process(tid).map_or(tid, |status| status.tgid);
-        Peer { pid, name: process(pid).map(|status| status.name).unwrap_or_default() }
+        let pid = status(tid).map_or(tid, |status| status.tgid);
+        Peer { pid, name: status(pid).map(|status| status.name).unwrap_or_default() }
     }
+}
+
+/// What the kernel says of a process or thread.
+fn status(tid: i32) -> Option<Status> {
+    text::status(&fs::read(format!("/proc/{tid}/status")).ok()?).ok()
 }
 
 fn account(uid: u32) -> Account {
@@ -142,9 +148,9 @@ fn account(uid: u32) -> Account {
 
 fn own_capability() -> Capability {
     let has = |mask: u64| mask & (1 << CAP_SYS_PTRACE) != 0;
-    match procfs::process::Process::myself().and_then(|process| process.status()) {
-        Ok(status) if has(status.capeff) => Capability::Held,
-        Ok(status) if !status.capbnd.is_none_or(has) => Capability::Withheld,
+    match status(gettid().as_raw()) {
+        Some(status) if has(status.capeff) => Capability::Held,
+        Some(status) if !status.capbnd.is_none_or(has) => Capability::Withheld,
         _ => Capability::Missing,
     }
 }

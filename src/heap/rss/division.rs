@@ -6,6 +6,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 
 use super::composition::{Composition, CompositionError};
 use super::malloc::{ChunkState, Malloc, other_allocator};
@@ -37,7 +38,7 @@ impl Composition {
         });
         let capture = capture.map_err(HeapError::from)?;
         let strict = capture.is_strict(options);
-        let residency = raw.and_then(RawResidency::parse);
+        let residency = raw.map(RawResidency::parse);
         Composition::of_capture(process, python, &capture, residency, strict)
     }
 
@@ -214,11 +215,11 @@ impl Composition {
         last_file: Option<&Mapping>,
     ) {
         let mapping = &resident.mapping;
-        let name = mapping.path.as_deref().map(|path| path.to_string_lossy().into_owned());
+        let name = mapping.path.as_deref().map(|path| path.as_os_str().as_bytes());
         let name = name.unwrap_or_default();
         let is_shared_memory = ["/dev/zero", "/dev/shm/", "/memfd:", "/SYSV", "/anon_hugepage"]
             .iter()
-            .any(|start| name.starts_with(start));
+            .any(|start| name.starts_with(start.as_bytes()));
         let part = match mapping.inode {
             _ if mapping.shared && (is_shared_memory || mapping.inode == 0) => &mut self.shared,
             0 if resident.special == "stack" => &mut self.stacks,

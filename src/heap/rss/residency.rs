@@ -9,10 +9,8 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 
-use procfs::FromBufRead;
-use procfs::process::{MMapPath, MemoryMaps};
-
 use crate::memory::PAGE;
+use crate::process::maps::{Described, parse_described};
 use crate::process::{Core, Mapping, PageMap, PageState, Process, Share, Target};
 
 /// The lines of `smaps` for pages that no other process maps. (Huge pages of hugetlbfs are not in `Rss` either.)
@@ -68,24 +66,19 @@ impl RawResidency {
     }
 
     /// Parses it.
-    pub fn parse(self) -> io::Result<Residency> {
-        let maps = MemoryMaps::from_buf_read(&*self.smaps).map_err(io::Error::other)?;
+    pub fn parse(self) -> Residency {
         let mut mappings = Vec::new();
         let mut share = Share::default();
-        for map in maps {
-            let figure = |name| map.extension.map.get(name).copied().unwrap_or_default();
+        for Described { mapping, special, figures } in parse_described(&self.smaps) {
+            let figure = |name: &str| {
+                let named = |(own, _): &&(Vec<u8>, u64)| own == name.as_bytes();
+                figures.iter().find(named).map_or(0, |(_, bytes)| *bytes)
+            };
             let bytes: u64 = figure("Rss");
             share.pss = share.pss.saturating_add(figure("Pss"));
             for name in PRIVATE {
                 share.uss = share.uss.saturating_add(figure(name));
             }
-            let special = match &map.pathname {
-                MMapPath::Stack => "stack".to_string(),
-                MMapPath::Vdso => "vdso".to_string(),
-                MMapPath::Other(name) => name.clone(),
-                _ => String::new(),
-            };
-            let mapping = Mapping::from(map);
             let range = mapping.start..mapping.end;
             let [own, doubtful] = [&self.pages, &self.doubtful].map(|runs| within(runs, &range));
             let counted = match doubtful {
@@ -95,7 +88,7 @@ impl RawResidency {
             mappings.push(Resident { mapping, special, bytes, doubtful: counted.min(1.0) });
         }
         mappings.sort_by_key(|resident| resident.mapping.start);
-        Ok(Residency { mappings, share, pages: self.pages, doubtful: self.doubtful })
+        Residency { mappings, share, pages: self.pages, doubtful: self.doubtful }
     }
 }
 

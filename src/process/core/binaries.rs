@@ -4,8 +4,10 @@
 //! path on this machine. It is accepted only if its first page is the one in the core: that has the program
 //! headers and mostly the build ID, so another build of the same version is not taken for it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -47,9 +49,10 @@ impl Places {
     }
 
     fn candidates(&self, path: &Path, build_id: Option<&str>) -> Vec<PathBuf> {
-        let text = path.to_string_lossy();
-        let path = PathBuf::from(text.strip_suffix(DELETED).unwrap_or(&text));
-        let relative = path.strip_prefix("/").unwrap_or(&path);
+        let bytes = path.as_os_str().as_bytes();
+        let bytes = bytes.strip_suffix(DELETED.as_bytes()).unwrap_or(bytes);
+        let path = Path::new(OsStr::from_bytes(bytes));
+        let relative = path.strip_prefix("/").unwrap_or(path);
         let mut candidates = Vec::new();
         let ids = |root: &Path| {
             let split = build_id.and_then(|id| id.split_at_checked(2));
@@ -70,7 +73,7 @@ impl Places {
         if self.only_sysroot {
             return candidates;
         }
-        candidates.push(path.clone());
+        candidates.push(path.to_path_buf());
         candidates.extend(ids(Path::new("/")));
         candidates.extend(build_id.and_then(debuginfod));
         candidates

@@ -3,6 +3,7 @@
 //!
 //! `NT_PRPSINFO` has only the first 80 bytes.
 
+use super::super::text::shown;
 use super::notes::Notes;
 use crate::memory::{Memory, PAGE, u64_at};
 
@@ -50,7 +51,7 @@ pub fn command(memory: &impl Memory, notes: &Notes, start: u64) -> Option<String
         if length > LONGEST_LINE {
             return None;
         }
-        words.push(String::from_utf8_lossy(&word).into_owned());
+        words.push(shown(&word));
     }
     (!words.is_empty()).then(|| words.join(" "))
 }

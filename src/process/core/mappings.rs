@@ -4,6 +4,7 @@
 //! gcore leaves out the segments of code, so a file that begins as an ELF file counts as one with code. What a
 //! core does not say (inodes, `[heap]`, whether memory is shared) follows from paths and neighbours.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -107,6 +108,6 @@ fn file_at(files: &[MappedFile], address: u64) -> Option<&MappedFile> {
 }
 
 fn is_shared(path: &Path) -> bool {
-    let path = path.to_string_lossy();
-    SHARED.iter().any(|start| path.starts_with(start))
+    let path = path.as_os_str().as_bytes();
+    SHARED.iter().any(|start| path.starts_with(start.as_bytes()))
 }

@@ -3,9 +3,12 @@
 //! The structures are those of the kernel for x86-64 (`elfcore.h`, `siginfo.h`, `fs/binfmt_elf.c`). A note that
 //! is too short for its structure is ignored.
 
+use std::ffi::OsStr;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::super::text::shown;
 use crate::memory::{u32_at, u64_at};
 
 /// `NT_PRSTATUS`, `NT_PRPSINFO`, `NT_AUXV`, `NT_SIGINFO` and `NT_FILE`.
@@ -150,7 +153,7 @@ fn files(note: &[u8]) -> Option<Vec<MappedFile>> {
     let file = |(entry, name): (&[u8; ENTRY], &[u8])| {
         let range = u64_at(entry, 0)?..u64_at(entry, 8)?;
         let offset = u64_at(entry, 16)?.checked_mul(unit)?;
-        let path = PathBuf::from(String::from_utf8_lossy(name).into_owned());
+        let path = PathBuf::from(OsStr::from_bytes(name));
         (range.start < range.end).then_some(MappedFile { range, offset, path })
     };
     let mut files: Vec<_> =
@@ -171,7 +174,7 @@ fn files(note: &[u8]) -> Option<Vec<MappedFile>> {
 /// The text before the first NUL.
 fn text(bytes: &[u8]) -> String {
     let bytes = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(bytes).trim_end().to_owned()
+    shown(bytes.trim_ascii_end())
 }
 
 fn int_at(bytes: &[u8], offset: usize) -> Option<i32> {

@@ -3,6 +3,7 @@
 //! Relies only on a [`Layout`]. Lengths are bounded before anything is allocated.
 
 use crate::memory::{Memory, PAGE, ReadError, u32_at, u64_at};
+use crate::process::text::shown;
 use crate::python::at;
 use crate::python::layout::Layout;
 
@@ -26,7 +27,7 @@ pub fn type_name<M: Memory>(memory: &M, layout: &Layout, kind: u64) -> Result<St
 }
 
 /// The text of a `str` object, at most [`LONGEST_STRING`] characters of it. Lone surrogates and invalid
-/// characters become U+FFFD.
+/// characters become U+FFFD, and those that stand for a byte `\xNN`.
 pub fn string<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<String, ReadError> {
     let layout = &layout.unicode;
     let head = head_of(memory, object, layout.data_pointer.saturating_add(8))?;
@@ -155,14 +156,19 @@ fn head_of<M: Memory>(memory: &M, object: u64, least: usize) -> Result<Vec<u8>, 
 
 fn decode(characters: &[u8], kind: u32) -> String {
     let code_points = |width: usize| {
-        characters.chunks_exact(width).map(|bytes| {
+        let mut text = String::with_capacity(characters.len() / width);
+        for bytes in characters.chunks_exact(width) {
             let value = bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));
-            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)
-        })
+            match value {
+                // How Python keeps bytes of names that are no characters (its error handler "surrogateescape").
+                0xdc80..=0xdcff => text.push_str(&shown(&[(value & 0xff) as u8])),
+                _ => text.push(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)),
+            }
+        }
+        text
     };
     match kind {
-        2 => code_points(2).collect(),
-        4 => code_points(4).collect(),
+        2 | 4 => code_points(kind as usize),
         _ => characters.iter().map(|&byte| char::from(byte)).collect(),
     }
 }
@@ -177,5 +183,6 @@ mod tests {
         assert_eq!(decode(&[0xac, 0x20, 0x00, 0xd8], 2), "€\u{fffd}");
         assert_eq!(decode(&[0x0d, 0xf4, 0x01, 0, 0xff, 0xff, 0xff, 0xff], 4), "\u{1f40d}\u{fffd}");
         assert_eq!(decode(&[0x41, 0x00, 0x42], 2), "A");
+        assert_eq!(decode(&[0x41, 0x00, 0xe9, 0xdc], 2), r"A\xe9");
     }
 }

@@ -4,6 +4,7 @@
 //! object has its type. Modules name most of them, and the attributes in their dicts tell the others apart. What
 //! remains is named by its place: `static type at libpython3.12.so.1.0+0x5a3e20`.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
@@ -12,6 +13,7 @@ use super::known::{BY_ATTRIBUTES, BY_BUILTIN, BY_ROLE, OWN_NAMES, QUALIFIED, SHO
 use super::runtime::readable;
 use crate::memory::{Memory, u64_at};
 use crate::process::Mapping;
+use crate::process::text::shown;
 use crate::python::dicts::entries;
 use crate::python::held::Module;
 use crate::python::objects::type_flags::{HEAP_TYPE, READY};
@@ -168,7 +170,8 @@ fn value(dict: &[(String, u64)], key: &str) -> Option<u64> {
 fn by_place(maps: &[Mapping], kind: u64) -> String {
     let mapping = maps.iter().find(|mapping| mapping.contains(kind));
     let path = mapping.and_then(|mapping| mapping.path.as_deref());
-    let file = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let file = path.and_then(Path::file_name).unwrap_or_default();
+    let file = shown(file.as_bytes());
     let first = maps.iter().find(|it| it.inode != 0 && it.path.as_deref() == path);
     let offset = kind.wrapping_sub(first.map_or(0, |first| first.start));
     format!("static type at {file}+{offset:#x}")

@@ -9,6 +9,7 @@
 mod breakpoints;
 #[cfg(target_arch = "x86_64")]
 mod ended;
+mod not_utf8;
 mod refusals;
 mod targets;
 
@@ -21,6 +22,7 @@ use crate::support::{Target, interpreters, leakspy_command};
 pub fn trials() -> Vec<Trial> {
     let mut trials = targets::trials();
     trials.extend(refusals::trials());
+    trials.extend(not_utf8::trials());
     #[cfg(target_arch = "x86_64")]
     trials.extend(breakpoints::trials().into_iter().chain(ended::trials()));
     trials

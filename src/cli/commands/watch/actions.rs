@@ -112,13 +112,13 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     if number <= 1 {
         return path.to_path_buf();
     }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    match path.extension() {
-        Some(ending) => {
-            path.with_file_name(format!("{stem}-{number}.{}", ending.to_string_lossy()))
-        }
-        None => path.with_file_name(format!("{stem}-{number}")),
+    let mut name = path.file_stem().unwrap_or_default().to_os_string();
+    name.push(format!("-{number}"));
+    if let Some(ending) = path.extension() {
+        name.push(".");
+        name.push(ending);
     }
+    path.with_file_name(name)
 }
 
 #[cfg(test)]

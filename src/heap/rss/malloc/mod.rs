@@ -99,7 +99,7 @@ impl Malloc {
         python: &Python,
         capture: &Capture<'_>,
     ) -> io::Result<Option<Malloc>> {
-        let residency = RawResidency::read(process)?.parse()?;
+        let residency = RawResidency::read(process)?.parse();
         let arenas = python.arenas(capture).unwrap_or_default();
         let mut taken: Vec<_> = arenas.iter().map(|arena| arena.start..arena.end).collect();
         taken.sort_by_key(|range| range.start);
