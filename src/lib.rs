@@ -58,6 +58,8 @@ pub mod memory;
 #[doc(hidden)]
 pub mod obstacle;
 #[doc(hidden)]
+pub mod private_file;
+#[doc(hidden)]
 pub mod process;
 #[doc(hidden)]
 pub mod profile;

@@ -1,9 +1,8 @@
 //! Where a recording goes: a file that is either whole or absent, or standard output.
 
 use std::fmt::Display;
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::terminal::say;
 use crate::cli::errors::{CommandError, Context};
+use crate::private_file::{PrivateFile, resolve};
 use crate::profile::Profile;
 use crate::profile::recording::Recorded;
 use crate::profile::stack_recorder::RecordedStacks;
@@ -170,13 +170,13 @@ pub fn check_writable(path: &Path) -> Result<(), CommandError> {
     if path == Path::new("-") {
         return Ok(());
     }
-    match fs::metadata(path) {
+    // A link stays a link: its target is replaced.
+    let path_there = resolve(path).map_err(|error| cannot(&error.to_string()))?;
+    match fs::symlink_metadata(&path_there) {
         Ok(there) if there.is_dir() => return Err(cannot("it is a folder")),
         Ok(there) if !there.is_file() => return Ok(()),
         _ => {}
     }
-    // A link stays a link: its target is replaced.
-    let path_there = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let folder = path_there.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     if !folder.is_dir() {
@@ -205,21 +205,11 @@ pub fn png_of(svg: &str, path: &Path) -> Result<Vec<u8>, CommandError> {
     }
 }
 
-/// Puts `bytes` at `path` in one step, so that no reader ever finds half of them. An existing file that is
-/// not a regular one, such as `/dev/stdout` or a pipe, is written to instead of replaced.
+/// Puts `bytes` at `path` in one step, so that no reader ever finds half of them. Only the user can read them.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return BufWriter::new(File::options().write(true).open(path)?).write_all(bytes);
-    }
-    // A link stays a link: its target is replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".leakspy-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    let mut file = PrivateFile::create(path)?;
     file.write_all(bytes)?;
-    file.persist(path)?;
+    file.finish()?;
     Ok(())
 }
 
@@ -235,20 +225,11 @@ pub fn write_streamed<E: Into<CommandError>>(
         write(&mut out).map_err(Into::into)?;
         return Ok(out.flush()?);
     }
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        let mut out = BufWriter::new(File::options().write(true).open(path).with_context(cannot)?);
-        write(&mut out).map_err(Into::into)?;
-        return out.flush().with_context(cannot);
-    }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let file = tempfile::Builder::new()
-        .prefix(".leakspy-")
-        .tempfile_in(directory.unwrap_or(Path::new(".")))
-        .with_context(cannot)?;
+    let file = PrivateFile::create(path).with_context(cannot)?;
     let mut out = BufWriter::with_capacity(STREAM, file);
     write(&mut out).map_err(Into::into)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error).with_context(cannot)?;
-    file.persist(path).map_err(|error| error.error).with_context(cannot)?;
+    file.finish().with_context(cannot)?;
     Ok(())
 }
 

@@ -343,7 +343,7 @@ mod tests {
         seize(tid).expect("a child may be traced");
         interrupt(tid).expect("it is traced");
         let stopped = || {
-            let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
+            let stat = fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
             stat.contains(") t ")
         };
         while !stopped() {

@@ -1,9 +1,14 @@
 //! How much of keys and values each command that names objects shows: short keys and no values, no keys at
-//! all, or everything.
+//! all, or everything. And who can read the files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{Interpreter, Target, assert_documented, interpreters, leakspy};
+use crate::support::{
+    Interpreter, Target, assert_documented, interpreters, leakspy, leakspy_command,
+};
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
@@ -30,15 +35,63 @@ const SILENT: [&[&str]; 4] = [
 
 pub fn trials() -> Vec<Trial> {
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 4] = [
         ("keys", only_short_keys_are_told_unless_more_is_asked_for),
         ("values", the_value_of_an_object_is_told_to_who_asks),
         ("flamegraph", the_live_view_tells_short_keys_only),
+        ("files", only_their_owner_can_read_files),
     ];
     let trial = |(name, test): (&str, Test)| {
         Trial::test(format!("{name}::{}", some.name), move || test(some))
     };
     tests.map(trial).into()
+}
+
+/// Each command that writes files, with its arguments but the PID.
+const WRITERS: [&[&str]; 12] = [
+    &["record", "-o", "live.svg"],
+    &["record", "-o", "live.json"],
+    &["record", "--view", "alloc", "-d", "0.2", "-o", "allocated.pprof"],
+    &["heap", "--save", "figures.json"],
+    &["snapshot", "-o", "one.leakspy"],
+    &["snapshot", "-s", "-o", "family"],
+    &["export", "-o", "heap.heapsnapshot"],
+    &["graph", "Account", "-o", "graph.svg"],
+    &["report", "-o", "report.html"],
+    &["timeline", "-d", "0.3", "-o", "memory.csv"],
+    &["watch", "--rss-above", "1M", "--heap", "watched.json", "--snapshot", "watched.leakspy"],
+    &["hunt", "-d", "1", "-o", "fed.svg", "--report", "verdict.html", "--snapshot", "captures"],
+];
+
+fn only_their_owner_can_read_files(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "confidential", &[]);
+    let (folder, pid) = (tempfile::tempdir()?, target.pid().to_string());
+    let run = |words: &[&str]| -> Result<(), Failed> {
+        let mut command = leakspy_command();
+        let output = command.args(words).current_dir(folder.path()).output()?;
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        Ok(())
+    };
+    for words in WRITERS {
+        run(&[words, &["--pid", &pid]].concat())?;
+    }
+    run(&["plot", "memory.csv", "-o", "chart.svg"])?;
+    let (mut folders, mut files) = (vec![folder.path().to_owned()], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let there = fs::metadata(&path)?;
+            let expected = if there.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(there.permissions().mode() & 0o777, expected, "{path:?}");
+            if there.is_dir() {
+                folders.push(path);
+            } else {
+                files += 1;
+            }
+        }
+    }
+    assert!(files >= WRITERS.len(), "{files} files");
+    Ok(())
 }
 
 fn output(target: &Target, command: &[&str]) -> String {

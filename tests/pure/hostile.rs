@@ -109,7 +109,7 @@ proptest! {
     fn objects(memory in junk(), object in address()) {
         for (_, layout) in layouts() {
             if let Ok(text) = string(&memory, layout, object) {
-                prop_assert!(text.chars().count() <= 4096);
+                prop_assert!(text.chars().count() <= 4 * 4096);
             }
             let _ = bytes(&memory, layout, object);
             let _ = small_int(&memory, layout, object);

@@ -1,6 +1,7 @@
 //! `leakspy man`: a manual page for each command, derived from the same definition as `--help`.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,8 +11,8 @@ use clap_mangen::roff::{Roff, roman};
 
 use crate::cli::Cli;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::write_whole;
 use crate::cli::terminal::say;
+use crate::private_file::PrivateFile;
 
 /// Write the manual pages into a folder, one for each command.
 ///
@@ -32,7 +33,9 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let version = root.render_version();
     for command in root.get_subcommands().chain([&root]) {
         let path = args.folder.join(format!("{}.1", title(command)));
-        write_whole(&path, &page(&root, command, version.trim())?).with_context(cannot)?;
+        let page = page(&root, command, version.trim())?;
+        let mut file = PrivateFile::create_public(&path).with_context(cannot)?;
+        file.write_all(&page).and_then(|()| file.finish()).with_context(cannot)?;
     }
     let count = 1 + root.get_subcommands().count();
     say(format_args!("Wrote {count} pages into {}.", args.folder.display()));

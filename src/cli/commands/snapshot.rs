@@ -1,6 +1,5 @@
 //! `leakspy snapshot`: writes a heap to a file, for later questions.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +19,7 @@ use crate::cli::progress::Line;
 use crate::cli::terminal::say;
 use crate::heap::CaptureOptions;
 use crate::inspect::waste::waste;
+use crate::private_file::create_folder;
 use crate::process::Process;
 use crate::python::objects::Disclosure;
 use crate::render::json::SCHEMA;
@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
 /// Writes a file for the process and each of its descendants into a folder, and a list of them.
 fn write_folder(args: &Args, pid: i32, folder: &Path) -> Result<ExitCode, CommandError> {
     let cannot = || format!("cannot write into {}", folder.display());
-    fs::create_dir_all(folder).with_context(cannot)?;
+    create_folder(folder).with_context(cannot)?;
     let write = |pid| write_file(args, pid, &folder.join(format!("{pid}.leakspy")));
     let (first, others) = each(pid, true, write)?;
     let snapshots: Vec<Entry> = [first].into_iter().chain(others).collect();

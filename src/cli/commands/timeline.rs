@@ -1,6 +1,5 @@
 //! `leakspy timeline`: memory over time, written to a file as it is measured.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +18,7 @@ use crate::cli::output::{check_writable, default_path};
 use crate::cli::progress::Line;
 use crate::cli::signals::Signals;
 use crate::cli::terminal::say;
+use crate::private_file::PrivateFile;
 use crate::process::{Process, ProcessError};
 use crate::render::phrases;
 use crate::render::sparkline::sparkline;
@@ -111,7 +111,8 @@ fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Comman
     let out: Box<dyn Write> = match &*path {
         path if path == Path::new("-") => Box::new(io::stdout()),
         path => {
-            let file = File::create(path);
+            // It has its name from the start: whoever looks meanwhile sees what has come so far.
+            let file = PrivateFile::create(path).and_then(PrivateFile::finish);
             Box::new(file.with_context(|| format!("cannot write {}", path.display()))?)
         }
     };

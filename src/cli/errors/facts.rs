@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_thread_leads_to_its_process() {
-        let tid = nix::unistd::gettid().as_raw();
+        let tid = gettid().as_raw();
         assert_eq!(Peer::of(tid).pid, std::process::id() as i32);
         assert_eq!(Peer::of(i32::MAX), Peer { pid: i32::MAX, name: String::new() });
     }

@@ -27,7 +27,8 @@ pub fn type_name<M: Memory>(memory: &M, layout: &Layout, kind: u64) -> Result<St
 }
 
 /// The text of a `str` object, at most [`LONGEST_STRING`] characters of it. Lone surrogates and invalid
-/// characters become U+FFFD, and those that stand for a byte `\xNN`.
+/// characters become U+FFFD, and those that stand for a byte become `\xNN`: four
+/// characters.
 pub fn string<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<String, ReadError> {
     let layout = &layout.unicode;
     let head = head_of(memory, object, layout.data_pointer.saturating_add(8))?;

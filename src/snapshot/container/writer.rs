@@ -1,22 +1,21 @@
 //! Writing a file, column by column.
 //!
 //! Columns are filled independently, several at a time if need be, and compressed as they fill, so only
-//! compressed blocks wait to be written. The file is written beside its destination, readable by its owner
-//! only, synced to the disk, and renamed when it is complete: a reader never finds half a file under its
-//! name. A writer that is dropped leaves nothing behind.
+//! compressed blocks wait to be written. The file is a [`PrivateFile`], synced to the disk before it gets its name. A
+//! writer that is dropped leaves nothing behind.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use zstd::bulk::Compressor;
 
 use super::error::FileError;
 use super::layout::{BLOCK, BLOCK_HEAD, Encoding, Entry, LONGEST_NAME, directory, head, tail};
 use super::varint;
+use crate::private_file::{PrivateFile, resolve};
 
 /// The effort of the codec: at this level it compresses several hundred megabytes a second.
 const LEVEL: i32 = 1;
@@ -137,7 +136,7 @@ impl fmt::Debug for Column {
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
-    out: BufWriter<NamedTempFile>,
+    out: BufWriter<PrivateFile>,
     written: u64,
     entries: Vec<Entry>,
 }
@@ -148,14 +147,9 @@ impl Writer {
     /// # Errors
     /// The file cannot be created.
     pub fn create(path: &Path) -> Result<Writer, FileError> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        // Readable and writable for its owner only.
-        let file = Builder::new().prefix(".leakspy-").tempfile_in(folder)?;
+        let file = PrivateFile::create(path)?;
         let out = BufWriter::with_capacity(BLOCK, file);
-        let mut writer = Writer { path: path.to_owned(), out, written: 0, entries: Vec::new() };
+        let mut writer = Writer { path: resolve(path)?, out, written: 0, entries: Vec::new() };
         writer.put(&head())?;
         Ok(writer)
     }
@@ -217,11 +211,14 @@ impl Writer {
         self.put(&directory)?;
         self.put(&tail(start, length, checksum.digest()))?;
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.as_file().sync_all()?;
-        let folder = file.path().parent().map(Path::to_owned);
-        file.persist(&self.path).map_err(|error| error.error)?;
+        match file.as_file().sync_all() {
+            // A pipe or a device.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            synced => synced?,
+        }
+        file.finish()?;
         // Makes the new name survive a crash. Not every file system can sync a folder.
-        if let Some(Ok(folder)) = folder.map(File::open) {
+        if let Some(Ok(folder)) = self.path.parent().map(File::open) {
             let _ = folder.sync_all();
         }
         Ok(self.written)

@@ -4,7 +4,6 @@ mod files;
 mod steps;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,6 +32,7 @@ use crate::hunt::finding::{Finding, LeakKind};
 use crate::hunt::hunter::{HuntError, Hunter, Keep, Options, Phase};
 use crate::hunt::verdict::{LeftOut, Verdict, WhyLeftOut};
 use crate::obstacle::{Obstacle, Obstructed};
+use crate::private_file::create_folder;
 use crate::process::Process;
 use crate::process::files::ProcessFiles;
 use crate::process::newcomers::Newcomers;
@@ -180,7 +180,7 @@ pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
     let (found, status) = if args.files().is_empty() {
         if let Some(folder) = &args.snapshot {
             let cannot = || format!("cannot write into {}", folder.display());
-            fs::create_dir_all(folder).with_context(cannot)?;
+            create_folder(folder).with_context(cannot)?;
         }
         let signals = Signals::listen().context("cannot listen for signals")?;
         let runs = args.target.pid().is_some();
