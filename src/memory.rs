@@ -26,6 +26,9 @@ pub enum ReadError {
     /// The process ended.
     #[error("the process has ended")]
     Ended,
+    /// The process runs another program (`execve`): what was there is gone.
+    #[error("the process has replaced its program")]
+    Replaced,
     /// The kernel refuses to let us read.
     #[error("reading its memory is not permitted")]
     Denied,
@@ -43,6 +46,7 @@ impl Obstructed for ReadError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
             ReadError::Ended => Obstacle::Ended.of_target(),
+            ReadError::Replaced => Obstacle::Replaced.of_target(),
             ReadError::Denied => Obstacle::Denied.of_target(),
             ReadError::Unmapped { .. } | ReadError::Implausible { .. } => None,
         }

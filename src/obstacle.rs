@@ -22,6 +22,8 @@ pub enum Obstacle {
     },
     /// It ended while it was observed.
     Ended,
+    /// It runs another program (`execve`) than the one that was observed.
+    Replaced,
     /// No CPython was found in it.
     NotPython,
     /// Its CPython is older than any that leakspy knows.

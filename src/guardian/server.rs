@@ -76,7 +76,10 @@ pub(crate) fn serve<D: Duty>(
     let (pid, started) = (request.pid, request.started);
     let end = match Guard::attach::<D>(request, control, reports) {
         Ok((mut duty, mut guard)) => {
-            let end = guard.work(&mut duty);
+            let end = match guard.work(&mut duty) {
+                Err(Trouble::End(end)) => Err(Trouble::End(guard.target.behind(end))),
+                end => end,
+            };
             guard.target.let_go(&mut guard.breakpoints);
             end
         }
@@ -94,10 +97,12 @@ impl<'a, S: Default + PartialEq + serde::Serialize> Guard<'a, S> {
         reports: &'a mut Outbox,
     ) -> Result<(D, Guard<'a, S>), End> {
         let mut target = TracedPython::open(request.pid, request.started)?;
-        let (duty, spots) = D::prepare(request.work, &mut target)?;
-        let first = target.begin()?;
-        let breakpoints = Breakpoints::prepare(request.way, &spots, &mut target.tracees, first)
-            .map_err(|error| End::NoBreakpoints { why: error.to_string() })?;
+        let begun = D::prepare(request.work, &mut target).and_then(|(duty, spots)| {
+            let first = target.begin()?;
+            let set = Breakpoints::prepare(request.way, &spots, &mut target.tracees, first);
+            Ok((duty, set.map_err(|error| End::NoBreakpoints { why: error.to_string() })?))
+        });
+        let (duty, breakpoints) = begun.map_err(|end| target.behind(end))?;
         let guard = Guard {
             target,
             breakpoints,

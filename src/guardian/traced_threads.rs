@@ -11,11 +11,12 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use rustc_hash::FxHashMap;
 
+use super::report::End;
 use crate::memory::ReadError;
 use crate::process::breakpoint::Breakpoints;
 use crate::process::tracees::Tracees;
-use crate::process::{AddressSpace, Process, ThreadIds};
-use crate::python::{Python, RawStack, ThreadState};
+use crate::process::{AddressSpace, Process, ProcessError, ThreadIds};
+use crate::python::{Python, PythonError, RawStack, ThreadState};
 
 /// How often to look for threads that block the signal of a hit. Until they are found, what they do is not
 /// seen.
@@ -91,7 +92,10 @@ impl TracedPython {
             return Err(TraceError::Ended);
         }
         let program = process.address_space()?;
-        let python = Python::attach(&process).map_err(TraceError::failed)?;
+        let python = Python::attach(&process).map_err(|error| match error {
+            PythonError::Process(ProcessError::Replaced { .. }) => TraceError::Replaced,
+            error => TraceError::failed(error),
+        })?;
         Ok(TracedPython {
             process,
             python,
@@ -162,6 +166,14 @@ impl TracedPython {
             false => Ok(()),
             true if self.process.is_alive() => Err(TraceError::Replaced),
             true => Err(TraceError::Ended),
+        }
+    }
+
+    /// What is behind a failure: a program that is replaced fails in any way.
+    pub fn behind(&self, end: End) -> End {
+        match (&end, self.check_program()) {
+            (End::Failed { .. } | End::NoBreakpoints { .. }, Err(error)) => error.into(),
+            _ => end,
         }
     }
 

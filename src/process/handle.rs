@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -42,6 +43,12 @@ pub enum ProcessError {
         /// The PID observed.
         pid: i32,
     },
+    /// It runs another program (`execve`) than the one that was observed.
+    #[error("process {pid} has replaced its program")]
+    Replaced {
+        /// The PID observed.
+        pid: i32,
+    },
     /// `/proc` could not be read for another reason.
     #[error("cannot look at process {pid}: {source}")]
     Proc {
@@ -58,6 +65,7 @@ impl Obstructed for ProcessError {
             &ProcessError::NoSuchProcess { pid } => Obstacle::NoSuchProcess.of(pid),
             &ProcessError::Zombie { pid, parent } => Obstacle::Zombie { parent }.of(pid),
             &ProcessError::Ended { pid } => Obstacle::Ended.of(pid),
+            &ProcessError::Replaced { pid } => Obstacle::Replaced.of(pid),
             ProcessError::Proc { pid, source: ProcError::PermissionDenied(_) } => {
                 Obstacle::Denied.of(*pid)
             }
@@ -73,6 +81,8 @@ pub struct Process {
     pid: i32,
     started: u64,
     handle: Reader,
+    /// The program that is observed; `None` where it may not be read.
+    program: OnceLock<Option<AddressSpace>>,
 }
 
 /// A piece of memory to read, and the buffer for it.
@@ -107,7 +117,13 @@ impl Process {
         }
         let handle = ProcessHandle::try_from(pid)
             .map_err(|e| ProcessError::Proc { pid, source: ProcError::from(e) })?;
-        Ok(Process { proc, pid, started: stat.starttime, handle: Reader(handle) })
+        Ok(Process {
+            proc,
+            pid,
+            started: stat.starttime,
+            handle: Reader(handle),
+            program: OnceLock::new(),
+        })
     }
 
     /// Its PID.
@@ -197,6 +213,17 @@ impl Process {
         File::open(format!("/proc/{}/mem", self.pid)).map(AddressSpace)
     }
 
+    /// From the first call on, the program that it runs now is the one that is observed.
+    pub fn hold_program(&self) {
+        self.program.get_or_init(|| self.address_space().ok());
+    }
+
+    /// Whether it runs another program than the one that is [held](Self::hold_program).
+    pub fn has_replaced_program(&self) -> bool {
+        let held = self.program.get().and_then(Option::as_ref);
+        held.is_some_and(AddressSpace::is_gone) && self.is_alive()
+    }
+
     /// The id of one of its threads in the innermost PID namespace, which is the process's own view.
     pub fn inner_id(&self, tid: i32) -> Option<i32> {
         let status = self.status_of(tid).ok()?;
@@ -219,16 +246,23 @@ impl Process {
         for pieces in pieces.chunks_mut(MOST_PIECES) {
             let mut skipped = 0;
             let length: usize = pieces.iter().map(|piece| piece.buffer.len()).sum();
+            let mut all = true;
             while skipped < length {
                 match self.read_from(pieces, skipped) {
                     Ok(read) if read > 0 => {
                         skipped += read;
                         total += read as u64;
                     }
-                    Ok(_) | Err(Errno::EFAULT) => skipped = past_page(pieces, skipped),
+                    Ok(_) | Err(Errno::EFAULT) => {
+                        all = false;
+                        skipped = past_page(pieces, skipped);
+                    }
                     Err(Errno::ESRCH) => return Err(ReadError::Ended),
                     Err(_) => return Err(ReadError::Denied),
                 }
+            }
+            if !all && self.has_replaced_program() {
+                return Err(ReadError::Replaced);
             }
         }
         Ok(total)
@@ -292,6 +326,7 @@ impl Memory for Process {
             match error.raw_os_error() {
                 Some(libc::ESRCH) => ReadError::Ended,
                 Some(libc::EPERM | libc::EACCES) => ReadError::Denied,
+                _ if self.has_replaced_program() => ReadError::Replaced,
                 _ => ReadError::Unmapped { address, length },
             }
         })

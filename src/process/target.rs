@@ -20,6 +20,14 @@ pub trait Target: Memory + Debug + Sync {
     /// Whether its memory can still be read.
     fn is_readable(&self) -> bool;
 
+    /// Whether it runs another program than at the first call of [`hold_program`](Self::hold_program).
+    fn has_replaced_program(&self) -> bool {
+        false
+    }
+
+    /// Marks the program that it runs as the one that is observed.
+    fn hold_program(&self) {}
+
     /// All its mappings, in order of address.
     ///
     /// # Errors
@@ -55,6 +63,14 @@ impl Target for Process {
 
     fn is_readable(&self) -> bool {
         self.is_alive()
+    }
+
+    fn has_replaced_program(&self) -> bool {
+        Process::has_replaced_program(self)
+    }
+
+    fn hold_program(&self) {
+        Process::hold_program(self);
     }
 
     fn maps(&self) -> Result<Vec<Mapping>, ProcessError> {

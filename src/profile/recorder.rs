@@ -146,9 +146,14 @@ impl Recorder {
         self.started.map_or(Duration::ZERO, |started| until.saturating_duration_since(started))
     }
 
-    /// Whether sampling has begun.
-    pub fn has_started(&self) -> bool {
-        self.started.is_some()
+    /// When sampling began; `None` if it has not.
+    pub fn started(&self) -> Option<Instant> {
+        self.started
+    }
+
+    /// When its guardian ended; `None` if it has not.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended
     }
 
     /// Why the guardian ended; `None` while it samples.

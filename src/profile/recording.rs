@@ -30,6 +30,8 @@ pub struct Recording {
     active: Vec<Recorder>,
     ended: Vec<Recorder>,
     stopping: bool,
+    /// How often a program was replaced before its recording had begun.
+    missed: u32,
     refusals: Vec<(i32, RecordError)>,
 }
 
@@ -53,6 +55,9 @@ pub struct Recorded {
     /// How far totals and shares may be off.
     pub accuracy: Accuracy,
 }
+
+/// How many programs may be replaced before their recording begins: a process that does nothing else is given up.
+const MOST_MISSED: u32 = 20;
 
 impl Recording {
     /// Starts recording a process that is a Python, or has children that are.
@@ -95,6 +100,7 @@ impl Recording {
             active: Vec::new(),
             ended: Vec::new(),
             stopping: false,
+            missed: 0,
             refusals: Vec::new(),
         }
     }
@@ -133,10 +139,12 @@ impl Recording {
         self.active.is_empty() && self.newcomers.is_empty()
     }
 
-    /// For how long it has been sampling; `None` if it has not begun.
+    /// For how long it has been sampling, whatever became of the processes meanwhile; `None` if it has not begun.
     pub fn elapsed(&self) -> Option<Duration> {
-        let sampled = self.all().filter(|recorder| recorder.has_started());
-        sampled.map(Recorder::duration).max()
+        let since = self.all().filter_map(Recorder::started).min()?;
+        let last = self.all().filter_map(Recorder::ended).max();
+        let until = last.filter(|_| self.is_over()).unwrap_or_else(Instant::now);
+        Some(until.saturating_duration_since(since))
     }
 
     /// Samples so far.
@@ -231,6 +239,10 @@ impl Recording {
         let Some(end) = recorder.end() else { return Ok(()) };
         if *end == End::Replaced && !self.stopping {
             self.newcomers.expect_again(pid);
+            self.missed += u32::from(recorder.started().is_none());
+            if self.missed > MOST_MISSED {
+                return Err(ProcessError::Replaced { pid }.into());
+            }
         }
         let recorder = self.active.swap_remove(number);
         self.ended.push(recorder);

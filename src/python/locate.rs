@@ -138,6 +138,17 @@ struct Found {
 impl Python {
     /// Finds the interpreter in a process and checks that its layout is as expected.
     pub fn attach(process: &dyn Target) -> Result<Python, PythonError> {
+        process.hold_program();
+        match Python::find(process) {
+            // Whatever was found is of two programs.
+            Err(_) if process.has_replaced_program() => {
+                Err(ProcessError::Replaced { pid: process.pid() }.into())
+            }
+            found => found,
+        }
+    }
+
+    fn find(process: &dyn Target) -> Result<Python, PythonError> {
         let (pid, memory) = (process.pid(), &process);
         let read = |error| match error {
             ReadError::Ended => PythonError::Process(ProcessError::Ended { pid }),

@@ -11,8 +11,8 @@ use crate::heap::{
     Analysis, Capture, CaptureOptions, Composition, Grouping, HeapError, RawResidency, Summary,
     TypeCounts,
 };
-use crate::process::Process;
 use crate::process::files::ProcessFiles;
+use crate::process::{Process, ProcessError};
 use crate::python::debug_offsets::Disagreement;
 use crate::python::thread_dump::ThreadDump;
 use crate::python::{Python, SourceLines};
@@ -55,11 +55,23 @@ impl LiveProcess {
         (self.process, self.python, self.options)
     }
 
+    /// What is behind a failure: memory of two programs is read wrong in any way.
+    fn behind(&self, error: impl Into<SourceError>) -> SourceError {
+        match self.process.has_replaced_program() {
+            true => ProcessError::Replaced { pid: self.process.pid() }.into(),
+            false => error.into(),
+        }
+    }
+
     /// Its objects, its resident set and its threads, in one pause.
     ///
     /// # Errors
     /// The heap cannot be captured, or its objects cannot be found.
     pub fn moment(&self) -> Result<Moment<'_>, SourceError> {
+        self.capture_moment().map_err(|error| self.behind(error))
+    }
+
+    fn capture_moment(&self) -> Result<Moment<'_>, SourceError> {
         let LiveProcess { process, python, options, .. } = self;
         // Once a thread is paused, it is no longer visible whether it was running.
         let running = python.running_threads(process);
@@ -92,21 +104,25 @@ impl Source for LiveProcess {
     }
 
     fn heap(&self) -> Result<Heap<'_>, SourceError> {
-        let analysis = Analysis::of(&self.process, &self.python, &self.options)?;
+        let analysis = Analysis::of(&self.process, &self.python, &self.options)
+            .map_err(|error| self.behind(error))?;
         Ok(Heap::new(analysis, &self.python, self.identity.owner()))
     }
 
     fn summary(&self, by: Grouping) -> Result<Summary, SourceError> {
-        let (capture, counts) = TypeCounts::take(&self.process, &self.python, &self.options)?;
+        let (capture, counts) = TypeCounts::take(&self.process, &self.python, &self.options)
+            .map_err(|error| self.behind(error))?;
         Ok(Summary::of_counts(&capture, &counts, self.identity.owner(), by))
     }
 
     fn composition(&self) -> Result<Composition, SourceError> {
-        Ok(Composition::of(&self.process, &self.python, &self.options)?)
+        let composition = Composition::of(&self.process, &self.python, &self.options);
+        composition.map_err(|error| self.behind(error))
     }
 
     fn threads(&self) -> Result<ThreadDump, SourceError> {
-        Ok(self.python.dump_threads(&self.process, self.options.pausing)?)
+        let dump = self.python.dump_threads(&self.process, self.options.pausing);
+        dump.map_err(|error| self.behind(error))
     }
 
     fn source_lines(&self) -> Option<SourceLines> {

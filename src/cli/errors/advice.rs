@@ -24,6 +24,7 @@ pub fn explain(error: &CommandError, pid: Option<i32>) -> String {
 pub fn in_a_word(obstacle: &Obstacle) -> String {
     match obstacle {
         Obstacle::NoSuchProcess | Obstacle::Zombie { .. } | Obstacle::Ended => "ended".to_owned(),
+        Obstacle::Replaced => "replaced its program".to_owned(),
         Obstacle::NotPython => "not Python".to_owned(),
         Obstacle::TooOld { version } => format!("Python {version} is too old"),
         Obstacle::TooNew { version } => format!("Python {version} is too new"),
@@ -49,6 +50,10 @@ pub fn advise(obstacle: &Obstacle, facts: &Facts) -> String {
             named(beside(facts, *parent))
         ),
         Obstacle::Ended => format!("Process {pid} ended while leakspy was reading it."),
+        Obstacle::Replaced => format!(
+            "Process {pid} has replaced its program (exec) while leakspy was reading it, and the new program is \
+             another target. Run the command again to look at that."
+        ),
         Obstacle::NotPython => {
             let name = facts.target.as_ref().map(|target| target.name.as_str());
             format!(
@@ -338,6 +343,7 @@ mod tests {
             (Obstacle::NoSuchProcess, "There is no process 12"),
             (Obstacle::Zombie { parent: 3 }, "zombie that its parent 3 has not"),
             (Obstacle::Ended, "Process 12 ended"),
+            (Obstacle::Replaced, "Process 12 has replaced its program"),
             (Obstacle::NotRunning, "Try again"),
             (Obstacle::Traced { tracer: 77 }, "traced by process 77, and"),
             (Obstacle::NotPython, "Process 12 (python3) is not a Python process"),

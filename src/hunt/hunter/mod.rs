@@ -238,6 +238,15 @@ impl Hunter {
         if !self.process.is_alive() {
             return self.finish();
         }
+        let done = self.do_what_is_due(tick);
+        // Whatever came of it: what was compared is gone.
+        if self.process.has_replaced_program() {
+            return Err(ProcessError::Replaced { pid: self.process.pid() }.into());
+        }
+        done
+    }
+
+    fn do_what_is_due(&mut self, tick: Duration) -> Result<(), HuntError> {
         let now = self.clock.now();
         if let Some(until) = self.watched_until {
             if now >= until || !self.trails.are_watched() {

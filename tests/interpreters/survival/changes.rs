@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::{Signal, kill};
@@ -9,7 +10,9 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Health, Interpreter, Recording, Target, cases, interpreters, wait_until};
+use crate::support::{
+    Health, Interpreter, Recording, Target, cases, interpreters, leakspy, wait_until,
+};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -37,6 +40,10 @@ pub fn trials() -> Vec<Trial> {
             })
         }));
     }
+    for how in ["here", "thread"] {
+        trials.push(Trial::test(format!("replacing::{how}"), move || again_and_again(how)));
+    }
+    trials.push(Trial::test("replacing::children", children_that_replace_their_programs));
     trials.push(Trial::test("second leakspy", the_second_is_told_of_the_first));
     trials
 }
@@ -132,6 +139,38 @@ fn ends(
     recorded.recording.end().assert_success();
     recorded.target.wait();
     assert_profile(&fs::read(&recorded.output)?)
+}
+
+/// A program that soon replaces itself is recorded for as long as was asked for, and everything else says so.
+fn again_and_again(how: &str) -> Result<(), Failed> {
+    let interpreter = interpreters().first().ok_or("no interpreter")?;
+    let target = Target::start(interpreter, "replacing", &[how]);
+    let begun = Instant::now();
+    let recorded = Recording::attach(target.pid(), &["-d", "2", "-o", "/dev/null"]).end();
+    // Once the kernel is asked at the wrong moment, there is nothing to record.
+    assert!(recorded.status.success() || is_replaced(&recorded.said), "{recorded:?}");
+    assert!(begun.elapsed() < Duration::from_secs(30), "it took {:?}", begun.elapsed());
+    let hunt = leakspy(["hunt", "-d", "3", "--pid", &target.pid().to_string()]);
+    let said = String::from_utf8(hunt.stderr)?;
+    assert_eq!(hunt.status.code(), Some(1), "{said}");
+    assert!(is_replaced(&said), "{said}");
+    Ok(())
+}
+
+fn is_replaced(said: &str) -> bool {
+    said.contains("has replaced its program (exec)")
+}
+
+/// Children of all kinds do not concern the process that starts them.
+fn children_that_replace_their_programs() -> Result<(), Failed> {
+    let interpreter = interpreters().first().ok_or("no interpreter")?;
+    let target = Target::start(interpreter, "replacing", &["children"]);
+    Recording::attach(target.pid(), &["-d", "2", "-o", "/dev/null"]).end().assert_success();
+    let hunt =
+        leakspy(["hunt", "-d", "2", "--no-subprocesses", "--pid", &target.pid().to_string()]);
+    assert!(hunt.status.success(), "{hunt:?}");
+    assert!(!target.health().is_traced() && !target.health().is_stopped());
+    Ok(())
 }
 
 fn the_second_is_told_of_the_first() -> Result<(), Failed> {
