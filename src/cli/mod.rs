@@ -18,6 +18,7 @@ use self::errors::{CommandError, advice};
 use self::terminal::{Colour, say};
 use crate::guardian::Program;
 use crate::heap::give_memory_back;
+use crate::process::watchdog;
 
 pub mod args;
 pub mod children;
@@ -131,9 +132,13 @@ impl Cli {
     pub fn run(mut self, guardian: &Program) -> ExitCode {
         give_memory_back();
         self.color.apply();
-        if let Some(Err(error)) = self.command.process().map(ProcessArg::settle) {
-            say(format_args!("leakspy: {}", advice::explain(&error, None)));
-            return ExitCode::FAILURE;
+        match self.command.process().map(ProcessArg::settle) {
+            Some(Err(error)) => {
+                say(format_args!("leakspy: {}", advice::explain(&error, None)));
+                return ExitCode::FAILURE;
+            }
+            Some(Ok(())) => watchdog::start(),
+            None => {}
         }
         let (result, pid) = match &self.command {
             Command::Record(args) => (record::run(args, guardian), args.target.pid()),

@@ -18,6 +18,7 @@
 //! | [`descendants`], [`newcomers`] | its children, and processes that may yet become Pythons |
 //! | [`by_command`] | processes by their command lines |
 //! | [`ptrace`], [`pause`], [`pauses`] | stopping threads for a moment, and how long they were stopped |
+//! | [`watchdog`] | the end of a pause while leakspy itself stands still |
 //! | [`tracees`], [`reaper`] | tracing threads for longer, and releasing them cleanly |
 //! | [`breakpoint`], [`lookahead`] | hardware breakpoints, and what a stopped thread is about to call |
 
@@ -46,6 +47,7 @@ pub mod thread_ids;
 pub mod tracees;
 pub mod usage;
 pub mod waits;
+pub mod watchdog;
 
 pub use self::core::{Core, CoreError};
 pub use handle::{AddressSpace, Piece, Process, ProcessError};

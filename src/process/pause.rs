@@ -1,7 +1,8 @@
 //! Holding threads still: a guard that resumes them when it is dropped, on every path.
 //!
 //! Threads are seized and interrupted with ptrace, which sends no signal: no other thread of the target
-//! notices. All are interrupted before the first wait. If leakspy dies, the kernel resumes them.
+//! notices. All are interrupted before the first wait. If leakspy dies, the kernel resumes them; if it is only
+//! stopped, the [`watchdog`] sees to it.
 //!
 //! A thread in uninterruptible sleep (state `D`: a page from a slow disk, a `vfork`) does not stop until the
 //! kernel is done with it. But it cannot execute an instruction either, so it counts as stopped; only its
@@ -15,6 +16,7 @@ use super::handle::Process;
 use super::ptrace;
 use super::ptrace::Status;
 use super::reaper::Reaper;
+use super::watchdog;
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
 /// Why threads could not be stopped.
@@ -60,6 +62,7 @@ impl Obstructed for PauseError {
 pub struct Pause {
     held: Vec<Held>,
     began: Instant,
+    guarded: Option<Guarded>,
     _same_thread: PhantomData<*const ()>,
 }
 
@@ -85,8 +88,9 @@ impl Pause {
     /// Stops these threads of `process`. A thread that has ended meanwhile is not an error. On any other
     /// error the threads already stopped are resumed.
     pub fn new(process: &Process, tids: &[i32]) -> Result<Pause, PauseError> {
+        let guarded = Some(Guarded::new());
         let mut pause =
-            Pause { held: Vec::new(), began: Instant::now(), _same_thread: PhantomData };
+            Pause { held: Vec::new(), began: Instant::now(), guarded, _same_thread: PhantomData };
         pause.add(process, tids)?;
         Ok(pause)
     }
@@ -145,11 +149,30 @@ impl Pause {
     /// Releases the stopped threads first; the others cannot be released before they stop.
     fn let_go(&mut self) {
         self.held.iter_mut().for_each(Held::detach);
+        // What is left does not run anyway, however long we wait for it.
+        self.guarded = None;
         for held in self.held.iter_mut().filter(|held| held.state == State::Interrupted) {
             // This fails only if the thread is gone, and then there is nothing to release.
             let _ = held.wait();
             held.detach();
         }
+    }
+}
+
+/// The [`watchdog`] watches until this is dropped.
+#[derive(Debug)]
+struct Guarded;
+
+impl Guarded {
+    fn new() -> Guarded {
+        watchdog::begin();
+        Guarded
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        watchdog::end();
     }
 }
 

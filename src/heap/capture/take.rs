@@ -18,11 +18,14 @@ use super::options::{CaptureError, CaptureFacts, CaptureOptions, Delay};
 use super::plan::{Plan, skipped};
 use super::readers::{Queue, length};
 use super::regions::{program_data, regions, without};
-use crate::process::{Mapping, Process};
+use crate::process::{Mapping, Process, watchdog};
 use crate::python::Python;
 
 /// How often a capture is tried if the target outgrows its buffer.
 const TRIES: usize = 3;
+/// As slow as a copy may be, in bytes a second: a fiftieth of the usual. What is slower is given up, for the
+/// sake of the target.
+const SLOWEST: u64 = 50 << 20;
 
 impl<'a> Capture<'a> {
     /// Captures the memory of a Python process that can hold objects.
@@ -106,6 +109,7 @@ impl Plan {
                 true => Some(Moment::find(process, python, options.on_delay)?),
                 false => None,
             };
+            watchdog::allow(Duration::from_secs(buffer.len() as u64 / SLOWEST));
             let maps = process.maps()?;
             let all = regions(&maps);
             let mut buffers = self.buffers.clone();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
@@ -13,7 +13,8 @@ use nix::unistd::mkfifo;
 use tempfile::TempDir;
 
 use crate::support::{
-    Interpreter, Recorded, Recording, Target, cases, wait_until, wait_until_readable,
+    Health, Interpreter, Recorded, Recording, Target, cases, interpreters, wait_until,
+    wait_until_readable,
 };
 
 /// Long enough for a stopped target to show whether it runs all the same.
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
             a_stop_lasts_until_it_is_over(interpreter, way)
         }));
     }
+    trials.push(Trial::test("stopped_in_a_pause", a_stop_of_leakspy_waits_for_the_end_of_a_pause));
     trials.extend(cases("suspended", a_leakspy_that_is_stopped_does_not_stop_the_target));
     trials
 }
@@ -105,6 +107,43 @@ fn a_leakspy_that_is_stopped_does_not_stop_the_target(
     recorded.assert_success();
     listener.assert_healthy();
     Ok(())
+}
+
+/// SIGSTOP in the middle of a capture: the target goes on at once, leakspy is stopped after that.
+fn a_stop_of_leakspy_waits_for_the_end_of_a_pause() -> Result<(), Failed> {
+    /// How often leakspy must be caught in a pause, and how often that is tried.
+    const CAUGHT: usize = 3;
+    const TRIES: usize = 60;
+    /// For how long the capture may go on after that, on a busy machine. It takes a tenth of a second.
+    const SOON: Duration = Duration::from_secs(5);
+    let interpreter = interpreters().first().ok_or("no interpreter")?;
+    let mut target = Target::start(interpreter, "heap_of", &["300000"]);
+    let pid = target.pid().to_string();
+    let mut caught = 0;
+    for _ in 0..TRIES {
+        let heap = Recording::start_command(["heap", "--quick", "--pid", &pid]);
+        while !target.health().is_traced() && Health::of(heap.pid().as_raw()).alive {}
+        let is_in_a_pause = target.health().is_traced();
+        heap.signal(Signal::SIGSTOP);
+        let since = Instant::now();
+        while target.health().is_traced() {
+            assert!(since.elapsed() < SOON, "the target stands still as long as leakspy");
+        }
+        if is_in_a_pause {
+            wait_until("leakspy is stopped or over", || {
+                let health = Health::of(heap.pid().as_raw());
+                health.is_stopped() || !health.alive
+            });
+            caught += 1;
+        }
+        heap.signal(Signal::SIGCONT);
+        heap.end().assert_success();
+        target.assert_healthy();
+        if caught == CAUGHT {
+            return Ok(());
+        }
+    }
+    Err(format!("caught in a pause only {caught} times").into())
 }
 
 /// `signals.py`, and the FIFO in which it reports each signal.
