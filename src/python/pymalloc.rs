@@ -142,6 +142,21 @@ impl Python {
         self.for_each_block_in(memory, arena, |_| true, each)
     }
 
+    /// The block in use that begins at this address of an arena.
+    pub fn block_at<M: Memory>(&self, memory: &M, arena: &Arena, address: u64) -> Option<Block> {
+        let pool_size = self.layout.pymalloc.pool_size;
+        let pool = address / pool_size * pool_size;
+        let is_carved = pool >= arena.start && pool < arena.uncarved;
+        let bytes = memory.lend(pool, pool_size as usize).filter(|_| is_carved)?;
+        let mut found = None;
+        let is_whole = blocks_in_use(bytes, pool, arena.index, |block| {
+            if block.address == address {
+                found = Some(block);
+            }
+        });
+        found.filter(|_| is_whole.is_some())
+    }
+
     /// Like [`for_each_block`](Self::for_each_block), but only in the wanted pools.
     pub fn for_each_block_in<M: Memory>(
         &self,

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use super::options::{CaptureFacts, CaptureOptions};
 use crate::heap::ids::Slot;
 use crate::memory::{Memory, ReadError};
-use crate::process::Target;
+use crate::process::{Mapping, Target};
 
 /// Addresses are looked up without this many low bits: one entry per megabyte.
 const GRANULE_BITS: u32 = 20;
@@ -179,6 +179,8 @@ pub struct Capture<'a> {
     pub(crate) constant: Vec<Range<u64>>,
     /// Memory that comes with the program's files, by address.
     pub(crate) program: Vec<Range<u64>>,
+    /// All mappings, by address.
+    pub(crate) maps: Vec<Mapping>,
     pub(crate) process: &'a dyn Target,
     /// How the capture was made.
     pub facts: CaptureFacts,

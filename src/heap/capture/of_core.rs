@@ -75,6 +75,7 @@ impl<'a> Capture<'a> {
             buffer,
             constant,
             program: program_data(&maps, &python.image),
+            maps,
             process: core,
             facts,
         })

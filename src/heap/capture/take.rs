@@ -68,7 +68,8 @@ impl<'a> Capture<'a> {
             let constant = constant(&copied.maps);
             let program = program_data(&copied.maps, &python.image);
             let buffer = Bytes::Copied(buffer);
-            return Ok(Capture { segments, buffer, constant, program, process, facts });
+            let maps = copied.maps;
+            return Ok(Capture { segments, buffer, constant, program, maps, process, facts });
         }
         Err(CaptureError::Restless)
     }

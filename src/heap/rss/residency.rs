@@ -93,6 +93,17 @@ impl RawResidency {
 }
 
 impl Residency {
+    /// Mappings of which nothing but their addresses is known.
+    pub fn of_maps(maps: &[Mapping]) -> Residency {
+        let resident = |mapping: &Mapping| Resident {
+            mapping: mapping.clone(),
+            special: String::new(),
+            bytes: 0,
+            doubtful: 0.0,
+        };
+        Residency { mappings: maps.iter().map(resident).collect(), ..Residency::default() }
+    }
+
     /// What a core file has of each mapping. Of anonymous memory pages of zeros do not count: most were never
     /// written.
     pub fn of_core(core: &Core) -> Residency {

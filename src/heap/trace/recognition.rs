@@ -5,15 +5,21 @@
 //! reference count, links of the collector that lead back, a size that fits, and references to objects only.
 
 use super::tracer::Heap;
+use crate::memory::PAGE;
 use crate::python::gc::Links;
 use crate::python::objects::{BLOCK_HEADERS, Edges, TypeCache, TypeInfo, can_be_reference_count};
 
-/// The object in a block of this many bytes, if there is one of a known type.
+/// How much larger than its request a block of malloc can be, in bytes, unless it has pages of its own.
+const MOST_ROOM: u64 = 64;
+
+/// The object in a block of this many bytes, if there is one of a known type. If the block is `tight`, it was asked for
+/// with about that size.
 pub(super) fn object_in(
     heap: &Heap<'_>,
     types: &TypeCache<'_>,
     block: u64,
     size: u64,
+    is_tight: bool,
     edges: &mut Edges,
 ) -> Option<u64> {
     BLOCK_HEADERS.iter().find_map(|&header| {
@@ -24,7 +30,10 @@ pub(super) fn object_in(
         }
         let info = types.known(heap.kind(object))?;
         let is_one = info.header == header
-            && info.basic_size <= room
+            && heap.reader.least_bytes(object, info).is_some_and(|bytes| {
+                let most = if size >= PAGE { PAGE } else { MOST_ROOM };
+                bytes <= room && (!is_tight || info.is_gc || room - bytes <= most)
+            })
             && (!info.is_gc || Links::of(heap.capture, object).lead_back(heap.capture))
             && refers_to_objects(heap, types, object, info, edges);
         is_one.then_some(object)

@@ -1,23 +1,30 @@
 //! Tracing: from the collector's lists and the known roots along all references, on several threads at once;
-//! then the blocks in use by pymalloc that nothing refers to. Each object is visited once, and everything
+//! then the blocks in use by pymalloc and malloc that nothing refers to. Each object is visited once, and everything
 //! about it is recorded at that moment, while it is in the processor's caches.
 //!
 //! The result is the same however many threads there are and whatever each of them does first. References are
 //! followed to their end, which is the same in any order; blocks are recognized in rounds, during which neither
 //! the objects nor the types that are known change.
 //!
+//! Objects of undescribed types are described last, when it is known which blocks they point to.
+//!
+//! Over 400 lines, because all that a task can be is here.
+//!
 //! A reference that does not lead to an object (its type is not a type) is not followed: the target may have
 //! been paused in the middle of a change.
 
 use std::mem;
+use std::ops::Range;
 use std::thread;
 
+use super::chunks::{block_of, chunks_in_use, owned_blocks};
 use super::notes::{Inconsistencies, Notes};
 use super::numbering::Marks;
 use super::recognition::object_in;
 use super::roots::{Root, known_roots};
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::Slot;
+use crate::heap::rss::malloc::Chunk;
 use crate::heap::support::work_queue::{Hand, Tasks};
 use crate::memory::{Memory, u64_at};
 use crate::python::Python;
@@ -68,13 +75,15 @@ pub(crate) fn trace<N: Notes>(
     let roots = known_roots(reader, python);
     let seeds = roots.iter().flat_map(|root| &root.objects).copied().collect();
     let arenas = python.arenas(capture).unwrap_or_default();
-    let heap = Heap { capture, marks: &marks, python, reader };
+    let chunks = chunks_in_use(capture, &arenas);
+    let heap = Heap { capture, marks: &marks, python, reader, chunks: &chunks };
     let tracer = |notes| Tracer::new(TypeCache::new(&types), notes);
     let mut tracers: Vec<Tracer<'_, N>> = notes.into_iter().map(tracer).collect();
 
     let mut listed = Listed::default();
     work(&heap, &mut tracers, vec![Task::Meet(seeds)], |hand| listed.walk(&heap, hand, strict))?;
     sweep(&heap, &mut tracers, &arenas)?;
+    look_into_blocks(&heap, &mut tracers, &arenas)?;
 
     let mut inconsistencies = Inconsistencies { open_lists: listed.open, ..Default::default() };
     let mut notes = Vec::new();
@@ -90,8 +99,10 @@ pub(crate) fn trace<N: Notes>(
 pub(super) struct Heap<'a> {
     pub capture: &'a Capture<'a>,
     pub marks: &'a Marks,
-    python: &'a Python,
+    pub python: &'a Python,
     pub reader: Reader<'a, Capture<'a>>,
+    /// malloc's chunks in use, by address.
+    pub chunks: &'a [Chunk],
 }
 
 impl Heap<'_> {
@@ -112,7 +123,7 @@ impl Heap<'_> {
     }
 }
 
-/// Finds the objects in these arenas that nothing refers to, and what they refer to.
+/// Finds the objects in these arenas, and in malloc's chunks, that nothing refers to, and what they refer to.
 fn sweep<N: Notes>(
     heap: &Heap<'_>,
     tracers: &mut [Tracer<'_, N>],
@@ -122,8 +133,10 @@ fn sweep<N: Notes>(
         heap.reader.learn_subclasses();
         let types = heap.reader.type_count();
         tracers.iter_mut().for_each(|tracer| tracer.types.take_over());
-        let tasks = arenas.iter().copied().map(Task::Sweep).collect();
-        work(heap, tracers, tasks, |_| Ok(()))?;
+        let pools = arenas.iter().copied().map(Task::Sweep);
+        let starts = (0..heap.chunks.len()).step_by(BATCH);
+        let chunks = starts.map(|start| Task::SweepChunks(start..start.saturating_add(BATCH)));
+        work(heap, tracers, pools.chain(chunks).collect(), |_| Ok(()))?;
         let mut unseen: Vec<u64> = Vec::new();
         tracers.iter_mut().for_each(|tracer| unseen.append(&mut tracer.unseen));
         if unseen.is_empty() {
@@ -138,6 +151,21 @@ fn sweep<N: Notes>(
     Ok(())
 }
 
+/// Describes the objects of undescribed types, now that all objects are known, with what they have in blocks that they
+/// point to.
+fn look_into_blocks<N: Notes>(
+    heap: &Heap<'_>,
+    tracers: &mut [Tracer<'_, N>],
+    arenas: &[Arena],
+) -> Result<(), GcError> {
+    let mut late: Vec<u64> = Vec::new();
+    tracers.iter_mut().for_each(|tracer| late.append(&mut tracer.late));
+    late.sort_unstable();
+    heap.reader.tell_owned_blocks(owned_blocks(heap, &late, arenas));
+    let batches = late.chunks(BATCH).map(|batch| Task::Describe(batch.to_vec()));
+    work(heap, tracers, batches.collect(), |_| Ok(()))
+}
+
 /// A unit of work for a tracer.
 enum Task {
     /// Visit these addresses, which may have been visited before or not be objects.
@@ -146,6 +174,10 @@ enum Task {
     Follow(Vec<Met>),
     /// Find the objects in an arena that nothing refers to.
     Sweep(Arena),
+    /// The same in some of malloc's chunks.
+    SweepChunks(Range<usize>),
+    /// Describe these objects, which have been found.
+    Describe(Vec<u64>),
 }
 
 /// Runs the tracers on tasks, while this thread runs `first`, which gives more tasks, and then joins in.
@@ -231,6 +263,8 @@ struct Tracer<'t, N> {
     found: Vec<Found<'t>>,
     /// Objects that the sweep has recognized and nobody visited yet.
     unseen: Vec<u64>,
+    /// Objects of undescribed types, to be described when all objects are known.
+    late: Vec<u64>,
     dangling: u64,
     unreadable: u64,
 }
@@ -244,6 +278,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
             met: Vec::new(),
             found: Vec::new(),
             unseen: Vec::new(),
+            late: Vec::new(),
             dangling: 0,
             unreadable: 0,
         }
@@ -256,6 +291,10 @@ impl<'t, N: Notes> Tracer<'t, N> {
                 Task::Meet(objects) => objects.iter().for_each(|&object| self.meet(heap, object)),
                 Task::Follow(found) => found.iter().for_each(|&met| self.take_over(heap, met)),
                 Task::Sweep(arena) => self.sweep(heap, &arena),
+                Task::SweepChunks(range) => self.sweep_chunks(heap, range),
+                Task::Describe(objects) => {
+                    objects.iter().for_each(|&object| self.describe_late(heap, object));
+                }
             }
             while !(self.met.is_empty() && self.found.is_empty()) {
                 while self.met.len() < TOGETHER
@@ -336,14 +375,21 @@ impl<'t, N: Notes> Tracer<'t, N> {
     fn describe(&mut self, heap: &Heap<'_>, Found { met: Met { object, slot }, info }: Found<'t>) {
         let shape = heap.reader.describe_as(object, info, &mut self.edges);
         self.unreadable += u64::from(shape.is_err());
+        let is_late = shape.as_ref().is_ok_and(|shape| shape.conservative)
+            && !heap.reader.knows_owned_blocks();
         let Edges { shown, held, candidates } = &self.edges;
         for &child in shown.iter().chain(held) {
             if let Some(slot) = heap.slot(child) {
-                self.notes.edge(slot);
+                if !is_late {
+                    self.notes.edge(slot);
+                }
                 heap.marks.prefetch(slot);
                 heap.capture.prefetch(child, HEAD);
                 self.met.push(Met { object: child, slot });
             }
+        }
+        if is_late {
+            return self.late.push(object);
         }
         for &candidate in candidates {
             if let Some(slot) = heap.slot(candidate) {
@@ -357,6 +403,23 @@ impl<'t, N: Notes> Tracer<'t, N> {
         self.notes.object(slot, shape.as_ref().ok(), is_container);
     }
 
+    /// Describes an object of an undescribed type.
+    fn describe_late(&mut self, heap: &Heap<'_>, object: u64) {
+        let info = self.types.at(heap.capture, heap.kind(object));
+        if let Some((info, slot)) = info.zip(heap.slot(object)) {
+            self.describe(heap, Found { met: Met { object, slot }, info });
+        }
+    }
+
+    /// Recognizes the objects in these of malloc's chunks that nothing refers to.
+    fn sweep_chunks(&mut self, heap: &Heap<'_>, range: Range<usize>) {
+        let end = range.end.min(heap.chunks.len());
+        for &chunk in heap.chunks.get(range.start..end).unwrap_or_default() {
+            let found = self.unknown_object(heap, block_of(chunk), true);
+            self.unseen.extend(found);
+        }
+    }
+
     /// Recognizes the objects in an arena that nothing refers to.
     fn sweep(&mut self, heap: &Heap<'_>, arena: &Arena) {
         let mut unseen = mem::take(&mut self.unseen);
@@ -366,18 +429,19 @@ impl<'t, N: Notes> Tracer<'t, N> {
             slots.is_none_or(|(first, last)| heap.marks.count(first..last.plus(1)) != pool.used)
         };
         heap.python.for_each_block_in(heap.capture, arena, is_wanted, |block| {
-            unseen.extend(self.unknown_object(heap, block));
+            unseen.extend(self.unknown_object(heap, block, false));
         });
         self.unseen = unseen;
     }
 
-    /// The object in a block, if there is one that has not been found.
-    fn unknown_object(&mut self, heap: &Heap<'_>, block: Block) -> Option<u64> {
+    /// The object in a block, if there is one that has not been found; a tight block has hardly more room than was
+    /// asked for.
+    fn unknown_object(&mut self, heap: &Heap<'_>, block: Block, is_tight: bool) -> Option<u64> {
         let slot = heap.slot(block.address)?;
         let is_found = |header: &u64| heap.marks.contains(slot.plus((header / Slot::BYTES) as u32));
         if BLOCK_HEADERS.iter().any(is_found) {
             return None;
         }
-        object_in(heap, &self.types, block.address, block.size, &mut self.edges)
+        object_in(heap, &self.types, block.address, block.size, is_tight, &mut self.edges)
     }
 }

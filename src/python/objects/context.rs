@@ -1,9 +1,10 @@
 //! What readers need to know about the interpreter, besides its layout.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::keys::KeyTable;
 use super::keys::Lookup;
+use super::owned_blocks::OwnedBlock;
 use super::type_flags::STATIC_BUILTIN;
 use super::view::each;
 use crate::memory::{Memory, ReadError};
@@ -28,6 +29,8 @@ pub(super) struct Context {
     pub heap_type_size: u64,
     /// The main interpreter's state.
     interpreter: u64,
+    /// The blocks of objects of undescribed types, in the order of the objects, once they are known.
+    pub owned_blocks: OnceLock<Vec<OwnedBlock>>,
 }
 
 /// How to recognize the dict of interned strings, in which each string is its own value.
@@ -67,7 +70,15 @@ impl Context {
                 Interned::With(name.unwrap_or_default())
             }
         };
-        Context { layout, extent, general_lookup, interned, heap_type_size, interpreter }
+        Context {
+            layout,
+            extent,
+            general_lookup,
+            interned,
+            heap_type_size,
+            interpreter,
+            owned_blocks: OnceLock::new(),
+        }
     }
 
     /// Whether this dict, with this table, is the dict of interned strings. It does not count as a holder of

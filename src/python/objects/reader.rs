@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::edges::Edges;
 use super::keys::KeyTable;
-use super::type_info::{TypeId, TypeInfo};
+use super::type_info::{Body, TypeId, TypeInfo};
 use super::type_table::TypeTable;
 use super::values::type_of;
 use super::visit::Visit;
@@ -110,6 +110,37 @@ impl<'a, M: Memory> Reader<'a, M> {
             header: if size.is_static { 0 } else { info.header },
             conservative: info.unknown.is_some() || !edges.candidates.is_empty(),
         })
+    }
+
+    /// The bytes that an object takes in its own block, after its header: what has a length may have more.
+    pub fn least_bytes(&self, object: u64, info: &TypeInfo) -> Option<u64> {
+        let length = |offset| self.memory.u64(at(object, offset)).ok();
+        match info.body {
+            Body::Str => self.bytes_of_text(object),
+            Body::Type | Body::Int => Some(info.basic_size),
+            _ if info.item_size == 0 => Some(info.basic_size),
+            _ => {
+                let items = (length(self.layout().object.size)? as i64).unsigned_abs();
+                info.basic_size.checked_add(items.checked_mul(info.item_size)?)
+            }
+        }
+    }
+
+    /// The bytes of a string, without copies of its text in other encodings.
+    fn bytes_of_text(&self, object: u64) -> Option<u64> {
+        /// `state` of a `str`: its compact and ASCII bits.
+        const COMPACT: u32 = 1 << 5;
+        const ASCII: u32 = 1 << 6;
+        let layout = &self.layout().unicode;
+        let state = self.memory.u32(at(object, layout.state)).ok()?;
+        let length = self.memory.u64(at(object, layout.length)).ok()?.checked_add(1)?;
+        let width = u64::from(state >> 2 & 7);
+        let head = match (state & COMPACT != 0, state & ASCII != 0) {
+            (false, _) => return Some(layout.size as u64),
+            (true, true) => layout.ascii_data,
+            (true, false) => layout.compact_data,
+        };
+        (head as u64).checked_add(length.checked_mul(width)?)
     }
 
     /// The address of the object that a weak reference refers to; that of `None` once the object is gone.

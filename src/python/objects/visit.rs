@@ -64,6 +64,7 @@ impl<'a, M: Memory, S: Sink> Visit<'a, M, S> {
             own => self.sink.reference(self.info.address, Role::Type, own == OwnType::Shown),
         }
         self.unknown()?;
+        self.owned_blocks()?;
         Ok(size)
     }
 
