@@ -118,9 +118,13 @@ fn parts_add_up_to_the_resident_set(interpreter: &'static Interpreter) -> Result
     let pid = target.pid();
     kill(Pid::from_raw(pid), Signal::SIGSTOP)?;
     wait_until("it is stopped", || target.health().is_stopped());
-    // Reading a page of a file maps it, so the first reading can enlarge the set a little.
-    mem(&target)?;
-    let document = mem(&target)?;
+    // Reading a page of a file maps it, so a reading can itself enlarge the set, above all the first.
+    let mut document = mem(&target)?;
+    wait_until("a reading leaves the resident set as it is", || {
+        let before = resident(&target).expect("it is there");
+        document = mem(&target).expect("it can be read");
+        before == resident(&target).expect("it is there")
+    });
     assert_eq!(number(&document["rss_bytes"]), resident(&target)?);
     assert_eq!(document["malloc_unread_bytes"], 0);
     kill(Pid::from_raw(pid), Signal::SIGCONT)?;
