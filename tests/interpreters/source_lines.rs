@@ -27,15 +27,16 @@ def wait():
 def fork():
     child = os.fork()
     if child == 0:
-        print(os.getpid(), flush=True)
         wait()
+        os._exit(0)
     os.waitpid(child, 0)
 
 print('READY', flush=True)
 if sys.stdin.readline() == 'fork\\n':
     fork()
 ";
-const WAIT: &str = "sys.stdin.readline()";
+/// One line: who has read the PID finds the frame in it, whatever the child has come to.
+const WAIT: &str = "print(os.getpid(), flush=True); sys.stdin.readline()";
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
