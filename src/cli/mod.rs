@@ -15,6 +15,7 @@ use self::commands::{
     record, report, show, snapshot, timeline, top, tree, waste, watch, why,
 };
 use self::errors::{CommandError, advice};
+use self::help::closing;
 use self::terminal::{Colour, say};
 use crate::guardian::Program;
 use crate::heap::give_memory_back;
@@ -27,6 +28,7 @@ pub mod collection;
 pub mod command;
 pub mod commands;
 pub mod errors;
+pub mod help;
 pub mod known_leaks;
 pub mod output;
 pub mod processes;
@@ -67,29 +69,53 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = closing("ps"))]
     Ps(ps::Args),
+    #[command(after_help = closing("top"))]
     Top(top::Args),
+    #[command(after_help = closing("record"))]
     Record(record::Args),
+    #[command(after_help = closing("hunt"))]
     Hunt(hunt::Args),
+    #[command(after_help = closing("heap"))]
     Heap(heap::Args),
+    #[command(after_help = closing("diff"))]
     Diff(diff::Args),
+    #[command(after_help = closing("why"))]
     Why(why::Args),
+    #[command(after_help = closing("tree"))]
     Tree(tree::Args),
+    #[command(after_help = closing("cycles"))]
     Cycles(cycles::Args),
+    #[command(after_help = closing("waste"))]
     Waste(waste::Args),
+    #[command(after_help = closing("report"))]
     Report(report::Args),
+    #[command(after_help = closing("show"))]
     Show(show::Args),
+    #[command(after_help = closing("graph"))]
     Graph(graph::Args),
+    #[command(after_help = closing("dump"))]
     Dump(dump::Args),
+    #[command(after_help = closing("mem"))]
     Mem(mem::Args),
+    #[command(after_help = closing("snapshot"))]
     Snapshot(snapshot::Args),
+    #[command(after_help = closing("export"))]
     Export(export::Args),
+    #[command(after_help = closing("info"))]
     Info(info::Args),
+    #[command(after_help = closing("timeline"))]
     Timeline(timeline::Args),
+    #[command(after_help = closing("plot"))]
     Plot(plot::Args),
+    #[command(after_help = closing("peak"))]
     Peak(peak::Args),
+    #[command(after_help = closing("watch"))]
     Watch(watch::Args),
+    #[command(after_help = closing("completions"))]
     Completions(completions::Args),
+    #[command(after_help = closing("man"))]
     Man(man::Args),
 }
 
@@ -188,5 +214,39 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_help_ends_with_examples_that_are_understood_and_with_statuses() {
+        let root = Cli::command();
+        for command in root.get_subcommands() {
+            let name = command.get_name();
+            let help = command.get_after_help().expect("it has an end").to_string();
+            let (examples, statuses) = help.split_once("\n\n").expect("two parts");
+            assert!(statuses.starts_with("Exit status:\n  0  done\n"), "{name}");
+            let examples: Vec<&str> = examples.lines().skip(1).collect();
+            assert!(!examples.is_empty(), "{name}");
+            for example in examples {
+                let words = words_of(example);
+                assert!(example.len() <= 80, "{example}");
+                assert!(Cli::try_parse_from(&words).is_ok(), "{example}: {words:?}");
+            }
+        }
+    }
+
+    /// The words of a line, as a shell has them.
+    fn words_of(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let (mut word, mut quote) = (String::new(), None);
+        for character in line.trim().chars().chain([' ']) {
+            match (character, quote) {
+                ('\'' | '"', None) => quote = Some(character),
+                (' ', None) if word.is_empty() => {}
+                (' ', None) => words.push(std::mem::take(&mut word)),
+                (end, Some(begin)) if end == begin => quote = None,
+                _ => word.push(character),
+            }
+        }
+        words
     }
 }

@@ -29,6 +29,7 @@ pub mod pause;
 pub mod pymalloc;
 pub mod source_lines;
 pub mod stack;
+pub mod standard_library;
 pub mod thread_dump;
 pub mod threads;
 pub mod tracemalloc;

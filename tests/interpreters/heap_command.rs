@@ -13,10 +13,11 @@ type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 pub fn trials() -> Vec<Trial> {
     let mut trials = cases("heap_figures", figures_are_those_of_the_target);
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
         ("heap_groups", every_grouping_adds_up),
         ("heap_quick", counting_alone_counts_the_same),
         ("heap_table", the_table_says_what_is_in_the_json),
+        ("heap_sort", types_are_sorted_and_those_of_python_left_out),
         ("heap_diff", what_changed_is_told),
         ("heap_largest", the_largest_objects_have_a_path),
         ("heap_limits", too_large_a_heap_is_not_touched),
@@ -263,5 +264,40 @@ fn what_is_no_summary_is_refused() -> Result<(), Failed> {
     }
     let output = leakspy(["diff", "/nowhere/at/all", path]);
     assert!(text(&output.stderr).contains("cannot read /nowhere/at/all"), "{output:?}");
+    Ok(())
+}
+
+fn types_are_sorted_and_those_of_python_left_out(
+    interpreter: &'static Interpreter,
+) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "holders", &["global"]);
+    target.wait_until_still();
+    let pid = target.pid();
+    let document = heap_json(pid, &[])?;
+    let types = document["types"].as_array().ok_or("no types")?;
+    let names = |options: &[&str]| -> Vec<String> {
+        let said = text(&heap(pid, options).stdout);
+        let (_, table) = said.split_once("\n\n").expect("a table");
+        let rows = table.lines().skip(1);
+        rows.map(|row| row.split("  ").next().unwrap_or_default().to_owned()).collect()
+    };
+    for key in ["retained", "count", "shallow"] {
+        let mut expected: Vec<&Value> = types.iter().collect();
+        expected.sort_by_key(|row| std::cmp::Reverse(number(&row[key])));
+        let found = names(&["--sort", key, "--top", "3"]);
+        // What differs between two captures of a process that stands still is a handful of small objects.
+        for (found, expected) in found.iter().zip(expected).take(2) {
+            assert_eq!(found.as_str(), expected["type"], "{key}");
+        }
+    }
+    let own = names(&["--own", "--sort", "count"]);
+    let (last, own) = own.split_last().ok_or("no rows")?;
+    assert!(last.ends_with(" of Python)"), "{last}");
+    assert!(own.iter().all(|name| name.starts_with("__main__.")), "{own:?}");
+    assert!(own.iter().any(|name| name == "__main__.Row"), "{own:?}");
+    assert!(names(&["--own", "--by", "module"]).iter().any(|name| name == "__main__"));
+    for refused in [&["--own", "--by", "size"][..], &["--sort", "retained", "--quick"]] {
+        assert_eq!(heap(pid, refused).status.code(), Some(2), "{refused:?}");
+    }
     Ok(())
 }

@@ -208,7 +208,22 @@ fn why_json(pid: i32, arguments: &[&str]) -> Result<Value, Failed> {
     assert!(output.status.success(), "{output:?}");
     let document = serde_json::from_slice(&output.stdout)?;
     assert_documented("`leakspy why --json`", &document);
+    assert_sorted(&document);
     Ok(document)
+}
+
+/// Lines that follow the same line are in the order of what they retain.
+fn assert_sorted(document: &Value) {
+    let mut last: Vec<Option<u64>> = Vec::new();
+    for line in document["lines"].as_array().expect("an array") {
+        let depth = line["depth"].as_u64().expect("a number") as usize;
+        let retained = line["retained"].as_u64();
+        last.resize(depth + 1, None);
+        if let (Some(before), Some(now)) = (last[depth], retained) {
+            assert!(before >= now, "{before} is before {now}: {document:#}");
+        }
+        last[depth] = retained;
+    }
 }
 
 fn each_option_does_what_its_help_says(interpreter: &'static Interpreter) -> Result<(), Failed> {

@@ -219,7 +219,7 @@ fn saved_figures_have_no_bounds() {
     });
     let summary = json::read(file.to_string().as_bytes()).expect("it is one of ours");
     let twice = Summary::together(&[summary.clone(), summary.clone()]).expect("there are two");
-    let columns = Columns { group: "type", top: 1 };
+    let columns = Columns { group: "type", top: 1, sort: None, own: false };
     let mut out = Vec::new();
     table::write(&summary, columns, &mut out).expect("a vector takes all");
     table::write_changes(&summary, &twice, &changes(&[], &twice.types), columns, &mut out)

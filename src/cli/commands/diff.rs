@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         [Some(before), Some(after)] => compare(args, &before, &after),
         [None, None] => {
             let (before, after) = (load(&args.before)?, load(&args.after)?);
-            let columns = Columns { group: "type", top: args.top };
+            let columns = Columns { group: "type", top: args.top, sort: None, own: false };
             print(args.form.json, |out| write_changes(&before, &after, columns, args.form, out))
         }
         [before, _] => {

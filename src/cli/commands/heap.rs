@@ -18,7 +18,7 @@ use crate::heap::{Grouping, Summary};
 use crate::python::objects::Disclosure;
 use crate::render::heap::json;
 use crate::render::heap::table;
-use crate::render::heap::table::Columns;
+use crate::render::heap::table::{Columns, Sort};
 use crate::source::Source;
 
 /// Print live objects by type, with their sizes.
@@ -33,6 +33,12 @@ pub struct Args {
     /// How to group objects.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub by: By,
+    /// What to sort types or modules by [default: the bytes that they take].
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["json", "diff"])]
+    pub sort: Option<SortBy>,
+    /// Only types or modules of the program and its packages, not those of Python and its standard library.
+    #[arg(long, conflicts_with_all = ["json", "diff"])]
+    pub own: bool,
     /// The number of groups to print.
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub top: usize,
@@ -76,6 +82,27 @@ pub enum By {
     Generation,
 }
 
+/// What groups can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortBy {
+    /// What they retain.
+    Retained,
+    /// The number of their objects.
+    Count,
+    /// The sizes of their objects alone.
+    Shallow,
+}
+
+impl SortBy {
+    fn sort(self) -> Sort {
+        match self {
+            SortBy::Retained => Sort::Retained,
+            SortBy::Count => Sort::Count,
+            SortBy::Shallow => Sort::Shallow,
+        }
+    }
+}
+
 impl By {
     fn grouping(self) -> Grouping {
         match self {
@@ -102,6 +129,16 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     if args.quick && matches!(args.by, By::Size | By::Generation) {
         return Err(CommandError::Usage("`--quick` counts by type or by module only".into()));
     }
+    if (args.own || args.sort.is_some()) && matches!(args.by, By::Size | By::Generation) {
+        return Err(CommandError::Usage(
+            "`--own` and `--sort` are for types and modules; sizes and generations have an order of their own".into(),
+        ));
+    }
+    if args.quick && args.sort == Some(SortBy::Retained) {
+        return Err(CommandError::Usage(
+            "`--quick` finds out no retained sizes: sort by count or shallow".into(),
+        ));
+    }
     if let Some(path) = &args.save {
         check_writable(path)?;
     }
@@ -121,7 +158,12 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let mut all = vec![first];
     all.extend(others);
     let together = Summary::together(&all).context("there is no process")?;
-    let columns = Columns { group: args.by.name(), top: args.top };
+    let columns = Columns {
+        group: args.by.name(),
+        top: args.top,
+        sort: args.sort.map(SortBy::sort),
+        own: args.own,
+    };
     print(args.form.json, |out| match before {
         Some(before) => write_changes(&before, &together, columns, args.form, out),
         None if args.form.json => {
@@ -139,8 +181,8 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
                 writeln!(out, "\nAll {} processes together:", all.len())?;
                 table::write(&together, columns, out)?;
             }
-            let own = together.types.iter().find(|group| is_own(&group.name));
-            match own.or(together.types.first()) {
+            let own = Columns { own: true, ..columns }.choose(&together.types).0;
+            match own.first().copied().or(together.types.first()) {
                 Some(group) => {
                     let command =
                         format!("leakspy why {} {}", args.source.words(), quoted(&group.name));
@@ -150,11 +192,6 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             }
         }
     })
-}
-
-/// Whether a type seems to be one of the program: built-in types have no module before their name.
-fn is_own(name: &str) -> bool {
-    name.starts_with("__main__.")
 }
 
 /// The figures of one process.

@@ -57,14 +57,16 @@ fn page(root: &Command, command: &Command, source: &str) -> Result<Vec<u8>, Comm
         man.render_subcommands_section(&mut page)?;
     }
     if let Some(text) = command.get_after_help() {
-        examples(&text.to_string()).to_writer(&mut page)?;
+        for section in text.to_string().split("\n\n") {
+            closing(section).to_writer(&mut page)?;
+        }
     }
     see_also(root, command).to_writer(&mut page)?;
     Ok(page)
 }
 
-/// The lines of a command's closing text, as they are. The first is their heading.
-fn examples(text: &str) -> Roff {
+/// The lines of a part of a command's closing text, as they are. The first is their heading.
+fn closing(text: &str) -> Roff {
     let mut roff = Roff::new();
     let mut lines = text.lines();
     let heading = lines.next().unwrap_or_default().trim_end_matches(':').to_uppercase();

@@ -140,17 +140,27 @@ impl Places {
         (same.count() + 1 >= REPEATS).then_some(nearest)
     }
 
-    /// All places but the top, each before those after it, those with the most paths first.
+    /// All places but the top, each before those after it, those that retain the most first.
     pub fn into_lines(mut self, heap: &Analysis<'_>) -> Vec<Line> {
         self.entries.sort_unstable();
         self.entries.dedup_by_key(|entry| (entry.place, entry.node));
         let mut lines: Vec<Option<Line>> =
             (0..).zip(&self.places).map(|(number, place)| self.line(heap, number, place)).collect();
+        // What is below a root counts for the root.
+        let mut weights: Vec<u64> = lines
+            .iter()
+            .map(|line| line.as_ref().and_then(|line| line.retained).unwrap_or_default())
+            .collect();
         let mut after: Vec<Vec<u32>> = vec![Vec::new(); self.places.len()];
         for (number, place) in self.places.iter().enumerate().skip(1).rev() {
             let paths = lines.get(number).and_then(Option::as_ref).map_or(0, |line| line.paths);
+            let weight = weights.get(number).copied().unwrap_or_default();
             if let Some(Some(before)) = lines.get_mut(place.before as usize) {
                 before.paths = before.paths.saturating_add(paths);
+                if let (None, Some(sum)) = (before.retained, weights.get_mut(place.before as usize))
+                {
+                    *sum = sum.saturating_add(weight);
+                }
             }
             if let Some(after) = after.get_mut(place.before as usize) {
                 after.push(number as u32);
@@ -158,7 +168,7 @@ impl Places {
         }
         let order = |number: &u32| {
             let line = lines.get(*number as usize).and_then(Option::as_ref);
-            line.map(|line| std::cmp::Reverse((line.paths, line.retained)))
+            line.map(|line| std::cmp::Reverse((weights.get(*number as usize), line.paths)))
         };
         for places in &mut after {
             // Keeps the order of equals.

@@ -1,9 +1,12 @@
 //! Heaps as tables for a terminal: a heading, a row per group, the largest objects, the changes.
 
+use std::cmp::Reverse;
+
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::heap::figures::changes::Change;
 use crate::heap::{Group, LargeObject, ReferenceChain, Summary};
+use crate::python::standard_library::{is_of_python, is_type_of_python};
 use crate::render::labels;
 use crate::render::labels::printable;
 use crate::render::sheet::Sheet;
@@ -17,6 +20,39 @@ pub struct Columns {
     pub group: &'static str,
     /// The maximum number of groups.
     pub top: usize,
+    /// Their order, if not their own.
+    pub sort: Option<Sort>,
+    /// Leaves out those that are Python's. Only types and modules can be told apart.
+    pub own: bool,
+}
+
+/// By what groups are sorted, the largest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// What they retain.
+    Retained,
+    /// The number of their objects.
+    Count,
+    /// The sizes of their objects alone.
+    Shallow,
+}
+
+impl Columns {
+    /// The groups that are shown, in their order, and what the others are together.
+    pub fn choose<'a>(&self, groups: &'a [Group]) -> (Vec<&'a Group>, Vec<&'a Group>) {
+        let is_of_python = if self.group == "module" { is_of_python } else { is_type_of_python };
+        let is_shown = |group: &&Group| !self.own || !is_of_python(&group.name);
+        let (mut shown, left_out): (Vec<&Group>, Vec<&Group>) = groups.iter().partition(is_shown);
+        let size = |group: &&Group| match self.sort {
+            Some(Sort::Retained) => group.retained.unwrap_or_default(),
+            Some(Sort::Count) => group.count,
+            Some(Sort::Shallow) => group.shallow,
+            // Keeps their order.
+            None => 0,
+        };
+        shown.sort_by_key(|group| Reverse(size(group)));
+        (shown, left_out)
+    }
 }
 
 /// Writes the figures of a heap.
@@ -29,20 +65,16 @@ pub fn write(summary: &Summary, columns: Columns, out: &mut impl Sheet) -> Resul
         Table::new([columns.group, "count", "shallow", "external", "retained", "share"])
             .names([0])
             .spare(&["external", "shallow", "share"]);
-    for group in groups.iter().take(columns.top) {
+    let (shown, of_python) = columns.choose(groups);
+    for group in shown.iter().take(columns.top) {
         table.add_row(row(group, printable(&group.name), &total));
     }
-    if let Some(rest) = groups.get(columns.top..)
-        && !rest.is_empty()
-    {
-        let mut sum = Group::default();
-        for group in rest {
-            sum.count = sum.count.saturating_add(group.count);
-            sum.shallow = sum.shallow.saturating_add(group.shallow);
-            sum.external = sum.external.saturating_add(group.external);
+    let rest = shown.get(columns.top..).unwrap_or_default();
+    for (rest, what) in [(rest, "more"), (&of_python, "of Python")] {
+        if !rest.is_empty() {
+            let count = HumanCount(rest.len() as u64);
+            table.add_row(row(&sum(rest), format!("({count} {what})"), &total));
         }
-        sum.retained = None;
-        table.add_row(row(&sum, format!("({} more)", HumanCount(rest.len() as u64)), &total));
     }
     table.write(out)?;
     if !summary.largest.is_empty() {
@@ -93,6 +125,17 @@ fn heading(summary: &Summary, out: &mut impl Sheet) -> Result<(), RenderError> {
         )?;
     }
     Ok(())
+}
+
+/// Groups as one, which retains nobody knows what.
+fn sum(groups: &[&Group]) -> Group {
+    let mut sum = Group::default();
+    for group in groups {
+        sum.count = sum.count.saturating_add(group.count);
+        sum.shallow = sum.shallow.saturating_add(group.shallow);
+        sum.external = sum.external.saturating_add(group.external);
+    }
+    sum
 }
 
 fn row(group: &Group, name: String, total: &Group) -> Vec<String> {

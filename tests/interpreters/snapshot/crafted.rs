@@ -196,8 +196,12 @@ fn ask_for_figures(file: &SnapshotFile, heap: &Heap<'_>, out: &mut Vec<u8>) {
         if by == Grouping::Type {
             summary.largest = largest(analysis, heap.names(), 5, Disclosure::Values);
         }
-        table::write(&summary, table::Columns { group: "group", top: 25 }, out)
-            .expect("memory takes it");
+        table::write(
+            &summary,
+            table::Columns { group: "group", top: 25, sort: None, own: false },
+            out,
+        )
+        .expect("memory takes it");
         json::write(&summary, None, out).expect("memory takes it");
     }
 }

@@ -179,7 +179,7 @@ pub fn answers(
         summary.time = SystemTime::UNIX_EPOCH;
         summary.largest = largest(heap, names, 20, disclosure);
         let mut bytes = Vec::new();
-        let columns = table::Columns { group: "group", top: 10_000 };
+        let columns = table::Columns { group: "group", top: 10_000, sort: None, own: false };
         table::write(&summary, columns, &mut bytes).expect("memory takes it");
         json::write(&summary, None, &mut bytes).expect("memory takes it");
         add(format!("heap by {by:?}"), bytes);

@@ -20,6 +20,7 @@ use crate::cli::children::runs_python;
 use crate::cli::commands::report::write_report;
 use crate::cli::errors::advice;
 use crate::cli::errors::{CommandError, Context};
+use crate::cli::help::{LEAKS, MAY_LEAK};
 use crate::cli::known_leaks::{Known, KnownLeaksArg};
 use crate::cli::output::{check_writable, write_whole};
 use crate::cli::processes;
@@ -42,10 +43,6 @@ use crate::render::hunt as render;
 use crate::render::hunt_of_several::{self, write_left_out};
 use crate::source::{SnapshotFile, Source};
 
-/// The exit status when something leaks.
-const LEAKS: u8 = 3;
-/// The exit status when something grows that may be a leak.
-const MAY_LEAK: u8 = 4;
 /// A child that appears when a smaller part of the duration is left, or less than this, is not hunted: what a
 /// program does at its start looks like a leak.
 const LEAST_PART: u32 = 3;

@@ -21,6 +21,7 @@ use crate::cli::args::time::seconds;
 use crate::cli::children::tell_left_out;
 use crate::cli::clock::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
+use crate::cli::help::NOT_MET;
 use crate::cli::signals::Signals;
 use crate::cli::terminal::say;
 use crate::heap::{CaptureOptions, Grouping};
@@ -31,8 +32,6 @@ use crate::render::phrases::mib;
 use crate::source::{LiveProcess, Source};
 use crate::timeline::{Edge, Now, Observer, Options, Sample, Watched};
 
-/// The status if nothing happened.
-const NOT_FIRED: u8 = 3;
 /// How often to search for a process by its command.
 const SEARCH: Duration = Duration::from_secs(2);
 /// Over how long growth is measured, and how often objects are counted.
@@ -40,9 +39,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Wait until a process uses too much memory, then inspect it, stop it, or run a command.
 ///
-/// The exit status is 0 if a condition was met, and 3 if the process or leakspy ended first. A condition that
-/// holds from the beginning counts. Once met, the figure has to fall by 5 % before the condition can be met
-/// again.
+/// A condition that holds from the beginning counts. Once met, the figure has to fall by 5 % before the condition
+/// can be met again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What is watched.
@@ -145,7 +143,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             End::Gone => {}
         }
     }
-    Ok(if fired > 0 { ExitCode::SUCCESS } else { ExitCode::from(NOT_FIRED) })
+    Ok(if fired > 0 { ExitCode::SUCCESS } else { ExitCode::from(NOT_MET) })
 }
 
 /// Whether the time is over.
