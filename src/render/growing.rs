@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{HumanCount, HumanDuration};
 
 use super::hunt::{headline, signed_bytes, signed_rate, size, unit};
-use super::labels::{of_frame, printable};
+use super::labels::{of_frame, printable, printable_code};
 use super::sheet::Sheet;
 use super::{Paths, RenderError};
 use crate::hunt::finding::{Filling, Finding, Limit, Removal, Undecided, Until};
@@ -53,7 +53,7 @@ fn write_filling(filling: &Filling, unit: &str, out: &mut impl Sheet) -> Result<
     let Filling { growth, limit, full_in_s, bytes_to_come } = filling;
     let fed_by = growth.feeders.iter().find_map(|feeder| feeder.own_frame.as_ref());
     let line = fed_by.map_or(String::new(), |frame| format!(": {}", of_frame(frame, Paths::Short)));
-    let [grown, name] = [&growth.grown, &growth.holder.name].map(|it| printable(it));
+    let [grown, name] = [&growth.grown, &growth.holder.name].map(|it| printable_code(it));
     writeln!(out, "\n-  {grown} objects fill {name}{line}")?;
     write_growth(growth, unit, out)?;
     let rest = size(*bytes_to_come);
@@ -117,7 +117,7 @@ fn write_growth(growth: &Finding, unit: &str, out: &mut impl Sheet) -> Result<()
     let Finding { objects_per_s, bytes_per_s, holder, .. } = growth;
     let bytes = signed_bytes(*bytes_per_s);
     writeln!(out, "   grows     {} objects/{unit}, {bytes}/{unit}", signed_rate(*objects_per_s))?;
-    Ok(writeln!(out, "   held by   {}", printable(&holder.path))?)
+    Ok(writeln!(out, "   held by   {}", printable_code(&holder.path))?)
 }
 
 /// Code that removes, and from when on.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::files::write_missing;
 use super::growing::{removal_in_words, write_other_growth, write_whether_it_leaks};
 use super::known_leaks::{set_aside, write_known};
-use super::labels::{of_frame, printable};
+use super::labels::{of_frame, printable, printable_code};
 use super::sheet::{CULPRIT, GREW, HOLDER, Sheet};
 use super::source_lines::{remark, write_below};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
@@ -165,10 +165,10 @@ pub(super) fn write_finding(
         Some(address) => format!("  ({} at {address:#x})", printable(&holder.kind)),
         None => String::new(),
     };
-    let path = out.styled(HOLDER, &printable(&holder.path));
+    let path = out.styled(HOLDER, &printable_code(&holder.path));
     writeln!(out, "   held by   {path}{object}")?;
     for path in &finding.also {
-        writeln!(out, "             also by {}", printable(path))?;
+        writeln!(out, "             also by {}", printable_code(path))?;
     }
     for feeder in finding.feeders.iter().take(STACKS) {
         write_feeder(feeder, out)?;
@@ -265,8 +265,8 @@ fn error_of_share(drawn: u64) -> f64 {
 
 /// A finding in a line: what piles up where, and the line of the user's own code that feeds it.
 pub(super) fn headline(finding: &Finding) -> String {
-    let name = printable(&finding.holder.name);
-    let grown = printable(&finding.grown);
+    let name = printable_code(&finding.holder.name);
+    let grown = printable_code(&finding.grown);
     let objects = match &finding.function {
         Some(function) => format!("{grown} objects {}", of_frame(function, Paths::Short)),
         None => format!("{grown} objects"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::RenderError;
 use super::hunt::headline;
-use super::labels::printable;
+use super::labels::printable_code;
 use super::sheet::Sheet;
 use crate::hunt::finding::Finding;
 use crate::hunt::fingerprint::Fingerprint;
@@ -49,7 +49,7 @@ pub fn list<'a>(findings: impl Iterator<Item = &'a Finding>) -> (String, usize) 
     for finding in findings {
         leaks.insert(Fingerprint::of(finding));
         for fingerprint in Fingerprint::all_of(finding) {
-            lines.entry(fingerprint).or_insert_with(|| printable(&headline(finding)));
+            lines.entry(fingerprint).or_insert_with(|| printable_code(&headline(finding)));
         }
     }
     let lines: Vec<String> =

@@ -104,6 +104,12 @@ fn kind(origin: Origin) -> Kind {
 
 /// `text` in one line of characters that every form can contain.
 pub fn printable(text: &str) -> String {
+    escape_where(text, |_, character| character == '\\')
+}
+
+/// Python code in one line, such as a value or a path with keys: [`printable`], but with a backslash as it is,
+/// because there it is part of an escape already.
+pub fn printable_code(text: &str) -> String {
     escape_where(text, |_, _| false)
 }
 
@@ -115,13 +121,13 @@ pub fn escape(text: &str) -> String {
     }
     let last = text.char_indices().next_back().map(|(at, _)| at);
     escape_where(text, |at, character| match character {
-        ';' => true,
+        ';' | '\\' => true,
         '#' => at == 0,
         _ => character.is_whitespace() && (at == 0 || Some(at) == last),
     })
 }
 
-/// Writes control characters, line separators, the backslash and those that `also` selects (by position and
+/// Writes control characters, line separators and those that `also` selects (by position and
 /// character) as in a Python string literal.
 fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -133,7 +139,8 @@ fn escape_where(text: &str, also: impl Fn(usize, char) -> bool) -> String {
         match character {
             // A byte that is no character was written so where it came from (`process::text`).
             '\\' if text.get(at..).is_some_and(is_byte) => escaped.push('\\'),
-            '\\' => escaped.push_str(r"\\"),
+            '\\' if also(at, character) => escaped.push_str(r"\\"),
+            '\\' => escaped.push('\\'),
             '\n' => escaped.push_str(r"\n"),
             '\r' => escaped.push_str(r"\r"),
             '\t' => escaped.push_str(r"\t"),
@@ -213,6 +220,7 @@ mod tests {
         assert_eq!(escape(""), "(unnamed)");
         assert_eq!(printable(r"caf\xe9 \x41 \xE9"), r"caf\xe9 \\x41 \\xE9");
         assert_eq!(printable("python -c 'a; b'\n"), r"python -c 'a; b'\n");
+        assert_eq!(printable_code("CACHE['a\\tb']\n"), r"CACHE['a\tb']\n");
     }
 
     #[test]

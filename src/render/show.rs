@@ -4,7 +4,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::RenderError;
-use super::labels::printable;
+use super::labels::{printable, printable_code};
 use super::preamble::Head;
 use super::sheet::Sheet;
 use super::table::Table;
@@ -42,7 +42,7 @@ pub fn write(
         writeln!(out, "roots       {}", roots.join(", "))?;
     }
     if let Some(value) = &shown.value {
-        writeln!(out, "value       {}", printable(value))?;
+        writeln!(out, "value       {}", printable_code(value))?;
     }
     for (title, (count, neighbours)) in
         [("referred to by", &shown.referrers), ("refers to", &shown.referents)]
@@ -93,11 +93,11 @@ fn neighbour_table(
         Table::new(["  as", "type", "address", "retained", "value"]).names([0, 1, 2]).texts([4]);
     for one in neighbours {
         table.add_row([
-            format!("  {}", one.link.as_deref().map(printable).unwrap_or_default()),
+            format!("  {}", one.link.as_deref().map(printable_code).unwrap_or_default()),
             printable(&one.kind),
             format!("{:#x}", one.address),
             HumanBytes(one.retained.bytes).to_string(),
-            one.value.as_deref().map(printable).unwrap_or_default(),
+            one.value.as_deref().map(printable_code).unwrap_or_default(),
         ]);
     }
     if neighbours.iter().all(|one| one.value.is_none()) {

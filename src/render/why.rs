@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::branches::{Extent, Row, branches};
 use super::labels;
-use super::labels::printable;
+use super::labels::{printable, printable_code};
 use super::preamble::Head;
 use super::sheet::Sheet;
 use super::source_lines::beside;
@@ -88,13 +88,13 @@ fn row(line: &Line, room: Option<usize>) -> Row {
         What::Objects { link, kind } => {
             let mut text = printable(kind);
             if let Some(link) = link {
-                text = format!("{} {text}", printable(link));
+                text = format!("{} {text}", printable_code(link));
             }
             if let Some(address) = line.address.filter(|_| line.objects == 1) {
                 text = format!("{text} {address:#x}");
             }
             if let Some(value) = &line.value {
-                text = format!("{text} {}", printable(value));
+                text = format!("{text} {}", printable_code(value));
             }
             text
         }

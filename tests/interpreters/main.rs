@@ -54,6 +54,7 @@ mod steps;
 mod survival;
 mod timeline;
 mod traced;
+mod values;
 mod waste;
 mod watch;
 mod why;
@@ -84,6 +85,7 @@ const GROUPS: &[Group] = &[
     group("dump", dump::trials),
     group("source_lines", source_lines::trials),
     group("objects", objects::trials),
+    group("values", values::trials),
     group("traced", traced::trials),
     group("heap", heap::trials),
     group("recognition", recognition::trials),

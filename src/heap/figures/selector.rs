@@ -97,7 +97,7 @@ impl FromStr for Selector {
     }
 }
 
-/// Splits a path: `CACHE['key'].entries` is `CACHE`, `['key']`, `.entries`. All quotes become single quotes.
+/// Splits a path: `CACHE['key'].entries` is `CACHE`, `['key']`, `.entries`. Quotes become those that are shown.
 fn steps(path: &str) -> Option<Vec<String>> {
     let mut steps = Vec::new();
     let mut rest = path;
@@ -110,7 +110,7 @@ fn steps(path: &str) -> Option<Vec<String>> {
                     Some(quote) => {
                         let inside = inside.get(1..)?;
                         let (key, behind) = inside.split_once(&format!("{quote}]"))?;
-                        (format!("'{key}'"), behind)
+                        (quoted_as_shown(key, quote), behind)
                     }
                     None => {
                         let (key, behind) = inside.split_once(']')?;
@@ -137,6 +137,16 @@ fn steps(path: &str) -> Option<Vec<String>> {
         rest = behind;
     }
     Some(steps)
+}
+
+/// A key between quotes as it is shown: in double quotes if it has a single one and no double one.
+fn quoted_as_shown(key: &str, quote: char) -> String {
+    let bare = key.replace(&format!("\\{quote}"), &quote.to_string());
+    match (bare.contains('\''), bare.contains('"')) {
+        (true, false) => format!("\"{bare}\""),
+        (true, true) => format!("'{}'", bare.replace('\'', "\\'")),
+        (false, _) => format!("'{bare}'"),
+    }
 }
 
 impl Selector {
@@ -294,6 +304,9 @@ mod tests {
             path(&[".CACHE", "['a.b[0]']", ".items", "[3]"])
         );
         assert_eq!("app.cache:C[\"k\"]".parse(), path(&[".C", "['k']"]));
+        for typed in [r"app.cache:C['it\'s']", "app.cache:C['it's']", "app.cache:C[\"it's\"]"] {
+            assert_eq!(typed.parse(), path(&[".C", "[\"it's\"]"]));
+        }
         let steps = [".app", ".C", "['k:l']", "[-1]", ".x"].map(str::to_owned).to_vec();
         assert_eq!("app.C['k:l'][-1].x".parse(), Ok(Selector::Expression(steps)));
         for refused in ["", "0xyz", ":x", "a b", "m:a..b", "m:a[", "m:a['x]", "m:a]b[", "m:.x"] {

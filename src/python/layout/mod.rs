@@ -17,6 +17,7 @@
 mod frames;
 mod objects;
 pub mod opcodes;
+mod printable;
 pub mod records;
 mod traces;
 mod types;
@@ -32,6 +33,7 @@ pub mod v3_9;
 pub use frames::*;
 pub use objects::*;
 pub use opcodes::{Opcodes, Operation};
+pub use printable::Printable;
 use records::Records;
 pub use traces::*;
 pub use types::*;
@@ -241,6 +243,8 @@ pub struct Object {
 /// `PyASCIIObject`, `PyCompactUnicodeObject`, `PyUnicodeObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unicode {
+    /// Which characters `repr` does not escape.
+    pub printable: Printable,
     /// `length` in characters.
     pub length: usize,
     /// `state`: bits 2 to 4 are the bytes per character, bit 5 means compact, bit 6 ASCII.

@@ -143,6 +143,8 @@ pub struct LruCache {
 pub struct ByteArray {
     /// `ob_alloc`, in bytes.
     pub allocated: usize,
+    /// `ob_start`: the pointer to the first byte.
+    pub start: usize,
     /// Whether its buffer is the data of a `bytes` (from 3.15 on).
     pub is_in_bytes: bool,
 }

@@ -62,6 +62,7 @@ pub const LAYOUT: Layout = Layout {
         locals: CodeLocals::Together { count: 76, names: 96 },
         opcodes: &opcodes::V3_11,
     },
+    unicode: Unicode { printable: Printable::V3_11, ..v3_10::LAYOUT.unicode },
     attributes: Attributes::DictOrValues { dict: 24, values: 32 },
     keys: DictKeys {
         size: DictKeysSize::Logarithm { slots: 8, bytes: 9, kind: 10 },

@@ -61,6 +61,7 @@ pub const LAYOUT: Layout = Layout {
     },
     attributes: Attributes::Tagged { word: 24 },
     unicode: Unicode {
+        printable: Printable::V3_12,
         length: 16,
         state: 32,
         ascii_data: 40,

@@ -51,6 +51,7 @@ pub const FIRST: Layout = Layout {
         static_types: Some(StaticTypes { array: 182_968, stride: 48, dict: 24, subclasses: 32 }),
         ..v3_12::LAYOUT.types
     },
+    unicode: Unicode { printable: Printable::V3_13, ..v3_12::LAYOUT.unicode },
     attributes: Attributes::Inline { dict: 24, valid: 3, values: 8 },
     dict: Dict { values_first: 8, ..v3_12::LAYOUT.dict },
     allocators: Allocators::Runtime { raw: 704, mem: 744, object: 784 },

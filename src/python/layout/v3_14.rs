@@ -55,6 +55,7 @@ pub const LAYOUT: Layout = Layout {
         static_types: Some(StaticTypes { array: 180_240, stride: 48, dict: 24, subclasses: 32 }),
         ..v3_13::LAYOUT.types
     },
+    unicode: Unicode { printable: Printable::V3_14, ..v3_13::LAYOUT.unicode },
     objects: Objects { tuple_items: 32, future_state: 104, ..v3_13::LAYOUT.objects },
     records: &[
         records::v3_14::RECORDS,

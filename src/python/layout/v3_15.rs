@@ -44,6 +44,7 @@ pub const LAYOUT: Layout = Layout {
         static_types: Some(StaticTypes { array: 180_264, stride: 48, dict: 24, subclasses: 32 }),
         ..v3_14::LAYOUT.types
     },
+    unicode: Unicode { printable: Printable::V3_15, ..v3_14::LAYOUT.unicode },
     module: Module { state: 24, state_size: ModuleStateSize::Own(56), ..v3_14::LAYOUT.module },
     generators: Generators::Inside { frame: 72, state: 67, cleared: 5, last_code: LastCode::Shown },
     objects: Objects {

@@ -92,6 +92,7 @@ pub const LAYOUT: Layout = Layout {
     },
     attributes: Attributes::Dict,
     unicode: Unicode {
+        printable: Printable::V3_8,
         length: 16,
         state: 32,
         ascii_data: 48,
@@ -134,7 +135,7 @@ pub const LAYOUT: Layout = Layout {
             block_size: 528,
         },
         lru_cache: LruCache { next: 24, key: 40, result: 48, max_size: 96 },
-        bytearray: ByteArray { allocated: 24, is_in_bytes: false },
+        bytearray: ByteArray { allocated: 24, start: 40, is_in_bytes: false },
         array: Array { allocated: 32, descriptor: 40, item_size: 4 },
         streams: Streams { length: 32, string_io_size: 40, buffer: 56, buffer_size: 120 },
         queue: None,

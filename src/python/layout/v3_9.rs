@@ -27,6 +27,7 @@ pub const LAYOUT: Layout = Layout {
         module: Some(872),
         ..v3_8::LAYOUT.types
     },
+    unicode: Unicode { printable: Printable::V3_9, ..v3_8::LAYOUT.unicode },
     objects: Objects { future_state: 80, ..v3_8::LAYOUT.objects },
     records: &[records::v3_9::RECORDS, records::v3_8::RECORDS],
     tracemalloc: Tracemalloc {

@@ -9,7 +9,6 @@ use std::fmt;
 use super::disclosure::Disclosure;
 use super::edges::{Role, Search, SearchSeveral};
 use super::links::Link;
-use super::previews::LEVELS;
 use super::reader::Reader;
 use super::reference_count::ReferenceCount;
 use super::steps::{Step, closure_name, default_name};
@@ -215,7 +214,7 @@ impl<M: Memory> EdgeNames for Reader<'_, M> {
     }
 
     fn preview(&self, object: u64) -> Option<String> {
-        self.preview_to(object, LEVELS)
+        self.shortened_repr(object)
     }
 
     fn counted(&self, object: u64, _found: u64) -> Option<u64> {

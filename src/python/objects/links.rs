@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::edges::Role;
+use super::quoting::quoted;
 use super::values::{small_int, string, type_name, type_of};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
@@ -62,7 +63,7 @@ impl Link {
     /// The same without the key; only its type is left.
     pub fn redacted(self) -> Link {
         match self {
-            Link::Key(key) if key.starts_with('\'') => Link::KeyOf("str".to_owned()),
+            Link::Key(key) if key.starts_with(['\'', '"']) => Link::KeyOf("str".to_owned()),
             Link::Key(_) => Link::KeyOf("int".to_owned()),
             other => other,
         }
@@ -136,21 +137,6 @@ fn key_link<M: Memory>(memory: &M, layout: &Layout, key: u64) -> Result<Link, Re
         },
         _ => Link::KeyOf(kind),
     })
-}
-
-/// Text as Python's `repr` shows it, control characters escaped.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("'");
-    for character in text.chars() {
-        match character {
-            '\'' | '\\' => quoted.extend(['\\', character]),
-            '\n' => quoted.push_str("\\n"),
-            character if character.is_control() => quoted.extend(character.escape_unicode()),
-            character => quoted.push(character),
-        }
-    }
-    quoted.push('\'');
-    quoted
 }
 
 /// The address of the name of a code object's local variable.

@@ -12,6 +12,8 @@ pub const LONGEST_STRING: u64 = 4096;
 /// The longest byte string that is read, in bytes: line tables of very large modules.
 pub const LONGEST_BYTES: usize = 16 << 20;
 
+/// The most digits of an `int` that are read: some 150 in decimal.
+const MOST_DIGITS: u64 = 16;
 /// How much to read at first: for most strings this is enough.
 const FIRST_READ: usize = 256;
 
@@ -30,6 +32,26 @@ pub fn type_name<M: Memory>(memory: &M, layout: &Layout, kind: u64) -> Result<St
 /// characters become U+FFFD, and those that stand for a byte become `\xNN`: four
 /// characters.
 pub fn string<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<String, ReadError> {
+    let (characters, width) = characters(memory, layout, object)?;
+    Ok(decode(&characters, width))
+}
+
+/// The code points of a `str` object, at most [`LONGEST_STRING`] of them.
+pub(super) fn text<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+) -> Result<Vec<u32>, ReadError> {
+    let (characters, width) = characters(memory, layout, object)?;
+    Ok(code_points(&characters, width).collect())
+}
+
+/// The characters of a `str` object and the bytes of each, 1, 2 or 4.
+fn characters<M: Memory>(
+    memory: &M,
+    layout: &Layout,
+    object: u64,
+) -> Result<(Vec<u8>, u32), ReadError> {
     let layout = &layout.unicode;
     let head = head_of(memory, object, layout.data_pointer.saturating_add(8))?;
     let implausible = |length| ReadError::Implausible { address: object, length };
@@ -57,7 +79,7 @@ pub fn string<M: Memory>(memory: &M, layout: &Layout, object: u64) -> Result<Str
             memory.bytes(start, size as u64, size)?
         }
     };
-    Ok(decode(&characters, kind))
+    Ok((characters, kind))
 }
 
 /// Whether a `str` object is this text, which must be ASCII. One read, and nothing is decoded.
@@ -113,23 +135,38 @@ pub fn small_int<M: Memory>(
     from_digits(memory, layout, object, digits).map(Some)
 }
 
-/// An `int` in decimal, or its approximate size.
-pub(super) fn int_text<M: Memory>(
+/// The value of an `int`.
+pub(super) enum Number {
+    /// Its digits in base 2 to the 30, the least first.
+    Digits { digits: Vec<u32>, is_negative: bool },
+    /// It has more digits than are read.
+    Long { bits: u64, is_negative: bool },
+}
+
+/// Reads an `int`.
+pub(super) fn int<M: Memory>(
     memory: &M,
     layout: &Layout,
     object: u64,
-) -> Result<String, ReadError> {
+) -> Result<Number, ReadError> {
     let size = memory.u64(at(object, layout.int.size))?;
-    let (digits, is_negative) = match layout.int.tagged {
+    let (count, is_negative) = match layout.int.tagged {
         false => ((size as i64).unsigned_abs(), (size as i64) < 0),
         true if size & 3 == 1 => (0, false),
         true => (size >> 3, size & 3 == 2),
     };
-    let sign = if is_negative { "-" } else { "" };
-    Ok(match digits {
-        0..=2 => format!("{sign}{}", from_digits(memory, layout, object, digits)?),
-        _ => format!("{sign}(an int of about {} bits)", digits.saturating_mul(30)),
-    })
+    let first = at(object, layout.int.digits);
+    let digit = |index: u64| {
+        let value = memory.u32(first.wrapping_add(index.wrapping_mul(4)))?;
+        Ok(value & 0x3fff_ffff)
+    };
+    if count > MOST_DIGITS {
+        let bits = 32 - digit(count - 1)?.leading_zeros();
+        let bits = (count - 1).saturating_mul(30).saturating_add(bits.into());
+        return Ok(Number::Long { bits, is_negative });
+    }
+    let digits = (0..count).map(digit).collect::<Result<Vec<u32>, ReadError>>()?;
+    Ok(Number::Digits { digits, is_negative })
 }
 
 /// The magnitude of an `int` of two digits or less.
@@ -155,23 +192,23 @@ fn head_of<M: Memory>(memory: &M, object: u64, least: usize) -> Result<Vec<u8>, 
     Ok(head)
 }
 
-fn decode(characters: &[u8], kind: u32) -> String {
-    let code_points = |width: usize| {
-        let mut text = String::with_capacity(characters.len() / width);
-        for bytes in characters.chunks_exact(width) {
-            let value = bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));
-            match value {
-                // How Python keeps bytes of names that are no characters (its error handler "surrogateescape").
-                0xdc80..=0xdcff => text.push_str(&shown(&[(value & 0xff) as u8])),
-                _ => text.push(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)),
-            }
+/// The code points of characters of so many bytes each.
+fn code_points(characters: &[u8], width: u32) -> impl Iterator<Item = u32> {
+    let value =
+        |bytes: &[u8]| bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));
+    characters.chunks_exact(width.max(1) as usize).map(value)
+}
+
+fn decode(characters: &[u8], width: u32) -> String {
+    let mut text = String::with_capacity(characters.len() / width.max(1) as usize);
+    for value in code_points(characters, width) {
+        match value {
+            // How Python keeps bytes of names that are no characters (its error handler "surrogateescape").
+            0xdc80..=0xdcff => text.push_str(&shown(&[(value & 0xff) as u8])),
+            _ => text.push(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)),
         }
-        text
-    };
-    match kind {
-        2 | 4 => code_points(kind as usize),
-        _ => characters.iter().map(|&byte| char::from(byte)).collect(),
     }
+    text
 }
 
 #[cfg(test)]

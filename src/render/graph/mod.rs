@@ -15,7 +15,7 @@ pub mod svg;
 
 use indicatif::HumanBytes;
 
-use super::labels::printable;
+use super::labels::{printable, printable_code};
 use crate::inspect::subgraph::{Edge, Node, NodeRole};
 
 /// The maximum length of a name or a value, in characters.
@@ -37,7 +37,7 @@ fn lines(node: &Node) -> Vec<String> {
         lines.push(format!("{}{retained}", HumanBytes(node.size)));
     }
     if let Some(value) = &node.value {
-        lines.push(shortened(&printable(value), LONGEST));
+        lines.push(shortened(&printable_code(value), LONGEST));
     }
     if node.more > 0 {
         lines.push(format!("({} more)", node.more));
@@ -47,7 +47,7 @@ fn lines(node: &Node) -> Vec<String> {
 
 /// The name of a reference.
 fn link(edge: &Edge) -> String {
-    shortened(&printable(&edge.label), LONGEST_LINK)
+    shortened(&printable_code(&edge.label), LONGEST_LINK)
 }
 
 /// A text, cut at its end if too long; a dotted name is cut at its beginning, because its end says more.

@@ -8,7 +8,7 @@ use crate::heap::figures::changes::Change;
 use crate::heap::{Group, LargeObject, ReferenceChain, Summary};
 use crate::python::standard_library::{is_of_python, is_type_of_python};
 use crate::render::labels;
-use crate::render::labels::printable;
+use crate::render::labels::{printable, printable_code};
 use crate::render::sheet::Sheet;
 use crate::render::table::Table;
 use crate::render::{Paths, RenderError, time};
@@ -168,7 +168,7 @@ fn write_largest(objects: &[LargeObject], out: &mut impl Sheet) -> Result<(), Re
 /// A path in one line.
 pub(in crate::render) fn lineage(lineage: &ReferenceChain) -> String {
     let frame = lineage.frame.as_ref().map(|frame| labels::of_frame(frame, Paths::Short));
-    let path = lineage.path.iter().map(|link| printable(link));
+    let path = lineage.path.iter().map(|link| printable_code(link));
     let parts = [printable(&lineage.root)].into_iter().chain(frame).chain(path);
     parts.collect::<Vec<_>>().join(" › ")
 }
