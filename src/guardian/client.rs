@@ -22,6 +22,14 @@ pub enum GuardianError {
     /// The guardian process could not be started, or the request could not be sent.
     #[error("cannot start the guardian process: {0}")]
     Start(#[source] io::Error),
+    /// Another process traces a thread; only one can.
+    #[error("thread {tid} is already traced by process {tracer}")]
+    Traced {
+        /// The thread.
+        tid: i32,
+        /// Its tracer.
+        tracer: i32,
+    },
     /// A thread may not be traced.
     #[error("tracing thread {tid} is not permitted")]
     Denied {
@@ -46,6 +54,7 @@ impl Obstructed for GuardianError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
             GuardianError::Process(error) => error.obstacle(),
+            &GuardianError::Traced { tracer, .. } => Obstacle::Traced { tracer }.of_target(),
             GuardianError::Denied { .. } => Obstacle::Denied.of_target(),
             GuardianError::NoBreakpoints { why } => {
                 Obstacle::NoBreakpoints { reason: why.clone() }.of_target()
@@ -116,6 +125,7 @@ impl Guardian {
                 self.end = Some(end.clone());
                 return match end {
                     End::Asked | End::TargetEnded | End::Replaced => Ok(None),
+                    End::Traced { tid, tracer } => Err(GuardianError::Traced { tid, tracer }),
                     End::Denied { tid } => Err(GuardianError::Denied { tid }),
                     End::NoBreakpoints { why } => Err(GuardianError::NoBreakpoints { why }),
                     End::Failed { why } => Err(GuardianError::Failed { why }),

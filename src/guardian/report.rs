@@ -75,6 +75,13 @@ pub enum End {
     TargetEnded,
     /// The target replaced its program (`execve`).
     Replaced,
+    /// Another process traces this thread.
+    Traced {
+        /// The thread.
+        tid: i32,
+        /// Its tracer.
+        tracer: i32,
+    },
     /// It may not trace this thread.
     Denied {
         /// The thread.
@@ -104,6 +111,7 @@ impl From<TraceError> for End {
         match error {
             TraceError::Ended => End::TargetEnded,
             TraceError::Replaced => End::Replaced,
+            TraceError::Traced { tid, tracer } => End::Traced { tid, tracer },
             TraceError::Denied { tid } => End::Denied { tid },
             TraceError::Failed { why } => End::Failed { why },
         }

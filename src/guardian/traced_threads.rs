@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use super::report::End;
 use crate::memory::ReadError;
 use crate::process::breakpoint::Breakpoints;
+use crate::process::pause::SeizeError;
 use crate::process::tracees::Tracees;
 use crate::process::{AddressSpace, Process, ProcessError, ThreadIds};
 use crate::python::{Python, PythonError, RawStack, ThreadState};
@@ -33,6 +34,14 @@ pub enum TraceError {
     /// It replaced its program (`execve`).
     #[error("the process replaced its program")]
     Replaced,
+    /// Another process traces a thread.
+    #[error("thread {tid} is already traced by process {tracer}")]
+    Traced {
+        /// The thread.
+        tid: i32,
+        /// Its tracer.
+        tracer: i32,
+    },
     /// A thread may not be traced.
     #[error("tracing thread {tid} is not permitted")]
     Denied {
@@ -240,23 +249,19 @@ impl TracedPython {
         for &state in &states {
             let Some(tid) = state.native_id.and_then(|inner| ids.outer(inner)) else { continue };
             if !self.tracees.contains(tid) {
-                match self.tracees.seize(tid) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                        // A thread that has just begun may already be traced by us, but its first stop is not
-                        // reported yet.
-                        if self.process.tracer_of(tid) == Some(std::process::id() as i32) {
-                            continue;
-                        }
-                        // The kernel also refuses a thread that is just ending.
-                        let state = self.process.thread_state(tid);
-                        if state.is_none_or(|state| matches!(state, 'Z' | 'X')) {
-                            continue;
-                        }
-                        return Err(TraceError::Denied { tid });
+                match self.tracees.seize(&self.process, tid) {
+                    Ok(()) => {}
+                    Err(SeizeError::Ended) => continue,
+                    // A thread that has just begun may already be traced by us, but its first stop is not
+                    // reported yet.
+                    Err(SeizeError::Traced { tracer }) if tracer == std::process::id() as i32 => {
+                        continue;
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(SeizeError::Traced { tracer }) => {
+                        return Err(TraceError::Traced { tid, tracer });
+                    }
+                    Err(SeizeError::Denied) => return Err(TraceError::Denied { tid }),
+                    Err(SeizeError::Failed(error)) => return Err(error.into()),
                 }
             }
             self.states.insert(tid, state);

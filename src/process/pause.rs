@@ -105,13 +105,16 @@ impl Pause {
             if self.held.iter().any(|held| held.tid == tid) {
                 continue;
             }
-            match ptrace::seize(tid) {
+            match seize(process, tid, || ptrace::seize(tid)) {
                 Ok(()) => self.held.push(Held { tid, state: State::Interrupted }),
-                Err(error) if is_gone(&error) => continue,
-                Err(error) => match refusal(process, tid, error) {
-                    Some(error) => return Err(error),
-                    None => continue,
-                },
+                Err(SeizeError::Ended) => continue,
+                Err(SeizeError::Traced { tracer }) => {
+                    return Err(PauseError::Traced { tid, tracer });
+                }
+                Err(SeizeError::Denied) => return Err(PauseError::Denied { tid }),
+                Err(SeizeError::Failed(source)) => {
+                    return Err(PauseError::Failed { tid, source });
+                }
             }
             match ptrace::interrupt(tid) {
                 Err(source) if !is_gone(&source) => return Err(PauseError::Failed { tid, source }),
@@ -224,18 +227,44 @@ impl Held {
     }
 }
 
-/// The meaning of a refusal; `None` if the thread has just ended.
-fn refusal(process: &Process, tid: i32, source: io::Error) -> Option<PauseError> {
-    if source.kind() != io::ErrorKind::PermissionDenied {
-        return Some(PauseError::Failed { tid, source });
+/// Why a thread cannot be traced.
+pub(crate) enum SeizeError {
+    /// It has ended.
+    Ended,
+    /// Another process traces it.
+    Traced { tracer: i32 },
+    /// It is not permitted.
+    Denied,
+    /// The kernel refused in another way.
+    Failed(io::Error),
+}
+
+/// Seizes a thread and finds out why that is refused.
+///
+/// The kernel gives the same error for a thread that is traced already and for one that we may not trace, and the
+/// tracer may have let go before we ask for it. Only a thread that has no tracer each time is denied.
+pub(crate) fn seize(
+    process: &Process,
+    tid: i32,
+    attempt: impl Fn() -> io::Result<()>,
+) -> Result<(), SeizeError> {
+    const TRIES: usize = 20;
+    for _ in 0..TRIES {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(error) if is_gone(&error) => return Err(SeizeError::Ended),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(SeizeError::Failed(error)),
+        }
+        if matches!(process.thread_state(tid), None | Some('Z' | 'X' | 'x')) {
+            return Err(SeizeError::Ended);
+        }
+        if let Some(tracer) = process.tracer_of(tid) {
+            return Err(SeizeError::Traced { tracer });
+        }
+        std::thread::yield_now();
     }
-    if matches!(process.thread_state(tid), None | Some('Z' | 'X' | 'x')) {
-        return None;
-    }
-    Some(match process.tracer_of(tid) {
-        Some(tracer) => PauseError::Traced { tid, tracer },
-        None => PauseError::Denied { tid },
-    })
+    Err(SeizeError::Denied)
 }
 
 fn is_gone(error: &io::Error) -> bool {

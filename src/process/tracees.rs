@@ -26,6 +26,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustc_hash::FxHashMap;
 
 use super::handle::Process;
+use super::pause::{SeizeError, seize};
 use super::ptrace;
 use super::ptrace::Status;
 use super::reaper::Reaper;
@@ -106,24 +107,20 @@ impl Tracees {
         self.follows_new_threads = true;
     }
 
-    /// Begins to trace a thread without stopping it. `Ok(false)`: it has ended.
-    pub fn seize(&mut self, tid: i32) -> io::Result<bool> {
-        let reaper = Reaper::start(self.threads())?;
-        let result = match self.follows_new_threads {
+    /// Begins to trace a thread of this process without stopping it.
+    pub(crate) fn seize(&mut self, process: &Process, tid: i32) -> Result<(), SeizeError> {
+        let reaper = Reaper::start(self.threads()).map_err(SeizeError::Failed)?;
+        let result = seize(process, tid, || match self.follows_new_threads {
             true => ptrace::seize_with_new_threads(tid),
             false => ptrace::seize(tid),
-        };
+        });
         for tid in reaper.finish() {
             self.note_end(tid);
         }
-        match result {
-            Ok(()) => {
-                self.threads.insert(tid, State::Running);
-                Ok(true)
-            }
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
-            Err(error) => Err(error),
+        if result.is_ok() {
+            self.threads.insert(tid, State::Running);
         }
+        result
     }
 
     /// Whether the thread is traced.

@@ -6,12 +6,12 @@
 
 use super::context::Context;
 use super::type_flags::{HEAP_TYPE, STATIC_BUILTIN, TYPE_SUBCLASS};
-use super::values::{small_int, string, type_of};
+use super::values::{small_int, string, type_name, type_of};
 use super::view::View;
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
 use crate::python::dicts;
-use crate::python::layout::{Layout, Member};
+use crate::python::layout::{Layout, Member, records};
 use crate::python::links::RingGuard;
 
 /// The longest chain of base types that is followed.
@@ -228,7 +228,22 @@ fn name_of_heap_type<M: Memory>(
     let module = memory
         .u64(at(ancestor.address, layout.types.dict))
         .and_then(|dict| dicts::get(memory, layout, dict, "__module__"));
-    let module = module.ok().flatten().and_then(text)?;
+    let module = module.ok().flatten()?;
+    // The `__module__` of instances may be a property; the function behind it has that of the class.
+    let module = text(module).or_else(|| text(module_of_getter(memory, layout, module)?))?;
     let name = if module == "builtins" { name } else { format!("{module}.{name}") };
     Some(TypeName { name, module })
+}
+
+/// The `__module__` of the function that a property calls.
+fn module_of_getter<M: Memory>(memory: &M, layout: &Layout, property: u64) -> Option<u64> {
+    let field = |object, kind: &str, name: &str| {
+        if type_name(memory, layout, type_of(memory, layout, object).ok()?).ok()? != kind {
+            return None;
+        }
+        let record = records::find(layout.records, kind)?;
+        let field = record.fields.iter().find(|field| field.name == name)?;
+        memory.u64(at(object, field.offset)).ok()
+    };
+    field(field(property, "property", "fget")?, "function", "__module__")
 }

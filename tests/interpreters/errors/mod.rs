@@ -10,6 +10,7 @@ mod breakpoints;
 #[cfg(target_arch = "x86_64")]
 mod ended;
 mod not_utf8;
+mod races;
 mod refusals;
 mod targets;
 
@@ -22,6 +23,7 @@ use crate::support::{Target, interpreters, leakspy_command};
 pub fn trials() -> Vec<Trial> {
     let mut trials = targets::trials();
     trials.extend(refusals::trials());
+    trials.extend(races::trials());
     trials.extend(not_utf8::trials());
     #[cfg(target_arch = "x86_64")]
     trials.extend(breakpoints::trials().into_iter().chain(ended::trials()));
