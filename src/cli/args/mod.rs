@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`source`] | which heap: opens a [`Source`](crate::source::Source) |
+//! | [`subject`] | which heap, and which objects in it |
 //! | [`mod@core`] | a core file: `--core`, `--sysroot` |
 //! | [`process`] | a process, by its PID or by its command line |
 //! | [`target`] | a process, or a command to start: observed for a while |
@@ -19,5 +20,6 @@ pub mod form;
 pub mod process;
 pub mod size;
 pub mod source;
+pub mod subject;
 pub mod target;
 pub mod time;

@@ -1,5 +1,6 @@
 //! Which process: `--pid`, `--name`, or a number where a file could stand.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser};
@@ -23,6 +24,15 @@ impl ProcessArg {
     /// The process, once [`settle`](Self::settle) has looked for a name.
     pub fn pid(&self) -> Option<i32> {
         self.pid
+    }
+
+    /// The option that names the process, if there is one.
+    pub fn option(&self) -> Option<&'static str> {
+        match (self.pid, &self.name) {
+            (_, Some(_)) => Some("--name <TEXT>"),
+            (Some(_), None) => Some("--pid <PID>"),
+            (None, None) => None,
+        }
     }
 
     /// Finds the process that has the name, before anything else is done.
@@ -49,14 +59,16 @@ pub enum Place {
 impl Place {
     /// Reads a PID or the path of a file.
     pub fn parser() -> ValueParser {
-        let read = |text: std::ffi::OsString| {
-            let pid = text.to_str().and_then(|text| text.parse().ok()).filter(|&pid: &i32| pid > 0);
-            match pid {
-                Some(pid) if !Path::new(&text).exists() => Place::Pid(pid),
-                _ => Place::File(text.into()),
-            }
-        };
-        OsStringValueParser::new().map(read).into()
+        OsStringValueParser::new().map(Place::of).into()
+    }
+
+    /// What a word names.
+    pub fn of(word: OsString) -> Place {
+        let pid = word.to_str().and_then(|word| word.parse().ok()).filter(|&pid: &i32| pid > 0);
+        match pid {
+            Some(pid) if !Path::new(&word).exists() => Place::Pid(pid),
+            _ => Place::File(word.into()),
+        }
     }
 
     /// Reads a PID; no file can stand in its place.

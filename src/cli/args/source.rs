@@ -22,9 +22,7 @@ use crate::source::{Heap, SnapshotFile, Source};
 #[command(
     mut_arg("pid", |pid| pid.conflicts_with("place")),
     mut_arg("name", |name| name.conflicts_with("place")),
-    mut_arg("core", |core| core.conflicts_with_all(["pid", "name", "place"])),
-    mut_arg("nonblocking", |it| it.conflicts_with("core")),
-    allow_missing_positional(true)
+    mut_arg("core", |core| core.conflicts_with("place"))
 )]
 pub struct SourceArgs {
     /// PID of the process, or the snapshot file to read instead (written by `leakspy snapshot`).
@@ -34,6 +32,18 @@ pub struct SourceArgs {
         required_unless_present_any = ["pid", "name", "core"]
     )]
     place: Option<Place>,
+    /// By option.
+    #[command(flatten)]
+    named: NamedSourceArgs,
+}
+
+/// Options that say where the heap comes from, and how it is captured.
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    mut_arg("core", |core| core.conflicts_with_all(["pid", "name"])),
+    mut_arg("nonblocking", |it| it.conflicts_with("core"))
+)]
+pub struct NamedSourceArgs {
     /// Core file to read instead of a process.
     #[command(flatten)]
     core: CoreArgs,
@@ -45,20 +55,35 @@ pub struct SourceArgs {
     pausing: NonblockingArg,
 }
 
+impl NamedSourceArgs {
+    /// The option that names a source, if there is one.
+    pub fn option(&self) -> Option<&'static str> {
+        match &self.core.core {
+            Some(_) => Some("--core <FILE>"),
+            None => self.process.option(),
+        }
+    }
+}
+
 impl SourceArgs {
+    /// The source at a place, or that of the options where there is no place.
+    pub fn new(place: Option<Place>, named: NamedSourceArgs) -> SourceArgs {
+        SourceArgs { place, named }
+    }
+
     /// The process asked for, if it is one.
     pub fn pid(&self) -> Option<i32> {
-        self.place.as_ref().and_then(Place::pid).or(self.process.pid())
+        self.place.as_ref().and_then(Place::pid).or(self.named.process.pid())
     }
 
     /// The argument that may name the process.
     pub fn process(&mut self) -> &mut ProcessArg {
-        &mut self.process
+        &mut self.named.process
     }
 
     /// The source as the user named it, for a command to type next.
     pub fn words(&self) -> String {
-        match (self.pid(), self.file(), &self.core.core) {
+        match (self.pid(), self.file(), &self.named.core.core) {
             (Some(pid), ..) => pid.to_string(),
             (None, Some(file), _) => quoted(&file.to_string_lossy()),
             (None, None, Some(core)) => format!("--core {}", quoted(&core.to_string_lossy())),
@@ -76,7 +101,7 @@ impl SourceArgs {
             self.refuse_nonblocking()?;
             return Ok(Box::new(SnapshotFile::open(path, memory_for_files(memory))?));
         }
-        if let Some(core) = self.core.open(memory)? {
+        if let Some(core) = self.named.core.open(memory)? {
             return Ok(Box::new(core));
         }
         let (pid, options) = self.options(memory)?;
@@ -102,7 +127,7 @@ impl SourceArgs {
             let file = SnapshotFile::open(path, memory_for_files(memory))?;
             return Ok((ask(&file)?, Vec::new()));
         }
-        if let Some(core) = self.core.open(memory)? {
+        if let Some(core) = self.named.core.open(memory)? {
             if children.subprocesses {
                 return Err(CommandError::Usage(
                     "a core file has one process: leave `--subprocesses` out, or give a PID".into(),
@@ -133,7 +158,7 @@ impl SourceArgs {
     }
 
     fn refuse_nonblocking(&self) -> Result<(), CommandError> {
-        match self.pausing.nonblocking {
+        match self.named.pausing.nonblocking {
             true => Err(CommandError::Usage(
                 "a file is read without any process: leave `--nonblocking` out".into(),
             )),
@@ -143,7 +168,7 @@ impl SourceArgs {
 
     fn options(&self, memory: MemoryArg) -> Result<(i32, CaptureOptions), CommandError> {
         let pid = self.pid().context("there is no process")?;
-        let pausing = !self.pausing.nonblocking;
+        let pausing = !self.named.pausing.nonblocking;
         let max_memory = memory.bytes();
         Ok((pid, CaptureOptions { pausing, max_memory, on_delay: Some(tell) }))
     }

@@ -9,7 +9,7 @@ use clap::{ValueEnum, value_parser};
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::MemoryArg;
 use crate::cli::args::form::form;
-use crate::cli::args::source::SourceArgs;
+use crate::cli::args::subject::SubjectArgs;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::{check_writable, png_of, write_whole};
 use crate::cli::terminal::say;
@@ -25,17 +25,14 @@ use crate::render::graph::{dot, svg};
 /// Cycles are red, GC roots round and green, the selected objects yellow. Attribute names and keys are shown;
 /// values only with --values.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "leakspy graph [OPTIONS] [PID|FILE] <TYPE|ADDRESS|PATH>")]
 pub struct Args {
-    /// Which heap.
+    /// Which heap, and which objects.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub about: SubjectArgs,
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArg,
-    /// The objects of a type (app.Session, or Session), the object at an address (0x7f12…), or the object at
-    /// a path (app.cache.CACHE['key'].items[-1]).
-    #[arg(value_name = "TYPE|ADDRESS|PATH")]
-    pub subject: String,
     /// What to draw around them.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub show: Show,
@@ -113,14 +110,14 @@ impl Format {
 
 /// Draws the picture.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let subject: Selector = args.subject.parse()?;
+    let subject: Selector = args.about.subject.parse()?;
     let wanted = args.output.as_deref();
     let format = form("format", args.format, wanted, FORMS)?.unwrap_or_default();
     if let Some(path) = wanted {
         check_writable(path)?;
     }
-    let source = args.source.open(args.memory)?;
-    let heap = args.source.heap(&*source, &args.disclosure)?;
+    let source = args.about.source.open(args.memory)?;
+    let heap = args.about.source.heap(&*source, &args.disclosure)?;
     let types = |names: &[String]| -> Result<Vec<String>, CommandError> {
         let mut all = Vec::new();
         for name in names {

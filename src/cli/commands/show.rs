@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{JsonArg, MemoryArg};
-use crate::cli::args::source::SourceArgs;
+use crate::cli::args::subject::SubjectArgs;
 use crate::cli::errors::CommandError;
 use crate::cli::terminal::print;
 use crate::heap::Selector;
@@ -15,19 +15,24 @@ use crate::render::show::{write, write_json};
 ///
 /// Attribute names and keys are printed; values only with --values.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "leakspy show [OPTIONS] [PID|FILE] <ADDRESS|PATH>",
+    mut_arg("subject", |subject| {
+        subject
+            .value_name("ADDRESS|PATH")
+            .help("The object at an address (0x7f12…), or at a path (app.cache.CACHE['key'])")
+    })
+)]
 pub struct Args {
-    /// Which heap.
+    /// Which heap, and which objects.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub about: SubjectArgs,
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArg,
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// The object at an address (0x7f12…), or at a path (app.cache.CACHE['key']).
-    #[arg(value_name = "ADDRESS|PATH")]
-    pub subject: String,
     /// The number of referrers and referents to print.
     #[arg(long, value_name = "N", default_value_t = 20, alias = "most")]
     pub top: usize,
@@ -38,17 +43,17 @@ pub struct Args {
 
 /// Prints the object.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let subject: Selector = args.subject.parse()?;
+    let subject: Selector = args.about.subject.parse()?;
     let options = Options { most: args.top, disclosure: (&args.disclosure).into() };
-    let source = args.source.open(args.memory)?;
-    let heap = args.source.heap(&*source, &args.disclosure)?;
+    let source = args.about.source.open(args.memory)?;
+    let heap = args.about.source.heap(&*source, &args.disclosure)?;
     let node = match subject.find(&heap.analysis)?.as_slice() {
         [node] => *node,
         several => {
             return Err(CommandError::new(format_args!(
                 "there are {} objects of the type {}; `leakspy why` prints addresses of some",
                 several.len(),
-                args.subject
+                args.about.subject
             )));
         }
     };

@@ -6,7 +6,7 @@ use clap::value_parser;
 
 use crate::cli::args::disclosure::DisclosureArgs;
 use crate::cli::args::flags::{JsonArg, MemoryArg, NoSourceArg};
-use crate::cli::args::source::SourceArgs;
+use crate::cli::args::subject::SubjectArgs;
 use crate::cli::errors::CommandError;
 use crate::cli::terminal::print;
 use crate::heap::Selector;
@@ -22,20 +22,17 @@ use crate::source::Heap;
 /// with the number of objects they lead to. Weak references keep nothing alive. Attribute names and keys are
 /// printed; values only with --values.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "leakspy why [OPTIONS] [PID|FILE] <TYPE|ADDRESS|PATH>")]
 pub struct Args {
-    /// Which heap.
+    /// Which heap, and which objects.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub about: SubjectArgs,
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArg,
     /// Whether JSON is printed.
     #[command(flatten)]
     pub form: JsonArg,
-    /// The objects of a type (app.Session, or Session), the object at an address (0x7f12…), or the object at
-    /// a path (app.cache.CACHE['key'].items[-1]).
-    #[arg(value_name = "TYPE|ADDRESS|PATH")]
-    pub subject: String,
     /// The number of shortest chains to search for each object, at most 1000; with more than one, for at most
     /// a thousand objects, spread over the heap.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
@@ -60,9 +57,9 @@ pub struct Args {
 
 /// Prints the paths.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let subject: Selector = args.subject.parse()?;
-    let source = args.source.open(args.memory)?;
-    let heap = args.source.heap(&*source, &args.disclosure)?;
+    let subject: Selector = args.about.subject.parse()?;
+    let source = args.about.source.open(args.memory)?;
+    let heap = args.about.source.heap(&*source, &args.disclosure)?;
     let mut shut = Vec::new();
     for what in &args.exclude {
         shut.extend(excluded(&heap, what)?);
@@ -84,7 +81,8 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             write(&found, &heap.provenance, extent, out)?;
             match found.example.last() {
                 Some((address, _)) => {
-                    let command = format!("leakspy show {} {address:#x}", args.source.words());
+                    let command =
+                        format!("leakspy show {} {address:#x}", args.about.source.words());
                     Ok(out.next(&command, "shows one of them")?)
                 }
                 None => Ok(()),
