@@ -1,6 +1,7 @@
 //! One object: its type and sizes, its referrers and referents, and whether its reference count is explained.
 
 use crate::heap::{Amount, Analysis, Flow, Names, NodeId, Referrers, RootKind, RootNames};
+use crate::python::Frame;
 use crate::python::gc::Generation;
 use crate::python::objects::{Disclosure, EdgeNames, Role};
 
@@ -11,6 +12,8 @@ pub struct Shown {
     pub address: u64,
     /// The name of its type.
     pub kind: String,
+    /// The function that it is or runs, at its definition, if any.
+    pub function: Option<Frame>,
     /// Its own size including the header before it, as `sys.getsizeof` says, in bytes.
     pub shallow: u64,
     /// The bytes that it owns outside itself.
@@ -42,6 +45,8 @@ pub struct Neighbour {
     pub link: Option<String>,
     /// The name of its type.
     pub kind: String,
+    /// The function that it is or runs, at its definition, if any.
+    pub function: Option<Frame>,
     /// Its address.
     pub address: u64,
     /// Its retained size.
@@ -95,6 +100,7 @@ pub fn show(heap: &Analysis<'_>, names: &RootNames, node: NodeId, options: Optio
     Shown {
         address,
         kind,
+        function: looker.names.defined(address),
         shallow: graph.shallow(node).saturating_add(graph.header(node)),
         external: graph.external(node),
         retained: heap.amount(node),
@@ -163,6 +169,7 @@ impl Looker<'_> {
             Neighbour {
                 link: link(address),
                 kind: info.map(|info| info.name.clone()).unwrap_or_default(),
+                function: self.names.defined(address),
                 address,
                 retained: self.heap.amount(node),
                 value: self.value(address),

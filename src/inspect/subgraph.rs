@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::heap::{Analysis, Components, Flow, NodeId, Referrers, RootNames, ShortestPaths};
+use crate::python::Frame;
 use crate::python::objects::{Disclosure, EdgeNames};
 
 /// Where to go from the selected objects.
@@ -55,6 +56,8 @@ pub struct Picture {
 pub struct Node {
     /// The type of an object or the name of a root.
     pub name: String,
+    /// The function that it is or runs, at its definition, if any.
+    pub function: Option<Frame>,
     /// The address; `None` for a root.
     pub address: Option<u64>,
     /// Its size, including memory that it owns elsewhere.
@@ -299,6 +302,7 @@ fn describe(
     let graph = &heap.graph;
     let mut found = Node {
         name: String::new(),
+        function: None,
         address: None,
         size: graph.size(node),
         retained: heap.amount(node).bytes,
@@ -315,6 +319,7 @@ fn describe(
     }
     found.name = graph.type_info(node).map(|info| info.name.clone()).unwrap_or_default();
     found.address = graph.address(node);
+    found.function = found.address.and_then(|address| heap.names().defined(address));
     if options.highlighted.contains(&found.name) {
         found.role = NodeRole::Highlighted;
     }

@@ -3,12 +3,13 @@
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
-use super::RenderError;
-use super::labels::{printable, printable_code};
+use super::labels::{of_frame, printable, printable_code};
 use super::preamble::Head;
 use super::sheet::Sheet;
 use super::table::Table;
+use super::{Paths, RenderError};
 use crate::inspect::object::{Neighbour, Shown};
+use crate::python::Frame;
 use crate::source::Provenance;
 
 /// Writes an object.
@@ -17,7 +18,8 @@ pub fn write(
     provenance: &Provenance,
     out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
-    let says = format!("{:#x} is an instance of {}.", shown.address, printable(&shown.kind));
+    let what = named(&shown.kind, shown.function.as_ref());
+    let says = format!("{:#x} is an instance of {what}.", shown.address);
     provenance.heading(&says, out)?;
     writeln!(out)?;
     let external = match shown.external {
@@ -52,6 +54,15 @@ pub fn write(
         neighbour_table(*count, neighbours, out)?;
     }
     Ok(())
+}
+
+/// A type, and the function that its instance is or runs.
+fn named(kind: &str, function: Option<&Frame>) -> String {
+    let kind = printable(kind);
+    match function {
+        Some(function) => format!("{kind} {}", of_frame(function, Paths::Short)),
+        None => kind,
+    }
 }
 
 /// A number of objects, in words.
@@ -94,7 +105,7 @@ fn neighbour_table(
     for one in neighbours {
         table.add_row([
             format!("  {}", one.link.as_deref().map(printable_code).unwrap_or_default()),
-            printable(&one.kind),
+            named(&one.kind, one.function.as_ref()),
             format!("{:#x}", one.address),
             HumanBytes(one.retained.bytes).to_string(),
             one.value.as_deref().map(printable_code).unwrap_or_default(),
@@ -117,6 +128,8 @@ struct Document<'a> {
     head: Head<'a>,
     address: u64,
     r#type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a Frame>,
     shallow: u64,
     external: u64,
     retained: u64,
@@ -139,6 +152,8 @@ struct Document<'a> {
 struct JsonNeighbour<'a> {
     link: Option<&'a str>,
     r#type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a Frame>,
     address: u64,
     retained: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,6 +165,7 @@ impl<'a> From<&'a Neighbour> for JsonNeighbour<'a> {
         JsonNeighbour {
             link: one.link.as_deref(),
             r#type: &one.kind,
+            function: one.function.as_ref(),
             address: one.address,
             retained: one.retained.bytes,
             value: one.value.as_deref(),
@@ -167,6 +183,7 @@ pub fn write_json(
         head: provenance.head(),
         address: shown.address,
         r#type: &shown.kind,
+        function: shown.function.as_ref(),
         shallow: shown.shallow,
         external: shown.external,
         retained: shown.retained.bytes,

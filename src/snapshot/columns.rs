@@ -94,6 +94,14 @@ pub(super) const NAME_LENGTH: &str = "name.length";
 /// All names.
 pub(super) const NAME_TEXT: &str = "name.text";
 
+/// JSON: the functions that objects are or run, each as a [`Frame`](crate::python::Frame) at its definition. This column
+/// and the next two are absent in files of older versions.
+pub(super) const DEFINITIONS: &str = "definitions";
+/// The nodes of functions, of methods and partials of them, of generators, coroutines and tasks.
+pub(super) const DEFINED_NODE: &str = "defined.node";
+/// Which of the functions each is or runs.
+pub(super) const DEFINED_BY: &str = "defined.by";
+
 /// The nodes whose reference counts differ from the references found.
 pub(super) const COUNTED_NODE: &str = "counted.node";
 /// Their reference counts, plus 1; 0 if it is immortal.

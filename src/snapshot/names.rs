@@ -6,7 +6,8 @@ use super::columns;
 use super::container::{FileError, Reader};
 use super::load::load_nodes;
 use super::records::RoleRecord;
-use crate::heap::names::kept::{FunctionNames, KeptNames, KeyForm, Texts};
+use crate::heap::names::kept::{Definitions, FunctionNames, KeptNames, KeyForm, Texts};
+use crate::python::Frame;
 use crate::python::objects::Role;
 
 /// The maximum length of a text: longer ones are never written.
@@ -52,6 +53,7 @@ pub(super) fn load_names(reader: &Reader, end: u32) -> Result<KeptNames, FileErr
         || Ok(()),
     )?;
     load_functions(reader, &mut kept, end)?;
+    kept.definitions = load_definitions(reader, end)?;
     let nodes = load_nodes(reader, columns::COUNTED_NODE, end)?;
     let mut counts = reader.numbers(columns::COUNTED_COUNT)?;
     for node in nodes {
@@ -96,6 +98,27 @@ fn ends(
         ends.push(end as u32);
     }
     Ok(ends)
+}
+
+/// Reads which functions objects are or run. An older file does not say.
+fn load_definitions(reader: &Reader, end: u32) -> Result<Definitions, FileError> {
+    if !reader.has(columns::DEFINITIONS) {
+        return Ok(Definitions::default());
+    }
+    let wrong = || FileError::contradiction(columns::DEFINITIONS, "is not what it should be");
+    let functions: Vec<Frame> =
+        serde_json::from_slice(&reader.bytes(columns::DEFINITIONS)?).map_err(|_| wrong())?;
+    let is_short = |text: &str| text.len() as u64 <= LONGEST_TEXT;
+    if !functions.iter().all(|it| is_short(&it.function) && is_short(&it.file)) {
+        return Err(wrong());
+    }
+    let nodes = load_nodes(reader, columns::DEFINED_NODE, end)?;
+    let mut indices = reader.numbers(columns::DEFINED_BY)?;
+    let mut by = Vec::new();
+    for _ in &nodes {
+        by.push(indices.below(functions.len() as u32)?);
+    }
+    Ok(Definitions { nodes, by, functions })
 }
 
 fn load_functions(reader: &Reader, kept: &mut KeptNames, end: u32) -> Result<(), FileError> {

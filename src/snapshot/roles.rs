@@ -1,14 +1,16 @@
-//! The names of references: roles with codes of their own, keys, variables of functions.
+//! The names of references: roles with codes of their own, keys, variables of functions; and those of functions.
 
 use rustc_hash::FxHashMap;
 
 use super::columns;
 use super::container::{Column, Encoding, FileError, Writer};
 use super::records::RoleRecord;
+use super::write::json;
 use crate::heap::Graph;
 use crate::heap::ids::NodeId;
 use crate::heap::names::kept::code;
-use crate::python::objects::{Disclosure, EdgeNames, Link, Role};
+use crate::python::Frame;
+use crate::python::objects::{Disclosure, EdgeNames, Link, Role, can_be_defined};
 
 /// The maximum number of a function's variables of one kind.
 const MOST_VARIABLES: u64 = 255;
@@ -104,6 +106,32 @@ impl Functions {
         }
         Ok(())
     }
+}
+
+/// Writes which functions objects are or run.
+pub(super) fn write_definitions(
+    out: &mut Writer,
+    graph: &Graph,
+    names: impl EdgeNames,
+) -> Result<(), FileError> {
+    let mut nodes = Column::new(columns::DEFINED_NODE, Encoding::Differences)?;
+    let mut by = Column::new(columns::DEFINED_BY, Encoding::Numbers)?;
+    let mut functions = Vec::new();
+    let mut known: FxHashMap<Frame, u64> = FxHashMap::default();
+    for node in graph.objects().filter(|&node| graph.type_info(node).is_some_and(can_be_defined)) {
+        let address = graph.address(node);
+        let Some(function) = address.and_then(|object| names.defined(object)) else { continue };
+        let next = functions.len() as u64;
+        let index = *known.entry(function).or_insert_with_key(|function| {
+            functions.push(function.clone());
+            next
+        });
+        nodes.push(node.0.into())?;
+        by.push(index)?;
+    }
+    json(out, columns::DEFINITIONS, &functions)?;
+    out.add(nodes)?;
+    out.add(by)
 }
 
 /// Writes the words for objects as keys: of those that may not be shown, only the types.

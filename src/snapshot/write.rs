@@ -9,7 +9,7 @@ use super::columns;
 use super::container::{Column, Encoding, FileError, Writer, difference};
 use super::facts::Facts;
 use super::records::RootRecord;
-use super::roles::{Functions, Roles, write_keys, write_values};
+use super::roles::{Functions, Roles, write_definitions, write_keys, write_values};
 use super::runs::Runs;
 use crate::heap::graph::search::Flow;
 use crate::heap::ids::{NodeId, RootId};
@@ -79,7 +79,7 @@ pub fn write(path: &Path, heap: Heap<'_>, progress: &mut dyn FnMut(f64)) -> Resu
 }
 
 /// Writes a document.
-fn json<T: serde::Serialize + ?Sized>(
+pub(super) fn json<T: serde::Serialize + ?Sized>(
     out: &mut Writer,
     column: &'static str,
     document: &T,
@@ -364,6 +364,7 @@ impl<'a> References<'a> {
         let graph = &self.heap.graph;
         json(out, columns::ROLES, &self.roles.records(names))?;
         self.functions.write(out, graph, names)?;
+        write_definitions(out, graph, names)?;
         let keys = graph.objects().filter(|&node| self.keys.contains(node));
         let told = self.disclosure > Disclosure::Names;
         let is_told = |node| told || self.attributes.contains(node);

@@ -30,6 +30,7 @@ mod examples;
 mod feeders;
 mod finalizers;
 mod fixtures;
+mod functions;
 mod heap;
 mod heap_command;
 mod hunt;
@@ -92,6 +93,7 @@ const GROUPS: &[Group] = &[
     group("heap_command", heap_command::trials),
     group("live", live::trials),
     group("why", why::trials),
+    group("functions", functions::trials),
     group("cycles", cycles::trials),
     group("waste", waste::trials),
     group("snapshot", snapshot::trials),

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::heap::graph::object_graph::Graph;
 use crate::heap::graph::search::Flow;
 use crate::heap::ids::NodeId;
+use crate::python::Frame;
 use crate::python::objects::{Disclosure, EdgeNames, Link, Role};
 
 /// Codes of roles.
@@ -51,6 +52,8 @@ pub(crate) struct KeptNames {
     pub key_words: Texts<KeyForm>,
     /// The variables of functions.
     pub functions: FxHashMap<NodeId, FunctionNames>,
+    /// The functions that objects are or run.
+    pub definitions: Definitions,
     /// Reference counts that differ from the references found; `None` for immortal objects.
     pub counts: FxHashMap<NodeId, Option<u64>>,
     /// The values of objects.
@@ -73,6 +76,24 @@ pub(crate) enum KeyForm {
 pub(crate) struct FunctionNames {
     pub closure: Vec<Arc<str>>,
     pub defaults: Vec<Arc<str>>,
+}
+
+/// The functions that some objects are or run, at their definitions.
+#[derive(Debug, Default)]
+pub(crate) struct Definitions {
+    /// The objects, in order.
+    pub nodes: Vec<NodeId>,
+    /// The index of the function of each.
+    pub by: Vec<u32>,
+    /// The functions.
+    pub functions: Vec<Frame>,
+}
+
+impl Definitions {
+    fn get(&self, node: NodeId) -> Option<&Frame> {
+        let index = self.nodes.binary_search(&node).ok()?;
+        self.functions.get(*self.by.get(index)? as usize)
+    }
 }
 
 /// The texts of some objects.
@@ -215,6 +236,10 @@ impl EdgeNames for Kept<'_> {
 
     fn preview(&self, object: u64) -> Option<String> {
         self.names.values.get(self.graph.node(object)?).map(|(_, text)| text)
+    }
+
+    fn defined(&self, object: u64) -> Option<Frame> {
+        self.names.definitions.get(self.graph.node(object)?).cloned()
     }
 
     fn counted(&self, object: u64, found: u64) -> Option<u64> {

@@ -6,6 +6,7 @@ use self::kept::Kept;
 use super::capture::copy::Capture;
 use super::graph::object_graph::Graph;
 use super::ids::NodeId;
+use crate::python::Frame;
 use crate::python::objects::{Disclosure, EdgeNames, Link, Reader, Role};
 
 /// Finds the links between the objects of a heap. It is a few references, and cheap to copy.
@@ -61,6 +62,10 @@ impl EdgeNames for Names<'_> {
 
     fn counted(&self, object: u64, found: u64) -> Option<u64> {
         self.source().counted(object, found)
+    }
+
+    fn defined(&self, object: u64) -> Option<Frame> {
+        self.source().defined(object)
     }
 
     fn most_disclosed(&self) -> Disclosure {

@@ -103,6 +103,8 @@ pub struct Line {
     pub retained: Option<u64>,
     /// The address of the object, or of the one that retains the most.
     pub address: Option<u64>,
+    /// The function that the objects are or run, at its definition, if it is the same one.
+    pub function: Option<Frame>,
     /// The value of the object, shortened, if values may be shown and it is the only selected one here.
     pub value: Option<String>,
 }
@@ -166,7 +168,7 @@ pub fn why(heap: &Analysis<'_>, names: &RootNames, asked: &[NodeId], options: &O
     let mut walker = Walker::new(heap, names, trails, options);
     walker.walk();
     let Walker { trails, places, edges, .. } = walker;
-    let mut lines = places.into_lines(heap);
+    let mut lines = places.into_lines(heap, edges);
     for line in lines.iter_mut().filter(|line| line.ends > 0 && line.objects == 1) {
         let value = |address| edges.value(address, options.disclosure);
         line.value = line.address.and_then(value);

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::{Line, What};
-use crate::heap::{Analysis, NodeId};
+use crate::heap::{Analysis, Names, NodeId};
 use crate::python::Frame;
+use crate::python::objects::EdgeNames;
 
 /// The maximum depth of a place.
 const DEEPEST: u32 = 200;
@@ -20,6 +21,9 @@ const MOST_CHILDREN: u32 = 2_000;
 const MOST: usize = 200_000;
 /// How often a name may occur on the way to a place.
 const REPEATS: usize = 2;
+
+/// The most objects of a place that are asked which function they are.
+const MOST_ASKED: usize = 1_000;
 
 /// The place before all others.
 pub const TOP: u32 = 0;
@@ -141,11 +145,13 @@ impl Places {
     }
 
     /// All places but the top, each before those after it, those that retain the most first.
-    pub fn into_lines(mut self, heap: &Analysis<'_>) -> Vec<Line> {
+    pub fn into_lines(mut self, heap: &Analysis<'_>, names: Names<'_>) -> Vec<Line> {
         self.entries.sort_unstable();
         self.entries.dedup_by_key(|entry| (entry.place, entry.node));
-        let mut lines: Vec<Option<Line>> =
-            (0..).zip(&self.places).map(|(number, place)| self.line(heap, number, place)).collect();
+        let mut lines: Vec<Option<Line>> = (0..)
+            .zip(&self.places)
+            .map(|(number, place)| self.line(heap, names, number, place))
+            .collect();
         // What is below a root counts for the root.
         let mut weights: Vec<u64> = lines
             .iter()
@@ -184,7 +190,13 @@ impl Places {
         found
     }
 
-    fn line(&self, heap: &Analysis<'_>, number: u32, place: &Place) -> Option<Line> {
+    fn line(
+        &self,
+        heap: &Analysis<'_>,
+        names: Names<'_>,
+        number: u32,
+        place: &Place,
+    ) -> Option<Line> {
         let start = self.entries.partition_point(|entry| entry.place < number);
         let rest = self.entries.get(start..).unwrap_or_default();
         let end = rest.partition_point(|entry| entry.place == number);
@@ -203,6 +215,7 @@ impl Places {
             ends: place.ends,
             objects: entries.len() as u64,
             address: largest.and_then(|entry| heap.graph.address(entry.node)),
+            function: function(heap, names, entries),
             value: None,
         })
     }
@@ -219,4 +232,13 @@ impl Places {
         let nodes: Vec<NodeId> = entries.iter().map(|entry| entry.node).collect();
         heap.retained_together(&nodes).bytes
     }
+}
+
+/// The function that all these objects are or run. Of many, some from all over the heap are asked.
+fn function(heap: &Analysis<'_>, names: Names<'_>, entries: &[Entry]) -> Option<Frame> {
+    let step = entries.len().div_ceil(MOST_ASKED).max(1);
+    let asked = entries.iter().step_by(step);
+    let mut functions = asked.map(|entry| names.defined(heap.graph.address(entry.node)?));
+    let first = functions.next()??;
+    functions.all(|function| function.as_ref() == Some(&first)).then_some(first)
 }

@@ -4,9 +4,10 @@ use super::edge_names::EdgeNames;
 use super::edges::Role;
 use super::frames::TAG;
 use super::reader::Reader;
-use super::type_info::Body;
+use super::type_info::{Body, TypeInfo};
 use super::values::{bytes, string};
 use crate::memory::Memory;
+use crate::python::layout::records::Field;
 use crate::python::layout::{Frames, Generators};
 use crate::python::lines::line_at;
 use crate::python::{Frame, at};
@@ -20,6 +21,12 @@ const MOST_BEHIND: usize = 8;
 const CODE: [&str; 4] = ["__code__", "gi_code", "cr_code", "ag_code"];
 /// The fields with the frame of a suspended function (up to 3.10).
 const FRAME: [&str; 3] = ["gi_frame", "cr_frame", "ag_frame"];
+
+/// Whether objects of a type can be functions or run one: all others have no [`definition`](Reader::definition).
+pub fn can_be_defined(info: &TypeInfo) -> bool {
+    let leads = |field: &Field| BEHIND.contains(&field.name) || CODE.contains(&field.name);
+    info.body == Body::Generator || info.fields.iter().any(leads)
+}
 
 impl<M: Memory> Reader<'_, M> {
     /// The function that an object is or runs, at the line on which it is defined: that of a function, a bound

@@ -14,6 +14,7 @@ use super::reference_count::ReferenceCount;
 use super::steps::{Step, closure_name, default_name};
 use super::visit::Visit;
 use crate::memory::Memory;
+use crate::python::Frame;
 
 /// How the objects of a heap refer to each other. Objects are identified by their addresses.
 pub trait EdgeNames: fmt::Debug {
@@ -40,6 +41,11 @@ pub trait EdgeNames: fmt::Debug {
     /// An object's reference count; `None` for an immortal object. `found` is the number of references to it
     /// in objects and frames: a file keeps only the counts that differ from it.
     fn counted(&self, object: u64, found: u64) -> Option<u64>;
+
+    /// The function that an object is or runs, at its definition; `None` where that is not known.
+    fn defined(&self, _object: u64) -> Option<Frame> {
+        None
+    }
 
     /// The most that may be disclosed: what a file was not allowed to contain is not disclosed later.
     fn most_disclosed(&self) -> Disclosure {
@@ -215,6 +221,10 @@ impl<M: Memory> EdgeNames for Reader<'_, M> {
 
     fn preview(&self, object: u64) -> Option<String> {
         self.shortened_repr(object)
+    }
+
+    fn defined(&self, object: u64) -> Option<Frame> {
+        self.definition(object)
     }
 
     fn counted(&self, object: u64, _found: u64) -> Option<u64> {

@@ -56,6 +56,7 @@ mod visit;
 pub use bounds::Bound;
 pub use buffer_views::BufferView;
 pub use bytecode::{Action, Instruction};
+pub use callables::can_be_defined;
 pub use contents::{Contents, Span};
 pub use context::type_dicts;
 pub use disclosure::Disclosure;

@@ -89,6 +89,7 @@ mod tests {
         ) {
             let node = |name: &String| Node {
                 name: name.clone(),
+                function: None,
                 address: Some(1),
                 size: 64,
                 retained: 640,

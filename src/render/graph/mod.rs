@@ -15,8 +15,9 @@ pub mod svg;
 
 use indicatif::HumanBytes;
 
-use super::labels::{printable, printable_code};
+use super::labels::{printable, printable_code, short};
 use crate::inspect::subgraph::{Edge, Node, NodeRole};
+use crate::python::Frame;
 
 /// The maximum length of a name or a value, in characters.
 const LONGEST: usize = 36;
@@ -29,6 +30,10 @@ const OUTSIDE: &str = "#5d6d7e";
 /// The text in a box, line by line.
 fn lines(node: &Node) -> Vec<String> {
     let mut lines = vec![shortened(&printable(&node.name), LONGEST)];
+    if let Some(function) = &node.function {
+        lines.push(shortened(&printable(&function.function), LONGEST));
+        lines.push(shortened(&place(function), LONGEST));
+    }
     if node.address.is_some() {
         let retained = match node.retained {
             bytes if bytes == node.size => String::new(),
@@ -43,6 +48,12 @@ fn lines(node: &Node) -> Vec<String> {
         lines.push(format!("({} more)", node.more));
     }
     lines
+}
+
+/// The file and the line of a function.
+fn place(function: &Frame) -> String {
+    let file = printable(short(&function.file));
+    function.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
 }
 
 /// The name of a reference.

@@ -205,6 +205,7 @@ mod tests {
     fn node(name: &str) -> Node {
         Node {
             name: name.to_owned(),
+            function: None,
             address: Some(1),
             size: 64,
             retained: 640,
