@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{HumanCount, HumanDuration};
 
 use super::hunt::{headline, signed_bytes, signed_rate, size, unit};
-use super::labels::{of_frame, printable, printable_code};
+use super::labels::{of_frame, printable, printable_code, short_places};
 use super::sheet::Sheet;
 use super::{Paths, RenderError};
 use crate::hunt::finding::{Filling, Finding, Limit, Removal, Undecided, Until};
@@ -117,7 +117,7 @@ fn write_growth(growth: &Finding, unit: &str, out: &mut impl Sheet) -> Result<()
     let Finding { objects_per_s, bytes_per_s, holder, .. } = growth;
     let bytes = signed_bytes(*bytes_per_s);
     writeln!(out, "   grows     {} objects/{unit}, {bytes}/{unit}", signed_rate(*objects_per_s))?;
-    Ok(writeln!(out, "   held by   {}", printable_code(&holder.path))?)
+    Ok(writeln!(out, "   held by   {}", short_places(&printable_code(&holder.path)))?)
 }
 
 /// Code that removes, and from when on.

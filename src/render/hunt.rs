@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::files::write_missing;
 use super::growing::{removal_in_words, write_other_growth, write_whether_it_leaks};
 use super::known_leaks::{set_aside, write_known};
-use super::labels::{of_frame, printable, printable_code};
+use super::labels::{of_frame, printable, printable_code, short_places};
 use super::sheet::{CULPRIT, GREW, HOLDER, Sheet};
 use super::source_lines::{remark, write_below};
 use super::{Heading, Paths, Pauses, RenderError, Style, View, flamegraph};
@@ -165,10 +165,10 @@ pub(super) fn write_finding(
         Some(address) => format!("  ({} at {address:#x})", printable(&holder.kind)),
         None => String::new(),
     };
-    let path = out.styled(HOLDER, &printable_code(&holder.path));
+    let path = out.styled(HOLDER, &short_places(&printable_code(&holder.path)));
     writeln!(out, "   held by   {path}{object}")?;
     for path in &finding.also {
-        writeln!(out, "             also by {}", printable_code(path))?;
+        writeln!(out, "             also by {}", short_places(&printable_code(path)))?;
     }
     for feeder in finding.feeders.iter().take(STACKS) {
         write_feeder(feeder, out)?;

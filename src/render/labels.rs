@@ -74,6 +74,24 @@ pub fn of_frame(frame: &Frame, paths: Paths) -> String {
     }
 }
 
+/// A path of references in words, with the files of the functions on it shortened: `local hub of main
+/// (/srv/chat/app.py:9)`.
+pub fn short_places(words: &str) -> String {
+    let mut rest = words;
+    let mut shortened = String::with_capacity(words.len());
+    while let Some((before, after)) = rest.split_once(" (/") {
+        let start = before.len() + 2;
+        let end = start + 1 + after.find(')').unwrap_or(after.len());
+        shortened.push_str(rest.get(..start).unwrap_or_default());
+        let place = rest.get(start..end).unwrap_or_default();
+        let line = place.rsplit_once(':').map(|(_, line)| line.parse::<u32>());
+        shortened.push_str(if matches!(line, Some(Ok(_))) { short(place) } else { place });
+        rest = rest.get(end..).unwrap_or_default();
+    }
+    shortened.push_str(rest);
+    shortened
+}
+
 /// The part of `file` that `paths` asks for.
 pub fn path(file: &str, paths: Paths) -> &str {
     match paths {
@@ -207,6 +225,23 @@ mod tests {
         assert_eq!(of_frame(&frame, Paths::Full), "View.get (/srv/shop/app/views.py:12)");
         frame.line = None;
         assert_eq!(of_frame(&frame, Paths::Short), "View.get (app/views.py)");
+    }
+
+    #[test]
+    fn the_files_on_a_path_are_shortened() {
+        for (words, expected) in [
+            ("module app › CACHE", "module app › CACHE"),
+            (
+                "thread MainThread › run (/v/lib/python3.12/asyncio/runners.py:118) › local coro › main \
+                 (/srv/shop/app/chat.py:48)",
+                "thread MainThread › run (asyncio/runners.py:118) › local coro › main (app/chat.py:48)",
+            ),
+            ("app.CACHE['a (/b/c/d)']", "app.CACHE['a (/b/c/d)']"),
+            ("cut (/srv/shop/app", "cut (/srv/shop/app"),
+            ("<string> (<string>:1)", "<string> (<string>:1)"),
+        ] {
+            assert_eq!(short_places(words), expected);
+        }
     }
 
     #[test]

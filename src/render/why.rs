@@ -4,6 +4,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::branches::{Extent, Row, branches};
+use super::fitting::width;
 use super::labels;
 use super::labels::{printable, printable_code};
 use super::preamble::Head;
@@ -78,25 +79,35 @@ fn remarks(why: &Why) -> Vec<String> {
 }
 
 fn row(line: &Line, room: Option<usize>) -> Row {
+    let branches = 2 * line.depth as usize;
     let text = match &line.what {
         What::Root(words) => printable(words),
         What::Frame(frame) => {
-            let branches = 2 * line.depth as usize;
             let room = room.map(|room| room.saturating_sub(branches));
             beside(labels::of_frame(frame, Paths::Short), frame, room)
         }
         What::Objects { link, kind } => {
-            let mut text = printable(kind);
-            if let Some(link) = link {
-                text = format!("{} {text}", printable_code(link));
+            let link = link.as_deref().map(printable_code);
+            let address = line.address.filter(|_| line.objects == 1);
+            let address = address.map(|address| format!("{address:#x}"));
+            let value = line.value.as_deref().map(printable_code);
+            let what = |name: Option<String>, address: Option<String>| {
+                let parts = [link.clone(), Some(printable(kind)), name, address, value.clone()];
+                parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+            };
+            match &line.function {
+                None => what(None, address),
+                // Its name says more than its place, and that more than its address.
+                Some(function) => {
+                    let name = labels::escape(&function.function);
+                    let place = labels::of_frame(function, Paths::Short);
+                    let room = room.map_or(usize::MAX, |room| room.saturating_sub(branches));
+                    let all = what(Some(place.clone()), address);
+                    let forms = [all, what(Some(place), None)];
+                    let mut fitting = forms.into_iter().filter(|text| width(text) <= room);
+                    fitting.next().unwrap_or_else(|| what(Some(name), None))
+                }
             }
-            if let Some(address) = line.address.filter(|_| line.objects == 1) {
-                text = format!("{text} {address:#x}");
-            }
-            if let Some(value) = &line.value {
-                text = format!("{text} {}", printable_code(value));
-            }
-            text
         }
     };
     let mut columns = vec![HumanCount(line.paths).to_string()];
@@ -140,6 +151,8 @@ struct JsonLine<'a> {
     retained: Option<u64>,
     address: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a Frame>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a str>,
 }
 
@@ -165,6 +178,7 @@ impl<'a> From<&'a Line> for JsonLine<'a> {
             objects: line.objects,
             retained: line.retained,
             address: line.address,
+            function: line.function.as_ref(),
             value: line.value.as_deref(),
         }
     }
