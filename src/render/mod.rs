@@ -47,9 +47,11 @@ pub mod sparkline;
 pub mod speedscope;
 pub mod summary;
 pub mod table;
+pub mod timeline;
 pub mod top;
 pub mod tree;
 pub mod waste;
+pub mod watch;
 pub mod why;
 
 /// Why a form could not be written.

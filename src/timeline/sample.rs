@@ -127,6 +127,20 @@ impl Sample {
 }
 
 impl Measure {
+    /// Its name for other programs.
+    pub fn key(self) -> &'static str {
+        match self {
+            Measure::Rss => "rss",
+            Measure::Pss => "pss",
+            Measure::Uss => "uss",
+            Measure::Swap => "swap",
+            Measure::Anonymous => "anonymous",
+            Measure::File => "file",
+            Measure::Shared => "shared",
+            Measure::Arenas => "arenas",
+        }
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,9 +12,11 @@ use std::process::{Child, Command, Stdio};
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::support::{
-    Interpreter, Target, case_for_root, cases, interpreters, leakspy, leakspy_command, wait_until,
+    Interpreter, Target, assert_documented, case_for_root, cases, interpreters, leakspy,
+    leakspy_command, wait_until,
 };
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
@@ -197,6 +199,52 @@ fn what_grows_has_its_slope(interpreter: &'static Interpreter) -> Result<(), Fai
         assert!(texts.iter().any(|text| text == expected), "{expected} in {texts:?}");
     }
     assert!(texts.iter().any(|text| text.contains("grows ")), "{texts:?}");
+    the_json_says_the_same(&file)
+}
+
+/// `peak --json` has the figures of the text, and `plot --json` besides those of the file.
+fn the_json_says_the_same(file: &Path) -> Result<(), Failed> {
+    let said = peak(file, &[])?;
+    let json = |command: &str| -> Result<Value, Failed> {
+        let output = leakspy_command().arg(command).arg("--json").arg(file).output()?;
+        assert!(output.status.success(), "{output:?}");
+        let document = serde_json::from_slice(&output.stdout)?;
+        assert_documented("`leakspy peak --json`", &document);
+        Ok(document)
+    };
+    let summed_up = json("peak")?;
+    assert_eq!(summed_up["figure"], "rss");
+    let processes = summed_up["files"][0]["processes"].as_array().ok_or("no processes")?;
+    let [process] = processes.as_slice() else { panic!("{processes:?}") };
+    let number = |value: &Value| value.as_f64().ok_or_else(|| format!("{value} is no number"));
+    let (last, most) = (number(&process["last_bytes"])?, number(&process["peak"]["bytes"])?);
+    let after = number(&process["peak"]["time_s"])? - number(&process["begin_s"])?;
+    let trend = &process["trend"];
+    assert_eq!(trend["kind"], "grows");
+    let [slope, error] = ["bytes_per_s", "error_bytes_per_s"]
+        .map(|key| number(&trend[key]).map(|it| it * 60.0 / MIB));
+    let pid = &process["pid"];
+    let expected = format!(
+        "last {:.1} MiB, peak {:.1} MiB after {after:.1} s, grows ",
+        last / MIB,
+        most / MIB
+    );
+    assert!(said.contains(&format!("  {pid} ")) && said.contains(&expected), "{expected}: {said}");
+    let (_, words) = said.split_once("grows ").ok_or("it grows")?;
+    let mut words = words.split(' ');
+    for (found, word) in [(slope?, words.next()), (error?, words.nth(1))] {
+        let word = word.ok_or("a number")?;
+        let digits = word.split_once('.').map_or(0, |(_, digits)| digits.len());
+        assert_eq!(format!("{found:.digits$}"), word);
+    }
+
+    let rows = rows(&fs::read_to_string(file)?);
+    let drawn = json("plot")?;
+    let points = drawn["files"][0]["processes"][0]["points"].as_array().ok_or("no points")?;
+    let found: Vec<Option<u64>> = points.iter().map(|point| point["bytes"].as_u64()).collect();
+    let expected: Vec<Option<u64>> = rows.iter().map(|row| row["rss_bytes"].parse().ok()).collect();
+    assert_eq!(found, expected);
+    assert_eq!(process["samples"].as_u64(), Some(rows.len() as u64));
     Ok(())
 }
 
@@ -355,12 +403,26 @@ fn a_command_has_its_status_and_its_file(interpreter: &'static Interpreter) -> R
     let file = folder.path().join("run.csv");
     let program = "import time; x = bytearray(30 << 20); time.sleep(0.5); raise SystemExit(7)";
     let mut command: Command = leakspy_command();
-    command.args(["timeline", "-i", "0.02", "-o"]).arg(&file).arg("--").args(interpreter.argv());
+    command
+        .args(["timeline", "--json", "-i", "0.02", "-o"])
+        .arg(&file)
+        .arg("--")
+        .args(interpreter.argv());
     let output = command.args(["-c", program]).output()?;
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     let rows = rows(&fs::read_to_string(&file)?);
     assert!(rows.iter().any(|row| number(row, "rss_bytes") > 30 << 20));
     assert!(rows.last().is_some_and(|row| row["command"].contains("bytearray")));
+    let found: Value = serde_json::from_slice(&output.stdout)?;
+    assert_documented("`leakspy timeline --json`", &found);
+    let sizes = || rows.iter().map(|row| number(row, "rss_bytes"));
+    assert_eq!(found["samples"].as_u64(), Some(rows.len() as u64), "{found}");
+    assert_eq!(found["peak"]["bytes"].as_u64(), sizes().max(), "{found}");
+    assert_eq!(found["file"].as_str(), file.to_str());
+    let said = String::from_utf8(output.stderr)?;
+    assert!(said.contains(&format!("{} samples in ", rows.len())), "{said}");
+    let refused = leakspy(["timeline", "1", "--json", "-o", "-"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     Ok(())
 }
 

@@ -11,9 +11,11 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::support::{
-    Interpreter, Target, case_for_root, interpreters, leakspy, leakspy_command, wait_until,
+    Interpreter, Target, assert_documented, case_for_root, interpreters, leakspy, leakspy_command,
+    wait_until,
 };
 
 type Test = fn(&'static Interpreter) -> Result<(), Failed>;
@@ -155,6 +157,21 @@ fn it_fires_on_objects_and_arenas(interpreter: &'static Interpreter) -> Result<(
     let many = ["--objects", "Row>100000000", "--objects-interval", "0.1"];
     assert_eq!(fires(&many).status.code(), Some(3));
     assert_eq!(fires(&["--arena-above", "100KiB"]).status.code(), Some(0));
+    let output = fires(&["--objects", "Row>1000", "--json", "--dump", "--mem"]);
+    let documents = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+    let documents: Vec<Value> = documents.collect::<Result<_, _>>()?;
+    let [watching, met, mem, dump] = documents.as_slice() else { panic!("{documents:?}") };
+    for event in [watching, met] {
+        assert_documented("`leakspy watch --json`", event);
+    }
+    assert_eq!((&watching["event"], &met["event"]), (&"watching".into(), &"met".into()));
+    assert_eq!((&met["condition"], &met["type"]), (&"objects".into(), &"Row".into()));
+    assert_eq!(met["limit"].as_f64(), Some(1000.0));
+    let said = text(&output.stderr);
+    let figure = met["figure"].as_f64().ok_or("no figure")?;
+    assert!(said.contains(&format!("{figure} objects of Row, the limit is 1000")), "{said}");
+    assert_documented("`leakspy mem --json`", mem);
+    assert_documented("`leakspy dump --json`", dump);
     assert_eq!(fires(&["--arena-above", "100GiB"]).status.code(), Some(3));
     Ok(())
 }

@@ -465,6 +465,35 @@ fn what_is_tangled_is_drawn_or_refused(interpreter: &'static Interpreter) -> Res
     Ok(())
 }
 
+/// The nodes and references of a picture in the language of Graphviz.
+fn the_json_has_what_is_drawn(pid: &str, dot: &str) -> Result<(), Failed> {
+    let output = leakspy(["graph", pid, "--json", "Pair"]);
+    assert!(output.status.success(), "{output:?}");
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    assert_documented("`leakspy graph --json`", &document);
+    let [nodes, edges] =
+        ["nodes", "edges"].map(|key| document[key].as_array().expect("an array").as_slice());
+    let is_edge = |line: &&str| line.contains(" -> ");
+    assert_eq!(edges.len(), dot.lines().filter(is_edge).count(), "{dot}");
+    let drawn = |line: &&str| line.contains("[label=") && !is_edge(line);
+    assert_eq!(nodes.len(), dot.lines().filter(drawn).count(), "{dot}");
+    let selected: Vec<&Value> = nodes.iter().filter(|node| node["selected"] == true).collect();
+    assert_eq!(selected.len(), 4, "{nodes:?}");
+    assert!(
+        selected.iter().all(|node| node["type"] == "__main__.Pair" && node["in_cycle"] == true)
+    );
+    let roots: Vec<&Value> = nodes.iter().filter(|node| node["type"].is_null()).collect();
+    assert!(roots.iter().any(|node| node["root"] == "module __main__"), "{roots:?}");
+    for edge in edges {
+        let ends = ["from", "to"].map(|end| edge[end].as_u64().expect("an index") as usize);
+        assert!(ends.iter().all(|&end| end < nodes.len()), "{edge}");
+    }
+    assert_eq!(edges.iter().filter(|edge| edge["link"] == ".other").count(), 4, "{edges:?}");
+    let refused = leakspy(["graph", pid, "--json", "-o", "a.svg", "Pair"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    Ok(())
+}
+
 fn pictures_show_what_is_there(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let mut target = Target::start(interpreter, "cycles", &[]);
     target.ask("hold 1");
@@ -497,6 +526,7 @@ fn pictures_show_what_is_there(interpreter: &'static Interpreter) -> Result<(), 
         Err(_) => println!("dot is not installed: how Graphviz takes the picture is not tested"),
     }
 
+    the_json_has_what_is_drawn(&pid, &dot)?;
     let chain = graph(&["__main__:ONCE[0].other", "--show", "chain", "--format", "dot"])?;
     assert!(chain.contains("label=\"['ONCE']\""), "{chain}");
     let without = graph(&["Pair", "--exclude", "list", "--format", "dot"])?;

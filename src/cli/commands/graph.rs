@@ -7,18 +7,18 @@ use std::process::ExitCode;
 use clap::{ValueEnum, value_parser};
 
 use crate::cli::args::disclosure::DisclosureArgs;
-use crate::cli::args::flags::MemoryArg;
+use crate::cli::args::flags::{JsonArg, MemoryArg};
 use crate::cli::args::form::form;
 use crate::cli::args::subject::SubjectArgs;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::{check_writable, png_of, write_whole};
-use crate::cli::terminal::say;
+use crate::cli::terminal::{print, say};
 use crate::heap::Selector;
 use crate::heap::figures::type_names::full_names;
 use crate::inspect::subgraph::{Direction, Options, picture};
 use crate::render::RenderError;
 use crate::render::graph::layout::TooLarge;
-use crate::render::graph::{dot, svg};
+use crate::render::graph::{dot, json, svg};
 
 /// Draw a part of the object graph: referrers or referents of objects.
 ///
@@ -57,11 +57,14 @@ pub struct Args {
     /// How much of keys and values is shown.
     #[command(flatten)]
     pub disclosure: DisclosureArgs,
+    /// Whether JSON is printed.
+    #[command(flatten)]
+    pub json: JsonArg,
     /// The form of the picture [default: by the ending of the output, otherwise svg].
-    #[arg(short, long, value_enum, value_name = "FORM")]
+    #[arg(short, long, value_enum, value_name = "FORM", conflicts_with = "json")]
     pub format: Option<Format>,
     /// Where to write it; - is standard output [default: leakspy-PID-graph.svg].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
     pub output: Option<PathBuf>,
 }
 
@@ -140,6 +143,9 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     };
     let subjects = subject.find(&heap.analysis)?;
     let drawn = picture(&heap.analysis, heap.names(), &subjects, &options);
+    if args.json.json {
+        return print(true, |out| Ok(json::write_json(&drawn, &heap.provenance, out)?));
+    }
     let path = match wanted {
         Some(path) => path.to_owned(),
         None => format!("leakspy-{}-graph.{}", source.identity().pid, format.extension()).into(),

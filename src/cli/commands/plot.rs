@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::cli::args::flags::JsonArg;
 use crate::cli::args::form::form;
 use crate::cli::args::time::moment;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::{check_writable, png_of, write_whole};
-use crate::cli::terminal::say;
+use crate::cli::terminal::{print, say};
 use crate::render::chart;
 use crate::render::chart::Run;
+use crate::render::timeline::write_json;
 use crate::timeline;
 use crate::timeline::Timeline;
 
@@ -28,11 +30,14 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The chart to write, `-` for standard output [default: beside the first file, ending in .svg].
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
     pub output: Option<PathBuf>,
     /// What to draw [default: by the extension of the file, otherwise svg].
-    #[arg(short, long, value_enum)]
+    #[arg(short, long, value_enum, conflicts_with = "json")]
     pub format: Option<Picture>,
+    /// Whether JSON is printed instead.
+    #[command(flatten)]
+    pub json: JsonArg,
     /// The part of each file to show.
     #[command(flatten)]
     pub part: Part,
@@ -129,6 +134,12 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
         args.files.iter().map(|path| args.part.read(path)).collect::<Result<_, CommandError>>()?;
     let names: Vec<String> =
         args.files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let runs: Vec<Run<'_>> =
+        names.iter().zip(&timelines).map(|(name, timeline)| Run { name, timeline }).collect();
+    let measure = args.part.measure();
+    if args.json.json {
+        return print(true, |out| Ok(write_json(&runs, measure, true, out)?));
+    }
     let path = match (&args.output, args.files.first()) {
         (Some(path), _) => path.clone(),
         (None, first) => {
@@ -136,9 +147,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             first.map(|path| path.with_extension(ending)).unwrap_or_default()
         }
     };
-    let runs: Vec<Run<'_>> =
-        names.iter().zip(&timelines).map(|(name, timeline)| Run { name, timeline }).collect();
-    let svg = chart::svg(&runs, args.part.measure())?;
+    let svg = chart::svg(&runs, measure)?;
     if path == Path::new("-") {
         let mut out = io::stdout().lock();
         out.write_all(svg.as_bytes()).and_then(|()| out.flush()).context("standard output")?;

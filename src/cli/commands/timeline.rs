@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cli::args::flags::SubprocessesArg;
+use crate::cli::args::flags::{JsonArg, SubprocessesArg};
 use crate::cli::args::form::form;
 use crate::cli::args::target::Target;
 use crate::cli::args::time::seconds;
@@ -17,11 +17,12 @@ use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::{check_writable, default_path};
 use crate::cli::progress::Line;
 use crate::cli::signals::Signals;
-use crate::cli::terminal::say;
+use crate::cli::terminal::{print, say};
 use crate::private_file::PrivateFile;
 use crate::process::{Process, ProcessError};
 use crate::render::phrases;
 use crate::render::sparkline::sparkline;
+use crate::render::timeline::write_recorded;
 use crate::timeline::{Form, History, Observer, Options, Sample, Writer};
 
 /// Record the memory of a process over time.
@@ -58,6 +59,9 @@ pub struct Args {
     /// Note what Python runs whenever the resident set has jumped.
     #[arg(long)]
     pub stacks: bool,
+    /// Whether what was found is printed as JSON at the end.
+    #[command(flatten)]
+    pub json: JsonArg,
 }
 
 /// The forms of output.
@@ -94,6 +98,12 @@ impl Args {
 /// Records the memory of a process, or of a command.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     args.format()?;
+    if args.json.json && args.output.as_deref() == Some(Path::new("-")) {
+        return Err(CommandError::Usage(
+            "`--json` and `-o -` would both write to standard output: give the samples a file"
+                .into(),
+        ));
+    }
     if let Some(path) = &args.output {
         check_writable(path)?;
     }
@@ -158,7 +168,12 @@ fn record(args: &Args, process: Process, signals: &Signals) -> Result<(), Comman
     if path != Path::new("-") {
         say(format_args!("Wrote {}", path.display()));
     }
-    say(summary(&history, clock.begin.elapsed()));
+    let elapsed = clock.begin.elapsed();
+    say(summary(&history, elapsed));
+    if args.json.json {
+        let file = path.to_string_lossy();
+        print(true, |out| Ok(write_recorded(pid, &file, elapsed.as_secs_f64(), &history, out)?))?;
+    }
     Ok(())
 }
 

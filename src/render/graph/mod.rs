@@ -10,6 +10,7 @@
 //! | [`layout`] | places boxes, arrows and labels by their sizes |
 
 pub mod dot;
+pub mod json;
 pub mod layout;
 pub mod svg;
 

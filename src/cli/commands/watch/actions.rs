@@ -8,6 +8,7 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::cli::args::flags::JsonArg;
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::check_writable;
 use crate::cli::terminal::say;
@@ -53,7 +54,13 @@ impl Actions {
 }
 
 /// Does the actions asked for. If one fails, leakspy says so, and does the others.
-pub fn act(actions: &Actions, process: &Process, number: u32) -> Result<(), CommandError> {
+/// With `--json` the commands that can print JSON do.
+pub fn act(
+    actions: &Actions,
+    process: &Process,
+    number: u32,
+    form: JsonArg,
+) -> Result<(), CommandError> {
     let pid = process.pid();
     let program = env::current_exe().context("cannot find leakspy's own program")?;
     let leakspy = |words: &[&str]| {
@@ -61,24 +68,29 @@ pub fn act(actions: &Actions, process: &Process, number: u32) -> Result<(), Comm
         command.args(words).args(["--pid", &pid.to_string()]);
         command
     };
+    let printing = |words: &[&str]| {
+        let mut command = leakspy(words);
+        command.args(form.json.then_some("--json"));
+        command
+    };
     // First: if it is about to be killed, the others can be asked of the file.
     if let Some(path) = &actions.snapshot {
         run_to_end(leakspy(&["snapshot"]).arg("--output").arg(numbered(path, number)));
     }
     if let Some(path) = &actions.heap {
-        run_to_end(leakspy(&["heap"]).arg("--save").arg(numbered(path, number)));
+        run_to_end(printing(&["heap"]).arg("--save").arg(numbered(path, number)));
     }
     if actions.mem {
-        run_to_end(&mut leakspy(&["mem"]));
+        run_to_end(&mut printing(&["mem"]));
     }
     if actions.dump {
-        run_to_end(&mut leakspy(&["dump"]));
+        run_to_end(&mut printing(&["dump"]));
     }
     if let Some(path) = &actions.record {
         run_to_end(leakspy(&["record"]).arg("--output").arg(numbered(path, number)));
     }
     if actions.hunt {
-        run_to_end(&mut leakspy(&["hunt"]));
+        run_to_end(&mut printing(&["hunt"]));
     }
     if let Some(command) = &actions.exec {
         run_to_end(Command::new("sh").arg("-c").arg(command.replace("{pid}", &pid.to_string())));

@@ -15,7 +15,7 @@ use clap::value_parser;
 
 use self::actions::{Actions, act};
 use self::conditions::{Conditions, words};
-use crate::cli::args::flags::SubprocessesArg;
+use crate::cli::args::flags::{JsonArg, SubprocessesArg};
 use crate::cli::args::process::Place;
 use crate::cli::args::time::seconds;
 use crate::cli::children::tell_left_out;
@@ -23,12 +23,13 @@ use crate::cli::clock::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::help::NOT_MET;
 use crate::cli::signals::Signals;
-use crate::cli::terminal::say;
+use crate::cli::terminal::{print, say};
 use crate::heap::{CaptureOptions, Grouping};
 use crate::process::Process;
 use crate::process::by_command::first_named;
 use crate::process::cgroup::group_memory;
 use crate::render::phrases::mib;
+use crate::render::watch::{Event, write_json};
 use crate::source::{LiveProcess, Source};
 use crate::timeline::{Edge, Now, Observer, Options, Sample, Watched};
 
@@ -70,6 +71,10 @@ pub struct Args {
     /// What to do.
     #[command(flatten)]
     pub actions: Actions,
+    /// Whether what happens is printed as JSON, a line for each event, and so is what `--heap`, `--mem`, `--dump` and
+    /// `--hunt` find.
+    #[command(flatten)]
+    pub form: JsonArg,
 }
 
 impl Args {
@@ -190,7 +195,12 @@ fn watch(
         say(format_args!("Process {pid} has ended."));
         return Ok(End::Gone);
     };
+    let told = |event: Event<'_>, most| match args.form.json {
+        true => print(true, |out| Ok(write_json(pid, event, now(), most, out)?)).map(drop),
+        false => Ok(()),
+    };
     say(format_args!("Watching process {pid}: {command}"));
+    told(Event::Watching(&command), 0)?;
     tell_left_out(pid, args.children);
     let options = Options {
         subprocesses: args.children.subprocesses,
@@ -209,6 +219,7 @@ fn watch(
                 "Process {pid} has ended. The most memory that was seen of it is {}.",
                 mib(most as f64)
             ));
+            told(Event::Ended, most)?;
             return Ok(End::Gone);
         }
         let sample = Sample::sum(&samples);
@@ -223,15 +234,17 @@ fn watch(
                 Some((Edge::Crossed, figure)) => {
                     *fired += 1;
                     say(format_args!("Process {pid}: {}.", words(&watched.condition, figure)));
-                    act(&args.actions, &second, *fired)?;
+                    told(Event::Met(&watched.condition, figure), most)?;
+                    act(&args.actions, &second, *fired, args.form)?;
                     if !args.every {
                         return Ok(End::Fired);
                     }
                 }
-                Some((Edge::Rearmed, figure)) => say(format_args!(
-                    "Process {pid} is below again: {}.",
-                    words(&watched.condition, figure)
-                )),
+                Some((Edge::Rearmed, figure)) => {
+                    let below = words(&watched.condition, figure);
+                    say(format_args!("Process {pid} is below again: {below}."));
+                    told(Event::Below(&watched.condition, figure), most)?;
+                }
                 _ => {}
             }
         }
