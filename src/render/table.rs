@@ -8,7 +8,7 @@ use super::fitting::{shorten, width, wrap};
 use super::sheet::{HEADING, Sheet};
 
 /// The blanks between two columns.
-const GAP: usize = 2;
+pub(super) const GAP: usize = 2;
 /// How narrow a column of text becomes before another column is dropped, if it is wider by itself.
 const NARROW: usize = 34;
 /// How narrow it becomes where no column is left to drop.

@@ -10,14 +10,14 @@ use super::labels::{printable, printable_code};
 use super::preamble::Head;
 use super::sheet::Sheet;
 use super::source_lines::beside;
-use super::table::Table;
+use super::table::{GAP, Table};
 use super::{Paths, RenderError};
 use crate::inspect::why::{Line, What, Why};
 use crate::python::Frame;
 use crate::source::Provenance;
 
-/// The columns that the figures take beside a name.
-const FIGURES: usize = 34;
+/// The names of the columns. All but the first are figures.
+const COLUMNS: [&str; 4] = ["held by", "paths", "objects", "retained"];
 
 /// Writes why objects are alive.
 pub fn write(
@@ -34,9 +34,9 @@ pub fn write(
         return Ok(());
     }
     writeln!(out)?;
-    let room = out.width().map(|width| width.saturating_sub(FIGURES));
+    let room = out.width().map(|width| width.saturating_sub(width_of_figures(&why.lines)));
     let rows = why.lines.iter().map(|line| row(line, room)).collect();
-    let mut table = Table::new(["held by", "paths", "objects", "retained"]).names([0]);
+    let mut table = Table::new(COLUMNS).names([0]);
     let more = |paths| vec![HumanCount(paths).to_string()];
     for (text, columns) in branches(rows, extent, more) {
         table.add_row([text].into_iter().chain(columns));
@@ -97,25 +97,49 @@ fn row(line: &Line, room: Option<usize>) -> Row {
             };
             match &line.function {
                 None => what(None, address),
-                // Its name says more than its place, and that more than its address.
+                // Its name says more than its place, and that more than its address. An attribute that has the
+                // name of the function need not be named twice.
                 Some(function) => {
                     let name = labels::escape(&function.function);
                     let place = labels::of_frame(function, Paths::Short);
                     let room = room.map_or(usize::MAX, |room| room.saturating_sub(branches));
+                    let is_said = link.as_deref().is_some_and(|link| name.ends_with(link));
+                    let least = if is_said {
+                        format!("{} {name}", printable(kind))
+                    } else {
+                        what(Some(name.clone()), None)
+                    };
                     let all = what(Some(place.clone()), address);
-                    let forms = [all, what(Some(place), None)];
+                    let forms = [all, what(Some(place), None), what(Some(name), None)];
                     let mut fitting = forms.into_iter().filter(|text| width(text) <= room);
-                    fitting.next().unwrap_or_else(|| what(Some(name), None))
+                    fitting.next().unwrap_or(least)
                 }
             }
         }
     };
-    let mut columns = vec![HumanCount(line.paths).to_string()];
+    Row { depth: line.depth as usize, text, columns: figures(line), weight: line.paths }
+}
+
+/// The figures of a line: roots and frames have fewer.
+fn figures(line: &Line) -> Vec<String> {
+    let mut figures = vec![HumanCount(line.paths).to_string()];
     if let Some(retained) = line.retained {
-        columns.push(HumanCount(line.objects).to_string());
-        columns.push(HumanBytes(retained).to_string());
+        figures.push(HumanCount(line.objects).to_string());
+        figures.push(HumanBytes(retained).to_string());
     }
-    Row { depth: line.depth as usize, text, columns, weight: line.paths }
+    figures
+}
+
+/// The columns that the figures of these lines take beside a name, with the blanks before each.
+fn width_of_figures(lines: &[Line]) -> usize {
+    let names = COLUMNS.iter().skip(1);
+    let mut widths: Vec<usize> = names.map(|name| GAP + width(name)).collect();
+    for line in lines {
+        for (most, figure) in widths.iter_mut().zip(figures(line)) {
+            *most = (*most).max(GAP + width(&figure));
+        }
+    }
+    widths.iter().sum()
 }
 
 #[derive(Serialize)]

@@ -11,6 +11,7 @@ mod facts;
 mod hostile;
 mod junk;
 mod render;
+mod screens;
 mod shells;
 mod snapshot_container;
 mod top;

@@ -69,7 +69,7 @@ pub const CELL: &str = "cell";
 const UNREADABLE: &str = "(unreadable)";
 /// Stands for any index, any key, any place in an object of unknown type.
 const ANY: &str = "[…]";
-const ANY_FIELD: &str = "[?]";
+const ANY_FIELD: &str = "C field";
 
 impl Naming {
     /// `indices` says whether a heavy object in a sequence is named by its index, `disclosure` how much of

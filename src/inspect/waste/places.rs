@@ -207,6 +207,7 @@ fn join(base: &str, link: Option<&Link>) -> Arc<str> {
         Some(link @ (Link::Local(_) | Link::Closure(_) | Link::Default(_))) => {
             format!("{link} of {base}").into()
         }
+        Some(link @ Link::Offset(_)) => format!("{base} › {link}").into(),
         Some(link) => format!("{base}{link}").into(),
     }
 }

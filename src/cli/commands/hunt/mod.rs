@@ -481,7 +481,7 @@ impl Verdicts {
             hunt_of_several::write_text(&self.verdicts, &self.left_out, &mut out)?;
         }
         if !args.form.json {
-            self.say_next(&mut out)?;
+            self.say_next(args, &mut out)?;
         }
         out.flush()?;
         if let Some(path) = &args.output {
@@ -494,20 +494,20 @@ impl Verdicts {
     }
 
     /// Says what to type next: about the first finding, or where nothing was found.
-    fn say_next(&self, out: &mut Out) -> Result<(), CommandError> {
+    fn say_next(&self, args: &Args, out: &mut Out) -> Result<(), CommandError> {
+        let file = args.files().last().map(|file| quoted(&file.to_string_lossy()));
+        let source = |pid: i32| file.clone().unwrap_or_else(|| pid.to_string());
         let mut findings =
             self.verdicts.iter().flat_map(|it| it.findings.iter().map(|one| (it.pid, one)));
         match findings.find(|(_, finding)| finding.kind == LeakKind::Container) {
             Some((pid, finding)) => {
-                let command = format!("leakspy why {pid} {}", quoted(&finding.grown));
+                let command = format!("leakspy why {} {}", source(pid), quoted(&finding.grown));
                 out.next(&command, "prints all that keeps them alive")?;
             }
             None if self.verdicts.iter().all(|it| it.findings.is_empty()) => {
-                let command = format!("leakspy mem {}", self.pid);
-                out.next(
-                    &command,
-                    "says what its memory is made of; `--duration 5m` hunts for longer",
-                )?;
+                let command = format!("leakspy mem {}", source(self.pid));
+                let longer = if file.is_none() { "; `--duration 5m` hunts for longer" } else { "" };
+                out.next(&command, &format!("says what its memory is made of{longer}"))?;
             }
             None => {}
         }
