@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let process = attach(pid)?;
     let identity = process.identity();
     println!("Process {pid}: {} (Python {})", identity.command, identity.version);
-    for thread in process.threads()?.threads {
+    for thread in process.threads(None)?.threads {
         println!("{}", thread.name.as_deref().unwrap_or("(unnamed thread)"));
         for frame in thread.stack.frames {
             let line = frame.line.map_or(String::new(), |line| format!(":{line}"));

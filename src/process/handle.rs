@@ -1,6 +1,6 @@
 //! A process by PID: whether it exists, who owns it, and whether it is still the same process.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::IoSliceMut;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -15,8 +15,9 @@ use procfs::ProcError;
 use procfs::process::{Status, Syscall};
 use read_process_memory::{CopyAddress, ProcessHandle};
 
+use super::blocked::{SystemCall, Wait};
 use super::maps::{self, Mapping};
-use super::text::{self, shown_words};
+use super::text::{self, shown_path, shown_words};
 use crate::memory::{Memory, PAGE, ReadError};
 use crate::obstacle::{Obstacle, Obstructed, Obstruction};
 
@@ -188,6 +189,29 @@ impl Process {
             Syscall::Blocked { stack_pointer, .. } => Some(stack_pointer),
             _ => None,
         }
+    }
+
+    /// What one of its threads waits for in the kernel; `None` if it runs, or is stopped: then the kernel shows the
+    /// call that it was in last.
+    pub fn thread_wait(&self, tid: i32) -> Option<Wait> {
+        if !matches!(self.thread_state(tid)?, 'S' | 'D') {
+            return None;
+        }
+        let task = self.proc.task_from_tid(tid).ok()?;
+        let call = match task.syscall().ok()? {
+            Syscall::Blocked { syscall_number, argument_registers, .. } if syscall_number >= 0 => {
+                SystemCall { number: syscall_number, arguments: argument_registers }
+            }
+            _ => return None,
+        };
+        let folder = PathBuf::from(format!("/proc/{}", self.pid()));
+        let channel = fs::read_to_string(folder.join(format!("task/{tid}/wchan")));
+        let mut wait = call.wait(&channel.unwrap_or_default());
+        wait.file = wait.descriptor.and_then(|descriptor| {
+            let link = fs::read_link(folder.join(format!("fd/{descriptor}"))).ok()?;
+            Some(shown_path(&link))
+        });
+        Some(wait)
     }
 
     /// The PID of its tracer, if it has one.

@@ -22,6 +22,7 @@
 //! | [`tracees`], [`reaper`] | tracing threads for longer, and releasing them cleanly |
 //! | [`breakpoint`], [`lookahead`] | hardware breakpoints, and what a stopped thread is about to call |
 
+pub mod blocked;
 pub mod breakpoint;
 pub mod by_command;
 pub mod cgroup;

@@ -6,6 +6,7 @@
 
 use std::fmt::Debug;
 
+use super::blocked::Wait;
 use super::handle::{Process, ProcessError};
 use super::image::{Image, ImageError};
 use super::maps::Mapping;
@@ -54,6 +55,10 @@ pub trait Target: Memory + Debug + Sync {
 
     /// Whether one of its threads runs rather than waits, by our ID of it.
     fn is_running(&self, tid: i32) -> bool;
+
+    /// What one of its threads waits for in the kernel, by our ID of it; `None` if it waits for nothing, or that
+    /// cannot be known.
+    fn wait_of(&self, tid: i32) -> Option<Wait>;
 }
 
 impl Target for Process {
@@ -96,5 +101,9 @@ impl Target for Process {
 
     fn is_running(&self, tid: i32) -> bool {
         self.thread_state(tid) == Some('R')
+    }
+
+    fn wait_of(&self, tid: i32) -> Option<Wait> {
+        self.thread_wait(tid)
     }
 }

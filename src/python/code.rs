@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Python;
 use super::frame::Frame;
-use super::lines::line_at;
+use super::lines::{Columns, columns_at, line_at};
 use super::objects::{bytes, can_be_reference_count, is_built_in, string};
 use super::stack::{RawFrame, RawStack};
 use crate::memory::{Memory, ReadError, u32_at, u64_at};
@@ -95,6 +95,13 @@ impl CodeCache {
             let line = line_at(format, &entry.lines, identity.first_line, frame.instruction);
             Frame::new(Arc::clone(&entry.function), Arc::clone(&entry.file), line)
         }))
+    }
+
+    /// The columns of a frame that has just been [resolved](Self::resolve), where its version has them.
+    pub fn columns(&self, python: &Python, frame: &RawFrame) -> Option<Columns> {
+        let entry = self.entries.get(&frame.code)?;
+        let format = python.layout.code.line_format;
+        columns_at(format, &entry.lines, entry.identity.first_line, frame.instruction)
     }
 
     /// All frames of a stack. Those that cannot be read (their code is gone, or the stack was torn)

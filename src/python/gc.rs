@@ -123,6 +123,27 @@ impl Python {
         Ok(false)
     }
 
+    /// The interpreters in which a collection is running; `None` stands for all of them, up to 3.8.
+    pub(super) fn collecting_interpreters<M: Memory>(
+        &self,
+        memory: &M,
+    ) -> Result<Vec<Option<u64>>, ReadError> {
+        let places: Vec<(Option<u64>, u64)> = match self.layout.gc.place {
+            GcPlace::Runtime(offset) => vec![(None, at(self.runtime, offset))],
+            GcPlace::Interpreter(offset) => {
+                let interpreters = self.interpreters(memory)?.into_iter();
+                interpreters.map(|address| (Some(address), at(address, offset))).collect()
+            }
+        };
+        let mut found = Vec::new();
+        for (interpreter, state) in places {
+            if memory.i32(at(state, self.layout.gc.collecting))? != 0 {
+                found.push(interpreter);
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether the collector's lists can be followed. While a collection counts references, the backward link
     /// of the last object holds a count; before it calls a finalizer, all links are restored, because Python
     /// code may create objects.

@@ -1,8 +1,14 @@
 //! Which thread holds the GIL.
 
+use std::ops::Range;
+
 use super::layout::Gil;
 use super::{Python, at};
 use crate::memory::{Memory, ReadError};
+
+/// From `locked` to the end of `_gil_runtime_state`: `switch_number`, two conditions and two mutexes of 48 and 40 bytes
+/// (Include/internal/pycore_gil.h).
+const GIL_END: u64 = 16 + 2 * (48 + 40);
 
 impl Python {
     /// The addresses of the thread states that hold a GIL now. Up to 3.11 there is at most one; from 3.12 on
@@ -30,6 +36,21 @@ impl Python {
             }
         }
         Ok(holders)
+    }
+
+    /// The addresses of the GIL of an interpreter, with the locks and conditions that threads wait for.
+    pub(super) fn gil_span<M: Memory>(
+        &self,
+        memory: &M,
+        interpreter: u64,
+    ) -> Result<Range<u64>, ReadError> {
+        let start = match self.layout.gil {
+            Gil::Process { locked, .. } => at(self.runtime, locked),
+            Gil::Interpreter { pointer, locked, .. } => {
+                at(memory.u64(at(interpreter, pointer))?, locked)
+            }
+        };
+        Ok(start..start.saturating_add(GIL_END))
     }
 
     fn holder<M: Memory>(

@@ -61,18 +61,91 @@ fn locations(table: &[u8], first: i32, offset: i32) -> Option<i32> {
     let mut rest = table;
     while let Some((&head, after)) = rest.split_first() {
         let kind = head >> 3 & 15;
-        let step = match kind {
-            13 | 14 => signed_varint(after),
-            10..=12 => i32::from(kind) - 10,
-            _ => 0,
-        };
-        line = line.wrapping_add(step);
+        line = line.wrapping_add(line_step(kind, after));
         end = end.saturating_add((i32::from(head & 7) + 1) * 2);
         if offset < end {
             return (kind != 15).then_some(line);
         }
         let entry = after.iter().position(|&byte| byte & 0x80 != 0).unwrap_or(after.len());
         rest = after.get(entry..)?;
+    }
+    None
+}
+
+/// Which part of its lines an instruction stands for, as `code.co_positions` says: the last of its lines, and the
+/// columns at which it begins and ends, in bytes of UTF-8 from 0 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Columns {
+    /// The last line.
+    pub end_line: u32,
+    /// Where it begins, in its first line.
+    pub start: u32,
+    /// Where it ends, in its last line.
+    pub end: u32,
+}
+
+/// The columns of the instruction at byte `offset` of code that begins at line `first`; only `co_linetable` from 3.11
+/// on has them, and not of all instructions.
+pub fn columns_at(format: LineFormat, table: &[u8], first: i32, offset: i32) -> Option<Columns> {
+    if format != LineFormat::Locations || offset < 0 {
+        return None;
+    }
+    let mut end = 0_i32;
+    let mut line = first;
+    let mut rest = table;
+    while let Some((&head, after)) = rest.split_first() {
+        let kind = head >> 3 & 15;
+        line = line.wrapping_add(line_step(kind, after));
+        end = end.saturating_add((i32::from(head & 7) + 1) * 2);
+        if offset < end {
+            return columns_of_entry(kind, line, after);
+        }
+        let entry = after.iter().position(|&byte| byte & 0x80 != 0).unwrap_or(after.len());
+        rest = after.get(entry..)?;
+    }
+    None
+}
+
+/// The columns of an entry whose first byte says its kind.
+fn columns_of_entry(kind: u8, line: i32, entry: &[u8]) -> Option<Columns> {
+    let byte = |at: usize| entry.get(at).map(|&byte| u32::from(byte));
+    let (end_line, start, end) = match kind {
+        0..=9 => {
+            let second = byte(0)?;
+            let start = u32::from(kind) << 3 | second >> 4;
+            (line, start, start + (second & 15))
+        }
+        10..=12 => (line, byte(0)?, byte(1)?),
+        14 => {
+            let (_, rest) = varint(entry)?;
+            let (lines, rest) = varint(rest)?;
+            let (start, rest) = varint(rest)?;
+            let (end, _) = varint(rest)?;
+            // One more than the column; 0 means that it is not known.
+            (line.wrapping_add(lines as i32), start.checked_sub(1)?, end.checked_sub(1)?)
+        }
+        _ => return None,
+    };
+    Some(Columns { end_line: end_line.try_into().ok()?, start, end })
+}
+
+/// How many lines further an entry is than the one before it.
+fn line_step(kind: u8, entry: &[u8]) -> i32 {
+    match kind {
+        13 | 14 => signed_varint(entry),
+        10..=12 => i32::from(kind) - 10,
+        _ => 0,
+    }
+}
+
+/// A number of six bits a byte, and what is behind it.
+fn varint(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut value = 0_u32;
+    for (index, &byte) in bytes.iter().enumerate().take(6) {
+        value |= u32::from(byte & 63).wrapping_shl(6 * index as u32);
+        if byte & 64 == 0 {
+            return Some((value, bytes.get(index + 1..)?));
+        }
     }
     None
 }
@@ -131,6 +204,18 @@ mod tests {
         assert_eq!(line(10), None);
     }
 
+    #[test]
+    fn columns_are_in_three_forms() {
+        // Columns 4 to 14 in the short form, two lines further 8 to 200, and the long form over three lines.
+        let table = [0x80, 0x4a, 0xe0, 0x08, 0x48, 0xf0, 0x00, 0x02, 0x05, 0x0b];
+        let columns = |offset| columns_at(LineFormat::Locations, &table, 10, offset);
+        assert_eq!(columns(0), Some(Columns { end_line: 10, start: 4, end: 14 }));
+        assert_eq!(columns(2), Some(Columns { end_line: 12, start: 8, end: 72 }));
+        assert_eq!(columns(4), Some(Columns { end_line: 14, start: 4, end: 10 }));
+        assert_eq!(columns(6), None);
+        assert_eq!(columns_at(LineFormat::Ranges, &table, 10, 0), None);
+    }
+
     proptest! {
         #[test]
         fn no_table_is_too_strange(
@@ -140,6 +225,7 @@ mod tests {
         ) {
             for format in [LineFormat::Lnotab, LineFormat::Ranges, LineFormat::Locations] {
                 line_at(format, &table, first, offset);
+                columns_at(format, &table, first, offset);
             }
         }
     }

@@ -22,6 +22,7 @@ pub mod held;
 pub mod layout;
 pub mod lines;
 mod links;
+pub mod locals;
 pub mod locate;
 pub mod objects;
 pub mod origin;

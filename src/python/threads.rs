@@ -73,6 +73,11 @@ impl Python {
         Ok(found)
     }
 
+    /// The number of an interpreter, as Python counts them: 0 is the main one.
+    pub(super) fn interpreter_number<M: Memory>(&self, memory: &M, interpreter: u64) -> u64 {
+        memory.u64(at(interpreter, self.layout.interpreter.id)).unwrap_or_default()
+    }
+
     /// The names of threads in the module `threading` (`Thread.name`), by `pthread_t`. Missing are threads
     /// that it does not know, names that cannot be read, and all threads if it was not imported. Only the
     /// main interpreter's module is read.

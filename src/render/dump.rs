@@ -8,11 +8,14 @@ use serde::Serialize;
 
 use super::Paths;
 use super::json::SCHEMA;
-use super::labels::{path, printable};
+use super::labels::{path, printable, printable_code};
 use super::sheet::Sheet;
 use super::source_lines::{remark, write_below};
+use crate::process::blocked::{Wait, WaitKind};
 use crate::process::core::death::Death;
-use crate::python::thread_dump::{DumpedThread, ThreadDump};
+use crate::python::lines::Columns;
+use crate::python::locals::Local;
+use crate::python::thread_dump::{DumpedThread, FrameDetails, ThreadDump};
 use crate::python::{Frame, Version};
 
 /// One process with its threads.
@@ -39,8 +42,10 @@ pub fn write_text(dump: &Dump, paths: Paths, out: &mut impl Sheet) -> io::Result
     if let Some(death) = &dump.death {
         writeln!(out, "{}", cause(dump.pid, death))?;
     }
-    for thread in &dump.threads.threads {
-        write_thread(thread, paths, out)?;
+    let threads = &dump.threads.threads;
+    let several = threads.iter().any(|thread| thread.interpreter != 0);
+    for thread in threads {
+        write_thread(thread, several, paths, out)?;
     }
     Ok(())
 }
@@ -65,13 +70,28 @@ pub fn cause(pid: i32, death: &Death) -> String {
     sentence + "."
 }
 
-fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Sheet) -> io::Result<()> {
-    let status = match (thread.running, thread.holds_gil) {
+fn write_thread(
+    thread: &DumpedThread,
+    several: bool,
+    paths: Paths,
+    out: &mut impl Sheet,
+) -> io::Result<()> {
+    let mut status = match (thread.running, thread.holds_gil) {
         (true, true) => "active+gil",
         (true, false) => "active",
         (false, true) => "idle+gil",
         (false, false) => "idle",
-    };
+    }
+    .to_owned();
+    if several {
+        status += &format!(", interpreter {}", thread.interpreter);
+    }
+    if thread.collecting {
+        status += ", collecting garbage";
+    }
+    if let Some(wait) = &thread.wait {
+        status += &format!(", {}", wait_in_words(wait));
+    }
     write!(out, "\nThread ")?;
     match thread.tid {
         Some(tid) => write!(out, "{tid}")?,
@@ -81,7 +101,7 @@ fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Sheet) -> io
         Some(name) => writeln!(out, " ({status}): \"{}\"", printable(name))?,
         None => writeln!(out, " ({status})")?,
     }
-    for frame in &thread.stack.frames {
+    for (number, frame) in thread.stack.frames.iter().enumerate() {
         let file = printable(path(&frame.file, paths));
         let (function, remark) = (printable(&frame.function), remark(frame));
         match frame.line {
@@ -89,11 +109,38 @@ fn write_thread(thread: &DumpedThread, paths: Paths, out: &mut impl Sheet) -> io
             None => writeln!(out, "    {function} ({file})")?,
         }
         write_below(frame, 4, out)?;
+        let details = thread.details.get(number);
+        for local in details.and_then(|it| it.locals.as_deref()).unwrap_or_default() {
+            let (name, kind) = (printable(&local.name), printable(&local.r#type));
+            match &local.value {
+                Some(value) => writeln!(out, "        {name}: {kind} = {}", printable_code(value))?,
+                None => writeln!(out, "        {name}: {kind}")?,
+            }
+        }
     }
     if !thread.stack.complete {
         writeln!(out, "    (not all frames could be read)")?;
     }
     Ok(())
+}
+
+/// What a thread waits for, in a few words.
+fn wait_in_words(wait: &Wait) -> String {
+    let file = match (&wait.file, wait.descriptor) {
+        (Some(file), _) => format!(" for {}", printable(file)),
+        (None, Some(descriptor)) => format!(" for descriptor {descriptor}"),
+        (None, None) => String::new(),
+    };
+    match wait.kind {
+        WaitKind::Gil => "waits for the GIL".to_owned(),
+        WaitKind::Lock if file.is_empty() => "waits for a lock".to_owned(),
+        WaitKind::Lock => format!("waits for a lock of a file{file}"),
+        WaitKind::Sleep => "sleeps".to_owned(),
+        WaitKind::Child => "waits for a child process".to_owned(),
+        WaitKind::Signal => "waits for a signal".to_owned(),
+        WaitKind::Io => format!("waits in {}{file}", printable(&wait.call)),
+        WaitKind::Other => format!("waits in system call {}", printable(&wait.call)),
+    }
 }
 
 #[derive(Serialize)]
@@ -134,7 +181,21 @@ struct Thread<'a> {
     holds_gil: bool,
     running: bool,
     complete: bool,
-    stack: &'a [Frame],
+    interpreter: u64,
+    collecting: bool,
+    waits_for: Option<&'a Wait>,
+    stack: Vec<Row<'a>>,
+}
+
+/// A frame with all that is known of it.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    frame: &'a Frame,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<Columns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locals: Option<&'a [Local]>,
 }
 
 /// Writes a dump as JSON, with those of subprocesses if requested.
@@ -171,13 +232,24 @@ impl<'a> From<&'a Dump> for Process<'a> {
 
 impl<'a> From<&'a DumpedThread> for Thread<'a> {
     fn from(thread: &'a DumpedThread) -> Thread<'a> {
+        let row = |(number, frame): (usize, &'a Frame)| {
+            let details: Option<&FrameDetails> = thread.details.get(number);
+            Row {
+                frame,
+                columns: details.and_then(|details| details.columns),
+                locals: details.and_then(|details| details.locals.as_deref()),
+            }
+        };
         Thread {
             name: thread.name.as_deref(),
             os_thread_id: thread.tid,
             holds_gil: thread.holds_gil,
             running: thread.running,
             complete: thread.stack.complete,
-            stack: &thread.stack.frames,
+            interpreter: thread.interpreter,
+            collecting: thread.collecting,
+            waits_for: thread.wait.as_ref(),
+            stack: thread.stack.frames.iter().enumerate().map(row).collect(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::process::core::binaries::Places;
 use crate::process::core::death::Death;
 use crate::process::text::shown_path;
 use crate::process::{Core, CoreError, Target};
+use crate::python::objects::Disclosure;
 use crate::python::thread_dump::ThreadDump;
 use crate::python::without_file::WithoutFile;
 use crate::python::{Python, PythonError};
@@ -84,7 +85,7 @@ impl CoreFile {
     /// # Errors
     /// Its objects cannot be found.
     pub fn moment(&self) -> Result<Moment<'_>, SourceError> {
-        let (composition, threads) = (self.composition().ok(), self.threads().ok());
+        let (composition, threads) = (self.composition().ok(), self.threads(None).ok());
         Ok(Moment { heap: self.heap()?, composition, threads })
     }
 
@@ -120,11 +121,11 @@ impl Source for CoreFile {
         Ok(Composition::of_capture(core, python, &capture, Ok(residency), STRICT)?)
     }
 
-    fn threads(&self) -> Result<ThreadDump, SourceError> {
+    fn threads(&self, locals: Option<Disclosure>) -> Result<ThreadDump, SourceError> {
         let memory = Cached::new(&self.core);
-        let running = self.python.running_threads(&self.core)?;
-        let threads = self.python.captured_threads(&self.core, &memory, running, Duration::ZERO)?;
-        Ok(threads)
+        let (core, pause) = (&self.core, Duration::ZERO);
+        let activity = self.python.activity(core)?;
+        Ok(self.python.captured_threads(core, &memory, activity, pause, locals)?)
     }
 
     fn host(&self) -> String {

@@ -97,7 +97,10 @@ impl Source for SnapshotFile {
         found.ok_or_else(|| self.not_kept("what the resident set is made of"))
     }
 
-    fn threads(&self) -> Result<thread_dump::ThreadDump, SourceError> {
+    fn threads(&self, locals: Option<Disclosure>) -> Result<thread_dump::ThreadDump, SourceError> {
+        if locals.is_some() {
+            return Err(self.not_kept("local variables"));
+        }
         self.read(load::threads)?.ok_or_else(|| self.not_kept("the stacks of threads"))
     }
 

@@ -14,6 +14,7 @@ use crate::heap::{
 use crate::process::files::ProcessFiles;
 use crate::process::{Process, ProcessError};
 use crate::python::debug_offsets::Disagreement;
+use crate::python::objects::Disclosure;
 use crate::python::thread_dump::ThreadDump;
 use crate::python::{Python, SourceLines};
 
@@ -73,16 +74,16 @@ impl LiveProcess {
 
     fn capture_moment(&self) -> Result<Moment<'_>, SourceError> {
         let LiveProcess { process, python, options, .. } = self;
-        // Once a thread is paused, it is no longer visible whether it was running.
-        let running = python.running_threads(process);
+        // Once a thread is paused, it is no longer visible whether it was running, and on what it waited.
+        let activity = python.activity(process);
         let mut raw = Err(io::ErrorKind::NotFound.into());
         let capture = Capture::take_with(process, python, options, &mut || {
             raw = RawResidency::read(process);
         });
         let capture = capture.map_err(HeapError::from)?;
         let (paused, strict) = (capture.facts.paused, capture.is_strict(options));
-        let threads = running
-            .and_then(|running| python.captured_threads(process, &capture, running, paused))
+        let threads = activity
+            .and_then(|activity| python.captured_threads(process, &capture, activity, paused, None))
             .ok();
         let residency = raw.map(RawResidency::parse);
         let composition =
@@ -120,8 +121,8 @@ impl Source for LiveProcess {
         composition.map_err(|error| self.behind(error))
     }
 
-    fn threads(&self) -> Result<ThreadDump, SourceError> {
-        let dump = self.python.dump_threads(&self.process, self.options.pausing);
+    fn threads(&self, locals: Option<Disclosure>) -> Result<ThreadDump, SourceError> {
+        let dump = self.python.dump_threads(&self.process, self.options.pausing, locals);
         dump.map_err(|error| self.behind(error))
     }
 

@@ -77,8 +77,8 @@ pub trait Source: Debug {
     /// The stack of every thread.
     ///
     /// # Errors
-    /// The process cannot be paused, or its threads cannot be read.
-    fn threads(&self) -> Result<ThreadDump, SourceError>;
+    /// The process cannot be paused, or its threads cannot be read, or the source has no local variables.
+    fn threads(&self, locals: Option<Disclosure>) -> Result<ThreadDump, SourceError>;
 
     /// What is needless in a heap of this source. `disclosure` says whether values may be shown.
     ///

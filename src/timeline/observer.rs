@@ -154,7 +154,7 @@ fn sample(
 /// The stack of the thread that holds the GIL, or else of one that runs. It is read without a pause, and left
 /// out if it changed meanwhile.
 fn running_stack(process: &Process, python: &Python) -> Option<String> {
-    let dump = python.dump_threads(process, false).ok()?;
+    let dump = python.dump_threads(process, false, None).ok()?;
     let holder = dump.threads.iter().find(|thread| thread.holds_gil);
     let thread = holder.or_else(|| dump.threads.iter().find(|thread| thread.running))?;
     if !thread.stack.complete || thread.stack.frames.is_empty() {

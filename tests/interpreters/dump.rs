@@ -66,6 +66,9 @@ fn compare(interpreter: &'static Interpreter, options: &[&str]) -> Result<(), Fa
         .iter()
         .find_map(|(id, thread)| (thread["witness"] == true).then_some(*id))
         .expect("one thread is the witness");
+    let columns = target.ask("columns");
+    let idents: BTreeMap<i64, String> =
+        truth.iter().map(|(id, thread)| (*id, thread["thread_id"].to_string())).collect();
     let (own, _) = (found.remove(&witness), truth.remove(&witness));
     assert_eq!(own.expect("it is there")["name"], "witness");
 
@@ -76,6 +79,10 @@ fn compare(interpreter: &'static Interpreter, options: &[&str]) -> Result<(), Fa
         assert_eq!(thread["holds_gil"], false, "{}", expected["name"]);
         assert_eq!(thread["running"], false, "{}", expected["name"]);
         same_frames(&thread["stack"], &expected["stack"], &expected["name"]);
+        same_columns(&thread["stack"], &columns[&idents[&id]], &expected["name"]);
+        // All of them wait for a pipe, a socket or a lock.
+        let kind = thread["waits_for"]["kind"].as_str().unwrap_or_default();
+        assert!(["io", "lock"].contains(&kind), "{}", thread["waits_for"]);
     }
     target.assert_healthy();
     Ok(())
@@ -91,9 +98,18 @@ fn same_frames(found: &Value, expected: &Value, thread: &Value) {
             false => assert_eq!(found.get("source"), None, "frame {depth} of {thread}"),
         }
         found.as_object_mut().expect("an object").remove("source");
+        found.as_object_mut().expect("an object").remove("columns");
         assert_eq!(&found, expected, "frame {depth} of {thread}");
     }
     assert_eq!(found.len(), expected.len(), "frames of {thread}");
+}
+
+fn same_columns(found: &Value, expected: &Value, thread: &Value) {
+    let found: Vec<Value> =
+        frames(found).iter().map(|frame| frame.get("columns").cloned().into()).collect();
+    for (depth, (found, expected)) in found.iter().zip(frames(expected)).enumerate() {
+        assert_eq!(found, expected, "the columns of frame {depth} of {thread}");
+    }
 }
 
 fn frames(stack: &Value) -> &Vec<Value> {
@@ -139,7 +155,14 @@ fn as_text(process: &Value, executable: &str, paths: Paths) -> Result<String, Fa
     writeln!(text, "Process {}: {}", process["pid"], string(&process["command"])?)?;
     writeln!(text, "Python v{} ({executable})", string(&process["python"])?)?;
     for thread in frames(&process["threads"]) {
-        write!(text, "\nThread {} (idle)", thread["os_thread_id"])?;
+        let wait = &thread["waits_for"];
+        let wait = match (wait["kind"].as_str(), wait["file"].as_str()) {
+            (Some("lock"), None) => ", waits for a lock".to_owned(),
+            (Some("io"), Some(file)) => format!(", waits in {} for {file}", string(&wait["call"])?),
+            (Some("io"), None) => format!(", waits in {}", string(&wait["call"])?),
+            _ => String::new(),
+        };
+        write!(text, "\nThread {} (idle{wait})", thread["os_thread_id"])?;
         match &thread["name"] {
             Value::Null => writeln!(text)?,
             name => writeln!(text, ": \"{}\"", string(name)?)?,

@@ -25,6 +25,7 @@ mod cores;
 mod cycles;
 mod disclosure;
 mod dump;
+mod dump_details;
 mod errors;
 mod examples;
 mod feeders;
@@ -84,6 +85,7 @@ const GROUPS: &[Group] = &[
     group("python", python::trials),
     group("py_spy", py_spy::trials),
     group("dump", dump::trials),
+    group("dump_details", dump_details::trials),
     group("source_lines", source_lines::trials),
     group("objects", objects::trials),
     group("values", values::trials),

@@ -18,7 +18,7 @@ fn agrees(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let process = Process::open(target.pid())?;
     let python = Python::attach(&process)?;
     let ours: BTreeMap<u64, Vec<Frame>> = python
-        .dump_threads(&process, true)?
+        .dump_threads(&process, true, None)?
         .threads
         .into_iter()
         .map(|thread| (thread.pthread, thread.stack.frames))

@@ -46,7 +46,7 @@ fn are_whole_or_say_that_they_are_not(interpreter: &'static Interpreter) -> Resu
     let (process, python) = attach(&target);
     let mut complete = 0;
     for _ in 0..SNAPSHOTS {
-        let dump = python.dump_threads(&process, false)?;
+        let dump = python.dump_threads(&process, false, None)?;
         let Some(main) = dump.threads.first().filter(|main| main.stack.complete) else { continue };
         let names: Vec<&str> = main.stack.frames.iter().map(|frame| &*frame.function).collect();
         assert!(names.ends_with(&["main", "<module>"]), "{names:?}");
@@ -79,7 +79,7 @@ fn is_read_to_the_end(interpreter: &'static Interpreter) -> Result<(), Failed> {
         let python = Python::attach(&process).map_err(|error| format!("{way}: {error}"))?;
         let version = [python.version.major, python.version.minor, python.version.micro];
         assert_eq!(version.map(u64::from), interpreter.version, "{way}");
-        let dump = python.dump_threads(&process, true)?;
+        let dump = python.dump_threads(&process, true, None)?;
         let names = |thread: &DumpedThread| -> Vec<String> {
             thread.stack.frames.iter().map(|frame| frame.function.to_string()).collect()
         };
@@ -129,7 +129,7 @@ fn are_possible_stacks(interpreter: &'static Interpreter) -> Result<(), Failed> 
     let mut working = 0;
     let mut longest = std::time::Duration::ZERO;
     for _ in 0..SNAPSHOTS {
-        let dump = python.dump_threads(&process, true)?;
+        let dump = python.dump_threads(&process, true, None)?;
         let workers = dump
             .threads
             .iter()
@@ -179,7 +179,7 @@ fn outlive_threads_and_children(interpreter: &'static Interpreter) -> Result<(),
     target.ask("children on");
     let mut whole = 0;
     for _ in 0..SNAPSHOTS {
-        let dump = python.dump_threads(&process, true)?;
+        let dump = python.dump_threads(&process, true, None)?;
         let complete = dump.threads.iter().all(|thread| thread.stack.complete);
         whole += usize::from(complete);
     }

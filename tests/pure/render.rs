@@ -11,7 +11,8 @@ use std::time::Duration;
 use leakspy::profile::precision::{Accuracy, Between, Precision};
 use leakspy::profile::{By, Profile, Stack, Weight};
 use leakspy::python;
-use leakspy::python::thread_dump::{DumpedThread, ThreadDump};
+use leakspy::python::lines::Columns;
+use leakspy::python::thread_dump::{DumpedThread, FrameDetails, ThreadDump};
 use leakspy::python::{Frame, Version};
 use leakspy::render::dump;
 use leakspy::render::dump::Dump;
@@ -217,7 +218,14 @@ fn the_documentation_of_a_dump_has_every_key_and_no_other() {
         name: Some("MainThread".into()),
         holds_gil: true,
         running: true,
+        interpreter: 0,
+        collecting: false,
+        wait: None,
         stack: python::Stack { frames: vec![frame("main", "app.py", 3)], complete: true },
+        details: vec![FrameDetails {
+            columns: Some(Columns { end_line: 3, start: 4, end: 9 }),
+            locals: None,
+        }],
     };
     let dump = Dump {
         pid: 4301,

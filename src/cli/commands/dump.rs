@@ -7,6 +7,7 @@ use crate::cli::args::flags::{JsonArg, MemoryArg, NoSourceArg, PathsArg, Subproc
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::CommandError;
 use crate::cli::terminal::print;
+use crate::python::objects::Disclosure;
 use crate::render::dump::{Dump, write_json, write_text};
 use crate::source::Source;
 
@@ -27,6 +28,12 @@ pub struct Args {
     /// How files are shown.
     #[command(flatten)]
     pub paths: PathsArg,
+    /// Also print the local variables of each frame and their types. The process is paused longer.
+    #[arg(long)]
+    pub locals: bool,
+    /// With --locals, also print values, shortened.
+    #[arg(long, requires = "locals")]
+    pub values: bool,
     /// Whether lines of source code are shown.
     #[command(flatten)]
     pub source_lines: NoSourceArg,
@@ -34,9 +41,8 @@ pub struct Args {
 
 /// Prints the stacks.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
-    let (dump, others) = args
-        .source
-        .each(args.children, MemoryArg::default(), |source| dump(source, args.source_lines))?;
+    let (dump, others) =
+        args.source.each(args.children, MemoryArg::default(), |source| dump(source, args))?;
     print(args.form.json, |out| {
         if args.form.json {
             let others = args.children.subprocesses.then_some(&*others);
@@ -52,9 +58,10 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     })
 }
 
-fn dump(source: &dyn Source, lines: NoSourceArg) -> Result<Dump, CommandError> {
-    let mut threads = source.threads()?;
-    if let Some(mut lines) = lines.of(source) {
+fn dump(source: &dyn Source, args: &Args) -> Result<Dump, CommandError> {
+    let disclosure = if args.values { Disclosure::Values } else { Disclosure::Keys };
+    let mut threads = source.threads(args.locals.then_some(disclosure))?;
+    if let Some(mut lines) = args.source_lines.of(source) {
         let frames = threads.threads.iter_mut().flat_map(|thread| &mut thread.stack.frames);
         frames.for_each(|frame| lines.look_up(frame));
     }

@@ -60,7 +60,7 @@ pub fn write_report(
     path: &Path,
 ) -> Result<(), CommandError> {
     // Of these a file may have nothing, and a process may refuse the first.
-    let (composition, threads) = (source.composition().ok(), source.threads().ok());
+    let (composition, threads) = (source.composition().ok(), source.threads(None).ok());
     let heap = source.heap()?;
     let analysis = &heap.analysis;
     let mut summary = Summary::of(analysis, source.identity().owner(), Grouping::Type);

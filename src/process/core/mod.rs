@@ -39,6 +39,7 @@ use self::death::Death;
 use self::headers::Load;
 use self::notes::Notes;
 use crate::memory::{Memory, PAGE, ReadError};
+use crate::process::blocked::Wait;
 use crate::process::{Image, ImageError, Mapping, ProcessError, Target, ThreadIds};
 pub use error::CoreError;
 
@@ -332,6 +333,11 @@ impl Target for Core {
 
     fn is_running(&self, tid: i32) -> bool {
         self.death().is_some_and(|death| death.tid == Some(tid))
+    }
+
+    fn wait_of(&self, tid: i32) -> Option<Wait> {
+        let thread = self.notes.threads.iter().find(|thread| thread.tid == tid)?;
+        Some(thread.call?.wait(""))
     }
 }
 

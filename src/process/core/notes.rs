@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::super::blocked::SystemCall;
 use super::super::text::shown;
 use crate::memory::{u32_at, u64_at};
 
@@ -21,6 +22,14 @@ const FILE: u32 = 0x4649_4c45;
 /// `elf_prstatus`: the thread's ID, and its stack pointer among the registers.
 const STATUS_PID: usize = 32;
 const STATUS_STACK_POINTER: usize = 112 + 8 * 19;
+/// `rax`, and `orig_rax`, which is the number of the system call or negative. Then the arguments: `rdi`, `rsi`,
+/// `rdx`, `r10`, `r8`, `r9`.
+const STATUS_RESULT: usize = 112 + 8 * 10;
+const STATUS_CALL: usize = 112 + 8 * 15;
+const STATUS_ARGUMENTS: [usize; 6] =
+    [112 + 8 * 14, 112 + 8 * 13, 112 + 8 * 12, 112 + 8 * 7, 112 + 8 * 9, 112 + 8 * 8];
+/// `EINTR`, and the errors by which the kernel marks a call that a signal interrupted (`linux/errno.h`).
+const INTERRUPTED: [i64; 5] = [-4, -512, -513, -514, -516];
 /// `elf_prpsinfo`.
 const INFO_PID: usize = 24;
 const INFO_NAME: Range<usize> = 40..56;
@@ -54,6 +63,8 @@ pub struct Thread {
     pub tid: i32,
     /// Its stack pointer.
     pub stack_pointer: u64,
+    /// The system call in which the signal found it.
+    pub call: Option<SystemCall>,
 }
 
 /// A signal, as `siginfo_t` describes it.
@@ -134,7 +145,21 @@ pub fn next(bytes: &[u8]) -> Option<Note<'_>> {
 
 fn thread(note: &[u8]) -> Option<Thread> {
     let stack_pointer = u64_at(note, STATUS_STACK_POINTER)?;
-    Some(Thread { tid: int_at(note, STATUS_PID)?, stack_pointer })
+    Some(Thread { tid: int_at(note, STATUS_PID)?, stack_pointer, call: system_call(note) })
+}
+
+/// The system call that a signal has interrupted.
+fn system_call(note: &[u8]) -> Option<SystemCall> {
+    let word = |offset| u64_at(note, offset);
+    let number = word(STATUS_CALL)? as i64;
+    if number < 0 || !INTERRUPTED.contains(&(word(STATUS_RESULT)? as i64)) {
+        return None;
+    }
+    let mut arguments = [0; 6];
+    for (argument, offset) in arguments.iter_mut().zip(STATUS_ARGUMENTS) {
+        *argument = word(offset)?;
+    }
+    Some(SystemCall { number, arguments })
 }
 
 fn signal(note: &[u8]) -> Option<Signal> {

@@ -32,7 +32,7 @@ pub fn most_types_have_names(path: &Path, whole: &CoreFile) -> Result<(), Failed
     differences.sort();
     println!("{named} of {all} objects are named: {differences:?}");
     assert!(named * 100 >= all * 99, "{named} of {all}: {differences:#?}");
-    let threads = (whole.threads()?, core.threads()?);
+    let threads = (whole.threads(None)?, core.threads(None)?);
     assert_eq!(threads.0, threads.1);
     Ok(())
 }

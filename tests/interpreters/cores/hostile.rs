@@ -34,7 +34,7 @@ pub fn a_damaged_core_is_refused_or_answered(
     let places = || Places { sysroot: interpreter.root.clone(), only_sysroot: false };
     let answer = |path: &Path| -> Result<u32, String> {
         let core = CoreFile::open(path, places(), None).map_err(|error| error.to_string())?;
-        let _ = core.threads();
+        let _ = core.threads(None);
         let heap = core.heap().map_err(|error| error.to_string())?;
         Ok(heap.analysis.total().objects)
     };

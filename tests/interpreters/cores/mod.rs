@@ -7,6 +7,7 @@ mod hostile;
 use std::path::Path;
 
 use leakspy::heap::{CaptureFacts, CaptureOptions};
+use leakspy::process::blocked::WaitKind;
 use leakspy::process::core::binaries::Places;
 use leakspy::python::objects::Disclosure;
 use leakspy::python::thread_dump::ThreadDump;
@@ -41,8 +42,12 @@ fn said(source: &dyn Source) -> Result<Said, Failed> {
     // What the one source cannot know is left out of the comparison.
     heap.analysis.facts = CaptureFacts::default();
     let collectors = heap.collectors()?;
-    let mut threads = source.threads()?;
+    let mut threads = source.threads(None)?;
     threads.pause = std::time::Duration::ZERO;
+    // A process that is stopped does not say what it waited for; the core that it leaves does.
+    for wait in threads.threads.iter_mut().filter_map(|thread| thread.wait.take()) {
+        assert_eq!((wait.kind, wait.descriptor, wait.file), (WaitKind::Io, Some(0), None));
+    }
     Ok((answers(&heap.analysis, heap.names(), &collectors, Disclosure::Values), threads))
 }
 

@@ -174,7 +174,7 @@ const QUESTIONS: [fn(&SnapshotFile, &Heap<'_>, &mut Vec<u8>); 4] =
 /// Asks a file everything, or only one question. Whatever it is, there is an answer or an error.
 pub fn ask(path: &Path, question: Option<u64>) -> Result<(), SourceError> {
     let file = SnapshotFile::open(path, ALLOWED)?;
-    let (_, _) = (file.composition(), file.threads());
+    let (_, _) = (file.composition(), file.threads(None));
     let heap = file.heap()?;
     let mut out = Vec::new();
     let only = question.and_then(|number| at(number, QUESTIONS.len()));
