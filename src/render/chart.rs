@@ -185,7 +185,7 @@ fn draw_curve<'b>(
     let points: Vec<(f64, f64)> =
         curve.series.points(measure).map(|(time, bytes)| place(time, bytes as f64)).collect();
     chart.draw_series(LineSeries::new(
-        thinned(&points, axes.end),
+        thinned(&points, axes.end, COLUMNS),
         curve.color.stroke_width(curve.width()),
     ))?;
     // Collections of the old generation, as ticks on the time axis.
@@ -263,8 +263,8 @@ impl Axes {
 }
 
 /// Points for a line that looks the same: in each column the first, the lowest, the highest and the last.
-fn thinned(points: &[(f64, f64)], end: f64) -> Vec<(f64, f64)> {
-    let column = |point: &(f64, f64)| (point.0 / end * COLUMNS as f64) as i64;
+pub(super) fn thinned(points: &[(f64, f64)], end: f64, columns: usize) -> Vec<(f64, f64)> {
+    let column = |point: &(f64, f64)| (point.0 / end * columns as f64) as i64;
     let mut thin = Vec::new();
     for some in points.chunk_by(|a, b| column(a) == column(b)) {
         let by_bytes = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
@@ -326,7 +326,7 @@ mod tests {
     fn a_thin_line_keeps_its_extremes() {
         let points: Vec<(f64, f64)> =
             (0..100_000).map(|i| (f64::from(i), if i == 70_123 { 900.0 } else { 5.0 })).collect();
-        let thin = thinned(&points, 100_000.0);
+        let thin = thinned(&points, 100_000.0, COLUMNS);
         assert!(thin.len() <= 4 * COLUMNS + 4, "{}", thin.len());
         assert!(thin.contains(&(70_123.0, 900.0)));
         assert_eq!((thin.first(), thin.last()), (points.first(), points.last()));

@@ -24,16 +24,35 @@ pub fn trials() -> Vec<Trial> {
         let folder = TempDir::new()?;
         let page = folder.path().join("report.html");
         let (pid, file) = (target.pid().to_string(), page.to_str().ok_or("a name")?);
-        let output = leakspy(["report", &pid, "-o", file]);
+        let samples = folder.path().join("run.csv");
+        let samples = samples.to_str().ok_or("a name")?;
+        let output = leakspy(["timeline", &pid, "-d", "0.5", "-i", "0.02", "-o", samples]);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(leakspy(["peak", samples]).stdout)?;
+        let output = leakspy(["report", &pid, "-o", file, "--timeline", samples]);
         assert!(output.status.success(), "{output:?}");
         assert!(fs::metadata(&page)?.len() <= MOST_BYTES);
         target.assert_healthy();
-        the_page_works(&page)
+        let own = std::process::id().to_string();
+        let refused =
+            leakspy(["report", &pid, "-o", file, "--timeline", &of_another(samples, &pid, &own)?]);
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && words.contains("nothing about process"), "{words}");
+        the_page_works(&page, &said)
     })]
 }
 
-/// Opens the page, clicks on all that can be clicked, and asks what the browser has to complain of.
-fn the_page_works(page: &Path) -> Result<(), Failed> {
+/// A copy of a file of samples, with another PID.
+fn of_another(samples: &str, pid: &str, other: &str) -> Result<String, Failed> {
+    let path = format!("{samples}.other.csv");
+    let text = fs::read_to_string(samples)?;
+    fs::write(&path, text.replace(&format!(",{pid},"), &format!(",{other},")))?;
+    Ok(path)
+}
+
+/// Opens the page, clicks on all that can be clicked, and asks what the browser has to complain of. `said` is what
+/// `leakspy peak` says of the memory over time.
+fn the_page_works(page: &Path, said: &str) -> Result<(), Failed> {
     let browser = Browser::start()?;
     browser.open(&format!("file://{}", page.display()))?;
     browser.wait_for("document.body.dataset.ready === 'true'")?;
@@ -51,6 +70,16 @@ fn the_page_works(page: &Path) -> Result<(), Failed> {
     assert!(!shown.contains('\u{202e}'));
     assert_eq!(number("return document.querySelectorAll('img').length")?, 0);
     assert!(text("return document.title")?.starts_with("leakspy"));
+    // Memory over time: a line with points, and the words of `leakspy peak`.
+    let (_, words) = said.split_once(": last ").ok_or("no figures")?;
+    let timeline = text("return document.getElementById('timeline').textContent")?;
+    assert!(timeline.contains(&format!(": last {}", words.trim_end())), "{words}: {timeline}");
+    const POINTS: &str = "return document.querySelector('#timeline polyline').getAttribute('points').split(' ').length";
+    assert!(number(POINTS)? > 5);
+    assert!(
+        number("return document.querySelector('#timeline svg').getBoundingClientRect().height")?
+            > 100
+    );
     // The flamegraph: search, zoom, objects instead of bytes.
     const BOXES: &str = "return document.querySelectorAll('.flame button').length";
     browser.run(

@@ -54,7 +54,7 @@ pub enum Picture {
 }
 
 /// The part of a file to show.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Part {
     /// The figure to show.
     #[arg(long = "of", value_enum, default_value_t, value_name = "FIGURE")]

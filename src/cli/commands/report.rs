@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 
+use super::plot::Part;
 use crate::cli::args::flags::MemoryArg;
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::{CommandError, Context};
@@ -18,6 +19,7 @@ use crate::inspect::live::{Heavy, live};
 use crate::python::objects::Disclosure;
 use crate::render::report::{Parts, write};
 use crate::source::Source;
+use crate::timeline::{Series, Timeline, Who};
 
 /// How many of the largest objects are shown.
 const LARGEST: usize = 100;
@@ -36,6 +38,9 @@ pub struct Args {
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArg,
+    /// Show memory over time, from a file in which `leakspy timeline` has recorded this process.
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
     /// Hide dict keys.
     #[arg(long)]
     pub redact: bool,
@@ -46,16 +51,28 @@ pub struct Args {
 
 /// Writes the report.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    let timeline = args.timeline.as_deref().map(|path| Part::default().read(path)).transpose()?;
     let source = args.source.open(args.memory)?;
+    if let (Some(path), Some(timeline)) = (&args.timeline, &timeline) {
+        let pid = source.identity().pid;
+        let is_it = |series: &Series| matches!(series.who, Who::Process(one, _) if one == pid);
+        if !timeline.series.iter().any(is_it) {
+            return Err(CommandError::new(format_args!(
+                "There is nothing about process {pid} in {}.",
+                path.display()
+            )));
+        }
+    }
     let disclosure = if args.redact { Disclosure::Names } else { Disclosure::Keys };
-    write_report(&*source, &[], disclosure, &args.output)?;
+    write_report(&*source, &[], timeline.as_ref(), disclosure, &args.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the report of a source, with what a hunt has found in it, if there was one.
+/// Writes the report of a source, with what a hunt has found in it, if there was one, and its memory over time.
 pub fn write_report(
     source: &dyn Source,
     verdicts: &[Verdict],
+    timeline: Option<&Timeline>,
     disclosure: Disclosure,
     path: &Path,
 ) -> Result<(), CommandError> {
@@ -81,6 +98,7 @@ pub fn write_report(
         cycles: &cycles,
         clock: source.monotonic_clock(),
         verdicts,
+        timeline,
     };
     let mut page = Vec::new();
     write(&parts, &mut page)?;

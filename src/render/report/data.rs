@@ -12,8 +12,12 @@ use crate::inspect::cycles::Cycles;
 use crate::inspect::dominator_tree::{Line, Part};
 use crate::inspect::waste::Waste;
 use crate::python::thread_dump::ThreadDump;
-use crate::render::{RenderError, composition, cycles, dump, heap, hunt, hunt_of_several, waste};
+use crate::render::chart::thinned;
+use crate::render::{
+    RenderError, composition, cycles, dump, heap, hunt, hunt_of_several, phrases, waste,
+};
 use crate::source::{Heap, Identity};
+use crate::timeline::{Measure, Timeline, Who};
 
 /// The most lines of the tree.
 pub(super) const MOST_LINES: usize = 12_000;
@@ -26,6 +30,9 @@ const LONGEST: usize = 300;
 /// The most accumulation points, and the fewest objects of one.
 const MOST_POINTS: usize = 40;
 const FEWEST_OBJECTS: u64 = 100;
+/// The most processes whose memory is drawn over time, and in how many columns.
+const MOST_SERIES: usize = 8;
+const COLUMNS: usize = 200;
 
 /// Everything that a report says.
 #[derive(Debug)]
@@ -50,6 +57,8 @@ pub struct Parts<'a> {
     pub clock: Option<Duration>,
     /// What a hunt has found, if there was one.
     pub verdicts: &'a [Verdict],
+    /// Its memory over time, if that was recorded.
+    pub timeline: Option<&'a Timeline>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +102,7 @@ impl Parts<'_> {
             "shares": self.composition.as_ref().map(shares),
             "tree": {"lines": tree, "more": more},
             "points": points(self.lines),
+            "timeline": self.timeline.map(over_time),
             "hunt": together(self.verdicts),
             "verdict_text": self.verdict_text()?,
         });
@@ -130,6 +140,28 @@ impl Parts<'_> {
         }
         Ok(Some(String::from_utf8_lossy(&text).into_owned()))
     }
+}
+
+/// The resident sets of processes over time, the sum over all first.
+fn over_time(timeline: &Timeline) -> Value {
+    let measure = Measure::Rss;
+    let begin = timeline.begin();
+    let ends = timeline.series.iter().filter_map(|series| series.samples.last());
+    let end = ends.map(|sample| sample.time_s - begin).fold(1e-3, f64::max);
+    let series = timeline.series.iter().take(MOST_SERIES).map(|series| {
+        let points: Vec<(f64, f64)> =
+            series.points(measure).map(|(time, bytes)| (time - begin, bytes as f64)).collect();
+        let name = match series.who {
+            Who::All => "all processes together".to_owned(),
+            Who::Process(pid, _) => format!("{pid} {}", series.command()),
+        };
+        let thin = thinned(&points, end, COLUMNS).into_iter();
+        let points: Vec<(f64, u64)> =
+            thin.map(|(time, bytes)| ((1e3 * time).round() / 1e3, bytes as u64)).collect();
+        json!({"name": name, "words": phrases::series(series, measure), "points": points})
+    });
+    let more = timeline.series.len().saturating_sub(MOST_SERIES);
+    json!({"begin_s": begin, "end_s": end, "series": series.collect::<Vec<_>>(), "more": more})
 }
 
 /// The JSON that a command writes.

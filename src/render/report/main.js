@@ -42,6 +42,39 @@ function overview(data) {
     { name: "share", of: (it) => it.bytes, words: (it) => percent(it, mem.rss_bytes) }], parts);
 }
 
+// The resident set of each process: a line, and what it comes to.
+function overTime(data) {
+  const time = data.timeline;
+  if (!time) return;
+  const section = part("Memory over time", "timeline");
+  const [width, height] = [1000, 240];
+  const sizes = time.series.flatMap((it) => it.points.map((point) => point[1]));
+  const top = sizes.reduce((a, b) => Math.max(a, b), 0);
+  // Small changes look flat.
+  const low = Math.max(0, Math.min(sizes.reduce((a, b) => Math.min(a, b), top), 0.95 * top));
+  const space = "http://www.w3.org/2000/svg";
+  const picture = document.createElementNS(space, "svg");
+  const colour = (index) => `hsl(${(18 + 47 * index) % 360} 55% 50%)`;
+  for (const [name, value] of [["viewBox", `0 0 ${width} ${height}`], ["preserveAspectRatio", "none"], ["role", "img"],
+    ["class", "chart"], ["aria-label", "resident set over time"]]) picture.setAttribute(name, value);
+  time.series.forEach((it, index) => {
+    const line = document.createElementNS(space, "polyline");
+    const place = ([at, size]) => [width * at / time.end_s, height - height * (size - low) / Math.max(top - low, 1)];
+    line.setAttribute("points", it.points.map((point) => place(point).map((one) => one.toFixed(1)).join(",")).join(" "));
+    line.setAttribute("stroke", colour(index));
+    picture.append(line);
+  });
+  const began = new Date(1000 * time.begin_s).toISOString().replace("T", " ").slice(0, 19);
+  add(section, make("p", `Resident set, ${bytes(low)} to ${bytes(top)}, for ${seconds(time.end_s)} from ${began} UTC.`, "dim"),
+    picture);
+  time.series.forEach((it, index) => {
+    const mark = make("span", "■ ");
+    mark.style.color = colour(index);
+    add(section, add(make("p", null, "mono"), mark, make("span", `${it.name}: ${it.words}`)));
+  });
+  if (time.more) add(section, make("p", `${count(time.more)} more processes are not drawn.`, "dim"));
+}
+
 function objects(data) {
   const root = nodes(data.tree.lines);
   const live = part("Live objects", "live");
@@ -132,7 +165,7 @@ async function unpack() {
 unpack().then((data) => {
   document.getElementById("wait").remove();
   heading(data);
-  for (const show of [verdicts, overview, objects, needless, collectors, threads, method]) show(data);
+  for (const show of [verdicts, overview, overTime, objects, needless, collectors, threads, method]) show(data);
   document.body.dataset.ready = "true";
 }).catch((error) => {
   document.getElementById("main").textContent = "The figures in this file cannot be unpacked: " + error;

@@ -528,7 +528,7 @@ impl Verdicts {
                 return Ok(());
             }
         };
-        write_report(&*source, &self.verdicts, Disclosure::Keys, path)
+        write_report(&*source, &self.verdicts, None, Disclosure::Keys, path)
     }
 
     fn draw(&self, path: &Path) -> Result<(), CommandError> {
