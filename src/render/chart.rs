@@ -3,6 +3,8 @@
 
 use std::iter;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -52,6 +54,15 @@ pub struct Run<'a> {
     pub timeline: &'a Timeline,
 }
 
+/// What the axes show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scales {
+    /// The scale of memory begins at zero.
+    pub from_zero: bool,
+    /// The time of day instead of the time since the first sample.
+    pub clock: bool,
+}
+
 /// A line of the chart.
 struct Curve<'a> {
     series: &'a Series,
@@ -65,7 +76,7 @@ struct Curve<'a> {
 
 /// Draws timelines: of one, each process and the sum; of several, only the whole of each, all starting at
 /// zero.
-pub fn svg(runs: &[Run<'_>], measure: Measure) -> Result<String, RenderError> {
+pub fn svg(runs: &[Run<'_>], measure: Measure, scales: Scales) -> Result<String, RenderError> {
     let curves = curves(runs, measure);
     let named = curves.iter().filter(|curve| curve.is_named).count() as u32;
     let unnamed = curves.len() as u32 - named;
@@ -74,7 +85,7 @@ pub fn svg(runs: &[Run<'_>], measure: Measure) -> Result<String, RenderError> {
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        draw(&root, &curves, measure, runs)
+        draw(&root, &curves, measure, runs, scales)
             .map_err(|error| RenderError::Chart(error.to_string()))?;
         root.present().map_err(|error| RenderError::Chart(error.to_string()))?;
     }
@@ -128,10 +139,22 @@ fn draw<'a>(
     curves: &[Curve<'_>],
     measure: Measure,
     runs: &[Run<'_>],
+    scales: Scales,
 ) -> Result<(), Problem<'a>> {
     root.fill(&WHITE)?;
     let (upper, lower) = root.split_vertically(HEIGHT);
-    let axes = Axes::of(curves, measure);
+    let axes = Axes::of(curves, measure, scales.from_zero);
+    let begin = runs.first().map(|run| run.timeline.begin()).unwrap_or_default();
+    let (of_time, time_label): (String, Box<dyn Fn(&f64) -> String>) = match scales.clock {
+        true => (
+            "time of day".to_owned(),
+            Box::new(|value: &f64| time_of_day(begin + value * axes.time, axes.end * axes.time)),
+        ),
+        false => (
+            format!("{} since the first sample", axes.time_name),
+            Box::new(|value: &f64| tick(*value)),
+        ),
+    };
     let title = match runs {
         [run] => format!("Memory over time: {}", measure.name()) + &counted(run.timeline),
         runs => format!("Memory over time: {}, {} runs", measure.name(), runs.len()),
@@ -145,9 +168,9 @@ fn draw<'a>(
         .build_cartesian_2d(0.0..axes.end, axes.low..axes.high)?;
     chart
         .configure_mesh()
-        .x_desc(format!("{} since the first sample", axes.time_name))
+        .x_desc(of_time)
         .y_desc(axes.bytes_name)
-        .x_label_formatter(&|value| tick(*value))
+        .x_label_formatter(&*time_label)
         .y_label_formatter(&|value| tick(*value))
         .label_style(("sans-serif", 14))
         .axis_desc_style(("sans-serif", 15))
@@ -231,7 +254,7 @@ struct Axes {
 }
 
 impl Axes {
-    fn of(curves: &[Curve<'_>], measure: Measure) -> Axes {
+    fn of(curves: &[Curve<'_>], measure: Measure, from_zero: bool) -> Axes {
         let (mut end, mut low, mut high) = (0.0_f64, f64::INFINITY, 0.0_f64);
         for curve in curves {
             for (time, bytes) in curve.series.points(measure) {
@@ -248,7 +271,7 @@ impl Axes {
         let (bytes, bytes_name) = if high < 4.0 * GIB { (MIB, "MiB") } else { (GIB, "GiB") };
         // The scale starts at zero, unless everything would be in its upper half.
         let range = (high - low).max(high * LEAST_RANGE).max(1.0);
-        let low = if low < high / 2.0 { 0.0 } else { (high - range * 1.15).max(0.0) };
+        let low = if from_zero || low < high / 2.0 { 0.0 } else { (high - range * 1.15).max(0.0) };
         let high = high + range * 0.12;
         Axes {
             time,
@@ -294,6 +317,17 @@ fn dedup_near(values: impl Iterator<Item = f64>, distance: f64) -> impl Iterator
 fn tick(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+/// A moment in seconds since 1970 as the local time of day, with the date where a chart is of more than a day.
+fn time_of_day(moment: f64, seconds: f64) -> String {
+    let form = match seconds {
+        ..600.0 => "%H:%M:%S",
+        ..86_400.0 => "%H:%M",
+        _ => "%m-%d %H:%M",
+    };
+    let moment = Timestamp::from_millisecond((1e3 * moment) as i64).unwrap_or_default();
+    moment.to_zoned(TimeZone::system()).strftime(form).to_string()
 }
 
 fn counted(timeline: &Timeline) -> String {

@@ -158,8 +158,9 @@ fn peak(file: &Path, options: &[&str]) -> Result<String, Failed> {
 }
 
 /// The texts in a file's chart.
-fn chart(file: &Path) -> Result<Vec<String>, Failed> {
-    let output = leakspy_command().arg("plot").arg(file).args(["-o", "-"]).output()?;
+fn chart(file: &Path, options: &[&str]) -> Result<Vec<String>, Failed> {
+    let mut command = leakspy_command();
+    let output = command.arg("plot").arg(file).args(["-o", "-"]).args(options).output()?;
     assert!(output.status.success(), "{output:?}");
     let svg = String::from_utf8(output.stdout)?;
     let document = roxmltree::Document::parse(&svg)?;
@@ -194,12 +195,45 @@ fn what_grows_has_its_slope(interpreter: &'static Interpreter) -> Result<(), Fai
     let slope: f64 = slope.split_once(' ').ok_or("a slope")?.0.parse()?;
     let expected = pages_per_second * 4096.0 * 60.0 / MIB;
     assert!((slope / expected - 1.0).abs() < 0.05, "{slope} MiB/min instead of {expected}");
-    let texts = chart(&file)?;
+    let texts = chart(&file, &[])?;
     for expected in ["seconds since the first sample", "MiB"] {
         assert!(texts.iter().any(|text| text == expected), "{expected} in {texts:?}");
     }
     assert!(texts.iter().any(|text| text.contains("grows ")), "{texts:?}");
+    the_scales_are_as_asked_for(&file)?;
     the_json_says_the_same(&file)
+}
+
+/// With `--zero` the scale of memory begins at zero, and `--clock` shows the times of the samples.
+fn the_scales_are_as_asked_for(file: &Path) -> Result<(), Failed> {
+    let is_zero = |texts: &[String]| texts.iter().filter(|text| *text == "0").count();
+    let (plain, zero) = (chart(file, &["--from", "4"])?, chart(file, &["--from", "4", "--zero"])?);
+    assert!(is_zero(&zero) > is_zero(&plain), "{zero:?}, {plain:?}");
+
+    let texts = chart(file, &["--clock"])?;
+    assert!(texts.iter().any(|text| text == "time of day"), "{texts:?}");
+    let rows = rows(&fs::read_to_string(file)?);
+    let times = || rows.iter().filter_map(|row| row["time_s"].parse::<f64>().ok());
+    let (begin, end) =
+        (times().fold(f64::INFINITY, f64::min) as i64, times().fold(0.0, f64::max) as i64);
+    let clock: Vec<i64> = texts.iter().filter_map(|text| seconds_of_day(text)).collect();
+    assert!(clock.len() > 2, "{texts:?}");
+    // The zone is this machine's, in whole quarters of an hour.
+    for time in &clock {
+        let is_within = (begin..=end + 1).any(|moment| (moment - time).rem_euclid(900) == 0);
+        assert!(is_within, "{time} is not from {begin} to {end}");
+    }
+    let two =
+        leakspy_command().arg("plot").args([file, file]).args(["-o", "-", "--clock"]).output()?;
+    assert_eq!(two.status.code(), Some(2), "{two:?}");
+    Ok(())
+}
+
+/// A time such as 12:34:56.
+fn seconds_of_day(text: &str) -> Option<i64> {
+    let parts: Vec<i64> = text.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = parts[..] else { return None };
+    Some(3600 * hours + 60 * minutes + seconds)
 }
 
 /// `peak --json` has the figures of the text, and `plot --json` besides those of the file.
@@ -433,7 +467,7 @@ fn a_file_of_memory_profiler_is_read() -> Result<(), Failed> {
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines.iter().any(|line| line.contains("work.py: last ")), "{said}");
     assert!(lines.iter().any(|line| line.contains("child 16919: last ")), "{said}");
-    let texts = chart(&file)?;
+    let texts = chart(&file, &[])?;
     assert!(texts.iter().any(|text| text.contains("child 16919")), "{texts:?}");
     Ok(())
 }

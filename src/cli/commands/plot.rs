@@ -15,7 +15,7 @@ use crate::cli::errors::{CommandError, Context};
 use crate::cli::output::{check_writable, png_of, write_whole};
 use crate::cli::terminal::{print, say};
 use crate::render::chart;
-use crate::render::chart::Run;
+use crate::render::chart::{Run, Scales};
 use crate::render::timeline::write_json;
 use crate::timeline;
 use crate::timeline::Timeline;
@@ -38,6 +38,12 @@ pub struct Args {
     /// Whether JSON is printed instead.
     #[command(flatten)]
     pub json: JsonArg,
+    /// Begin the scale of memory at zero.
+    #[arg(long, conflicts_with = "json")]
+    pub zero: bool,
+    /// Show the time of day instead of the time since the first sample. For one file.
+    #[arg(long, conflicts_with = "json")]
+    pub clock: bool,
     /// The part of each file to show.
     #[command(flatten)]
     pub part: Part,
@@ -127,6 +133,11 @@ impl Part {
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let forms: &[(&str, &[Picture])] = &[("svg", &[Picture::Svg]), ("png", &[Picture::Png])];
     let picture = form("format", args.format, args.output.as_deref(), forms)?.unwrap_or_default();
+    if args.clock && args.files.len() > 1 {
+        return Err(CommandError::Usage(
+            "several files are drawn from a common start: leave `--clock` out, or give one".into(),
+        ));
+    }
     if let Some(path) = &args.output {
         check_writable(path)?;
     }
@@ -147,7 +158,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
             first.map(|path| path.with_extension(ending)).unwrap_or_default()
         }
     };
-    let svg = chart::svg(&runs, measure)?;
+    let svg = chart::svg(&runs, measure, Scales { from_zero: args.zero, clock: args.clock })?;
     if path == Path::new("-") {
         let mut out = io::stdout().lock();
         out.write_all(svg.as_bytes()).and_then(|()| out.flush()).context("standard output")?;

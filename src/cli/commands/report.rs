@@ -9,7 +9,7 @@ use super::plot::Part;
 use crate::cli::args::flags::MemoryArg;
 use crate::cli::args::source::SourceArgs;
 use crate::cli::errors::{CommandError, Context};
-use crate::cli::output::write_whole;
+use crate::cli::output::{check_writable, write_whole};
 use crate::cli::terminal::say;
 use crate::heap::{Grouping, Summary, largest};
 use crate::hunt::verdict::Verdict;
@@ -51,6 +51,7 @@ pub struct Args {
 
 /// Writes the report.
 pub fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    check_writable(&args.output)?;
     let timeline = args.timeline.as_deref().map(|path| Part::default().read(path)).transpose()?;
     let source = args.source.open(args.memory)?;
     if let (Some(path), Some(timeline)) = (&args.timeline, &timeline) {

@@ -164,7 +164,7 @@ pub fn run(args: &Args, guardian: &Program) -> Result<ExitCode, CommandError> {
             "a process is hunted by itself: give one PID, or three files or more".into(),
         ));
     }
-    if let Some(path) = &args.output {
+    for path in [&args.output, &args.report].into_iter().flatten() {
         check_writable(path)?;
     }
     let known = args.known.read()?;
