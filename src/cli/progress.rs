@@ -32,10 +32,20 @@ impl Line {
         if !self.begun.replace(true) && !self.terminal {
             say(begun);
         }
+        self.update(text);
+    }
+
+    /// Shows `text`, on a terminal only.
+    pub fn update(&self, text: impl FnOnce() -> String) {
         if self.terminal {
             self.bar.set_message(text());
             self.bar.tick();
         }
+    }
+
+    /// Does something that prints, with the line out of its way.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
     }
 
     /// Prints something without disturbing the line.

@@ -22,7 +22,7 @@ type Test = fn(&'static Interpreter) -> Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
     let some = interpreters().last().expect("an interpreter");
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("watch_rss", it_fires_at_the_crossing_and_once),
         ("watch_every", it_fires_every_time_with_hysteresis),
         ("watch_growth", it_fires_on_growth),
@@ -31,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         ("watch_end", the_end_of_the_process_has_a_last_word),
         ("watch_name", it_follows_a_service_that_starts_again),
         ("watch_actions", every_action_is_done),
+        ("watch_terminal", a_terminal_shows_how_it_goes),
     ];
     let mut trials: Vec<Trial> = tests
         .into_iter()
@@ -173,6 +174,25 @@ fn it_fires_on_objects_and_arenas(interpreter: &'static Interpreter) -> Result<(
     assert_documented("`leakspy mem --json`", mem);
     assert_documented("`leakspy dump --json`", dump);
     assert_eq!(fires(&["--arena-above", "100GiB"]).status.code(), Some(3));
+    Ok(())
+}
+
+/// While it waits, a terminal shows the resident set, the limit and the slope; what is no terminal gets none of it.
+fn a_terminal_shows_how_it_goes(interpreter: &'static Interpreter) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "memory_over_time", &[]);
+    let pid = target.pid().to_string();
+    let options = ["watch", &pid, "--rss-above", "100GiB", "-d", "1.5", "-i", "0.1"];
+    let piped = leakspy(options);
+    assert!(!text(&piped.stderr).contains("now "), "{piped:?}");
+    let command = format!("{} {}", env!("CARGO_BIN_EXE_leakspy"), options.join(" "));
+    let Ok(output) = Command::new("script").args(["-qec", &command, "/dev/null"]).output() else {
+        println!("script is not installed: what a terminal shows is not tested");
+        return Ok(());
+    };
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let shown = text(&output.stdout);
+    assert!(shown.contains(" of 100.00 GiB") && shown.contains("now "), "{shown}");
+    assert!(shown.contains("flat") || shown.contains("grows"), "{shown}");
     Ok(())
 }
 

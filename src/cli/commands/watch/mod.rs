@@ -22,16 +22,17 @@ use crate::cli::children::tell_left_out;
 use crate::cli::clock::{Clock, now};
 use crate::cli::errors::{CommandError, Context};
 use crate::cli::help::NOT_MET;
+use crate::cli::progress::Line;
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{print, say};
 use crate::heap::{CaptureOptions, Grouping};
 use crate::process::Process;
 use crate::process::by_command::first_named;
 use crate::process::cgroup::group_memory;
-use crate::render::phrases::mib;
+use crate::render::phrases::{mib, trend};
 use crate::render::watch::{Event, write_json};
 use crate::source::{LiveProcess, Source};
-use crate::timeline::{Edge, Now, Observer, Options, Sample, Watched};
+use crate::timeline::{Edge, History, Now, Observer, Options, Sample, Watched};
 
 /// How often to search for a process by its command.
 const SEARCH: Duration = Duration::from_secs(2);
@@ -212,9 +213,11 @@ fn watch(
     let mut clock = Clock::start(args.interval);
     let rest = args.duration.map(|most| most.saturating_sub(began.elapsed()));
     let mut most = 0;
+    let (line, mut history) = (Line::begin(), History::default());
     loop {
         let samples = observer.look(now());
         if samples.is_empty() || observer.has_ended() {
+            line.clear();
             say(format_args!(
                 "Process {pid} has ended. The most memory that was seen of it is {}.",
                 mib(most as f64)
@@ -224,6 +227,7 @@ fn watch(
         }
         let sample = Sample::sum(&samples);
         most = most.max(sample.rss_bytes);
+        history.add(sample.time_s, sample.rss_bytes);
         let look = Now {
             sample: &sample,
             group: &|| group_memory(pid).map(|memory| memory.part()),
@@ -233,26 +237,41 @@ fn watch(
             match watched.see(&look) {
                 Some((Edge::Crossed, figure)) => {
                     *fired += 1;
-                    say(format_args!("Process {pid}: {}.", words(&watched.condition, figure)));
-                    told(Event::Met(&watched.condition, figure), most)?;
-                    act(&args.actions, &second, *fired, args.form)?;
+                    line.aside(|| {
+                        say(format_args!("Process {pid}: {}.", words(&watched.condition, figure)));
+                        told(Event::Met(&watched.condition, figure), most)?;
+                        act(&args.actions, &second, *fired, args.form)
+                    })?;
                     if !args.every {
+                        line.clear();
                         return Ok(End::Fired);
                     }
                 }
                 Some((Edge::Rearmed, figure)) => {
                     let below = words(&watched.condition, figure);
-                    say(format_args!("Process {pid} is below again: {below}."));
-                    told(Event::Below(&watched.condition, figure), most)?;
+                    line.aside(|| {
+                        say(format_args!("Process {pid} is below again: {below}."));
+                        told(Event::Below(&watched.condition, figure), most)
+                    })?;
                 }
                 _ => {}
             }
         }
         if signals.came() || is_over(args, began) {
+            line.clear();
             return Ok(End::Stopped);
         }
+        line.update(|| live(&history, args.conditions.rss_above.map(|limit| limit.as_u64())));
         clock.wait(signals, rest);
     }
+}
+
+/// The line shown meanwhile: the resident set, its limit, how it grows.
+fn live(history: &History, limit: Option<u64>) -> String {
+    let now = history.last().next_back().unwrap_or_default();
+    let limit = limit.map(|limit| format!(" of {}", mib(limit as f64))).unwrap_or_default();
+    let trend = history.trend().as_ref().map(|it| format!(", {}", trend(it))).unwrap_or_default();
+    format!("now {}{limit}{trend}. Ctrl-C to stop.", mib(now))
 }
 
 /// The number of objects of a type.
