@@ -145,15 +145,13 @@ fn draw<'a>(
     let (upper, lower) = root.split_vertically(HEIGHT);
     let axes = Axes::of(curves, measure, scales.from_zero);
     let begin = runs.first().map(|run| run.timeline.begin()).unwrap_or_default();
-    let (of_time, time_label): (String, Box<dyn Fn(&f64) -> String>) = match scales.clock {
-        true => (
-            "time of day".to_owned(),
-            Box::new(|value: &f64| time_of_day(begin + value * axes.time, axes.end * axes.time)),
-        ),
-        false => (
-            format!("{} since the first sample", axes.time_name),
-            Box::new(|value: &f64| tick(*value)),
-        ),
+    let time_label = |value: &f64| match scales.clock {
+        true => time_of_day(begin + value * axes.time, axes.end * axes.time),
+        false => tick(*value),
+    };
+    let of_time = match scales.clock {
+        true => "time of day".to_owned(),
+        false => format!("{} since the first sample", axes.time_name),
     };
     let title = match runs {
         [run] => format!("Memory over time: {}", measure.name()) + &counted(run.timeline),
@@ -170,7 +168,7 @@ fn draw<'a>(
         .configure_mesh()
         .x_desc(of_time)
         .y_desc(axes.bytes_name)
-        .x_label_formatter(&*time_label)
+        .x_label_formatter(&time_label)
         .y_label_formatter(&|value| tick(*value))
         .label_style(("sans-serif", 14))
         .axis_desc_style(("sans-serif", 15))
@@ -327,7 +325,7 @@ fn time_of_day(moment: f64, seconds: f64) -> String {
         _ => "%m-%d %H:%M",
     };
     let moment = Timestamp::from_millisecond((1e3 * moment) as i64).unwrap_or_default();
-    moment.to_zoned(TimeZone::system()).strftime(form).to_string()
+    moment.to_zoned_datetime(TimeZone::system()).strftime(form).to_string()
 }
 
 fn counted(timeline: &Timeline) -> String {

@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
+/// Units that stay on the line of their number.
+const UNITS: [&str; 9] = ["B", "KiB", "MiB", "GiB", "TiB", "%", "ms", "s", "h"];
 /// What stands for words that were left out.
 const GAP: &str = "…";
 /// How far to the right a label can reach under which the rest of its line is continued.
@@ -15,11 +17,30 @@ pub fn width(text: &str) -> usize {
     }
 }
 
+/// The words of a text, between single blanks: a number and its unit are one.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let unit = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        match words.last_mut() {
+            Some(number)
+                if UNITS.contains(&unit)
+                    && number.ends_with(|last: char| last.is_ascii_digit()) =>
+            {
+                number.push(' ');
+                number.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
 /// A text as lines of at most this width, broken at blanks only: a longer word has a line of its own.
 pub fn wrap(text: &str, most: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split(' ') {
+    for word in &words(text) {
         if !line.is_empty() && width(&line) + 1 + width(word) > most {
             lines.push(std::mem::take(&mut line));
         }
@@ -44,7 +65,7 @@ pub fn wrap_line(line: &str, most: usize) -> Vec<String> {
     let mut now = blanks.to_owned();
     let mut is_empty = true;
     // Runs of blanks stay as they are: they align columns.
-    for word in text.split(' ') {
+    for word in &words(text) {
         if !is_empty && !word.is_empty() && width(&now) + 1 + width(word) > most {
             lines.push(std::mem::replace(&mut now, " ".repeat(indent)).trim_end().to_owned());
             is_empty = true;
@@ -138,6 +159,8 @@ mod tests {
             wrap_line(line, 40).iter().map(|l| l.trim_end()).collect::<Vec<_>>(),
             expected.map(str::trim_end)
         );
+        assert_eq!(wrap_line("it has 20.72 MiB.", 13), ["it has", "20.72 MiB."]);
+        assert_eq!(wrap_line("as 12 is", 6), ["as 12", "is"]);
         assert_eq!(wrap_line("1. one two three", 11), ["1. one two", "   three"]);
         assert_eq!(wrap_line("short", 11), ["short"]);
     }
