@@ -66,13 +66,19 @@ pub enum GcError {
         /// The address of its head.
         head: u64,
     },
+    /// Python's own allocator serves the objects, but none of its arenas is found.
+    #[error(
+        "its objects lie in memory of Python's own allocator whose arenas were not found: this build is not \
+         understood"
+    )]
+    NoArenas,
 }
 
 impl Obstructed for GcError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
             GcError::Read(error) => error.obstacle(),
-            GcError::Open { .. } => None,
+            GcError::Open { .. } | GcError::NoArenas => None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! its blocks, the number in use, and the head of the list of free ones. Larger requests, and all requests if
 //! `PYTHONMALLOC` says so, go to another allocator.
 
+use super::gc::GcError;
 use super::layout::PymallocPlace;
 use super::{Python, at};
 use crate::memory::{Memory, PAGE, ReadError, u32_at, u64_at};
@@ -95,6 +96,17 @@ impl Python {
     /// Bytes of an arena.
     pub fn arena_size(&self) -> u64 {
         self.layout.pymalloc.arena_size
+    }
+
+    /// The [arenas](Self::arenas), or an error if objects are in them and they are not found. Where they are is known
+    /// on x86-64 only.
+    pub fn known_arenas<M: Memory>(&self, memory: &M) -> Result<Vec<Arena>, GcError> {
+        let arenas = self.arenas(memory).unwrap_or_default();
+        let is_known = cfg!(target_arch = "x86_64") && !arenas.is_empty();
+        match self.allocators(memory) {
+            Ok(allocators) if allocators.is_pymalloc && !is_known => Err(GcError::NoArenas),
+            _ => Ok(arenas),
+        }
     }
 
     /// The arenas of all interpreters, by address. Empty if pymalloc is not in use, or if they are not found

@@ -2,7 +2,11 @@
 //! some kind appears in the part for that kind, and the verdict names it.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 
+use leakspy::process::Process;
+use leakspy::python::Python;
+use leakspy::python::layout::PymallocPlace;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -48,6 +52,8 @@ pub fn trials() -> Vec<Trial> {
         what_was_made_is_found(interpreter, "numpy", "live")
     }));
     let some = interpreters().last().expect("an interpreter");
+    let name = format!("no_arenas::{}", some.name);
+    trials.push(Trial::test(name, || a_heap_without_arenas_is_not_understood(some)));
     type Test = fn(&'static Interpreter) -> Result<(), Failed>;
     let tests: [(&str, Test); 6] = [
         ("mem_zeros", zeros_that_were_only_read_do_not_count),
@@ -245,5 +251,29 @@ fn what_is_besides_has_a_sentence(interpreter: &'static Interpreter) -> Result<(
     ] {
         assert_eq!(sentences(kinds)?, expected, "{kinds:?}");
     }
+    Ok(())
+}
+
+/// Where the pointer to the arenas leads nowhere, as in a build with another layout, no part is said to be empty.
+fn a_heap_without_arenas_is_not_understood(
+    interpreter: &'static Interpreter,
+) -> Result<(), Failed> {
+    let target = Target::start(interpreter, "memory_of_kinds", &["objects"]);
+    let pid = target.pid();
+    kill(Pid::from_raw(pid), Signal::SIGSTOP)?;
+    let process = Process::open(pid)?;
+    let python = Python::attach(&process)?;
+    let PymallocPlace::Pointer(offset) = python.layout.pymalloc.place else {
+        return Err("this version has its arenas elsewhere".into());
+    };
+    let memory = fs::File::options().write(true).open(format!("/proc/{pid}/mem"))?;
+    let ask = || leakspy(["mem", "--pid", &pid.to_string()]);
+    assert!(ask().status.success(), "{:?}", ask());
+    for main in python.interpreters(&process)? {
+        memory.write_all_at(&[0; 8], main + offset as u64)?;
+    }
+    let refused = ask();
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && words.contains("not understood"), "{refused:?}");
     Ok(())
 }

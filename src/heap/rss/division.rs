@@ -68,7 +68,7 @@ fn divide(
     stacks: &Stacks,
     strict: bool,
 ) -> Result<Composition, GcError> {
-    let arenas = python.arenas(capture).unwrap_or_default();
+    let arenas = python.known_arenas(capture)?;
     let mut taken: Vec<Range<u64>> = arenas.iter().map(|arena| arena.start..arena.end).collect();
     taken.extend(stacks.0.iter().cloned());
     taken.sort_by_key(|range| range.start);

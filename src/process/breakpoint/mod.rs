@@ -70,6 +70,9 @@ pub enum Way {
 /// Why breakpoints are not available.
 #[derive(Debug, thiserror::Error)]
 pub enum BreakpointError {
+    /// Only on x86-64 is it known what a thread has done, and what it does next, when it stops at one.
+    #[error("on processors of this kind it is not understood yet what a thread does at one")]
+    Architecture,
     /// perf events were requested and refused.
     #[error("the kernel refuses perf breakpoints: {0}")]
     Perf(#[source] io::Error),
@@ -89,7 +92,8 @@ pub enum BreakpointError {
 impl Obstructed for BreakpointError {
     fn obstacle(&self) -> Option<Obstruction> {
         match self {
-            BreakpointError::Perf(_)
+            BreakpointError::Architecture
+            | BreakpointError::Perf(_)
             | BreakpointError::None { .. }
             | BreakpointError::Registers(_) => {
                 Obstacle::NoBreakpoints { reason: self.to_string() }.of_target()
@@ -153,6 +157,9 @@ impl Breakpoints {
         tracees: &mut Tracees,
         tid: i32,
     ) -> Result<Breakpoints, BreakpointError> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err(BreakpointError::Architecture);
+        }
         let refusal = match way {
             Some(Way::Ptrace) => None,
             Some(Way::Perf) | None => match PerfBreakpoints::prepare(spots, tid) {
