@@ -9,6 +9,7 @@
 //! | [`target`] | what a live process and a core file have in common |
 //! | [`mod@core`] | a core file |
 //! | [`handle`] | the live process itself: identity, ownership, address space |
+//! | [`bulk`] | reading large parts of its memory |
 //! | [`maps`], [`pagemap`], [`usage`], [`cgroup`] | what `/proc` says about its memory |
 //! | [`files`] | the files that it sees |
 //! | [`text`] | words and names that are any bytes, as they are shown |
@@ -24,6 +25,7 @@
 
 pub mod blocked;
 pub mod breakpoint;
+pub mod bulk;
 pub mod by_command;
 pub mod cgroup;
 pub mod core;
@@ -51,6 +53,7 @@ pub mod waits;
 pub mod watchdog;
 
 pub use self::core::{Core, CoreError};
+pub use bulk::Bulk;
 pub use handle::{AddressSpace, Piece, Process, ProcessError};
 pub use image::{Image, ImageError, Symbol};
 pub use maps::Mapping;

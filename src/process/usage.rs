@@ -58,6 +58,24 @@ impl Process {
         Ok(share(&self.text("smaps_rollup")?))
     }
 
+    /// How much memory it shares that has been written to: that of its parent or children, and shared memory.
+    pub(super) fn shared_dirty(&self) -> Result<u64, ProcessError> {
+        self.mapped(b"Shared_Dirty")
+    }
+
+    /// How much memory that has been written to no other process maps. What a process shared with the one that
+    /// forked it comes to it when it is copied. The clean part of private memory also grows when another process
+    /// ends that mapped the same files.
+    pub fn private_dirty(&self) -> Result<u64, ProcessError> {
+        self.mapped(b"Private_Dirty")
+    }
+
+    fn mapped(&self, name: &[u8]) -> Result<u64, ProcessError> {
+        let rollup = self.text("smaps_rollup")?;
+        let line = lines(&rollup).find(|(known, _)| *known == name);
+        Ok(line.map_or(0, |(_, number)| number.saturating_mul(KIB)))
+    }
+
     /// The text of a file in its `/proc` directory, at most a mebibyte of it.
     pub(super) fn text(&self, file: &str) -> Result<Vec<u8>, ProcessError> {
         self.text_up_to(file, LONGEST)
