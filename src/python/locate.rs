@@ -182,6 +182,7 @@ impl Python {
                 types,
                 image: Arc::clone(&image),
                 disagreements,
+                arenas_word: Arc::default(),
             };
             match python.validate(memory) {
                 Ok(said) => {

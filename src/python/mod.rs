@@ -38,7 +38,7 @@ pub mod validate;
 pub mod version;
 pub mod without_file;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use allocator_code::AllocatorCode;
 pub use allocators::{AllocatorError, AllocatorFunctions, Allocators};
@@ -71,6 +71,8 @@ pub struct Python {
     pub image: Arc<Image>,
     /// Where the interpreter's own account of its layout differs from our table.
     pub disagreements: Vec<Disagreement>,
+    /// The word that points to pymalloc's arenas, once it has been searched for.
+    pub arenas_word: Arc<OnceLock<u64>>,
 }
 
 /// The addresses of the types by which other objects are recognized: never by name, because any class may

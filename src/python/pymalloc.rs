@@ -207,13 +207,20 @@ impl Python {
                 let count = memory.u32(count.address)? as usize;
                 Ok(Some((memory.u64(arenas.address)?, count)))
             }
-            _ => self.search(memory, &self.image),
+            _ => {
+                let known = self.arenas_word.get().and_then(|&word| memory.u64(word).ok());
+                match known.filter(|&array| self.is_confirmed(memory, array)) {
+                    Some(array) => Ok(Some((array, MOST_ARENAS))),
+                    None => self.search(memory, &self.image),
+                }
+            }
         }
     }
 
     /// Searches the interpreter's writable memory for a pointer to an array of `arena_object`s whose pools
     /// confirm it, for stripped builds up to 3.11. In all builds seen, `maxarenas` is the word before it, but
-    /// nothing guarantees that: the array is assumed to end with its last plausible entry.
+    /// nothing guarantees that: the array is assumed to end with its last plausible entry. The search takes long, so
+    /// where it was found is remembered.
     fn search<M: Memory>(
         &self,
         memory: &M,
@@ -221,9 +228,10 @@ impl Python {
     ) -> Result<Option<(u64, usize)>, ReadError> {
         let writable = image.segments().iter().filter(|segment| segment.writable);
         let mut found = None;
+        let mut place = 0;
         for segment in writable.filter(|segment| segment.size <= LARGEST_SEGMENT) {
             let bytes = memory.bytes(segment.address, segment.size, LARGEST_SEGMENT as usize)?;
-            for word in bytes.as_chunks::<8>().0 {
+            for (number, word) in bytes.as_chunks::<8>().0.iter().enumerate() {
                 let array = u64::from_le_bytes(*word);
                 let aligned = array != 0 && array % 16 == 0;
                 if !aligned || Some(array) == found || segment.contains(array) {
@@ -234,8 +242,13 @@ impl Python {
                         return Ok(None);
                     }
                     found = Some(array);
+                    place = at(segment.address, 8 * number);
                 }
             }
+        }
+        if found.is_some() {
+            // Another thread may have been first, with the same word.
+            let _ = self.arenas_word.set(place);
         }
         Ok(found.map(|array| (array, MOST_ARENAS)))
     }

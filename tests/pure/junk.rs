@@ -170,5 +170,6 @@ pub fn python(minor: u8, layout: Layout, runtime: u64, code: u64) -> Python {
         types: Types { kind: runtime, code, module: runtime },
         image: Arc::clone(&OWN_IMAGE),
         disagreements: Vec::new(),
+        arenas_word: Arc::default(),
     }
 }

@@ -62,6 +62,7 @@ pub fn find<M: Memory>(memory: &M, image: Image) -> Option<Python> {
                     types,
                     image: Arc::clone(&image),
                     disagreements: Vec::new(),
+                    arenas_word: Arc::default(),
                 });
             }
         }
