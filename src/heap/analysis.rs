@@ -47,7 +47,7 @@ impl Obstructed for HeapError {
 #[derive(Debug)]
 enum Origin<'a> {
     /// In the captured memory, with the types to read it.
-    Captured(Capture<'a>, Arc<TypeTable>),
+    Captured(Box<Capture<'a>>, Arc<TypeTable>),
     /// In a snapshot file, which has kept them.
     Kept(Box<KeptNames>),
 }
@@ -73,28 +73,47 @@ impl<'a> Analysis<'a> {
         python: &Python,
         options: &CaptureOptions,
     ) -> Result<Analysis<'a>, HeapError> {
-        let capture = Capture::take(process, python, options)?;
-        let strict = capture.is_strict(options);
-        Analysis::of_capture(process, python, capture, strict)
+        Analysis::of_while(process, python, options, &mut || ())
     }
 
-    /// Computes everything for a capture. It is `strict` if the process was paused for it.
+    /// The same; calls `meanwhile` in each pause.
+    pub fn of_while(
+        process: &'a Process,
+        python: &Python,
+        options: &CaptureOptions,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Analysis<'a>, HeapError> {
+        let (capture, discovery) =
+            Discovery::take(process, python, options, processors(), meanwhile)?;
+        Analysis::of_discovery(process, capture, discovery)
+    }
+
+    /// Computes everything for a capture that was not taken from a living process. It is `strict` if the process stood
+    /// still.
     pub fn of_capture(
         process: &'a dyn Target,
         python: &Python,
         capture: Capture<'a>,
         strict: bool,
     ) -> Result<Analysis<'a>, HeapError> {
+        let discovery = politely(|| Discovery::of(&capture, python, processors(), strict))?;
+        Analysis::of_discovery(process, capture, discovery)
+    }
+
+    /// Computes everything from the objects of a capture.
+    pub fn of_discovery(
+        process: &'a dyn Target,
+        capture: Capture<'a>,
+        discovery: Discovery,
+    ) -> Result<Analysis<'a>, HeapError> {
         politely(|| {
-            let threads = processors();
-            let discovery = Discovery::of(&capture, python, threads, strict)?;
             let types = Arc::clone(&discovery.types);
-            let (graph, search) = Graph::of(&capture, discovery, threads);
+            let (graph, search) = Graph::of(&capture, discovery, processors());
             let dominators = Dominators::of(search);
             let retained = Retained::of(&graph, &dominators);
             check_alive(process, graph.inconsistencies())?;
             let facts = capture.facts;
-            let origin = Origin::Captured(capture, types);
+            let origin = Origin::Captured(Box::new(capture), types);
             Ok(Analysis { origin, facts, graph, dominators, retained })
         })
     }
@@ -108,13 +127,19 @@ impl<'a> Analysis<'a> {
         retained: Retained,
     ) -> Analysis<'a> {
         let facts = capture.facts;
-        Analysis { origin: Origin::Captured(capture, types), facts, graph, dominators, retained }
+        Analysis {
+            origin: Origin::Captured(Box::new(capture), types),
+            facts,
+            graph,
+            dominators,
+            retained,
+        }
     }
 
     /// Returns the capture and drops the rest; `None` for a heap from a file.
     pub fn into_capture(self) -> Option<Capture<'a>> {
         match self.origin {
-            Origin::Captured(capture, _) => Some(capture),
+            Origin::Captured(capture, _) => Some(*capture),
             Origin::Kept(_) => None,
         }
     }
@@ -177,9 +202,13 @@ impl TypeCounts {
         python: &Python,
         options: &CaptureOptions,
     ) -> Result<(Capture<'a>, TypeCounts), HeapError> {
-        let capture = Capture::take(process, python, options)?;
-        let strict = capture.is_strict(options);
-        let counts = TypeCounts::of_capture(process, python, &capture, strict)?;
+        let (capture, counts) =
+            Capture::take_for(process, python, options, &mut || (), |capture| {
+                let strict = capture.is_strict(options);
+                let counts = politely(|| TypeCounts::of(capture, python, processors(), strict));
+                counts.map_err(HeapError::from)
+            })?;
+        check_alive(process, counts.inconsistencies)?;
         Ok((capture, counts))
     }
 

@@ -27,7 +27,7 @@ pub mod rss;
 pub mod support;
 pub mod trace;
 
-pub use analysis::{Analysis, HeapError};
+pub use analysis::{Analysis, HeapError, processors};
 pub use capture::{Capture, CaptureError, CaptureFacts, CaptureOptions, Delay, Segments};
 pub use figures::{
     Group, Grouping, LargeObject, Owner, ReferenceChain, RootName, RootNames, Selector,

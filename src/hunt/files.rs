@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use super::accounts::{Account, Outside, Rates};
 use super::compare::heap_columns::HeapColumns;
 use super::compare::interpreter::{Interpreter, KeptInterpreter};
 use super::compare::steadiness::Series;
 use super::finding::{Filling, Finding, Reason, Unseen};
 use super::hunter::{FEWEST_CAPTURES, MOST, is_credible};
 use super::suspects::find::suspects;
-use super::suspects::native::Outside;
 use super::suspects::suspect::{Key, Suspect};
 use super::verdict::{Missing, Standstill, Verdict};
 use crate::obstacle::{Obstructed, Obstruction};
@@ -114,8 +114,8 @@ pub fn verdict(
 #[derive(Default)]
 struct Comparison {
     snapshots: Vec<HeapColumns>,
-    /// The bytes of malloc's blocks that are not Python's, as far as files say what memory is made of.
-    blocks: Series,
+    /// The resident sets, divided up, as far as files have that.
+    accounts: Vec<Account>,
     suspects: Vec<Suspect>,
     objects: u64,
     bytes: u64,
@@ -133,7 +133,7 @@ impl Comparison {
         let interpreter = Interpreter::Kept(kept);
         let columns = HeapColumns::of(&heap.analysis, interpreter, at, self.snapshots.last_mut());
         self.snapshots.push(columns);
-        self.blocks.extend(file.composition().ok().map(|it| (at, it.malloc.others as f64)));
+        self.accounts.extend(file.composition().ok().map(|it| Account::kept(at, it)));
         if is_last {
             let total = heap.analysis.total();
             (self.objects, self.bytes) = (total.objects.into(), total.bytes);
@@ -166,12 +166,12 @@ impl Comparison {
         let mut filling: Vec<Filling> = self.suspects.iter().filter_map(filling).collect();
         // Threads have stacks and blocks of their own.
         let threads = self.suspects.iter().any(|it| it.key == Key::Threads && it.is_steady);
-        let has_blocks = self.blocks.len() == self.snapshots.len();
-        if has_blocks && !threads {
-            let outside =
-                Outside { snapshots: &self.snapshots, resident: &rss, blocks: &self.blocks };
+        let has_accounts = self.accounts.len() == self.snapshots.len();
+        if has_accounts && !threads {
+            let Comparison { snapshots, accounts, .. } = &self;
+            let outside = Outside { snapshots, resident: &rss, private: &[], accounts };
             let unseen = Some(Unseen { reason: Reason::Files, watched_s: 0.0 });
-            findings.extend(outside.leak().map(|it| Finding { unseen, ..it }));
+            findings.extend(outside.leaks().into_iter().map(|it| Finding { unseen, ..it }));
         }
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
@@ -179,7 +179,7 @@ impl Comparison {
         all.for_each(Finding::take_fingerprint);
         let pauses = self.snapshots.iter().map(|it| it.totals.paused.as_secs_f64());
         let mut missing = vec![Missing::Feeders, Missing::Limits, Missing::States, Missing::Values];
-        missing.extend((!has_blocks).then_some(Missing::Native));
+        missing.extend((!has_accounts).then_some(Missing::Native));
         let facts = last.facts();
         Verdict {
             pid: facts.pid,
@@ -198,6 +198,8 @@ impl Comparison {
             findings,
             filling,
             undecided: Vec::new(),
+            growth: Rates::of(&self.accounts).filter(|_| has_accounts),
+            unexplained: None,
             missing,
         }
     }

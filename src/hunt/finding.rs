@@ -27,6 +27,19 @@ pub enum LeakKind {
     Threads,
     /// Memory that no Python object explains.
     Native,
+    /// Free memory that an allocator cannot use again or give back.
+    Holes,
+    /// Mapped memory that comes from no allocator that is known.
+    Mappings,
+    /// Pages that were shared with another process and are no longer.
+    Copied,
+}
+
+impl LeakKind {
+    /// Whether its feeders are found by following calls that return memory: they come from counted blocks.
+    pub fn is_of_blocks(self) -> bool {
+        matches!(self, LeakKind::Native | LeakKind::Holes | LeakKind::Mappings)
+    }
 }
 
 /// What holds the objects that pile up.

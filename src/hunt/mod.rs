@@ -12,6 +12,7 @@
 //! | [`suspects`] | which of that growth is a leak |
 //! | [`library`] | what is known of the standard library and of packages: which mistake it is |
 //! | [`inserts`] | which code adds to it: the word that counts its items is watched for writes |
+//! | [`accounts`] | where the resident set grows, and what of that no object explains |
 //! | [`mallocs`] | which code allocates native memory that stays |
 //! | [`causes`] | what one call causes in several places, as one finding |
 //! | [`finding`], [`verdict`] | the result |
@@ -19,6 +20,7 @@
 //! | [`files`] | the verdict that snapshot files allow |
 //! | [`together`] | the verdict on several processes: what they leak in the same way, as one finding |
 
+pub mod accounts;
 pub(crate) mod causes;
 pub mod compare;
 pub mod files;

@@ -33,6 +33,9 @@ pub fn together(verdicts: &[Verdict]) -> Option<Verdict> {
         filling: of_all(verdicts, |it| &it.filling, |it| &it.growth),
         undecided: of_all(verdicts, |it| &it.undecided, |it| &it.growth),
         missing: first.missing.clone(),
+        // The processes of a family grow in different places.
+        growth: None,
+        unexplained: verdicts.iter().find_map(|it| it.unexplained),
     })
 }
 
@@ -207,6 +210,8 @@ mod tests {
             filling: Vec::new(),
             undecided: Vec::new(),
             missing: Vec::new(),
+            growth: None,
+            unexplained: None,
         }
     }
 

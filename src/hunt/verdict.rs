@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{Rates, Unexplained};
 use super::finding::{Filling, Finding, Undecided};
 use crate::python::Frame;
 
@@ -116,4 +117,10 @@ pub struct Verdict {
     /// What could not be asked, because only snapshot files were compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,
+    /// Where the resident set grew, if it was divided up: it is where it grows by more than its objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Rates>,
+    /// A growth without a known cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexplained: Option<Unexplained>,
 }

@@ -41,14 +41,20 @@ pub fn size_at(memory: &impl Memory, chunk: u64) -> Option<u64> {
     memory.u64(chunk.wrapping_add(8)).ok()
 }
 
-/// The size of the mapping that begins with this header, if it is the header of a chunk with a mapping of its
-/// own.
-pub fn mapped_size(header: &[u8]) -> Option<u64> {
+/// How far behind the beginning of a mapping the header of its chunk can be, in bytes: before the first address with
+/// the alignment that was asked for, leaving room for another chunk (`_int_memalign`), or right there. Where it is not
+/// right there, one from before the alignment is.
+pub const HEADERS_OF_MAPPED: [u64; 8] = [48, 112, 240, 496, 1008, 2032, 4080, 0];
+
+/// The size of a mapping that consists of one chunk, if this is the chunk's header and it begins so many bytes
+/// behind the beginning of the mapping.
+pub fn mapped_size(header: &[u8], behind: u64) -> Option<u64> {
     let (before, size) = (u64_at(header, 0)?, u64_at(header, 8)?);
+    let size_of_all = (size & !FLAGS).checked_add(behind)?;
     // From glibc 2.43 on the size does not include the header.
-    let bytes = (size & !FLAGS).checked_next_multiple_of(PAGE)?;
-    let is_size = [0, HEADER].contains(&(bytes - (size & !FLAGS)));
-    let is_one = before == 0 && size & FLAGS == IS_MMAPPED && bytes >= PAGE && is_size;
+    let bytes = size_of_all.checked_next_multiple_of(PAGE)?;
+    let is_size = [0, HEADER].contains(&(bytes - size_of_all));
+    let is_one = before == behind && size & FLAGS == IS_MMAPPED && bytes >= PAGE && is_size;
     is_one.then_some(bytes)
 }
 

@@ -141,6 +141,10 @@ fn sentence(c: &Composition, verdict: Verdict, bytes: u64) -> String {
             HumanCount(c.facts.python_blocks),
             HumanCount(c.facts.python_arenas)
         ),
+        Verdict::Mappings => format!(
+            "Anonymous mappings: {amount} were mapped by neither malloc nor pymalloc: by an allocator inside a \
+             library, or by mmap itself."
+        ),
         Verdict::Mixed => "No single part stands out.".into(),
     }
 }
@@ -290,6 +294,7 @@ fn process(part: &Part) -> Process<'_> {
             Verdict::Native => "native",
             Verdict::Retention => "retention",
             Verdict::Fragmentation => "fragmentation",
+            Verdict::Mappings => "mappings",
             Verdict::Mixed => "mixed",
         },
         verdict_bytes,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, HumanDuration};
 
+use super::accounts::write_unexplained;
 use super::hunt::{headline, signed_bytes, signed_rate, size, unit};
 use super::labels::{of_frame, printable, printable_code, short_places};
 use super::sheet::Sheet;
@@ -21,6 +22,11 @@ pub(super) fn write_whether_it_leaks(
     where_looked: &str,
     out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
+    if let (Some(unexplained), [], []) =
+        (&verdict.unexplained, &*verdict.findings, &*verdict.undecided)
+    {
+        return write_unexplained(unexplained, verdict, out);
+    }
     match (&*verdict.findings, &*verdict.undecided, &*verdict.filling) {
         ([], [], _) if !known.is_empty() => writeln!(out, "\nNo new leak found.")?,
         ([], [], []) => writeln!(out, "\nNo leak found: nothing grew steadily {where_looked}.")?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use super::accounts::write_places;
 use super::files::write_missing;
 use super::growing::{removal_in_words, write_other_growth, write_whether_it_leaks};
 use super::known_leaks::{set_aside, write_known};
@@ -85,6 +86,17 @@ pub fn write_text(verdict: &Verdict, out: &mut impl Sheet) -> Result<(), RenderE
     write_missing(&verdict.missing, out)?;
     if !verdict.complete {
         writeln!(out, "The hunt ended early; these are the results so far.")?;
+    }
+    // Where all that grows is objects, the findings say where.
+    let is_outside = |it: &Finding| {
+        matches!(
+            it.kind,
+            LeakKind::Native | LeakKind::Holes | LeakKind::Mappings | LeakKind::Copied
+        )
+    };
+    let says_where = verdict.unexplained.is_some() || verdict.findings.iter().any(is_outside);
+    if let Some(growth) = verdict.growth.as_ref().filter(|_| says_where) {
+        write_places(growth, verdict, out)?;
     }
     let (verdict, known) = &set_aside(verdict);
     write_whether_it_leaks(verdict, known, "during the hunt", out)?;
@@ -179,12 +191,16 @@ pub(super) fn write_finding(
     }
     match &*finding.feeders {
         [] => writeln!(out, "   fed by    nobody was seen: {}", why_unseen(finding, verdict))?,
-        feeders if finding.kind == LeakKind::Native => {
+        feeders if finding.kind.is_of_blocks() => {
             let blocks: u64 = feeders.iter().map(|feeder| feeder.hits).sum();
-            let error = 100.0 * error_of_share(blocks);
+            let error = 100.0 * error_of_share(number_alike(feeders));
+            let what = match finding.kind {
+                LeakKind::Mappings => "mappings",
+                _ => "blocks",
+            };
             writeln!(
                 out,
-                "             estimated from {blocks} surviving blocks; shares ± {error:.0} %"
+                "             estimated from {blocks} surviving {what}; shares ± {error:.0} %"
             )?;
         }
         _ => {}
@@ -212,13 +228,20 @@ fn why_unseen(finding: &Finding, verdict: &Verdict) -> String {
         return "nobody was watched".to_owned();
     };
     let what = match finding.kind {
-        LeakKind::Native => "blocks that stayed",
+        LeakKind::Mappings => "mappings that stayed",
+        kind if kind.is_of_blocks() => "blocks that stayed",
         _ => "insertions",
     };
     let longer = format!("hunt for longer: --duration {}", longer(finding, verdict));
     match reason {
         Reason::TooFew => format!("0 {what} in {watched_s:.0} s watched; {longer}"),
-        Reason::NoCounter if finding.kind == LeakKind::Native => {
+        Reason::NoCounter if finding.kind == LeakKind::Mappings => {
+            "only calls of glibc's mmap can be followed, and here is another C library".to_owned()
+        }
+        Reason::NoCounter if finding.kind == LeakKind::Copied => {
+            "whatever uses a shared object writes to it".to_owned()
+        }
+        Reason::NoCounter if finding.kind.is_of_blocks() => {
             "only calls of glibc's malloc can be followed, and here another allocator is used"
                 .to_owned()
         }
@@ -258,9 +281,15 @@ fn longer(finding: &Finding, verdict: &Verdict) -> u64 {
     10 * (seconds / 10.0).ceil() as u64
 }
 
+/// How many blocks of equal weight would say as much: some blocks stand for more bytes than others.
+fn number_alike(feeders: &[Feeder]) -> f64 {
+    let weights = |feeder: &Feeder| feeder.share.powi(2) / feeder.hits.max(1) as f64;
+    1.0 / feeders.iter().map(weights).sum::<f64>().max(f64::MIN_POSITIVE)
+}
+
 /// The error of a share that is estimated from this many samples, at most: two standard deviations.
-fn error_of_share(drawn: u64) -> f64 {
-    (1.0 / (drawn.max(1) as f64).sqrt()).min(1.0)
+fn error_of_share(drawn: f64) -> f64 {
+    (1.0 / drawn.max(1.0).sqrt()).min(1.0)
 }
 
 /// A finding in a line: what piles up where, and the line of the user's own code that feeds it.
@@ -283,6 +312,9 @@ pub(super) fn headline(finding: &Finding) -> String {
         LeakKind::Refcount => format!("{objects} are kept alive by native code"),
         LeakKind::Threads => format!("threads running {name} pile up"),
         LeakKind::Native => "native memory grows".into(),
+        LeakKind::Holes => format!("free memory that {name} cannot use grows"),
+        LeakKind::Mappings => format!("memory in {name} grows"),
+        LeakKind::Copied => "private memory grows: shared pages are copied".into(),
     };
     let what = match &*finding.processes {
         [] => what,
@@ -393,6 +425,8 @@ mod tests {
             filling: Vec::new(),
             undecided: Vec::new(),
             missing: Vec::new(),
+            growth: None,
+            unexplained: None,
         }
     }
 

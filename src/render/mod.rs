@@ -12,6 +12,7 @@ pub use crate::process::Pauses;
 use crate::profile::precision::Accuracy;
 use crate::profile::{By, Profile};
 
+mod accounts;
 pub mod branches;
 pub mod chart;
 pub mod chrome;

@@ -8,8 +8,8 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::{Heap, Identity, Source, SourceError};
 use crate::heap::{
-    Analysis, Capture, CaptureOptions, Composition, Grouping, HeapError, RawResidency, Summary,
-    TypeCounts,
+    Analysis, CaptureOptions, Composition, Discovery, Grouping, RawResidency, Summary, TypeCounts,
+    processors,
 };
 use crate::process::files::ProcessFiles;
 use crate::process::{Process, ProcessError};
@@ -77,10 +77,10 @@ impl LiveProcess {
         // Once a thread is paused, it is no longer visible whether it was running, and on what it waited.
         let activity = python.activity(process);
         let mut raw = Err(io::ErrorKind::NotFound.into());
-        let capture = Capture::take_with(process, python, options, &mut || {
-            raw = RawResidency::read(process);
-        });
-        let capture = capture.map_err(HeapError::from)?;
+        let (capture, discovery) =
+            Discovery::take(process, python, options, processors(), &mut || {
+                raw = RawResidency::read(process);
+            })?;
         let (paused, strict) = (capture.facts.paused, capture.is_strict(options));
         let threads = activity
             .and_then(|activity| python.captured_threads(process, &capture, activity, paused, None))
@@ -88,7 +88,7 @@ impl LiveProcess {
         let residency = raw.map(RawResidency::parse);
         let composition =
             Composition::of_capture(process, python, &capture, residency, strict).ok();
-        let analysis = Analysis::of_capture(process, python, capture, strict)?;
+        let analysis = Analysis::of_discovery(process, capture, discovery)?;
         let heap = Heap::new(analysis, python, self.identity.owner());
         Ok(Moment { heap, composition, threads })
     }

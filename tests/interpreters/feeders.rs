@@ -13,6 +13,7 @@ use leakspy::hunt::inserts::growth_counters::growth_word;
 use leakspy::hunt::inserts::hits::Watch;
 use leakspy::hunt::inserts::insert_counts::{Fed, SeenStack};
 use leakspy::hunt::mallocs::blocks::Follow;
+use leakspy::hunt::mallocs::functions::Growing;
 use leakspy::hunt::mallocs::native_feeders::Following;
 use leakspy::process::Process;
 use leakspy::process::breakpoint::Way;
@@ -245,7 +246,8 @@ pub fn watch_until_killed(request: &str) {
     if work == Follow::NAME {
         let process = Process::open(pid).expect("it is there");
         let python = Python::attach(&process).expect("it is a Python");
-        let following = Following::start(&process, &python, &options(way));
+        let blocks = Growing::Blocks(Vec::new());
+        let following = Following::start(&process, &python, blocks, &options(way));
         let mut following = following.expect("it can be followed").expect("it has glibc");
         loop {
             following.step(Duration::from_millis(10)).expect("it can be followed");

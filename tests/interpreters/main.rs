@@ -19,6 +19,7 @@ mod support;
 
 mod accuracy;
 mod advice;
+mod bodies;
 mod children;
 mod columns;
 mod cores;
@@ -32,6 +33,7 @@ mod feeders;
 mod finalizers;
 mod fixtures;
 mod functions;
+mod growth;
 mod heap;
 mod heap_command;
 mod hunt;
@@ -40,6 +42,7 @@ mod known_leaks;
 mod live;
 mod mem;
 mod naming;
+mod native_calls;
 mod objects;
 mod psutil;
 mod public_leaks;
@@ -91,6 +94,7 @@ const GROUPS: &[Group] = &[
     group("values", values::trials),
     group("traced", traced::trials),
     group("heap", heap::trials),
+    group("bodies", bodies::trials),
     group("recognition", recognition::trials),
     group("heap_command", heap_command::trials),
     group("live", live::trials),
@@ -116,7 +120,9 @@ const GROUPS: &[Group] = &[
     group("identity", identity::trials),
     // A hunt mostly waits.
     group("hunt", hunt::trials).at_a_time(6),
+    group("native_calls", native_calls::trials).at_a_time(6),
     group("known_leaks", known_leaks::trials).at_a_time(3),
+    group("growth", growth::trials).at_a_time(6),
     group("advice", advice::trials).at_a_time(6),
     group("removals", removals::trials).at_a_time(6),
     group("steps", steps::trials).at_a_time(4),

@@ -6,18 +6,21 @@
 //! read as zeros in both.
 
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::MmapMut;
 use rustc_hash::FxHashMap;
 
 use super::options::{CaptureFacts, CaptureOptions};
 use crate::heap::ids::Slot;
-use crate::memory::{Memory, ReadError};
+use crate::memory::{Memory, PAGE, ReadError};
 use crate::process::{Mapping, Target};
 
 /// Addresses are looked up without this many low bits: one entry per megabyte.
 const GRANULE_BITS: u32 = 20;
+const GRANULE_PAGES: usize = (1 << GRANULE_BITS) / PAGE as usize;
+/// The most ranges of memory that was missed that are remembered.
+const MOST_MISSED: usize = 1 << 16;
 
 /// A stretch of captured memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,9 +93,10 @@ impl Segments {
         }
         let first = *self.granules.get(&(address >> GRANULE_BITS))?;
         let candidates = self.by_address.get(first as usize..)?;
-        // A granule overlaps few of them.
-        let found = candidates.iter().find(|segment| address < segment.range.end)?;
-        found.range.contains(&address).then_some(found)
+        // A granule overlaps no more than it has pages.
+        let candidates = candidates.get(..GRANULE_PAGES).unwrap_or(candidates);
+        let after = candidates.partition_point(|segment| segment.range.end <= address);
+        candidates.get(after).filter(|found| found.range.contains(&address))
     }
 
     /// The slot at `address`, which must be a multiple of eight.
@@ -167,10 +171,46 @@ impl Deref for Bytes<'_> {
     }
 }
 
+/// Memory that was not copied because no object was expected there.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    /// In order of address.
+    ranges: Vec<Range<u64>>,
+    /// What was asked for all the same.
+    missed: Mutex<Vec<Range<u64>>>,
+}
+
+impl LeftOut {
+    /// Memory in these ranges, which are in order of address.
+    pub fn new(ranges: Vec<Range<u64>>) -> LeftOut {
+        LeftOut { ranges, missed: Mutex::default() }
+    }
+
+    /// The end of the range that contains an address.
+    fn end_at(&self, address: u64) -> Option<u64> {
+        let after = self.ranges.partition_point(|range| range.end <= address);
+        let range = self.ranges.get(after)?;
+        range.contains(&address).then_some(range.end)
+    }
+
+    /// Notes that the pages of these addresses were needed.
+    fn miss(&self, addresses: Range<u64>) {
+        let pages = addresses.start / PAGE * PAGE..addresses.end.next_multiple_of(PAGE);
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        if missed.last().is_some_and(|last| last.start <= pages.start && pages.end <= last.end) {
+            return;
+        }
+        if missed.len() < MOST_MISSED {
+            missed.push(pages);
+        }
+    }
+}
+
 /// The memory of a process as it was in one pause.
 ///
 /// Only memory that can hold objects was copied. What the process cannot change, such as the names of types
-/// in its program files, is read from the process itself on demand.
+/// in its program files, is read from the process itself on demand. So is memory that was left out, which may
+/// have changed since.
 #[derive(Debug)]
 pub struct Capture<'a> {
     pub(crate) segments: Arc<Segments>,
@@ -179,6 +219,7 @@ pub struct Capture<'a> {
     pub(crate) constant: Vec<Range<u64>>,
     /// Memory that comes with the program's files, by address.
     pub(crate) program: Vec<Range<u64>>,
+    pub(crate) left_out: LeftOut,
     /// All mappings, by address.
     pub(crate) maps: Vec<Mapping>,
     pub(crate) process: &'a dyn Target,
@@ -222,6 +263,55 @@ impl Capture<'_> {
         self.program.iter().flat_map(|program| self.segments.slots_in(program.clone()))
     }
 
+    /// Notes that an object is at this address, if that was left out.
+    pub fn want(&self, address: u64) {
+        if self.left_out.end_at(address).is_some() {
+            self.left_out.miss(address..address.saturating_add(Slot::BYTES));
+        }
+    }
+
+    /// Whether this address was left out.
+    pub fn is_left_out(&self, address: u64) -> bool {
+        self.end_of_left_out(address).is_some()
+    }
+
+    /// The end of the memory around this address that was left out.
+    pub fn end_of_left_out(&self, address: u64) -> Option<u64> {
+        self.left_out.end_at(address)
+    }
+
+    /// The memory that was left out and has been asked for, in order of address: whole pages.
+    pub fn missed(&self) -> Vec<Range<u64>> {
+        let missed = self.left_out.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missed = missed.clone();
+        missed.sort_unstable_by_key(|range| range.start);
+        missed.dedup_by(|next, last| {
+            let overlaps = next.start <= last.end;
+            if overlaps {
+                last.end = last.end.max(next.end);
+            }
+            overlaps
+        });
+        missed
+    }
+
+    /// The parts of a range that were copied, where others in between may have been left out.
+    pub(crate) fn copied(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let mut pieces = Vec::new();
+        let mut next = range.start;
+        while next < range.end {
+            if let Some(segment) = self.segments.find(next) {
+                pieces.push(next..segment.range.end.min(range.end));
+                next = segment.range.end;
+            } else if let Some(end) = self.left_out.end_at(next) {
+                next = end;
+            } else {
+                break;
+            }
+        }
+        pieces
+    }
+
     /// The mapping that contains this address and cannot be written.
     fn constant_at(&self, address: u64) -> Option<&Range<u64>> {
         let after = self.constant.partition_point(|range| range.start <= address);
@@ -242,16 +332,22 @@ impl Memory for Capture<'_> {
         let mut next = address;
         while !rest.is_empty() {
             let unmapped = ReadError::Unmapped { address, length };
-            let captured = self.segments.find(next).map(|segment| &segment.range);
-            let range = captured.or_else(|| self.constant_at(next)).ok_or(unmapped)?;
-            let here = (range.end - next).min(rest.len() as u64) as usize;
-            let (piece, others) = rest.split_at_mut(here);
-            match captured {
-                Some(_) => piece.copy_from_slice(self.lend(next, here).ok_or(unmapped)?),
-                None => self.process.read(next, piece)?,
+            let captured = self.segments.find(next).map(|segment| segment.range.end);
+            let left_out = self.left_out.end_at(next);
+            let constant = || self.constant_at(next).map(|range| range.end);
+            let end = captured.or(left_out).or_else(constant).ok_or(unmapped)?;
+            let here = (end - next).min(rest.len() as u64);
+            let (piece, others) = rest.split_at_mut(here as usize);
+            if captured.is_some() {
+                piece.copy_from_slice(self.lend(next, piece.len()).ok_or(unmapped)?);
+            } else {
+                if left_out.is_some() {
+                    self.left_out.miss(next..next.saturating_add(here));
+                }
+                self.process.read(next, piece)?;
             }
             rest = others;
-            next = next.wrapping_add(here as u64);
+            next = next.wrapping_add(here);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use memmap2::MmapMut;
 
-use super::copy::{Bytes, Capture, Segment, Segments};
+use super::copy::{Bytes, Capture, LeftOut, Segment, Segments};
 use super::options::{CaptureError, CaptureFacts};
 use super::plan::{MOST_SLOTS, available_memory, graph};
 use super::readers::length;
@@ -75,6 +75,7 @@ impl<'a> Capture<'a> {
             buffer,
             constant,
             program: program_data(&maps, &python.image),
+            left_out: LeftOut::default(),
             maps,
             process: core,
             facts,

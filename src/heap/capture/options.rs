@@ -44,7 +44,7 @@ pub struct CaptureFacts {
     pub paused: Duration,
     /// Bytes that were copied; none of a core file.
     pub copied: u64,
-    /// Bytes of large buffers that hold no objects and were left out.
+    /// Bytes that were left out, because no object is there: the bodies of arrays and strings, native blocks.
     pub left_out: u64,
     /// The resident set of the target, in bytes; zero if it is not known, as for a core file.
     pub rss: u64,

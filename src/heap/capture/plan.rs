@@ -8,12 +8,14 @@ use std::thread;
 use memmap2::{Advice, MmapMut, MmapOptions};
 use procfs::{Current, Meminfo};
 
-use super::buffers::{Buffer, find_buffers};
 use super::copy::Segment;
+use super::left_out::{Examination, Places};
 use super::options::{CaptureError, CaptureOptions};
 use super::readers::{Placed, length};
-use super::regions::{Region, regions, without};
-use crate::process::{PageMap, Process};
+use super::regions::{Region, program_data, regions, without};
+use crate::heap::rss::malloc::own_data;
+use crate::memory::PAGE;
+use crate::process::{Bulk, PageMap, Process};
 use crate::python::Python;
 
 /// Bytes of the buffer that are faulted in at a time.
@@ -23,6 +25,10 @@ const POPULATED: usize = 8 << 20;
 const SPARE: u64 = 4 << 20;
 const SPARE_PART: u64 = 128;
 const RESERVED: u64 = 256 << 20;
+/// The fewest pages in a row that are left out between headers of malloc's blocks.
+const FEWEST_BETWEEN: u64 = 2;
+/// How often memory is examined for what can be left out: then once more what is new by then.
+const EXAMINATIONS: usize = 2;
 /// The most memory that slots can address, in bytes.
 pub(super) const MOST_SLOTS: u64 = 32 << 30;
 /// A region of at least this length, three quarters of it occupied, gets huge pages.
@@ -39,9 +45,11 @@ pub(super) fn graph(occupied: u64) -> u64 {
 }
 
 /// Everything decided before the pause.
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
+    pub memory: Bulk<'a>,
     pub pages: Option<PageMap>,
-    pub buffers: Vec<Buffer>,
+    /// What is not copied, in order of address.
+    pub left_out: Vec<Range<u64>>,
     /// A place in the buffer for each region.
     places: Vec<Segment>,
     /// The parts of the buffer to be faulted in, and those of them worth huge pages.
@@ -52,32 +60,46 @@ pub(super) struct Plan {
     end: usize,
 }
 
-impl Plan {
-    /// Decides what to copy, and gives each region its place.
+impl<'a> Plan<'a> {
+    /// Decides what to copy, and gives each region its place. Memory in the ranges `in_any_case` is
+    /// copied.
     pub fn make(
-        process: &Process,
+        process: &'a Process,
         python: &Python,
         options: &CaptureOptions,
-    ) -> Result<Plan, CaptureError> {
-        let all = regions(&process.maps()?);
-        // Without the page map everything is copied, and without the arenas more memory is searched for
-        // buffers.
+        in_any_case: &[Range<u64>],
+    ) -> Result<Plan<'a>, CaptureError> {
+        let memory = process.bulk();
+        let mut all = regions(&process.maps()?);
         let pages = PageMap::open(process.pid()).ok();
-        let arenas = python.arenas(process).unwrap_or_default();
-        let buffers = match &pages {
-            Some(pages) => find_buffers(process, pages, &all, &arenas)?,
-            None => Vec::new(),
-        };
+        let mut left_out = Vec::new();
+        // The tables of tracemalloc are blocks that no object refers to, and are read from the capture.
+        let is_traced = matches!(python.tracing(process), Ok(Some(_)));
+        // Without the page map everything is copied.
+        if let Some(pages) = pages.as_ref().filter(|_| !is_traced) {
+            let mut examination = Examination::default();
+            for _ in 0..EXAMINATIONS {
+                let maps = process.maps()?;
+                all = regions(&maps);
+                let program = program_data(&maps, &python.image);
+                let places = Places::new(&all, &arenas(python, process), program);
+                examination.update(&memory, pages, &places)?;
+            }
+            left_out = outside(examination.left_out(), in_any_case);
+            left_out = outside(left_out, &own_data(&memory, process.maps()?));
+            left_out.retain(|run| length(run) / PAGE >= FEWEST_BETWEEN);
+        }
         let mut plan = Plan {
+            memory,
             pages,
-            buffers,
+            left_out,
             places: Vec::new(),
             populate: Vec::new(),
             huge: Vec::new(),
             spare: 0,
             end: 0,
         };
-        let occupied = plan.place(without(all, &skipped(&plan.buffers)));
+        let occupied = plan.place(without(all, &plan.left_out));
         let allowed = match options.max_memory {
             Some(bytes) => bytes,
             None => available_memory() / 2,
@@ -109,7 +131,13 @@ impl Plan {
             if region.length() >= HUGE && here >= region.length() / 4 * 3 {
                 self.huge.push(place(region.range.start)..place(region.range.end));
             }
-            self.populate.extend(runs.iter().map(|run| place(run.start)..place(run.end)));
+            for run in &runs {
+                let run = place(run.start)..place(run.end);
+                match self.populate.last_mut() {
+                    Some(last) if last.end == run.start => last.end = run.end,
+                    _ => self.populate.push(run),
+                }
+            }
             self.spare = place(region.range.end);
             self.places.push(Segment { range: region.range, offset });
         }
@@ -189,9 +217,17 @@ impl Plan {
     }
 }
 
-/// The parts of large buffers that are left out.
-pub(super) fn skipped(buffers: &[Buffer]) -> Vec<Range<u64>> {
-    buffers.iter().map(Buffer::skipped).collect()
+/// The addresses of pymalloc's arenas; none if they are not found.
+pub(super) fn arenas(python: &Python, process: &Process) -> Vec<Range<u64>> {
+    let arenas = python.arenas(process).unwrap_or_default();
+    arenas.iter().map(|arena| arena.start..arena.end).collect()
+}
+
+/// These ranges without others; both are in order and do not overlap.
+pub(super) fn outside(ranges: Vec<Range<u64>>, others: &[Range<u64>]) -> Vec<Range<u64>> {
+    let whole = |range| Region { range, anonymous: true, brk: false };
+    let rest = without(ranges.into_iter().map(whole).collect(), others);
+    rest.into_iter().map(|region| region.range).collect()
 }
 
 /// The memory that the system can give us without swapping (`MemAvailable`), in bytes.

@@ -6,10 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use super::copy::Segment;
 use crate::memory::ReadError;
-use crate::process::{PageMap, Piece, Process};
+use crate::process::{Bulk, PageMap, Piece};
 
 /// Bytes that one reader copies at a time.
 const PART: usize = 2 << 20;
+/// A piece of no more than so many bytes is small; so many small ones are copied at a time.
+const SMALL: usize = 32 << 10;
+const MOST_TOGETHER: usize = 256;
 
 /// A part of a region, and its place in the buffer.
 pub(super) struct Placed {
@@ -23,16 +26,20 @@ pub(super) struct Queue<'a> {
 }
 
 /// A part for one reader.
-struct Part<'a> {
-    address: u64,
-    anonymous: bool,
-    buffer: &'a mut [u8],
+enum Part<'a> {
+    /// A stretch of which only the occupied pages are copied.
+    Stretch { address: u64, buffer: &'a mut [u8] },
+    /// Pieces that are copied as they are.
+    Pieces(Vec<Piece<'a>>),
 }
 
 impl<'a> Queue<'a> {
     /// Cuts the buffer into parts. Places are in order of their offsets.
     pub fn new(places: &[Placed], buffer: &'a mut [u8]) -> Queue<'a> {
         let mut parts = Vec::new();
+        // Asking which pages of a small piece are occupied takes longer than copying it.
+        let mut pieces = Vec::new();
+        let mut together = 0;
         let mut rest = buffer;
         let mut offset = 0;
         for Placed { segment, anonymous } in places {
@@ -42,13 +49,22 @@ impl<'a> Queue<'a> {
             let (place, behind) = behind.split_at_mut(here);
             rest = behind;
             offset = segment.offset + here;
-            let addresses = (segment.range.start..).step_by(PART);
-            parts.extend(addresses.zip(place.chunks_mut(PART)).map(|(address, buffer)| Part {
-                address,
-                anonymous: *anonymous,
-                buffer,
-            }));
+            let address = segment.range.start;
+            if *anonymous && here > SMALL {
+                let addresses = (address..).step_by(PART).zip(place.chunks_mut(PART));
+                parts.extend(addresses.map(|(address, buffer)| Part::Stretch { address, buffer }));
+                continue;
+            }
+            for (address, buffer) in (address..).step_by(PART).zip(place.chunks_mut(PART)) {
+                together += buffer.len();
+                pieces.push(Piece { address, buffer });
+                if together >= PART || pieces.len() >= MOST_TOGETHER {
+                    parts.push(Part::Pieces(mem::take(&mut pieces)));
+                    together = 0;
+                }
+            }
         }
+        parts.push(Part::Pieces(pieces));
         Queue { parts: Mutex::new(parts) }
     }
 
@@ -57,31 +73,48 @@ impl<'a> Queue<'a> {
     }
 
     /// Copies parts until none is left, and returns the number of bytes copied.
-    pub fn copy(&self, process: &Process, pages: Option<&PageMap>) -> Result<u64, ReadError> {
+    pub fn copy(&self, memory: &Bulk<'_>, pages: Option<&PageMap>) -> Result<u64, ReadError> {
         let mut bytes = 0;
         let mut runs = Vec::new();
         while let Some(part) = self.next() {
-            let all = part.address..part.address + part.buffer.len() as u64;
-            runs.clear();
-            match pages.filter(|_| part.anonymous) {
-                // If this fails, everything is copied.
-                Some(pages) if pages.occupied(all.clone(), &mut runs).is_ok() => {}
-                _ => runs.push(all),
-            }
-            let mut pieces = Vec::with_capacity(runs.len());
-            let mut rest = part.buffer;
-            let mut next = part.address;
-            for run in &runs {
-                let (_, behind) = rest.split_at_mut((run.start - next) as usize);
-                let (buffer, behind) = behind.split_at_mut(length(run) as usize);
-                pieces.push(Piece { address: run.start, buffer });
-                rest = behind;
-                next = run.end;
-            }
-            bytes += process.read_pieces(&mut pieces)?;
+            let mut pieces = match part {
+                Part::Pieces(pieces) => pieces,
+                Part::Stretch { address, buffer } => occupied(address, buffer, pages, &mut runs),
+            };
+            bytes += memory.read_pieces(&mut pieces)?;
         }
         Ok(bytes)
     }
+}
+
+/// The occupied pieces of a stretch.
+fn occupied<'a>(
+    address: u64,
+    buffer: &'a mut [u8],
+    pages: Option<&PageMap>,
+    runs: &mut Vec<Range<u64>>,
+) -> Vec<Piece<'a>> {
+    let all = address..address + buffer.len() as u64;
+    runs.clear();
+    match pages {
+        // If this fails, everything is copied.
+        Some(pages) if pages.occupied(all.clone(), runs).is_ok() => {}
+        _ => {
+            runs.clear();
+            runs.push(all);
+        }
+    }
+    let mut pieces = Vec::with_capacity(runs.len());
+    let mut rest = buffer;
+    let mut next = address;
+    for run in runs {
+        let (_, behind) = rest.split_at_mut((run.start - next) as usize);
+        let (buffer, behind) = behind.split_at_mut(length(run) as usize);
+        pieces.push(Piece { address: run.start, buffer });
+        rest = behind;
+        next = run.end;
+    }
+    pieces
 }
 
 /// The length of a range of addresses.

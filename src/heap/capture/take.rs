@@ -11,11 +11,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::buffers::{Buffer, still_buffers};
-use super::copy::{Bytes, Capture, Segment, Segments};
+use super::copy::{Bytes, Capture, LeftOut, Segment, Segments};
 use super::moment::Moment;
 use super::options::{CaptureError, CaptureFacts, CaptureOptions, Delay};
-use super::plan::{Plan, skipped};
+use super::plan::{Plan, arenas, outside};
 use super::readers::{Queue, length};
 use super::regions::{program_data, regions, without};
 use crate::process::{Mapping, Process, watchdog};
@@ -34,30 +33,56 @@ impl<'a> Capture<'a> {
         python: &Python,
         options: &CaptureOptions,
     ) -> Result<Capture<'a>, CaptureError> {
-        Capture::take_with(process, python, options, &mut || ())
+        Capture::take_with(process, python, options, &[], &mut || ())
     }
 
-    /// As [`take`](Self::take), and calls `meanwhile` in the same pause; more than once if the first try
-    /// fails.
-    pub fn take_with(
+    /// Captures it and uses the capture; if that needs memory that was left out, once more with that memory.
+    /// Calls `meanwhile` in each pause.
+    ///
+    /// # Errors
+    /// The memory cannot be captured, or `user` fails.
+    pub fn take_for<T, E: From<CaptureError>>(
         process: &'a Process,
         python: &Python,
         options: &CaptureOptions,
         meanwhile: &mut dyn FnMut(),
+        mut user: impl FnMut(&Capture<'a>) -> Result<T, E>,
+    ) -> Result<(Capture<'a>, T), E> {
+        let mut capture = Capture::take_with(process, python, options, &[], meanwhile)?;
+        let mut result = user(&capture);
+        let missed = capture.missed();
+        if !missed.is_empty() && process.is_alive() {
+            let paused = capture.facts.paused;
+            // Before the next buffer is allocated.
+            drop(capture);
+            capture = Capture::take_with(process, python, options, &missed, meanwhile)?;
+            capture.facts.paused += paused;
+            result = user(&capture);
+        }
+        Ok((capture, result?))
+    }
+
+    /// As [`take`](Self::take), with the memory in the ranges `needed` in any case; calls `meanwhile` in the
+    /// same pause, more than once if the first try fails.
+    fn take_with(
+        process: &'a Process,
+        python: &Python,
+        options: &CaptureOptions,
+        needed: &[Range<u64>],
+        meanwhile: &mut dyn FnMut(),
     ) -> Result<Capture<'a>, CaptureError> {
         let mut paused = Duration::ZERO;
         for _ in 0..TRIES {
-            let plan = Plan::make(process, python, options)?;
+            let plan = Plan::make(process, python, options, needed)?;
             let mut buffer = plan.buffer()?;
             let copied = plan.copy(process, python, options, &mut buffer, meanwhile)?;
             paused += copied.paused;
             let Some(segments) = copied.segments else { continue };
-            let left_out = copied.buffers.iter().map(|buffer| length(&buffer.skipped())).sum();
             let facts = CaptureFacts {
                 pause: copied.pause,
                 paused,
                 copied: copied.bytes,
-                left_out,
+                left_out: copied.left_out.iter().map(length).sum(),
                 rss: process.resident_bytes().unwrap_or_default(),
                 collecting: copied.unfinished.is_some(),
             };
@@ -68,8 +93,17 @@ impl<'a> Capture<'a> {
             let constant = constant(&copied.maps);
             let program = program_data(&copied.maps, &python.image);
             let buffer = Bytes::Copied(buffer);
-            let maps = copied.maps;
-            return Ok(Capture { segments, buffer, constant, program, maps, process, facts });
+            let (left_out, maps) = (LeftOut::new(copied.left_out), copied.maps);
+            return Ok(Capture {
+                segments,
+                buffer,
+                constant,
+                program,
+                left_out,
+                maps,
+                process,
+                facts,
+            });
         }
         Err(CaptureError::Restless)
     }
@@ -83,12 +117,12 @@ struct Copied {
     unfinished: Option<Duration>,
     bytes: u64,
     maps: Vec<Mapping>,
-    buffers: Vec<Buffer>,
+    left_out: Vec<Range<u64>>,
     /// `None` if the spare room was too small.
     segments: Option<Vec<Segment>>,
 }
 
-impl Plan {
+impl Plan<'_> {
     /// Pauses the target and copies.
     fn copy<'env>(
         &'env self,
@@ -98,11 +132,11 @@ impl Plan {
         buffer: &'env mut [u8],
         meanwhile: &mut dyn FnMut(),
     ) -> Result<Copied, CaptureError> {
-        let pages = self.pages.as_ref();
+        let (memory, pages) = (&self.memory, self.pages.as_ref());
         thread::scope(|scope| {
             let (give, take) = mpsc::channel::<Arc<Queue<'env>>>();
             let second = scope.spawn(move || match take.recv() {
-                Ok(queue) => queue.copy(process, pages),
+                Ok(queue) => queue.copy(memory, pages),
                 // There was no pause.
                 Err(_) => Ok(0),
             });
@@ -113,15 +147,15 @@ impl Plan {
             watchdog::allow(Duration::from_secs(buffer.len() as u64 / SLOWEST));
             let maps = process.maps()?;
             let all = regions(&maps);
-            let mut buffers = self.buffers.clone();
-            still_buffers(process, &all, &mut buffers);
-            let places = self.places_now(without(all, &skipped(&buffers)));
+            // An arena may have been made where something else was.
+            let left_out = outside(self.left_out.clone(), &arenas(python, process));
+            let places = self.places_now(without(all, &left_out));
             let mut bytes = 0;
             if let Some(places) = &places {
                 let queue = Arc::new(Queue::new(places, buffer));
                 // Fails only if the other reader is gone.
                 let _ = give.send(Arc::clone(&queue));
-                bytes = queue.copy(process, pages)?;
+                bytes = queue.copy(memory, pages)?;
                 bytes += second.join().unwrap_or_else(|panic| resume_unwind(panic))?;
             }
             meanwhile();
@@ -133,7 +167,7 @@ impl Plan {
             let paused = pause + wasted;
             let segments =
                 places.map(|places| places.into_iter().map(|place| place.segment).collect());
-            Ok(Copied { pause, paused, unfinished, bytes, maps, buffers, segments })
+            Ok(Copied { pause, paused, unfinished, bytes, maps, left_out, segments })
         })
     }
 }

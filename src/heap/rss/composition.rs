@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::malloc::known_allocator;
 use crate::heap::analysis::HeapError;
+use crate::heap::capture::CaptureError;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::Share;
 
@@ -21,6 +22,12 @@ pub enum CompositionError {
     /// The kernel does not say which pages are in memory.
     #[error("cannot tell which pages of the process are in memory: {0}")]
     Residency(#[source] io::Error),
+}
+
+impl From<CaptureError> for CompositionError {
+    fn from(error: CaptureError) -> Self {
+        HeapError::from(error).into()
+    }
 }
 
 impl Obstructed for CompositionError {
@@ -139,6 +146,8 @@ pub enum Verdict {
     Retention,
     /// Free memory that Python's allocator cannot return, because there are objects in between.
     Fragmentation,
+    /// Anonymous mappings that belong to no allocator that is known.
+    Mappings,
     /// None of these stands out.
     Mixed,
 }
@@ -230,12 +239,13 @@ impl Composition {
         others
     }
 
-    fn candidates(&self) -> [(Verdict, u64); 4] {
+    fn candidates(&self) -> [(Verdict, u64); 5] {
         [
             (Verdict::LivePython, self.live_python()),
             (Verdict::Native, self.native()),
             (Verdict::Retention, self.facts.trimmable),
             (Verdict::Fragmentation, self.free_in_pymalloc()),
+            (Verdict::Mappings, self.other),
         ]
     }
 
@@ -261,5 +271,7 @@ mod tests {
         assert_eq!(sum.verdict(), (Verdict::Fragmentation, 220));
         sum.facts.trimmable = 230;
         assert_eq!(sum.verdict(), (Verdict::Retention, 230));
+        sum.other = 240;
+        assert_eq!(sum.verdict(), (Verdict::Mappings, 240));
     }
 }

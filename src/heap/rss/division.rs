@@ -4,22 +4,24 @@
 //! divided up: mappings by their kind; anonymous memory by address into the arenas of Python's allocator, the
 //! C library's heap and stacks; and within those, blocks by use and owner.
 
+use std::cell::Cell;
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 use super::composition::{Composition, CompositionError};
 use super::malloc::{ChunkState, Malloc, other_allocator};
+use super::native_blocks::NativeBlocks;
 use super::owners::{Owners, Whose};
 use super::residency::{RawResidency, Residency, Resident};
 use super::stacks::Stacks;
 use crate::heap::analysis::{HeapError, processors};
+use crate::heap::capture::Whole;
 use crate::heap::capture::copy::Capture;
 use crate::heap::capture::options::{CaptureError, CaptureOptions};
 use crate::heap::ids::Slot;
 use crate::heap::support::nice::politely;
 use crate::memory::ReadError;
-use crate::process::glibc::HEADER;
 use crate::process::{Mapping, Process, Target};
 use crate::python::Python;
 use crate::python::gc::GcError;
@@ -32,14 +34,15 @@ impl Composition {
         python: &Python,
         options: &CaptureOptions,
     ) -> Result<Composition, CompositionError> {
-        let mut raw = Err(io::ErrorKind::NotFound.into());
-        let capture = Capture::take_with(process, python, options, &mut || {
-            raw = RawResidency::read(process);
-        });
-        let capture = capture.map_err(HeapError::from)?;
-        let strict = capture.is_strict(options);
-        let residency = raw.map(RawResidency::parse);
-        Composition::of_capture(process, python, &capture, residency, strict)
+        let raw = Cell::new(Err(io::ErrorKind::NotFound.into()));
+        let read = &mut || raw.set(RawResidency::read(process));
+        let (_, composition) = Capture::take_for(process, python, options, read, |capture| {
+            let raw = raw.replace(Err(io::ErrorKind::NotFound.into()));
+            let strict = capture.is_strict(options);
+            let residency = raw.map(RawResidency::parse);
+            Composition::of_capture(process, python, capture, residency, strict)
+        })?;
+        Ok(composition)
     }
 
     /// The same from a capture, and what was in memory then.
@@ -50,12 +53,25 @@ impl Composition {
         residency: io::Result<Residency>,
         strict: bool,
     ) -> Result<Composition, CompositionError> {
+        let native = &mut NativeBlocks::default();
+        Composition::with_native_blocks(process, python, capture, residency, strict, native)
+    }
+
+    /// The same, and the malloc blocks in use that are not Python's.
+    pub fn with_native_blocks(
+        process: &dyn Target,
+        python: &Python,
+        capture: &Capture<'_>,
+        residency: io::Result<Residency>,
+        strict: bool,
+        native: &mut NativeBlocks,
+    ) -> Result<Composition, CompositionError> {
         let stacks = Stacks::find(process, python, capture);
         let residency = residency.map_err(CompositionError::Residency)?;
         if !process.is_readable() {
             return Err(HeapError::from(CaptureError::from(ReadError::Ended)).into());
         }
-        politely(|| divide(capture, python, &residency, &stacks, strict))
+        politely(|| divide(capture, python, &residency, &stacks, strict, native))
             .map_err(|error| HeapError::from(error).into())
     }
 }
@@ -67,6 +83,7 @@ fn divide(
     residency: &Residency,
     stacks: &Stacks,
     strict: bool,
+    native: &mut NativeBlocks,
 ) -> Result<Composition, GcError> {
     let arenas = python.known_arenas(capture)?;
     let mut taken: Vec<Range<u64>> = arenas.iter().map(|arena| arena.start..arena.end).collect();
@@ -74,7 +91,8 @@ fn divide(
     taken.sort_by_key(|range| range.start);
     let mappings = || residency.mappings.iter().map(|resident| &resident.mapping);
     let other_allocator = other_allocator(mappings());
-    let malloc = Malloc::read(capture, residency, &taken);
+    let memory = Whole::new(capture);
+    let malloc = Malloc::read(&memory, residency, &taken);
     let owners = Owners::find(capture, python, malloc.as_ref(), processors(), strict)?;
 
     let mut sum =
@@ -86,7 +104,7 @@ fn divide(
         sum.add_arena(capture, python, residency, &owners, arena);
     }
     if let Some(malloc) = &malloc {
-        sum.add_malloc(capture, residency, &owners, malloc);
+        sum.add_malloc(&memory, residency, &owners, malloc, native);
     }
     sum.stacks += stacks.0.iter().map(|stack| residency.bytes(stack)).sum::<u64>();
 
@@ -94,7 +112,7 @@ fn divide(
     let mut known = taken;
     if let Some(malloc) = &malloc {
         known.extend(malloc.ranges());
-        known.extend(malloc.mapped().iter().cloned());
+        known.extend(malloc.mapped().iter().map(|it| it.mapping.clone()));
     }
     known.sort_by_key(|range| range.start);
     let mut last_file = None;
@@ -169,35 +187,40 @@ impl Composition {
     /// Adds malloc's heap.
     fn add_malloc(
         &mut self,
-        capture: &Capture<'_>,
+        memory: &Whole<'_, '_>,
         residency: &Residency,
         owners: &Owners,
         malloc: &Malloc,
+        native: &mut NativeBlocks,
     ) {
         self.facts.malloc_arenas = Some(malloc.arenas as u64);
-        self.facts.trimmable = malloc.trimmable(capture, residency);
-        let mut in_chunks = 0_u64;
-        malloc.for_each(capture, |chunk| {
+        let capture = memory.capture();
+        self.facts.trimmable = malloc.trimmable(memory, residency);
+        malloc.for_each(memory, |chunk| {
             let bytes = residency.bytes(&chunk.range());
-            in_chunks += bytes;
             let part = match (chunk.state, owners.of(capture, chunk.block())) {
                 (ChunkState::Top, _) => &mut self.malloc.top,
                 (ChunkState::Free | ChunkState::Cached, _) => &mut self.malloc.free,
                 (ChunkState::InUse, Whose::Object) => &mut self.python.large_objects,
                 (ChunkState::InUse, Whose::Buffer) => &mut self.python.large_buffers,
-                (ChunkState::InUse, Whose::Other) => &mut self.malloc.others,
+                (ChunkState::InUse, Whose::Other) => {
+                    native.add(chunk.block(), chunk.size);
+                    &mut self.malloc.others
+                }
             };
             *part += bytes;
         });
-        for range in malloc.mapped() {
-            let bytes = residency.bytes(range);
-            let block = range.start.wrapping_add(HEADER);
+        for mapped in malloc.mapped() {
+            let bytes = residency.bytes(&mapped.mapping);
+            let chunk = mapped.chunk();
+            let block = chunk.block();
             match owners.of(capture, block) {
                 Whose::Object => self.python.large_objects += bytes,
                 Whose::Buffer => self.python.large_buffers += bytes,
                 Whose::Other => {
                     self.malloc.others += bytes;
                     self.malloc.others_mapped += bytes;
+                    native.add(block, chunk.size);
                 }
             }
         }

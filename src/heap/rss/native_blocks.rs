@@ -1,52 +1,41 @@
 //! The malloc blocks in use that Python does not own: those of libraries, extension modules and the
 //! interpreter itself.
 
-use std::io;
-
-use super::malloc::Malloc;
-use super::owners::{Owners, Whose, each_block};
-use crate::heap::analysis::processors;
-use crate::heap::capture::copy::Capture;
-use crate::heap::support::nice::politely;
-use crate::process::Process;
-use crate::python::Python;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Blocks that Python does not own.
 #[derive(Debug, Default)]
 pub struct NativeBlocks {
-    /// Their addresses, in order.
-    starts: Vec<u64>,
-    /// The total size of their chunks, in bytes.
+    /// Addresses that are asked about.
+    wanted: FxHashSet<u64>,
+    /// Those of them at which such a block begins.
+    found: FxHashSet<u64>,
+    /// How many blocks there are.
+    pub count: u64,
+    /// The total size of their chunks, in bytes, whether or not they have been written to.
     pub bytes: u64,
+    /// How many there are of each chunk size in bytes.
+    pub sizes: FxHashMap<u64, u64>,
 }
 
 impl NativeBlocks {
-    /// The native blocks of a capture taken just now; `None` if the C library is not glibc, or its malloc's
-    /// heap cannot be read. A collector's list that does not close is not an error: objects missed because of
-    /// it make their buffers count as native.
-    pub fn of(
-        process: &Process,
-        python: &Python,
-        capture: &Capture<'_>,
-    ) -> io::Result<Option<NativeBlocks>> {
-        let Some(malloc) = Malloc::of(process, python, capture)? else { return Ok(None) };
-        politely(|| {
-            let owners = Owners::find(capture, python, Some(&malloc), processors(), false);
-            let owners = owners.map_err(io::Error::other)?;
-            let mut native = NativeBlocks::default();
-            each_block(capture, Some(&malloc), |chunk| {
-                if owners.of(capture, chunk.block()) == Whose::Other {
-                    native.starts.push(chunk.block());
-                    native.bytes = native.bytes.saturating_add(chunk.size);
-                }
-            });
-            native.starts.sort_unstable();
-            Ok(Some(native))
-        })
+    /// None yet; `wanted` are the addresses that will be asked about.
+    pub fn among(wanted: impl IntoIterator<Item = u64>) -> NativeBlocks {
+        NativeBlocks { wanted: wanted.into_iter().collect(), ..NativeBlocks::default() }
     }
 
-    /// Whether a native block begins here.
+    /// Adds a block with a chunk of this size.
+    pub(super) fn add(&mut self, block: u64, chunk: u64) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(chunk);
+        *self.sizes.entry(chunk).or_default() += 1;
+        if self.wanted.contains(&block) {
+            self.found.insert(block);
+        }
+    }
+
+    /// Whether a native block begins at this address, one of the wanted.
     pub fn contains(&self, block: u64) -> bool {
-        self.starts.binary_search(&block).is_ok()
+        self.found.contains(&block)
     }
 }

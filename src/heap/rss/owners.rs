@@ -1,19 +1,23 @@
 //! The malloc blocks that Python owns: those that hold an object, and those that an object points to.
 //!
 //! A block holds an object if one begins where the block does (or 16 bytes later, after the debugging
-//! allocator's own header). A block is a buffer of an object if one of the object's first words, where all of
-//! Python's own types have their pointers, is the address of the block: a list's items, a dict's table, the
-//! data of an array. Small buffers can lead to further ones, as the blocks of a deque do. Objects of
-//! undescribed types may hold anything, so their pointers do not count.
+//! allocator's own header). A block is a buffer of an object if one of the words of the object's fixed part is the
+//! address of the block: a list's items, a dict's table, the data of an array. Only the blocks of a deque and
+//! the like lead to further ones; without pymalloc all small blocks do, since any of them can be a small buffer.
+//! Objects of undescribed types may hold anything, so their pointers do not count, and neither do those of C
+//! data.
+
+use rustc_hash::FxHashSet;
 
 use super::malloc::{Chunk, ChunkState, Malloc};
+use crate::heap::capture::Whole;
 use crate::heap::capture::copy::Capture;
 use crate::heap::ids::Slot;
 use crate::heap::trace::notes::Notes;
 use crate::heap::trace::numbering::Marks;
 use crate::heap::trace::tracer::trace;
 use crate::memory::{Memory, u64_at};
-use crate::process::glibc::{FLAGS, HEADER, size_at};
+use crate::process::glibc::{ALIGNMENT, FLAGS, HEADER, size_at};
 use crate::python::Python;
 use crate::python::allocators::DEBUG_HEAD;
 use crate::python::gc::GcError;
@@ -41,6 +45,8 @@ pub(crate) struct Owners {
     /// The slots of objects.
     pub objects: Marks,
     blocks: Blocks,
+    /// Where objects point to in memory that was left out.
+    elsewhere: FxHashSet<u64>,
 }
 
 /// Blocks of malloc, by the slots at which they begin.
@@ -55,6 +61,10 @@ struct Blocks {
 struct Looking<'a> {
     capture: &'a Capture<'a>,
     blocks: &'a Blocks,
+    /// Pointers to memory that was left out.
+    elsewhere: Vec<u64>,
+    /// Buffers that lead to others.
+    leading: Vec<u64>,
 }
 
 impl Owners {
@@ -68,26 +78,41 @@ impl Owners {
     ) -> Result<Owners, GcError> {
         let marks = || Marks::new(capture.slots());
         let blocks = Blocks { all: marks(), with_object: marks(), pointed_to: marks() };
+        let has_arenas = python.arenas(capture).is_ok_and(|arenas| !arenas.is_empty());
         let mut small = Vec::new();
-        each_block(capture, malloc, |chunk| {
+        each_block(&Whole::new(capture), malloc, |chunk| {
             if let Some(slot) = capture.segments().slot(chunk.block()) {
                 blocks.all.add(slot);
-                if chunk.size <= LEADS_ON {
+                if chunk.size <= LEADS_ON && !has_arenas {
                     small.push(chunk);
                 }
             }
         });
-        let looking = || Looking { capture, blocks: &blocks };
+        let looking =
+            || Looking { capture, blocks: &blocks, elsewhere: Vec::new(), leading: Vec::new() };
         let notes = (0..threads.max(1)).map(|_| looking()).collect();
-        let objects = trace(capture, python, notes, strict)?.marks;
-        let owners = Owners { objects, blocks };
-        owners.lead_on(capture, small);
+        let traced = trace(capture, python, notes, strict)?;
+        let mut elsewhere = FxHashSet::default();
+        let mut leading = Vec::new();
+        for notes in traced.notes {
+            elsewhere.extend(notes.elsewhere);
+            leading.extend(notes.leading);
+        }
+        let owners = Owners { objects: traced.marks, blocks, elsewhere };
+        leading.extend(small.into_iter().map(|chunk| chunk.block()));
+        owners.lead_on(capture, leading);
         Ok(owners)
     }
 
     /// The owner of the block that begins at this address.
     pub fn of(&self, capture: &Capture<'_>, block: u64) -> Whose {
-        let Some(slot) = capture.segments().slot(block) else { return Whose::Other };
+        let Some(slot) = capture.segments().slot(block) else {
+            let pointers = [block, block.wrapping_add(DEBUG_HEAD)];
+            return match pointers.iter().any(|pointer| self.elsewhere.contains(pointer)) {
+                true => Whose::Buffer,
+                false => Whose::Other,
+            };
+        };
         if self.blocks.with_object.contains(slot) {
             Whose::Object
         } else if self.blocks.pointed_to.contains(slot) {
@@ -97,14 +122,16 @@ impl Owners {
         }
     }
 
-    /// Follows pointers from small buffers to further buffers.
-    fn lead_on(&self, capture: &Capture<'_>, small: Vec<Chunk>) {
-        let is_buffer = |block: u64| self.of(capture, block) == Whose::Buffer;
-        let mut next: Vec<u64> = small
-            .into_iter()
-            .map(|chunk| chunk.block())
-            .filter(|&block| is_buffer(block))
-            .collect();
+    /// Follows pointers from those of these blocks that are small buffers to further buffers, also through buffers
+    /// that something else points to: a chain must not end where a stale pointer happens to lead.
+    fn lead_on(&self, capture: &Capture<'_>, mut next: Vec<u64>) {
+        let seen = Marks::new(capture.slots());
+        let is_unseen_buffer = |block: u64| {
+            block.is_multiple_of(ALIGNMENT)
+                && self.of(capture, block) == Whose::Buffer
+                && capture.segments().slot(block).is_some_and(|slot| seen.add(slot))
+        };
+        next.retain(|&block| is_unseen_buffer(block));
         while let Some(block) = next.pop() {
             let chunk = block.wrapping_sub(HEADER);
             let size = size_at(capture, chunk).unwrap_or_default() & !FLAGS;
@@ -114,34 +141,28 @@ impl Owners {
             let bytes = capture.lend(block, (size - HEADER) as usize).unwrap_or_default();
             for word in bytes.as_chunks::<8>().0 {
                 let pointer = u64::from_le_bytes(*word);
-                if self.blocks.point_to(capture, pointer) {
-                    next.extend(
-                        [pointer, pointer.wrapping_sub(DEBUG_HEAD)]
-                            .into_iter()
-                            .filter(|&block| self.of(capture, block) == Whose::Buffer),
-                    );
-                }
+                self.blocks.point_to(capture, pointer);
+                let blocks = [pointer, pointer.wrapping_sub(DEBUG_HEAD)];
+                next.extend(blocks.into_iter().filter(|&block| is_unseen_buffer(block)));
             }
         }
     }
 }
 
 impl Blocks {
-    /// Marks the block that a pointer leads to, if there is one; returns whether that is new.
+    /// Marks the block that a pointer leads to, if there is one.
     #[inline]
-    fn point_to(&self, capture: &Capture<'_>, pointer: u64) -> bool {
-        if !pointer.is_multiple_of(16) || pointer == 0 {
-            return false;
+    fn point_to(&self, capture: &Capture<'_>, pointer: u64) {
+        if !pointer.is_multiple_of(ALIGNMENT) || pointer == 0 {
+            return;
         }
-        let mut is_new = false;
         for block in [pointer, pointer.wrapping_sub(DEBUG_HEAD)] {
             if let Some(slot) = capture.segments().slot(block)
                 && self.all.contains(slot)
             {
-                is_new |= self.pointed_to.add(slot);
+                self.pointed_to.add(slot);
             }
         }
-        is_new
     }
 }
 
@@ -161,11 +182,20 @@ impl Notes for Looking<'_> {
             }
         }
         let Some(shape) = shape.filter(|shape| !shape.conservative) else { return };
-        let length = header.saturating_add(shape.shallow).min(LOOK) / Slot::BYTES * Slot::BYTES;
+        if shape.pointers == 0 {
+            return;
+        }
+        let length = header.saturating_add(shape.pointers).min(LOOK) / Slot::BYTES * Slot::BYTES;
         let Some(bytes) = self.capture.lend(start, length as usize) else { return };
         for place in (0..bytes.len()).step_by(Slot::BYTES as usize) {
             if let Some(word) = u64_at(bytes, place) {
                 self.blocks.point_to(self.capture, word);
+                if shape.leads_on {
+                    self.leading.push(word);
+                }
+                if self.capture.is_left_out(word) {
+                    self.elsewhere.push(word);
+                }
             }
         }
     }
@@ -173,18 +203,15 @@ impl Notes for Looking<'_> {
 
 /// Calls `each` with every chunk that is in use.
 pub(crate) fn each_block(
-    capture: &Capture<'_>,
+    memory: &impl Memory,
     malloc: Option<&Malloc>,
     mut each: impl FnMut(Chunk),
 ) {
     let Some(malloc) = malloc else { return };
-    malloc.for_each(capture, |chunk| {
+    malloc.for_each(memory, |chunk| {
         if chunk.state == ChunkState::InUse {
             each(chunk);
         }
     });
-    for range in malloc.mapped() {
-        let size = range.end.saturating_sub(range.start);
-        each(Chunk { start: range.start, size, state: ChunkState::InUse });
-    }
+    malloc.mapped().iter().for_each(|mapped| each(mapped.chunk()));
 }

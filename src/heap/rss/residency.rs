@@ -93,15 +93,12 @@ impl RawResidency {
 }
 
 impl Residency {
-    /// Mappings of which nothing but their addresses is known.
-    pub fn of_maps(maps: &[Mapping]) -> Residency {
-        let resident = |mapping: &Mapping| Resident {
-            mapping: mapping.clone(),
-            special: String::new(),
-            bytes: 0,
-            doubtful: 0.0,
-        };
-        Residency { mappings: maps.iter().map(resident).collect(), ..Residency::default() }
+    /// These mappings, without what is in memory of them.
+    pub fn of_mappings(mut maps: Vec<Mapping>) -> Residency {
+        maps.sort_by_key(|mapping| mapping.start);
+        let resident =
+            |mapping| Resident { mapping, special: String::new(), bytes: 0, doubtful: 0.0 };
+        Residency { mappings: maps.into_iter().map(resident).collect(), ..Residency::default() }
     }
 
     /// What a core file has of each mapping. Of anonymous memory pages of zeros do not count: most were never

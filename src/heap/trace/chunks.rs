@@ -1,4 +1,6 @@
 //! malloc's blocks in use, where objects of more than 512 bytes are, and which block of any allocator a pointer leads to.
+//!
+//! Pages that a capture left out hold no pointer to an object, so they are passed over and not read.
 
 use std::cmp::Reverse;
 
@@ -8,17 +10,35 @@ use crate::heap::ids::Slot;
 use crate::heap::rss::malloc::{Chunk, Malloc};
 use crate::heap::rss::owners::each_block;
 use crate::heap::rss::residency::Residency;
+use crate::memory::{Memory, ReadError};
 use crate::process::glibc::HEADER;
 use crate::python::objects::{BLOCK_HEADERS, OwnedBlock};
 use crate::python::pymalloc::{Arena, Block};
+
+/// What has been copied, and nothing else.
+struct Copied<'a>(&'a Capture<'a>);
+
+impl Memory for Copied<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let length = buffer.len();
+        let bytes = self.0.lend(address, length);
+        buffer.copy_from_slice(bytes.ok_or(ReadError::Unmapped { address, length })?);
+        Ok(())
+    }
+
+    fn lend(&self, address: u64, length: usize) -> Option<&[u8]> {
+        self.0.lend(address, length)
+    }
+}
 
 /// malloc's chunks in use, in order of address; none where it is not glibc's.
 pub(super) fn chunks_in_use(capture: &Capture<'_>, arenas: &[Arena]) -> Vec<Chunk> {
     let mut taken: Vec<_> = arenas.iter().map(|arena| arena.start..arena.end).collect();
     taken.sort_by_key(|range| range.start);
-    let malloc = Malloc::read(capture, &Residency::of_maps(&capture.maps), &taken);
+    let copied = Copied(capture);
+    let malloc = Malloc::read(&copied, &Residency::of_mappings(capture.maps.clone()), &taken);
     let mut chunks = Vec::new();
-    each_block(capture, malloc.as_ref(), |chunk| chunks.push(chunk));
+    each_block(&copied, malloc.as_ref(), |chunk| chunks.push(chunk));
     chunks.sort_unstable_by_key(|chunk| chunk.start);
     chunks
 }
@@ -36,8 +56,11 @@ pub(super) fn owned_blocks(heap: &Heap<'_>, objects: &[u64], arenas: &[Arena]) -
     for &object in objects {
         for (word, place) in heap.reader.candidates(object) {
             let Some(block) = block_at(heap, &arenas, word) else { continue };
-            let words = block.size.saturating_sub(8) / Slot::BYTES;
-            found.push(OwnedBlock { object, place, block: word, words });
+            let end = word.saturating_add(block.size.saturating_sub(8));
+            for piece in heap.capture.copied(word..end) {
+                let words = (piece.end - piece.start) / Slot::BYTES;
+                found.push(OwnedBlock { object, place, block: piece.start, words });
+            }
         }
     }
     // By block, and then in the order of the objects.
@@ -48,7 +71,7 @@ pub(super) fn owned_blocks(heap: &Heap<'_>, objects: &[u64], arenas: &[Arena]) -
 
 /// The block in use that begins at this address, if it holds no object.
 fn block_at(heap: &Heap<'_>, arenas: &[Arena], address: u64) -> Option<Block> {
-    let slot = heap.slot(address)?;
+    let slot = heap.capture.segments().slot(address)?;
     let is_object = |header: &u64| heap.marks.contains(slot.plus((header / Slot::BYTES) as u32));
     if BLOCK_HEADERS.iter().any(is_object) {
         return None;

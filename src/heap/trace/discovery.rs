@@ -7,8 +7,12 @@ use super::numbering::Numbering;
 use super::roots::Root;
 use super::trace_log::TraceLog;
 use super::tracer::{Traced, trace};
+use crate::heap::analysis::HeapError;
 use crate::heap::capture::copy::Capture;
+use crate::heap::capture::options::CaptureOptions;
 use crate::heap::ids::{NodeId, RootId};
+use crate::heap::support::nice::politely;
+use crate::process::Process;
 use crate::python::Python;
 use crate::python::gc::{GcError, Generation};
 use crate::python::objects::TypeTable;
@@ -31,6 +35,24 @@ pub struct Discovery {
 }
 
 impl Discovery {
+    /// Captures the heap of a process, and calls `meanwhile` in the pause; then finds all objects, on this many
+    /// threads.
+    ///
+    /// # Errors
+    /// The heap cannot be captured, or the collector's lists cannot be followed.
+    pub fn take<'a>(
+        process: &'a Process,
+        python: &Python,
+        options: &CaptureOptions,
+        threads: usize,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(Capture<'a>, Discovery), HeapError> {
+        Capture::take_for(process, python, options, meanwhile, |capture| {
+            let strict = capture.is_strict(options);
+            Ok(politely(|| Discovery::of(capture, python, threads, strict))?)
+        })
+    }
+
     /// Finds all objects, on this many threads. If `strict`, as for a capture taken in a pause, a list of the
     /// collector that does not close is an error.
     pub fn of(

@@ -49,7 +49,7 @@ fn refers_to_objects(
     edges: &mut Edges,
 ) -> bool {
     let is_object = |&child: &u64| {
-        let slot = heap.slot(child);
+        let slot = heap.capture.segments().slot(child);
         slot.is_some_and(|slot| heap.marks.contains(slot))
             || (slot.is_some() && types.known(heap.kind(child)).is_some())
     };

@@ -106,8 +106,14 @@ pub(super) struct Heap<'a> {
 }
 
 impl Heap<'_> {
+    /// The slot of an object; one that was left out is noted.
+    #[inline]
     pub fn slot(&self, object: u64) -> Option<Slot> {
-        self.capture.segments().slot(object)
+        let slot = self.capture.segments().slot(object);
+        if slot.is_none() {
+            self.capture.want(object);
+        }
+        slot
     }
 
     /// A word of the capture; zero if it was not captured.
@@ -392,7 +398,7 @@ impl<'t, N: Notes> Tracer<'t, N> {
             return self.late.push(object);
         }
         for &candidate in candidates {
-            if let Some(slot) = heap.slot(candidate) {
+            if let Some(slot) = heap.capture.segments().slot(candidate) {
                 self.notes.edge(slot);
             }
         }

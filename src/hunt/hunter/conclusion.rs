@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::schedule::FEWEST_CAPTURES;
 use super::{HuntError, Hunter, MOST};
+use crate::hunt::accounts::Rates;
+use crate::hunt::accounts::leaks::shows;
 use crate::hunt::causes::one_for_each;
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::confidence;
@@ -62,17 +64,22 @@ impl Hunter {
         let threads = self.suspects.iter().find(|it| it.key == Key::Threads && it.is_steady);
         let threads_per_s = threads.map_or(0.0, |it| it.finding.objects_per_s);
         let explained = threads_per_s * self.bytes_of_a_thread();
-        let native = self.outside().leak().filter(|native| native.bytes_per_s > explained);
-        let feeders = self.native_feeders.clone();
-        let unseen = feeders.is_empty().then(|| self.not_followed());
-        let native = native.map(|finding| Finding { feeders, unseen, ..finding });
-        let native = native.and_then(|native| not_of_threads(native, &mut findings));
-        findings.extend(native);
+        let outside = self.outside().leaks().into_iter();
+        let outside =
+            outside.filter(|it| it.bytes_per_s > explained || it.kind == LeakKind::Copied);
+        for finding in outside {
+            let native = not_of_threads(self.with_native_feeders(finding), &mut findings);
+            findings.extend(native);
+        }
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
         findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
         let mut findings = one_for_each(findings);
         findings.truncate(MOST);
+        let known = findings.iter().chain(filling.iter().map(|filling| &filling.growth));
+        let known = known.chain(undecided.iter().map(|undecided| &undecided.growth));
+        let known = known.filter(|it| it.kind != LeakKind::Copied).map(|it| it.bytes_per_s).sum();
+        let unexplained = self.outside().unexplained(known);
         let filled = filling.iter_mut().map(|it| &mut it.growth);
         let growths = undecided.iter_mut().map(|it| &mut it.growth).chain(filled);
         findings.iter_mut().chain(growths).for_each(Finding::take_fingerprint);
@@ -104,6 +111,8 @@ impl Hunter {
             filling,
             undecided,
             missing: Vec::new(),
+            growth: Rates::of(&self.accounts),
+            unexplained,
         })
     }
 
@@ -140,9 +149,25 @@ impl Hunter {
         grown >= LEAST_GROWTH.max(LEAST_PART * bytes(last)) && bytes(last) > bytes(before)
     }
 
+    /// A finding outside the heap, with the code that allocates native memory that stays.
+    fn with_native_feeders(&self, finding: Finding) -> Finding {
+        let followed = self.native_feeders.as_ref();
+        let shown = followed.filter(|(growing, _)| shows(growing, finding.kind));
+        let feeders = shown.map(|(_, feeders)| feeders.clone()).unwrap_or_default();
+        let unseen = match finding.kind {
+            _ if !feeders.is_empty() => None,
+            LeakKind::Copied => Some(Unseen { reason: Reason::NoCounter, watched_s: 0.0 }),
+            _ if followed.is_some() && shown.is_none() => {
+                Some(self.unseen(Unseen { reason: Reason::NotWatched, watched_s: 0.0 }))
+            }
+            _ => Some(self.not_followed()),
+        };
+        Finding { feeders, unseen, ..finding }
+    }
+
     /// What of growth outside the heap a thread explains, in bytes.
     fn bytes_of_a_thread(&self) -> f64 {
-        match self.native_blocks.is_empty() {
+        match self.accounts.is_empty() {
             true => RESIDENT_OF_A_THREAD,
             false => BLOCKS_OF_A_THREAD,
         }

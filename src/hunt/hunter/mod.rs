@@ -11,6 +11,7 @@ mod conclusion;
 mod keep;
 mod schedule;
 
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,15 +22,16 @@ pub use self::keep::Keep;
 pub(crate) use self::schedule::FEWEST_CAPTURES;
 use self::schedule::{CAPTURES, Schedule};
 use crate::guardian::{GuardianError, Limits, Program};
-use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks};
+use crate::heap::{Analysis, Capture, CaptureOptions, HeapError, NativeBlocks, RawResidency};
+use crate::hunt::accounts::{Account, Outside, SUSPICIOUS, Sizes, growing_sizes};
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::{Feeder, Finding};
 use crate::hunt::inserts::feeders::WatchOptions;
 use crate::hunt::inserts::watched_suspects::{Trails, feeder};
+use crate::hunt::mallocs::functions::Growing;
 use crate::hunt::mallocs::native_feeders::Following;
 use crate::hunt::suspects::find::suspects;
-use crate::hunt::suspects::native::Outside;
 use crate::hunt::suspects::suspect::Suspect;
 use crate::obstacle::{Obstructed, Obstruction};
 use crate::process::breakpoint::Way;
@@ -131,9 +133,14 @@ pub struct Hunter {
     /// When to start following native memory, if it grows.
     follow_from: Option<Duration>,
     following: Option<Following>,
-    /// The bytes of malloc's blocks that are not Python's, if they may grow.
-    native_blocks: Series,
-    native_feeders: Vec<Feeder>,
+    /// The resident set divided up, if something outside the heap may grow.
+    accounts: Vec<Account>,
+    /// The memory that no other process maps, at each capture.
+    private: Series,
+    /// How many native blocks of each size there were when the resident set was first divided up, and last.
+    sizes: Option<(Sizes, Sizes)>,
+    /// What was followed, and who makes it.
+    native_feeders: Option<(Growing, Vec<Feeder>)>,
     follow_pauses: Pauses,
     /// For how long native memory was followed.
     followed: Duration,
@@ -178,8 +185,10 @@ impl Hunter {
             watched_until: None,
             follow_from: None,
             following: None,
-            native_blocks: Vec::new(),
-            native_feeders: Vec::new(),
+            accounts: Vec::new(),
+            private: Vec::new(),
+            sizes: None,
+            native_feeders: None,
             follow_pauses: Pauses::default(),
             followed: Duration::ZERO,
             can_follow: true,
@@ -326,7 +335,12 @@ impl Hunter {
         self.stop_following();
         let begun = Instant::now();
         let (at, time) = (self.clock.now(), SystemTime::now());
-        let heap = match Analysis::of(&self.process, &self.python, &self.options.capture) {
+        let (options, has_grown) = (self.options.capture, self.has_grown());
+        let mut resident = None;
+        let analysis = Analysis::of_while(&self.process, &self.python, &options, &mut || {
+            resident = has_grown.then(|| RawResidency::read(&self.process));
+        });
+        let heap = match analysis {
             Ok(heap) => heap,
             Err(_) if !self.process.is_alive() => return self.finish(),
             Err(error) => return Err(error.into()),
@@ -337,11 +351,18 @@ impl Hunter {
         if let Some(keep) = &self.options.keep {
             keep.write(&self.process, &self.python, &heap, self.captures(), time)?;
         }
-        if let Some(blocks) = heap.capture().and_then(|capture| self.count_native_blocks(capture)) {
-            self.native_blocks.push((at, blocks.bytes as f64));
+        if let Ok(private) = self.process.private_dirty() {
+            self.private.push((at, private as f64));
+        }
+        let account = heap.capture().and_then(|capture| self.account(capture, resident, at));
+        if let Some((account, blocks)) = account {
+            self.accounts.push(account);
             if let Some(mut following) = self.following.take() {
-                self.native_feeders = following.feeders(&blocks).iter().map(feeder).collect();
+                let feeders = following.feeders(&blocks).iter().map(feeder).collect();
+                self.native_feeders = Some((following.growing().clone(), feeders));
             }
+            let first = self.sizes.take().map(|(first, _)| first);
+            self.sizes = Some((first.unwrap_or_else(|| blocks.sizes.clone()), blocks.sizes));
         }
         if self.captures() >= FEWEST_CAPTURES {
             let feeders =
@@ -383,19 +404,39 @@ impl Hunter {
         Ok(())
     }
 
-    /// The malloc blocks that are not Python's, if they may grow and can be told apart.
-    fn count_native_blocks(&self, capture: &Capture<'_>) -> Option<NativeBlocks> {
-        if self.native_blocks.is_empty() && !self.outside().is_suspicious() {
+    /// The resident set divided up, if something outside the heap may grow, and which of the blocks that are
+    /// followed are native.
+    fn account(
+        &self,
+        capture: &Capture<'_>,
+        resident: Option<io::Result<RawResidency>>,
+        at: Duration,
+    ) -> Option<(Account, NativeBlocks)> {
+        if self.accounts.is_empty() && !self.outside().is_suspicious() {
             return None;
         }
-        NativeBlocks::of(&self.process, &self.python, capture).ok()?
+        let followed = self.following.iter().flat_map(|following| following.blocks());
+        let resident = resident.unwrap_or_else(|| RawResidency::read(&self.process));
+        let strict = capture.is_strict(&self.options.capture);
+        Account::of(&self.process, &self.python, capture, resident, strict, at, followed).ok()
+    }
+
+    /// Whether the resident set, or the private part of it, has grown: then the next capture will be divided up.
+    fn has_grown(&self) -> bool {
+        let rss = self.snapshots.first().map(|it| it.totals.rss as f64);
+        let rss = rss.zip(self.process.resident_bytes().ok().map(|bytes| bytes as f64));
+        let private = self.private.first().map(|it| it.1);
+        let private = private.zip(self.process.private_dirty().ok().map(|bytes| bytes as f64));
+        let has_grown = |(first, now): (f64, f64)| now - first >= SUSPICIOUS;
+        !self.accounts.is_empty() || rss.into_iter().chain(private).any(has_grown)
     }
 
     fn outside(&self) -> Outside<'_> {
         Outside {
             snapshots: &self.snapshots,
             resident: &self.resident,
-            blocks: &self.native_blocks,
+            private: &self.private,
+            accounts: &self.accounts,
         }
     }
 
@@ -426,7 +467,9 @@ impl Hunter {
 
     /// Starts following the calls of the C library's allocator.
     fn follow(&mut self) {
-        match Following::start(&self.process, &self.python, &self.watch_options()) {
+        let sizes = self.sizes.as_ref();
+        let growing = self.outside().growing(sizes.map(|(first, last)| growing_sizes(first, last)));
+        match Following::start(&self.process, &self.python, growing, &self.watch_options()) {
             Ok(following) => {
                 self.can_follow = following.is_some();
                 self.following = following;

@@ -1,21 +1,22 @@
-//! The code that makes native memory grow: a guardian follows calls of the C library's allocator
+//! The code that makes native memory grow: a guardian follows calls of the C library's allocator or of `mmap`
 //! ([`follow`](super::follow)), and the stacks whose blocks stay are the feeders.
 //!
 //! This is an estimate from a few hundred calls a second: long-lived blocks that are freed eventually count
 //! as leaked.
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use super::blocks::{Block, Follow, Functions};
-use super::survivors::Survivors;
+use super::blocks::Block;
+use super::functions::Growing;
+use super::survivors::{Made, Survivors};
 use crate::guardian::client::{Guardian, GuardianError, Tagged};
 use crate::heap::NativeBlocks;
-use crate::heap::rss::malloc::other_allocator;
+use crate::heap::rss::malloc::{is_mapped_chunk, size_in_use};
 use crate::hunt::inserts::feeders::WatchOptions;
 use crate::hunt::inserts::insert_counts::SeenStack;
-use crate::process::{Image, Pauses, Process, ProcessError};
+use crate::process::glibc::can_be_given;
+use crate::process::{Mapping, Pauses, Process};
 use crate::python::{CodeCache, Python};
 
 /// How old a block must be to count as one that stays.
@@ -28,6 +29,7 @@ const ENOUGH: usize = 200;
 /// Calls being followed.
 #[derive(Debug)]
 pub struct Following {
+    growing: Growing,
     process: Process,
     python: Python,
     guardian: Guardian,
@@ -39,18 +41,23 @@ pub struct Following {
 }
 
 impl Following {
-    /// Starts following the calls of a process whose C library is glibc; `None` where it is another, or where
-    /// another allocator replaces glibc's.
+    /// Starts following the calls that make memory of this kind, of a process whose C library is glibc; `None` where
+    /// it is another, or where another allocator replaces glibc's.
+    ///
+    /// # Errors
+    /// The process has ended or may not be read, or the guardian cannot be started.
     pub fn start(
         process: &Process,
         python: &Python,
+        growing: Growing,
         options: &WatchOptions,
     ) -> Result<Option<Following>, GuardianError> {
-        let Some(functions) = functions(process)? else { return Ok(None) };
-        let request = options.request(process, Follow { functions });
+        let Some(follow) = growing.functions(process)? else { return Ok(None) };
+        let request = options.request(process, follow);
         let (sender, reports) = channel();
         let guardian = Guardian::start(&options.guardian, &request, sender)?;
         Ok(Some(Following {
+            growing,
             process: Process::open(process.pid())?,
             python: python.clone(),
             guardian,
@@ -78,7 +85,8 @@ impl Following {
         if self.looked.elapsed() >= LOOK_EVERY {
             self.looked = Instant::now();
             let before = self.begun.elapsed().saturating_sub(LOOK_EVERY);
-            self.survivors.look(&self.process, before);
+            let in_use = InUse::now(&self.growing, &self.process);
+            self.survivors.look(|address| in_use.chunk(address), before);
         }
         Ok(())
     }
@@ -108,37 +116,73 @@ impl Following {
         self.guardian.toll().pauses()
     }
 
-    /// The stacks whose blocks stay and are among `native`, the blocks of a capture taken just now.
+    /// The blocks that are followed.
+    pub fn blocks(&self) -> impl Iterator<Item = u64> {
+        self.survivors.addresses()
+    }
+
+    /// What is followed.
+    pub fn growing(&self) -> &Growing {
+        &self.growing
+    }
+
+    /// The stacks whose blocks stay and are among `native`, the blocks of a capture taken just now; or the stacks
+    /// whose mappings stay and serve neither malloc nor Python's allocator.
     pub fn feeders(&mut self, native: &NativeBlocks) -> Vec<SeenStack> {
-        self.survivors.keep(|block| native.contains(block));
+        match self.growing {
+            Growing::Blocks(_) => self.survivors.keep(|block| native.contains(block)),
+            Growing::Mappings => {
+                let arenas = self.python.arenas(&self.process).unwrap_or_default();
+                let is_arena =
+                    |page| arenas.iter().any(|arena| (arena.start..arena.end).contains(&page));
+                let is_chunk = |page| is_mapped_chunk(&self.process, page);
+                self.survivors.keep(|page| !is_arena(page) && !is_chunk(page));
+            }
+        }
         self.survivors.feeders(self.begun.elapsed().saturating_sub(STAYS))
     }
 
     fn take(&mut self, block: Block) {
-        let Block { address, bytes, frames, complete } = block;
+        let Block { address, bytes, stands_for, frames, complete } = block;
         let stack = self.code.resolve_frames(&self.process, &self.python, &frames, complete);
-        self.survivors.add(&self.process, address, bytes, stack, self.begun.elapsed());
+        let made = Made { bytes, stands_for, at: self.begun.elapsed() };
+        let chunk = InUse::now(&self.growing, &self.process).chunk(address);
+        let is_plausible = match self.growing {
+            Growing::Blocks(_) => chunk.is_some_and(|chunk| can_be_given(bytes, chunk)),
+            Growing::Mappings => chunk.is_some(),
+        };
+        self.survivors.add(address, made, chunk.filter(|_| is_plausible), stack);
     }
 }
 
-/// The functions of glibc's allocator; `None` where there is none, or another is used.
-fn functions(process: &Process) -> Result<Option<Functions>, ProcessError> {
-    let maps = process.maps()?;
-    if other_allocator(maps.iter()).is_some() {
-        return Ok(None);
+/// What is in use at this moment.
+enum InUse<'a> {
+    /// The words around a block say that it is.
+    Blocks(&'a Process),
+    /// The list of mappings does.
+    Mappings(Vec<Mapping>),
+}
+
+impl InUse<'_> {
+    fn now<'a>(growing: &Growing, process: &'a Process) -> InUse<'a> {
+        match growing {
+            Growing::Blocks(_) => InUse::Blocks(process),
+            // A process that has ended maps nothing.
+            Growing::Mappings => InUse::Mappings(process.maps().unwrap_or_default()),
+        }
     }
-    let is_libc = |path: &PathBuf| {
-        let name = path.file_name().map(|name| name.to_string_lossy());
-        name.is_some_and(|name| name.starts_with("libc.so.") || name.starts_with("libc-2."))
-    };
-    let first = maps.iter().find(|it| it.offset == 0 && it.path.as_ref().is_some_and(is_libc));
-    let Some(image) = first.and_then(|it| Image::open(process.pid(), it).ok()) else {
-        return Ok(None);
-    };
-    let address = |name| image.dynamic_symbol(name).map(|symbol| symbol.address);
-    let all = ["malloc", "calloc", "realloc", "aligned_alloc"].map(address);
-    let [Some(malloc), Some(calloc), Some(realloc), Some(aligned_alloc)] = all else {
-        return Ok(None);
-    };
-    Ok(Some(Functions { malloc, calloc, realloc, aligned_alloc }))
+
+    /// The size of the chunk at this address, if one is in use; 0 for a mapping, whose size may change when another
+    /// joins it.
+    fn chunk(&self, address: u64) -> Option<u64> {
+        match self {
+            InUse::Blocks(process) => size_in_use(*process, address),
+            InUse::Mappings(maps) => {
+                let next = maps.partition_point(|it| it.end <= address);
+                let mapping = maps.get(next).filter(|it| it.start <= address)?;
+                let is_anonymous = mapping.inode == 0 && !mapping.shared && mapping.writable;
+                is_anonymous.then_some(0)
+            }
+        }
+    }
 }

@@ -54,10 +54,9 @@ pub fn hint(of: &Circumstances<'_>) -> String {
                 .into()
         }
         LeakKind::Threads => "threads are started faster than they end".into(),
-        LeakKind::Native => {
-            "no Python object explains it: a native library allocates and does not free, or its \
-             allocator keeps freed memory"
-                .into()
+        // These come from the accounts, with hints of their own.
+        LeakKind::Native | LeakKind::Holes | LeakKind::Mappings | LeakKind::Copied => {
+            String::new()
         }
     }
 }

@@ -10,7 +10,6 @@
 //! | [`removal`] | code on the way that removes from what grows |
 //! | [`collector`] | garbage that no collection will find in time |
 //! | [`uncollectable`] | cycles that no collection can free |
-//! | [`native`] | growth that no Python object explains |
 //! | [`leak_kinds`], [`threads`] | which type describes the leak best; objects of running code |
 //! | [`names`], [`hints`] | what to call the holder, and the likely cause |
 
@@ -22,7 +21,6 @@ pub mod find;
 pub(crate) mod hints;
 pub(crate) mod leak_kinds;
 pub(crate) mod names;
-pub(crate) mod native;
 pub(crate) mod removal;
 pub(crate) mod scoring;
 pub mod suspect;

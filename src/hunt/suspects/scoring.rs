@@ -217,7 +217,12 @@ impl Comparison<'_> {
             LeakKind::Chain | LeakKind::Garbage | LeakKind::Refcount => {
                 of_type().into_iter().collect()
             }
-            LeakKind::Threads | LeakKind::Native | LeakKind::Uncollectable => Vec::new(),
+            LeakKind::Threads
+            | LeakKind::Native
+            | LeakKind::Holes
+            | LeakKind::Mappings
+            | LeakKind::Copied
+            | LeakKind::Uncollectable => Vec::new(),
         }
     }
 

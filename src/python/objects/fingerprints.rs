@@ -67,12 +67,22 @@ impl<M: Memory> Reader<'_, M> {
         let mut hasher = FxHasher::default();
         hasher.write_u64(length);
         let head = length.min(SPAN);
-        hasher.write(memory.lend(start, head as usize)?);
+        self.hash_bytes(start, head, &mut hasher)?;
         if length > SPAN && length <= WHOLE {
             let tail = (length - SPAN).min(SPAN);
-            hasher.write(memory.lend(start.wrapping_add(length - tail), tail as usize)?);
+            self.hash_bytes(start.wrapping_add(length - tail), tail, &mut hasher)?;
         }
         Some(hasher.finish().max(1))
+    }
+
+    /// Hashes no more than a span of bytes.
+    fn hash_bytes(&self, start: u64, length: u64, hasher: &mut FxHasher) -> Option<()> {
+        match self.memory.lend(start, length as usize) {
+            Some(bytes) => hasher.write(bytes),
+            // A part of it was not captured.
+            None => hasher.write(&self.memory.bytes(start, length, SPAN as usize).ok()?),
+        }
+        Some(())
     }
 }
 

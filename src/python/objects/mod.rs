@@ -34,6 +34,7 @@ mod mappings;
 mod native_data;
 mod number_text;
 mod numbers;
+mod own_buffers;
 mod owned_blocks;
 mod pickles;
 mod previews;

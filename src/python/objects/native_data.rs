@@ -2,6 +2,7 @@
 //! `Struct`, the indices of combinations, the memory of a `ctypes` object. The same in 3.8 to 3.15.
 
 use super::edges::Sink;
+use super::own_buffers::c_data;
 use super::visit::{Size, Visit};
 use crate::memory::{Memory, ReadError};
 use crate::python::at;
@@ -19,13 +20,6 @@ mod codes {
     pub const SIZE: u64 = 32;
     /// The most that are counted; a format is hardly longer than a page.
     pub const MOST: u64 = 1 << 16;
-}
-
-/// `CDataObject`: `b_ptr`, `b_needsfree`, `b_size`.
-mod c_data {
-    pub const POINTER: usize = 16;
-    pub const IS_OWN: usize = 24;
-    pub const SIZE: usize = 40;
 }
 
 /// The pool of `itertools.product` and the like, a tuple.
@@ -75,7 +69,7 @@ impl<M: Memory, S: Sink> Visit<'_, M, S> {
     /// An object of `ctypes`: its memory, where that is not inside it or another's.
     pub fn c_data(&mut self) -> Result<Size, ReadError> {
         let size = self.plain_size()?;
-        let data = self.view.u64(c_data::POINTER)?;
+        let data = self.view.u64(c_data::MEMORY)?;
         let inside = data.wrapping_sub(self.view.address()) < self.info.basic_size;
         let is_own = self.view.i32(c_data::IS_OWN)? != 0 && data != 0 && !inside;
         let external = if is_own { self.view.u64(c_data::SIZE)? } else { 0 };

@@ -32,6 +32,10 @@ pub struct Shape {
     /// Whether there are bytes of unknown meaning, whose words are in [candidates](Edges::candidates): in an
     /// object of unknown type, or in the state of a module.
     pub conservative: bool,
+    /// The bytes from the object's address on in which it has the pointers to its buffers.
+    pub pointers: u64,
+    /// Whether its buffers have pointers to further ones.
+    pub leads_on: bool,
 }
 
 /// Reads objects in a memory, using a table of their types.
@@ -109,6 +113,8 @@ impl<'a, M: Memory> Reader<'a, M> {
             external: size.external,
             header: if size.is_static { 0 } else { info.header },
             conservative: info.unknown.is_some() || !edges.candidates.is_empty(),
+            pointers: info.own_buffers.within(self.memory, object).min(size.shallow),
+            leads_on: info.own_buffers.lead_on,
         })
     }
 

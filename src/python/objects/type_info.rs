@@ -11,6 +11,7 @@ use super::ancestry::{
 };
 use super::context::Context;
 use super::keys::KeyTable;
+use super::own_buffers::OwnBuffers;
 use super::pickles::is_known_unpickler;
 use super::type_flags::{HAVE_GC, HEAP_TYPE, INLINE_VALUES, MANAGED_DICT, MANAGED_WEAKREF};
 use crate::memory::{Memory, ReadError};
@@ -68,6 +69,7 @@ pub struct TypeInfo {
     pub(super) table: Option<usize>,
     /// The bytes of an object without a dict, if slots can replace it.
     pub(super) without_dict: Option<u64>,
+    pub(super) own_buffers: OwnBuffers,
 }
 
 /// What a type does when its objects are destroyed.
@@ -315,6 +317,7 @@ impl TypeInfo {
             is_leaf: facts.is_leaf,
             table: None,
             without_dict: None,
+            own_buffers: OwnBuffers::default(),
         }
     }
 }
@@ -366,6 +369,7 @@ impl TypeInfo {
             is_leaf: false,
             table: table(layout, body),
             without_dict: None,
+            own_buffers: OwnBuffers::of(in_c(), body, first.basic_size),
         };
         info.without_dict = without_dict(memory, context, &info, &chain);
         if first.flags & HEAP_TYPE != 0 {

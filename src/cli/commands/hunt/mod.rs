@@ -462,6 +462,7 @@ impl Verdicts {
         match () {
             () if leaks.any(is_new) => Found::Leak,
             () if growths.any(|it| is_new(&it.growth)) => Found::Growth,
+            () if self.verdicts.iter().any(|it| it.unexplained.is_some()) => Found::Growth,
             () => Found::Nothing,
         }
     }

@@ -9,12 +9,12 @@
 //! A thread's arena consists of heaps of up to 64 MiB, aligned to 64 MiB. Each begins with a `heap_info`:
 //! `ar_ptr`, `prev`, `size`; in the first heap of an arena the `malloc_state` follows.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
 use super::Stretch;
-use crate::heap::capture::copy::Capture;
 use crate::heap::rss::residency::Residency;
 use crate::memory::{Memory, PAGE, u64_at};
 use crate::process::glibc::{ALIGNMENT, FLAGS, LEAST};
@@ -38,7 +38,7 @@ const LARGEST_DATA: u64 = 64 << 20;
 /// The maximum number of arenas that are followed.
 const MOST_ARENAS: usize = 4096;
 /// The alignment and the maximum size of a heap, in bytes.
-const HEAP: u64 = 64 << 20;
+pub(super) const HEAP: u64 = 64 << 20;
 /// The size of `heap_info`: up to 2.34, and from 2.35 on.
 const HEAP_INFO: [u64; 2] = [32, 48];
 
@@ -52,29 +52,29 @@ pub(crate) struct Arenas {
 }
 
 /// Finds the arenas.
-pub(crate) fn find(capture: &Capture<'_>, residency: &Residency) -> Option<Arenas> {
-    let (bins, data) = main_arena(capture, residency)?;
-    let ring = ring(capture, bins);
+pub(crate) fn find(memory: &impl Memory, residency: &Residency) -> Option<Arenas> {
+    let (bins, data) = main_arena(memory, residency)?;
+    let ring = ring(memory, bins);
     // The one in the program's data is `main_arena` itself.
     let is_main = |arena: u64| data.contains(&arena) && bins.wrapping_sub(arena) <= BEFORE_BINS;
     let main = ring.iter().copied().find(|&arena| is_main(arena))?;
     let to_bins = bins - main;
     let mut found = Arenas { arenas: ring.len(), ..Arenas::default() };
-    found.stretches.extend(main_stretch(capture, residency, bins));
-    found.read_fastbins(capture, bins);
+    found.stretches.extend(main_stretch(memory, residency, bins));
+    found.read_fastbins(memory, bins);
     let threads: FxHashSet<u64> = ring.into_iter().filter(|&arena| arena != main).collect();
     for &arena in &threads {
-        found.read_fastbins(capture, arena.wrapping_add(to_bins));
+        found.read_fastbins(memory, arena.wrapping_add(to_bins));
     }
     for heap in heaps(residency) {
-        found.stretches.extend(heap_stretch(capture, residency, &threads, to_bins, heap));
+        found.stretches.extend(heap_stretch(memory, residency, &threads, to_bins, heap));
     }
     found.stretches.sort_by_key(|stretch| stretch.range.start);
     Some(found)
 }
 
 /// The address of the first head of `main_arena`, and the data around it.
-fn main_arena(capture: &Capture<'_>, residency: &Residency) -> Option<(u64, Range<u64>)> {
+fn main_arena(memory: &impl Memory, residency: &Residency) -> Option<(u64, Range<u64>)> {
     let mappings = residency.mappings.iter().map(|resident| &resident.mapping);
     let data = mappings.filter(|mapping| {
         let is_data = mapping.inode != 0 && mapping.writable && !mapping.shared;
@@ -86,14 +86,18 @@ fn main_arena(capture: &Capture<'_>, residency: &Residency) -> Option<(u64, Rang
     let mut data: Vec<_> = data.collect();
     data.sort_by_key(|mapping| !mapping.path.as_deref().is_some_and(name));
     data.into_iter().find_map(|mapping| {
-        let bytes = capture.lend(mapping.start, mapping.length() as usize)?;
+        let length = mapping.length();
+        let bytes = match memory.lend(mapping.start, length as usize) {
+            Some(bytes) => Cow::Borrowed(bytes),
+            None => memory.bytes(mapping.start, length, LARGEST_DATA as usize).ok()?.into(),
+        };
         let range = mapping.start..mapping.end;
-        bins_in(capture, bytes, &range).map(|bins| (bins, range))
+        bins_in(memory, &bytes, &range).map(|bins| (bins, range))
     })
 }
 
 /// The first list head of an arena in these bytes.
-fn bins_in(capture: &Capture<'_>, bytes: &[u8], range: &Range<u64>) -> Option<u64> {
+fn bins_in(memory: &impl Memory, bytes: &[u8], range: &Range<u64>) -> Option<u64> {
     let is_empty = |place: usize| {
         let itself = range.start.wrapping_add(place as u64).wrapping_sub(16);
         [0, 8].iter().all(|word| u64_at(bytes, place + word) == Some(itself))
@@ -107,7 +111,7 @@ fn bins_in(capture: &Capture<'_>, bytes: &[u8], range: &Range<u64>) -> Option<u6
         }
         // Lists before these may have chunks.
         let is_head = |place: usize| {
-            is_empty(place) || is_linked(capture, range.start.wrapping_add(place as u64))
+            is_empty(place) || is_linked(memory, range.start.wrapping_add(place as u64))
         };
         let before = (1..BINS).take_while(|bin| here.checked_sub(bin * BIN).is_some_and(is_head));
         let first = here - before.count() * BIN;
@@ -157,14 +161,18 @@ fn ring(memory: &impl Memory, bins: u64) -> Vec<u64> {
 }
 
 /// The stretch of the main arena: `[heap]`, up to the end of its top chunk.
-fn main_stretch(capture: &Capture<'_>, residency: &Residency, bins: u64) -> Option<Stretch> {
-    let top = capture.u64(bins.wrapping_sub(TOP)).ok()?;
-    let mut heap = residency.mappings.iter().map(|r| &r.mapping).filter(|mapping| mapping.brk);
+fn main_stretch(memory: &impl Memory, residency: &Residency, bins: u64) -> Option<Stretch> {
+    let top = memory.u64(bins.wrapping_sub(TOP)).ok()?;
+    let heap = residency.mappings.iter().map(|r| &r.mapping).filter(|mapping| mapping.brk);
     let first = heap.clone().map(|mapping| mapping.start).min()?;
-    let end = heap.find(|mapping| mapping.contains(top)).map(|mapping| mapping.end)?;
-    let size = capture.u64(top.wrapping_add(8)).ok()? & !FLAGS;
-    let after = top.checked_add(size).filter(|&after| size >= LEAST && after <= end)?;
-    Some(Stretch { range: first..after, top: Some(top), is_main: true })
+    let Some(mapping) = heap.clone().find(|mapping| mapping.contains(top)) else {
+        // It has grown since its mappings were listed.
+        let end = heap.map(|mapping| mapping.end).max().filter(|&end| end <= top)?;
+        return Some(Stretch { range: first..end, top: None, is_main: true });
+    };
+    let size = memory.u64(top.wrapping_add(8)).ok()? & !FLAGS;
+    let after = top.checked_add(size).filter(|_| size >= LEAST)?;
+    Some(Stretch { range: first..after.min(mapping.end), top: Some(top), is_main: true })
 }
 
 /// The addresses at which threads' heaps can begin.
@@ -179,16 +187,17 @@ fn heaps(residency: &Residency) -> impl Iterator<Item = u64> {
 
 /// The stretch of a heap that belongs to one of these arenas.
 fn heap_stretch(
-    capture: &Capture<'_>,
+    memory: &impl Memory,
     residency: &Residency,
     arenas: &FxHashSet<u64>,
     to_bins: u64,
     heap: u64,
 ) -> Option<Stretch> {
-    let arena = capture.u64(heap).ok().filter(|arena| arenas.contains(arena))?;
-    let size = capture.u64(heap.wrapping_add(16)).ok()?;
+    let arena = memory.u64(heap).ok().filter(|arena| arenas.contains(arena))?;
+    let size = memory.u64(heap.wrapping_add(16)).ok()?;
     let end = heap.checked_add(size).filter(|_| size <= HEAP && size.is_multiple_of(PAGE))?;
-    let end = residency.mapping_at(heap).filter(|r| end <= r.mapping.end).map(|_| end)?;
+    // It may have grown since its mappings were listed.
+    let end = end.min(residency.mapping_at(heap)?.mapping.end);
     let start = match HEAP_INFO.iter().find(|&info| heap + info == arena) {
         Some(_) => {
             let state = to_bins + (BINS * BIN) as u64 + STATE_END;
@@ -198,7 +207,7 @@ fn heap_stretch(
         None => heap + HEAP_INFO.iter().find(|&info| arena % HEAP == *info)?,
     };
     let bins = arena.wrapping_add(to_bins);
-    let top = capture.u64(bins.wrapping_sub(TOP)).ok();
+    let top = memory.u64(bins.wrapping_sub(TOP)).ok();
     let top = top.filter(|top| (start..end).contains(top));
     Some(Stretch { range: start..end, top, is_main: false })
 }

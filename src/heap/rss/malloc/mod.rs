@@ -13,22 +13,21 @@
 mod arenas;
 mod cached;
 mod other;
+mod own_data;
 
-use std::io;
 use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
-use super::residency::{RawResidency, Residency};
-use crate::heap::capture::copy::Capture;
+use super::residency::Residency;
 use crate::memory::{Memory, PAGE};
-use crate::process::Process;
 use crate::process::glibc::{
-    ALIGNMENT, FLAGS, HEADER, IS_MMAPPED, LEAST, PREVIOUS_IN_USE, mapped_size, size_at,
+    ALIGNMENT, FLAGS, HEADER, HEADERS_OF_MAPPED, IS_MMAPPED, LEAST, PREVIOUS_IN_USE, mapped_size,
+    size_at,
 };
-use crate::python::Python;
 
 pub use other::{known_allocator, other_allocator};
+pub(crate) use own_data::own_data;
 
 /// A chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +65,23 @@ pub enum ChunkState {
     Top,
 }
 
+/// A chunk with a mapping of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappedChunk {
+    /// The addresses of the mapping.
+    pub mapping: Range<u64>,
+    /// Where the chunk begins: a little later if its block had to be aligned.
+    pub start: u64,
+}
+
+impl MappedChunk {
+    /// The chunk, which ends with its mapping.
+    pub fn chunk(&self) -> Chunk {
+        let size = self.mapping.end.saturating_sub(self.start);
+        Chunk { start: self.start, size, state: ChunkState::InUse }
+    }
+}
+
 /// A run of contiguous chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stretch {
@@ -82,7 +98,7 @@ pub(crate) struct Stretch {
 pub struct Malloc {
     stretches: Vec<Stretch>,
     /// Chunks with mappings of their own.
-    mapped: Vec<Range<u64>>,
+    mapped: Vec<MappedChunk>,
     /// Chunks in lists for reuse, by their beginning.
     cached: FxHashSet<u64>,
     /// The rest of each stretch that could not be walked to its end.
@@ -92,39 +108,25 @@ pub struct Malloc {
 }
 
 impl Malloc {
-    /// Reads it from a capture taken just now, with the mappings as the kernel reports them since. `None` if
-    /// there is no arena of glibc.
-    pub fn of(
-        process: &Process,
-        python: &Python,
-        capture: &Capture<'_>,
-    ) -> io::Result<Option<Malloc>> {
-        let residency = RawResidency::read(process)?.parse();
-        let arenas = python.arenas(capture).unwrap_or_default();
-        let mut taken: Vec<_> = arenas.iter().map(|arena| arena.start..arena.end).collect();
-        taken.sort_by_key(|range| range.start);
-        Ok(Malloc::read(capture, &residency, &taken))
-    }
-
     /// Reads it. `None` if there is no arena of glibc. `taken` are ranges known not to be malloc's, in order
     /// of address.
     pub fn read(
-        capture: &Capture<'_>,
+        memory: &impl Memory,
         residency: &Residency,
         taken: &[Range<u64>],
     ) -> Option<Malloc> {
-        let found = arenas::find(capture, residency)?;
+        let found = arenas::find(memory, residency)?;
         let mut malloc = Malloc { arenas: found.arenas, ..Malloc::default() };
         for stretch in found.stretches {
-            let walked = walk(capture, &stretch, |_| ());
+            let walked = walk(memory, &stretch, |_| ());
             if walked < stretch.range.end {
                 malloc.unread.push(walked..stretch.range.end);
             }
             let range = stretch.range.start..walked;
             malloc.stretches.push(Stretch { range, ..stretch });
         }
-        malloc.mapped = mapped(capture, residency, taken, &malloc.ranges());
-        malloc.cached = cached::find(capture, &malloc, &found.fastbins);
+        malloc.mapped = mapped(memory, residency, taken, &malloc.ranges());
+        malloc.cached = cached::find(memory, &malloc, &found.fastbins);
         Some(malloc)
     }
 
@@ -137,7 +139,7 @@ impl Malloc {
     }
 
     /// Chunks with mappings of their own, in order of address.
-    pub fn mapped(&self) -> &[Range<u64>] {
+    pub fn mapped(&self) -> &[MappedChunk] {
         &self.mapped
     }
 
@@ -189,8 +191,9 @@ fn walk(memory: &impl Memory, stretch: &Stretch, mut each: impl FnMut(Chunk)) ->
             return if end - start < PAGE { end } else { start };
         }
         if stretch.top == Some(start) {
-            each(Chunk { start, size: bytes, state: ChunkState::Top });
-            return next;
+            // It reaches to the end, whatever its own header says by now.
+            each(Chunk { start, size: end - start, state: ChunkState::Top });
+            return end;
         }
         let following = if next < end { size_at(memory, next) } else { None };
         let is_in_use = following.is_none_or(|size| size & PREVIOUS_IN_USE != 0);
@@ -219,14 +222,14 @@ pub fn size_in_use(memory: &impl Memory, block: u64) -> Option<u64> {
     (!is_free).then_some(bytes)
 }
 
-/// Chunks with mappings of their own: each has its header at the beginning of a page, in anonymous memory
-/// with no other use. The kernel merges neighbouring mappings.
+/// Chunks with mappings of their own: each has its header near the beginning of a page, in anonymous memory with no
+/// other use. The kernel merges neighbouring mappings.
 fn mapped(
-    capture: &Capture<'_>,
+    memory: &impl Memory,
     residency: &Residency,
     taken: &[Range<u64>],
     arenas: &[Range<u64>],
-) -> Vec<Range<u64>> {
+) -> Vec<MappedChunk> {
     let mut nothing: Vec<Range<u64>> = taken.iter().chain(arenas).cloned().collect();
     nothing.sort_by_key(|range| range.start);
     let mut found = Vec::new();
@@ -242,10 +245,10 @@ fn mapped(
                 _ => {}
             }
             let limit = nothing.get(other).map_or(run.end, |o| o.start.min(run.end));
-            match mapped_chunk(capture, page).filter(|&end| end <= limit) {
-                Some(end) => {
-                    found.push(page..end);
-                    page = end;
+            match mapped_chunk(memory, page).filter(|it| it.mapping.end <= limit) {
+                Some(chunk) => {
+                    page = chunk.mapping.end;
+                    found.push(chunk);
                 }
                 None => page = page.saturating_add(PAGE),
             }
@@ -275,11 +278,19 @@ fn anonymous_runs(residency: &Residency) -> Vec<Range<u64>> {
     runs
 }
 
-/// The end of the chunk with a mapping of its own that begins at this page, if there is one.
-fn mapped_chunk(capture: &Capture<'_>, page: u64) -> Option<u64> {
-    // A header that was not captured is inside a larger chunk.
-    let header = capture.lend(page, HEADER as usize)?;
-    page.checked_add(mapped_size(header)?)
+/// Whether this page begins the mapping of a single chunk.
+pub fn is_mapped_chunk(memory: &impl Memory, page: u64) -> bool {
+    mapped_chunk(memory, page).is_some()
+}
+
+/// The chunk whose mapping begins with this page, if there is one.
+fn mapped_chunk(memory: &impl Memory, page: u64) -> Option<MappedChunk> {
+    HEADERS_OF_MAPPED.into_iter().find_map(|behind| {
+        let start = page.checked_add(behind)?;
+        let header = memory.array::<{ HEADER as usize }>(start).ok()?;
+        let end = page.checked_add(mapped_size(&header, behind)?)?;
+        Some(MappedChunk { mapping: page..end, start })
+    })
 }
 
 #[cfg(test)]
