@@ -2,6 +2,7 @@
 //! inside the library. What the same line of the program feeds, at the same pace, is one leak.
 
 use super::finding::{Feeder, Finding};
+use super::ranking::rank;
 use crate::python::Frame;
 
 /// The share of the insertions that one line must make.
@@ -19,7 +20,7 @@ pub(crate) fn one_for_each(findings: Vec<Finding>) -> Vec<Finding> {
             None => merged.push(finding),
         }
     }
-    merged.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
+    rank(&mut merged);
     merged
 }
 

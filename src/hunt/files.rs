@@ -11,6 +11,7 @@ use super::compare::interpreter::{Interpreter, KeptInterpreter};
 use super::compare::steadiness::Series;
 use super::finding::{Filling, Finding, Reason, Unseen};
 use super::hunter::{FEWEST_CAPTURES, MOST, is_credible};
+use super::ranking::rank;
 use super::suspects::find::suspects;
 use super::suspects::suspect::{Key, Suspect};
 use super::verdict::{Missing, Standstill, Verdict};
@@ -174,7 +175,7 @@ impl Comparison {
             findings.extend(outside.leaks().into_iter().map(|it| Finding { unseen, ..it }));
         }
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
-        findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
+        rank(&mut findings);
         let all = findings.iter_mut().chain(filling.iter_mut().map(|it| &mut it.growth));
         all.for_each(Finding::take_fingerprint);
         let pauses = self.snapshots.iter().map(|it| it.totals.paused.as_secs_f64());

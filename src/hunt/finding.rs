@@ -175,6 +175,29 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Memory of this kind that grows; how fast and since when is still to be told.
+    pub fn of_memory(kind: LeakKind, holder: Holder) -> Finding {
+        Finding {
+            kind,
+            grown: "memory".to_owned(),
+            function: None,
+            holder,
+            also: Vec::new(),
+            objects_per_s: 0.0,
+            bytes_per_s: 0.0,
+            bytes_per_object: 0.0,
+            confidence: 0.0,
+            hint: String::new(),
+            feeders: Vec::new(),
+            unseen: None,
+            removal: None,
+            traffic: None,
+            processes: Vec::new(),
+            fingerprint: String::new(),
+            known: None,
+        }
+    }
+
     /// All frames in it.
     pub fn frames_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
         let feeders = self.feeders.iter_mut();

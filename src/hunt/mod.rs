@@ -15,6 +15,7 @@
 //! | [`accounts`] | where the resident set grows, and what of that no object explains |
 //! | [`mallocs`] | which code allocates native memory that stays |
 //! | [`causes`] | what one call causes in several places, as one finding |
+//! | [`ranking`] | which finding to look at first |
 //! | [`finding`], [`verdict`] | the result |
 //! | [`fingerprint`] | what makes a finding the same in another run, and lists of known leaks |
 //! | [`files`] | the verdict that snapshot files allow |
@@ -30,6 +31,7 @@ pub mod hunter;
 pub mod inserts;
 pub mod library;
 pub mod mallocs;
+pub(crate) mod ranking;
 pub mod suspects;
 pub mod together;
 pub mod verdict;

@@ -5,6 +5,7 @@
 //! was seen, the holder decides.
 
 use super::finding::{Feeder, Finding, Leaking};
+use super::ranking::rank;
 use super::verdict::{Standstill, Verdict};
 use crate::python::Frame;
 
@@ -39,7 +40,7 @@ pub fn together(verdicts: &[Verdict]) -> Option<Verdict> {
     })
 }
 
-/// The findings of all processes, the fastest first.
+/// The findings of all processes, the one to look at first in front.
 fn merged(verdicts: &[Verdict]) -> Vec<Finding> {
     let all = || verdicts.iter().flat_map(|it| it.findings.iter().map(|finding| (it.pid, finding)));
     let mut merged: Vec<Finding> = Vec::new();
@@ -60,7 +61,7 @@ fn merged(verdicts: &[Verdict]) -> Vec<Finding> {
         finding.processes.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
         finding.take_fingerprint();
     }
-    merged.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
+    rank(&mut merged);
     merged
 }
 

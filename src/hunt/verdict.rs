@@ -106,7 +106,7 @@ pub struct Verdict {
     /// What keeps the garbage collector from finishing, if it did not finish during the hunt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_collector: Option<BlockedCollector>,
-    /// The leaks, the fastest first.
+    /// The leaks, the one to look at first in front: by size, but a cause before its traces.
     pub findings: Vec<Finding>,
     /// Collections that grow towards a limit, and are no leaks.
     #[serde(default)]

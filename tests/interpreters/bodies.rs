@@ -25,6 +25,7 @@ const BODIES: [(&str, u64, u64); 7] = [
 pub fn trials() -> Vec<Trial> {
     let mut trials = cases("bodies", bodies_are_counted_and_not_copied);
     trials.extend(cases("bodies_missed", what_was_left_out_and_is_needed_is_captured));
+    trials.extend(cases("bodies_replaced", objects_where_a_body_was_are_captured));
     trials
 }
 
@@ -98,6 +99,22 @@ fn what_was_left_out_and_is_needed_is_captured(interpreter: &Interpreter) -> Res
     assert_eq!(wide(&counts), COUNT);
     assert_eq!(capture.missed(), []);
     assert!(capture.facts.paused > capture.facts.pause, "{:?}", capture.facts);
+    target.assert_healthy();
+    Ok(())
+}
+
+/// Memory that only had text before the pause has objects in it by then: a prediction can be wrong each time.
+fn objects_where_a_body_was_are_captured(interpreter: &Interpreter) -> Result<(), Failed> {
+    const LOOKS: u32 = 2;
+    let mut target = Target::start(interpreter, "bodies", &[]);
+    let process = Process::open(target.pid())?;
+    let python = Python::attach(&process)?;
+    target.ask("refill");
+    for _ in 0..LOOKS {
+        let (capture, counts) = TypeCounts::take(&process, &python, &CaptureOptions::default())?;
+        assert_eq!(counts.inconsistencies.count(), 0, "{:?}", capture.facts);
+        assert_eq!(capture.missed(), []);
+    }
     target.assert_healthy();
     Ok(())
 }

@@ -36,8 +36,8 @@ impl<'a> Capture<'a> {
         Capture::take_with(process, python, options, &[], &mut || ())
     }
 
-    /// Captures it and uses the capture; if that needs memory that was left out, once more with that memory.
-    /// Calls `meanwhile` in each pause.
+    /// Captures it and uses the capture; if that needs memory that was left out, once more with that memory, and
+    /// at last with all. Calls `meanwhile` in each pause.
     ///
     /// # Errors
     /// The memory cannot be captured, or `user` fails.
@@ -48,18 +48,23 @@ impl<'a> Capture<'a> {
         meanwhile: &mut dyn FnMut(),
         mut user: impl FnMut(&Capture<'a>) -> Result<T, E>,
     ) -> Result<(Capture<'a>, T), E> {
-        let mut capture = Capture::take_with(process, python, options, &[], meanwhile)?;
-        let mut result = user(&capture);
-        let missed = capture.missed();
-        if !missed.is_empty() && process.is_alive() {
-            let paused = capture.facts.paused;
-            // Before the next buffer is allocated.
-            drop(capture);
-            capture = Capture::take_with(process, python, options, &missed, meanwhile)?;
+        let mut needed = Vec::new();
+        let mut paused = Duration::ZERO;
+        loop {
+            let mut capture = Capture::take_with(process, python, options, &needed, meanwhile)?;
             capture.facts.paused += paused;
-            result = user(&capture);
+            let result = user(&capture);
+            let missed = capture.missed();
+            if missed.is_empty() || !process.is_alive() {
+                return Ok((capture, result?));
+            }
+            paused = capture.facts.paused;
+            needed = match needed.is_empty() {
+                true => missed,
+                // The process makes new objects where there were none, faster than it can be foreseen.
+                false => vec![0..u64::MAX],
+            };
         }
-        Ok((capture, result?))
     }
 
     /// As [`take`](Self::take), with the memory in the ranges `needed` in any case; calls `meanwhile` in the

@@ -133,9 +133,10 @@ impl Outside<'_> {
     /// Growth of private memory without growth of the resident set: pages that were shared are copied.
     fn copied(&self) -> Option<Finding> {
         let [first, .., before, last] = self.private else { return None };
-        let rss = |at: usize| self.snapshots.get(at).map_or(0.0, |it| it.totals.rss as f64);
         let gained = last.1 - first.1;
-        let resident = rss(self.private.len() - 1) - rss(0);
+        // Captures between the first and the last may have been forgotten.
+        let ([begin, ..], [.., end]) = (self.snapshots, self.snapshots) else { return None };
+        let resident = end.totals.rss as f64 - begin.totals.rss as f64;
         let grows = self.private.is_sorted_by(|before, after| before.1 <= after.1);
         let is_over = last.1 - before.1 < STILL * gained;
         if !grows || is_over || gained - resident.max(0.0) < LEAST.max(LEAST_SHARE * gained) {
@@ -264,23 +265,5 @@ fn finding(
     confidence: f64,
 ) -> Finding {
     let holder = Holder { path: holder.into(), name: holder.into(), ..Holder::default() };
-    Finding {
-        fingerprint: String::new(),
-        known: None,
-        kind,
-        grown: "memory".to_owned(),
-        function: None,
-        holder,
-        also: Vec::new(),
-        objects_per_s: 0.0,
-        bytes_per_s,
-        bytes_per_object: 0.0,
-        confidence,
-        hint,
-        feeders: Vec::new(),
-        unseen: None,
-        removal: None,
-        traffic: None,
-        processes: Vec::new(),
-    }
+    Finding { hint, bytes_per_s, confidence, ..Finding::of_memory(kind, holder) }
 }

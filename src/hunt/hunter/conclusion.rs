@@ -10,9 +10,11 @@ use crate::hunt::causes::one_for_each;
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::confidence;
 use crate::hunt::finding::{Feeder, Filling, Finding, LeakKind, Reason, Undecided, Unseen};
+use crate::hunt::ranking::{RESIDENT_OF_A_THREAD, rank};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
+use crate::python::Frame;
 
 /// The share of the resident set's growth that strings and numbers held only by native code must reach.
 const CREDIBLE_SHARE: f64 = 0.2;
@@ -25,9 +27,8 @@ const LATEST: f64 = 0.9;
 /// A heap that has grown by less than this, or by a smaller part of it, is as large as it was.
 const LEAST_GROWTH: f64 = 262_144.0;
 const LEAST_PART: f64 = 0.005;
-/// What a thread that does not end may take of the C library's memory, and of the resident set with its stack.
+/// What a thread that does not end may take of the C library's memory.
 const BLOCKS_OF_A_THREAD: f64 = 16_384.0;
-const RESIDENT_OF_A_THREAD: f64 = 262_144.0;
 /// The share of native memory that must be allocated in such threads if it is all theirs.
 const MOST_OF_NATIVE: f64 = 0.9;
 
@@ -73,7 +74,7 @@ impl Hunter {
         }
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
         findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
-        findings.sort_by(|a, b| b.bytes_per_s.total_cmp(&a.bytes_per_s));
+        rank(&mut findings);
         let mut findings = one_for_each(findings);
         findings.truncate(MOST);
         let known = findings.iter().chain(filling.iter().map(|filling| &filling.growth));
@@ -235,10 +236,14 @@ fn not_of_threads(native: Finding, findings: &mut [Finding]) -> Option<Finding> 
     let Some(threads) = findings.iter_mut().find(|it| it.kind == LeakKind::Threads) else {
         return Some(native);
     };
+    // The function in which each of them is started makes blocks for it.
+    let starts: Vec<&Frame> = threads.feeders.iter().filter_map(|it| it.stack.first()).collect();
     let is_theirs = |feeder: &&Feeder| {
         feeder.stack.iter().any(|frame| {
-            let start = format!("{} ({}:", frame.function, frame.file);
-            threads.holder.name.starts_with(&start)
+            let run = format!("{} ({}:", frame.function, frame.file);
+            let starts_them =
+                |start: &&Frame| start.function == frame.function && start.file == frame.file;
+            threads.holder.name.starts_with(&run) || starts.iter().any(starts_them)
         })
     };
     let share: f64 = native.feeders.iter().filter(is_theirs).map(|feeder| feeder.share).sum();

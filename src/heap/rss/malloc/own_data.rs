@@ -1,11 +1,11 @@
-//! Where malloc keeps its own data between the blocks: headers of chunks, arenas, caches. It is found while the
-//! target runs, so that a capture which leaves out blocks can copy this much of them.
+//! Where malloc keeps its own data between the blocks: headers of chunks, arenas, caches; and where the next blocks
+//! will be. It is found while the target runs, so that a capture which leaves out blocks can copy this much of them.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use super::arenas::{self, HEAP};
-use super::{anonymous_runs, mapped_chunk, walk};
+use super::{ChunkState, anonymous_runs, mapped_chunk, walk};
 use crate::heap::capture::window::Window;
 use crate::heap::rss::residency::Residency;
 use crate::memory::{Memory, PAGE, ReadError};
@@ -13,6 +13,10 @@ use crate::process::{Bulk, Mapping};
 
 /// Malloc's data in a chunk is in its first bytes: the header, links of lists, at most a thread's cache.
 const FIRST: u64 = 1040;
+/// New blocks are cut off the beginning of a free chunk, and of the top: so much may be used by the time of the
+/// pause, in bytes.
+const NEXT_FREE: u64 = 256 << 10;
+const NEXT_TOP: u64 = 4 << 20;
 
 /// The memory of a running process, for reads in order of address.
 struct Live<'a> {
@@ -46,7 +50,12 @@ pub(crate) fn own_data(all: &Bulk<'_>, maps: Vec<Mapping>) -> Vec<Range<u64>> {
             add(&mut pages, stretch.range.start / HEAP * HEAP..stretch.range.start);
         }
         let walked = walk(&memory, stretch, |chunk| {
-            add(&mut pages, chunk.start..chunk.start.saturating_add(chunk.size.min(FIRST)));
+            let first = match chunk.state {
+                ChunkState::InUse | ChunkState::Cached => FIRST,
+                ChunkState::Free => NEXT_FREE,
+                ChunkState::Top => NEXT_TOP,
+            };
+            add(&mut pages, chunk.start..chunk.start.saturating_add(chunk.size.min(first)));
         });
         add(&mut pages, walked..stretch.range.end);
     }

@@ -1,0 +1,77 @@
+//! The order of findings: by size, but a cause before its traces.
+//!
+//! Memory outside the heap is often a trace of objects that pile up: blocks that belong to them, stacks of their
+//! greenlets, holes between them. It can be the larger part, yet names no line. So it comes first only if no
+//! other finding is a good part of it, or if its own line is known.
+
+use super::finding::{Finding, LeakKind};
+
+/// A finding that is this part of a trace may be its cause.
+const LEAST_OF_A_TRACE: f64 = 0.1;
+/// What a thread that does not end takes with its stack, and with what the C library keeps for it, in bytes.
+pub(crate) const RESIDENT_OF_A_THREAD: f64 = 262_144.0;
+
+/// Sorts findings, the one to look at first in front.
+pub(crate) fn rank(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+}
+
+fn weight(finding: &Finding) -> f64 {
+    let has_line = finding.feeders.iter().any(|feeder| !feeder.stack.is_empty());
+    match finding.kind {
+        LeakKind::Holes => LEAST_OF_A_TRACE * finding.bytes_per_s,
+        LeakKind::Native | LeakKind::Mappings if !has_line => {
+            LEAST_OF_A_TRACE * finding.bytes_per_s
+        }
+        LeakKind::Threads => finding.bytes_per_s.max(finding.objects_per_s * RESIDENT_OF_A_THREAD),
+        _ => finding.bytes_per_s,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hunt::finding::{Feeder, Holder};
+    use crate::python::Frame;
+
+    fn finding(kind: LeakKind, bytes_per_s: f64, line: Option<u32>) -> Finding {
+        let frame = |line| Frame::new("load", "app.py", Some(line));
+        let feeder = Feeder {
+            share: 1.0,
+            hits: 10,
+            stack: line.map(frame).into_iter().collect(),
+            own_frame: line.map(frame),
+        };
+        Finding {
+            bytes_per_s,
+            feeders: vec![feeder],
+            ..Finding::of_memory(kind, Holder::default())
+        }
+    }
+
+    fn kinds(mut findings: Vec<Finding>) -> Vec<LeakKind> {
+        rank(&mut findings);
+        findings.into_iter().map(|it| it.kind).collect()
+    }
+
+    #[test]
+    fn memory_without_a_line_comes_after_objects_that_may_be_its_cause() {
+        let container = finding(LeakKind::Container, 20.0, Some(3));
+        for trace in [LeakKind::Native, LeakKind::Mappings, LeakKind::Holes] {
+            let order = |bytes| kinds(vec![finding(trace, bytes, None), container.clone()]);
+            assert_eq!(order(150.0), [LeakKind::Container, trace]);
+            assert_eq!(order(250.0), [trace, LeakKind::Container]);
+        }
+        let native = finding(LeakKind::Native, 30.0, Some(9));
+        assert_eq!(kinds(vec![container, native]), [LeakKind::Native, LeakKind::Container]);
+    }
+
+    #[test]
+    fn threads_weigh_what_the_system_keeps_for_them() {
+        let threads = Finding { objects_per_s: 1.0, ..finding(LeakKind::Threads, 500.0, Some(3)) };
+        let native = |bytes| finding(LeakKind::Native, bytes, Some(9));
+        let order = |bytes| kinds(vec![native(bytes), threads.clone()]);
+        assert_eq!(order(100_000.0), [LeakKind::Threads, LeakKind::Native]);
+        assert_eq!(order(300_000.0), [LeakKind::Native, LeakKind::Threads]);
+    }
+}
