@@ -2,7 +2,7 @@
 //! process and with several.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, Write, sink};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write, sink};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -84,6 +84,7 @@ fn workers_leak(python: &Interpreter, server: &Server<'_>) -> Result<(), Failed>
         rest.trim_end_matches(']').parse::<i32>().expect("a PID")
     });
     master.drain();
+    master.wait_until_listening(&address)?;
     // Each worker has answered before it is hunted.
     let mut silent = workers.to_vec();
     let mut number = 0;
@@ -286,6 +287,19 @@ impl Service {
                 return line.trim_end().to_owned();
             }
         }
+    }
+
+    /// Waits until a connection is accepted: uvicorn's master binds the address, its workers listen there, and no
+    /// word says that they do.
+    fn wait_until_listening(&mut self, address: &str) -> Result<(), Failed> {
+        while let Err(error) = TcpStream::connect(address) {
+            let has_ended = self.child.try_wait()?.is_some();
+            if has_ended || error.kind() != ErrorKind::ConnectionRefused {
+                return Err(error.into());
+            }
+            thread::sleep(REST);
+        }
+        Ok(())
     }
 
     /// Reads and discards all later output, which must not fill the pipe.

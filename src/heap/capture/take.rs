@@ -5,6 +5,7 @@
 //! readers copy all pages that hold anything. Memory that is new since the plan goes to the spare room of the
 //! buffer.
 
+use std::iter;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
@@ -62,7 +63,7 @@ impl<'a> Capture<'a> {
             needed = match needed.is_empty() {
                 true => missed,
                 // The process makes new objects where there were none, faster than it can be foreseen.
-                false => vec![0..u64::MAX],
+                false => iter::once(0..u64::MAX).collect(),
             };
         }
     }
