@@ -442,8 +442,9 @@ fn what_is_tangled_is_drawn_or_refused(interpreter: &'static Interpreter) -> Res
     assert!(output.status.success(), "{output:?}");
     let svg = fs::read_to_string(svg)?;
     let xml = roxmltree::Document::parse(&svg)?;
-    let count = |name: &str| xml.descendants().filter(|node| node.has_tag_name(name)).count();
-    assert_eq!((count("rect"), count("polygon")), (1 + 21, 20 + 20 * 19));
+    let boxes = xml.descendants().find(|node| node.has_tag_name("g")).ok_or("no boxes")?;
+    let count = |name: &str| boxes.descendants().filter(|node| node.has_tag_name(name)).count();
+    assert_eq!((count("rect"), count("polygon")), (21, 20 + 20 * 19));
     #[cfg(feature = "png")]
     {
         let (output, png) = graph("some.png");
@@ -520,6 +521,9 @@ fn pictures_show_what_is_there(interpreter: &'static Interpreter) -> Result<(), 
     let texts: Vec<&str> = texts.filter_map(|node| node.text()).collect();
     assert_eq!(texts.iter().filter(|text| **text == "__main__.Pair").count(), 4, "{texts:?}");
     assert!(texts.contains(&"module __main__"), "{texts:?}");
+    // The title, and what its colours mean.
+    assert!(texts.iter().any(|text| text.starts_with("__main__.Pair: 4 selected, ")), "{texts:?}");
+    assert!(["selected", "GC root", "in a cycle"].iter().all(|words| texts.contains(words)));
 
     match Command::new("dot").arg("-V").output() {
         Ok(_) => assert_drawn_by_graphviz(&dot)?,

@@ -7,16 +7,18 @@
 //! |---|---|
 //! | [`dot`] | writes DOT and leaves the layout to Graphviz |
 //! | [`svg`] | measures text, runs the layout, and draws |
+//! | [`legend`] | what a picture is of, and what its colours mean |
 //! | [`layout`] | places boxes, arrows and labels by their sizes |
 
 pub mod dot;
 pub mod json;
 pub mod layout;
+mod legend;
 pub mod svg;
 
 use indicatif::HumanBytes;
 
-use super::labels::{printable, printable_code, short};
+use super::labels::{printable, printable_code, short, short_places};
 use crate::inspect::subgraph::{Edge, Node, NodeRole};
 use crate::python::Frame;
 
@@ -30,7 +32,7 @@ const OUTSIDE: &str = "#5d6d7e";
 
 /// The text in a box, line by line.
 fn lines(node: &Node) -> Vec<String> {
-    let mut lines = vec![shortened(&printable(&node.name), LONGEST)];
+    let mut lines = vec![shortened(&short_places(&printable(&node.name)), LONGEST)];
     if let Some(function) = &node.function {
         lines.push(shortened(&printable(&function.function), LONGEST));
         lines.push(shortened(&place(function), LONGEST));

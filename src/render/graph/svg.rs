@@ -6,6 +6,7 @@ use std::io::Write;
 use unicode_width::UnicodeWidthStr;
 
 use super::layout::{self, Area, Arrow, Layout, Piece, Point, Route, Size};
+use super::legend::{Entry, legend, title};
 use super::{fill, lines, link, stroke};
 use crate::inspect::subgraph::{Edge, Node, NodeRole, Picture};
 use crate::render::RenderError;
@@ -27,6 +28,13 @@ const HEAD: f64 = 8.0;
 const HALF_HEAD: f64 = 3.5;
 /// The margin around the picture.
 const MARGIN: f64 = 16.0;
+/// The font size of the title, and the height of its line.
+const TITLE_FONT: f64 = 15.0;
+const TITLE: f64 = 28.0;
+/// The height of the legend, the size of a box in it, and the space around that.
+const LEGEND: f64 = 30.0;
+const SAMPLE: f64 = 12.0;
+const GAP: f64 = 6.0;
 
 /// Draws a picture, with roots and referrers above their referents.
 ///
@@ -45,7 +53,8 @@ pub fn write(picture: &Picture, out: &mut impl Write) -> Result<(), RenderError>
     let arrows: Vec<Arrow> = picture.edges.iter().zip(&links).map(arrow).collect();
     let layout = layout::lay_out(&boxes, &arrows)?;
     let mut svg = String::new();
-    begin(&mut svg, &layout);
+    let legend = legend(picture);
+    begin(&mut svg, &layout, &title(picture), &legend);
     for (edge, route) in picture.edges.iter().zip(&layout.arrows) {
         if let Some(route) = route {
             draw_arrow(&mut svg, route, edge.in_cycle);
@@ -78,17 +87,46 @@ fn label_size(link: &str) -> Size {
 
 // Writing to a String does not fail, so the results below are ignored.
 
-fn begin(svg: &mut String, layout: &Layout) {
-    let (width, height) = (layout.size.width + 2.0 * MARGIN, layout.size.height + 2.0 * MARGIN);
+/// Begins with all that is around the boxes: a picture that is wider than the window is shown smaller.
+fn begin(svg: &mut String, layout: &Layout, title: &str, legend: &[Entry]) {
+    let text = |words: &str, font: f64| words.width() as f64 * CHARACTER * font;
+    let entry = |words: &str| SAMPLE + 3.0 * GAP + text(words, LINK_FONT);
+    let of_legend: f64 = legend.iter().map(|(.., words)| entry(words)).sum();
+    let widest = layout.size.width.max(text(title, TITLE_FONT)).max(of_legend);
+    let (width, height) =
+        (widest + 2.0 * MARGIN, layout.size.height + 2.0 * MARGIN + TITLE + LEGEND);
     svg.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
          viewBox=\"0 0 {width:.0} {height:.0}\" \
+         style=\"max-width: 100%; height: auto\" \
          font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\">"
     );
+    let title = escaped(title);
+    let _ = writeln!(svg, "<title>{title}</title>");
     let _ = writeln!(svg, "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>");
-    let _ = writeln!(svg, "<g transform=\"translate({MARGIN} {MARGIN})\">");
+    let foot = MARGIN + TITLE_FONT * (0.5 + FOOT);
+    let _ = writeln!(
+        svg,
+        "<text x=\"{MARGIN}\" y=\"{foot:.1}\" font-size=\"{TITLE_FONT}\" fill=\"#17202a\">{title}</text>"
+    );
+    let top = height - MARGIN - SAMPLE;
+    let mut left = MARGIN;
+    for (fill, stroke, words) in legend {
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{SAMPLE}\" height=\"{SAMPLE}\" rx=\"3\" \
+             fill=\"{fill}\" stroke=\"{stroke}\"/>"
+        );
+        let (x, y) = (left + SAMPLE + GAP, top + SAMPLE / 2.0 + LINK_FONT * FOOT);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{LINK_FONT}\" fill=\"#17202a\">{words}</text>"
+        );
+        left += entry(words);
+    }
+    let _ = writeln!(svg, "<g transform=\"translate({MARGIN} {})\">", MARGIN + TITLE);
 }
 
 fn draw_box(svg: &mut String, node: &Node, lines: &[String], area: &Area) {
@@ -250,8 +288,9 @@ mod tests {
         write(&picture, &mut out).expect("a vector takes all, and it is not too large");
         let text = String::from_utf8(out).expect("UTF-8");
         let xml = roxmltree::Document::parse(&text).expect("XML");
+        let group = xml.descendants().find(|one| one.has_tag_name("g")).expect("the boxes");
         let named =
-            |name: &'static str| xml.descendants().filter(move |one| one.has_tag_name(name));
+            |name: &'static str| group.descendants().filter(move |one| one.has_tag_name(name));
         let rectangle = |one: roxmltree::Node<'_, '_>| {
             let [x, y, width, height] =
                 ["x", "y", "width", "height"].map(|name| number(one.attribute(name)));
@@ -269,9 +308,9 @@ mod tests {
             Area { left, top: y - 0.8 * font, right: left + width, bottom: y + 0.1 * font }
         };
         Drawn {
-            // Everything is shifted by the margin.
-            whole: Area { left: 0.0, top: 0.0, right: width, bottom: height },
-            boxes: named("rect").skip(1).map(rectangle).collect(),
+            // Everything is shifted by the margin and the title.
+            whole: Area { left: 0.0, top: 0.0, right: width, bottom: height - TITLE - LEGEND },
+            boxes: named("rect").map(rectangle).collect(),
             lines: named("text").filter(|one| !is_link(one)).map(line).collect(),
             links: named("text").filter(is_link).map(line).collect(),
             arrows: named("polygon").count(),
