@@ -77,7 +77,7 @@ impl<M: Memory> Reader<'_, M> {
                 let bytearray = &layout.objects.bytearray;
                 let (used, room) = (word(layout.object.size)?, word(bytearray.allocated)?);
                 let ending = u64::from(!bytearray.is_in_bytes && used > 0);
-                let spare = room.saturating_sub(used + ending);
+                let spare = room.saturating_sub(used.saturating_add(ending));
                 Some(Room { kind: RoomKind::ByteArray, used, room, spare })
             }
             Body::Set => {
@@ -88,10 +88,13 @@ impl<M: Memory> Reader<'_, M> {
                 }
                 let needed = match used {
                     ..=FEW_ELEMENTS => 0,
-                    _ => (2 * used + 1).checked_next_power_of_two()?.max(SMALL_SET),
+                    _ => {
+                        let twice = used.checked_mul(2)?.checked_add(1)?;
+                        twice.checked_next_power_of_two()?.max(SMALL_SET)
+                    }
                 };
                 let spare = places.saturating_sub(needed).checked_mul(SET_ENTRY)?;
-                Some(Room { kind: RoomKind::Set, used, room: places * 3 / 5, spare })
+                Some(Room { kind: RoomKind::Set, used, room: places.checked_mul(3)? / 5, spare })
             }
             Body::Dict => {
                 if word(layout.dict.values)? != 0 {

@@ -6,6 +6,7 @@
 mod changes;
 mod children;
 mod command;
+mod corrupted;
 mod hunts;
 mod kills;
 mod signals;
@@ -19,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         changes::trials(),
         children::trials(),
         command::trials(),
+        corrupted::trials(),
         hunts::trials(),
     ];
     trials.into_iter().flatten().collect()
