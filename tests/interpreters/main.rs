@@ -32,6 +32,7 @@ mod examples;
 mod feeders;
 mod finalizers;
 mod fixtures;
+mod forgotten;
 mod functions;
 mod growth;
 mod heap;
@@ -123,6 +124,7 @@ const GROUPS: &[Group] = &[
     group("native_calls", native_calls::trials).at_a_time(6),
     group("known_leaks", known_leaks::trials).at_a_time(3),
     group("growth", growth::trials).at_a_time(6),
+    group("forgotten", forgotten::trials).at_a_time(6),
     group("advice", advice::trials).at_a_time(6),
     group("removals", removals::trials).at_a_time(6),
     group("steps", steps::trials).at_a_time(4),

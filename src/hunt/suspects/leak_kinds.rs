@@ -7,6 +7,8 @@ use crate::python::objects::TypeId;
 
 /// Types whose objects only wrap others.
 const WRAPPERS: [&str; 3] = ["tuple", "list", "functools._HashedSeq"];
+/// Types whose objects are another with something to call.
+const BOUND: [&str; 2] = ["method", "functools.partial"];
 
 /// The type that piles up.
 pub fn grown(heap: &Analysis<'_>, kind: LeakKind, accumulated: &Accumulation) -> Option<TypeId> {
@@ -18,6 +20,8 @@ pub fn grown(heap: &Analysis<'_>, kind: LeakKind, accumulated: &Accumulation) ->
     match kind {
         LeakKind::Tasks => most(&|id| name(id).is_some_and(is_task))
             .or_else(|| most(&|id| name(id).is_some_and(waits))),
+        // What lacks a reference, and not what it holds.
+        LeakKind::Refcount if !accumulated.items.is_empty() => items(heap, &BOUND, accumulated),
         LeakKind::Garbage | LeakKind::Refcount | LeakKind::Chain => {
             let own = |id: TypeId| {
                 let kind = heap.graph.types().get(id);
@@ -29,19 +33,27 @@ pub fn grown(heap: &Analysis<'_>, kind: LeakKind, accumulated: &Accumulation) ->
                 .filter(|id| accumulated.kinds.get(id).is_some_and(|&count| 12 * count >= all))
                 .or_else(|| most(&|_| true))
         }
-        _ => {
-            let bytes = |id: &TypeId| accumulated.items.get(id).map_or(0, |items| items.bytes);
-            let most = accumulated.items.keys().copied().max_by_key(|id| (bytes(id), id.0))?;
-            Some(wrapped(heap, most, accumulated).unwrap_or(most))
-        }
+        _ => items(heap, &WRAPPERS, accumulated),
     }
+}
+
+/// The type of most items by bytes, or what they wrap.
+fn items(heap: &Analysis<'_>, wrappers: &[&str], accumulated: &Accumulation) -> Option<TypeId> {
+    let bytes = |id: &TypeId| accumulated.items.get(id).map_or(0, |items| items.bytes);
+    let most = accumulated.items.keys().copied().max_by_key(|id| (bytes(id), id.0))?;
+    Some(wrapped(heap, most, wrappers, accumulated).unwrap_or(most))
 }
 
 /// The wrapped type, where items are only wrappers: the arguments of a cached call in a tuple, the contents
 /// of the collections of a spread.
-fn wrapped(heap: &Analysis<'_>, item: TypeId, accumulated: &Accumulation) -> Option<TypeId> {
+fn wrapped(
+    heap: &Analysis<'_>,
+    item: TypeId,
+    wrappers: &[&str],
+    accumulated: &Accumulation,
+) -> Option<TypeId> {
     let kind = |id: TypeId| heap.graph.types().get(id);
-    if !WRAPPERS.contains(&&*kind(item)?.name) {
+    if !wrappers.contains(&&*kind(item)?.name) {
         return None;
     }
     let items = accumulated.items.get(&item)?.count;
@@ -57,7 +69,7 @@ pub fn count(kind: LeakKind, grown: TypeId, accumulated: &Accumulation) -> f64 {
     let all = accumulated.kinds.get(&grown).copied().unwrap_or_default();
     let items = accumulated.items.get(&grown).map_or(0, |items| items.count);
     f64::from(match kind {
-        LeakKind::Container if items > 0 => items,
+        LeakKind::Container | LeakKind::Refcount if items > 0 => items,
         _ => all,
     })
 }
