@@ -153,7 +153,7 @@ pub struct Finding {
     pub confidence: f64,
     /// The mistake that this is likely to be.
     pub hint: String,
-    /// The stacks that feed it, the most frequent first.
+    /// The stacks that feed it, first those of the line of the program that feeds most.
     pub feeders: Vec<Feeder>,
     /// Why there are none.
     pub unseen: Option<Unseen>,

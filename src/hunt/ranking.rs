@@ -3,8 +3,12 @@
 //! Memory outside the heap is often a trace of objects that pile up: blocks that belong to them, stacks of their
 //! greenlets, holes between them. It can be the larger part, yet names no line. So it comes first only if no
 //! other finding is a good part of it, or if its own line is known.
+//!
+//! And the order of the stacks that feed one: a line of the program that does so by several calls of a library counts
+//! with all of them.
 
-use super::finding::{Finding, LeakKind};
+use super::finding::{Feeder, Finding, LeakKind};
+use crate::python::Frame;
 
 /// A finding that is this part of a trace may be its cause.
 const LEAST_OF_A_TRACE: f64 = 0.1;
@@ -14,6 +18,19 @@ pub(crate) const RESIDENT_OF_A_THREAD: f64 = 262_144.0;
 /// Sorts findings, the one to look at first in front.
 pub(crate) fn rank(findings: &mut [Finding]) {
     findings.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+}
+
+/// Sorts feeders: first those of the line of the program that feeds most.
+pub(crate) fn rank_feeders(feeders: &mut [Feeder]) {
+    let shares: Vec<(Option<Frame>, f64)> =
+        feeders.iter().map(|feeder| (feeder.own_frame.clone(), feeder.share)).collect();
+    let of_line = |feeder: &Feeder| match &feeder.own_frame {
+        None => feeder.share,
+        line => shares.iter().filter(|other| other.0 == *line).map(|other| other.1).sum(),
+    };
+    feeders.sort_by(|a, b| {
+        of_line(b).total_cmp(&of_line(a)).then_with(|| b.share.total_cmp(&a.share))
+    });
 }
 
 fn weight(finding: &Finding) -> f64 {
@@ -31,8 +48,7 @@ fn weight(finding: &Finding) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hunt::finding::{Feeder, Holder};
-    use crate::python::Frame;
+    use crate::hunt::finding::Holder;
 
     fn finding(kind: LeakKind, bytes_per_s: f64, line: Option<u32>) -> Finding {
         let frame = |line| Frame::new("load", "app.py", Some(line));
@@ -64,6 +80,25 @@ mod tests {
         }
         let native = finding(LeakKind::Native, 30.0, Some(9));
         assert_eq!(kinds(vec![container, native]), [LeakKind::Native, LeakKind::Container]);
+    }
+
+    #[test]
+    fn a_line_counts_with_all_calls_by_which_it_feeds() {
+        let feeder = |line: Option<u32>, share| Feeder {
+            share,
+            hits: 10,
+            stack: Vec::new(),
+            own_frame: line.map(|line| Frame::new("load", "app.py", Some(line))),
+        };
+        let mut feeders = vec![
+            feeder(Some(3), 0.36),
+            feeder(Some(9), 0.3),
+            feeder(None, 0.2),
+            feeder(Some(9), 0.14),
+        ];
+        rank_feeders(&mut feeders);
+        let shares: Vec<f64> = feeders.iter().map(|feeder| feeder.share).collect();
+        assert_eq!(shares, [0.3, 0.14, 0.36, 0.2]);
     }
 
     #[test]

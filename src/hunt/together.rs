@@ -5,7 +5,7 @@
 //! was seen, the holder decides.
 
 use super::finding::{Feeder, Finding, Leaking};
-use super::ranking::rank;
+use super::ranking::{rank, rank_feeders};
 use super::verdict::{Standstill, Verdict};
 use crate::python::Frame;
 
@@ -151,7 +151,7 @@ fn feeders(ours: &[Feeder], our_growth: f64, theirs: &[Feeder], their_growth: f6
             }
         }
     }
-    merged.sort_by(|a, b| b.share.total_cmp(&a.share));
+    rank_feeders(&mut merged);
     merged
 }
 

@@ -10,7 +10,7 @@ use crate::hunt::causes::one_for_each;
 use crate::hunt::compare::heap_columns::HeapColumns;
 use crate::hunt::compare::steadiness::confidence;
 use crate::hunt::finding::{Feeder, Filling, Finding, LeakKind, Reason, Undecided, Unseen};
-use crate::hunt::ranking::{RESIDENT_OF_A_THREAD, rank};
+use crate::hunt::ranking::{RESIDENT_OF_A_THREAD, rank, rank_feeders};
 use crate::hunt::suspects::suspect::{Key, Suspect};
 use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
@@ -154,7 +154,8 @@ impl Hunter {
     fn with_native_feeders(&self, finding: Finding) -> Finding {
         let followed = self.native_feeders.as_ref();
         let shown = followed.filter(|(growing, _)| shows(growing, finding.kind));
-        let feeders = shown.map(|(_, feeders)| feeders.clone()).unwrap_or_default();
+        let mut feeders = shown.map(|(_, feeders)| feeders.clone()).unwrap_or_default();
+        rank_feeders(&mut feeders);
         let unseen = match finding.kind {
             _ if !feeders.is_empty() => None,
             LeakKind::Copied => Some(Unseen { reason: Reason::NoCounter, watched_s: 0.0 }),
@@ -205,6 +206,7 @@ impl Hunter {
             finding.confidence = confidence(&trail.sizes)?;
         }
         finding.feeders.clone_from(&trail.feeders);
+        rank_feeders(&mut finding.feeders);
         finding.unseen = trail.unseen().map(|unseen| self.unseen(unseen));
         Some(finding)
     }
