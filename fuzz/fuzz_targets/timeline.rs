@@ -2,7 +2,7 @@
 //! can be drawn.
 #![no_main]
 
-use leakspy::render::chart::{Run, svg};
+use leakspy::render::chart::{Run, Scales, svg};
 use leakspy::timeline::{self, Measure};
 use libfuzzer_sys::fuzz_target;
 
@@ -12,6 +12,9 @@ fuzz_target!(|bytes: &[u8]| {
     for series in &timeline.series {
         let _ = (series.peak(Measure::Rss), series.trend(Measure::Rss));
     }
-    let _ = svg(&[Run { name: "a file", timeline: &timeline }], Measure::Rss);
+    let runs = [Run { name: "a file", timeline: &timeline }];
+    for scales in [Scales::default(), Scales { from_zero: true, clock: true }] {
+        let _ = svg(&runs, Measure::Rss, scales);
+    }
     let _ = timeline.part(Some(0.5), Some(2.0));
 });
