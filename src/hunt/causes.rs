@@ -70,28 +70,21 @@ mod tests {
     fn finding(holder: &str, line: u32, pace: f64) -> Finding {
         let own = frame("app.py", line);
         Finding {
-            kind: LeakKind::Container,
-            grown: "hooks.Handler".into(),
-            function: None,
-            holder: Holder { path: holder.into(), ..Holder::default() },
-            also: Vec::new(),
             objects_per_s: pace,
             bytes_per_s: 100.0 * pace,
             bytes_per_object: 100.0,
             confidence: 0.9,
-            hint: String::new(),
             feeders: vec![Feeder {
                 share: 1.0,
                 hits: 9,
                 stack: vec![frame(holder, 1), own.clone()],
                 own_frame: Some(own),
             }],
-            unseen: None,
-            removal: None,
-            traffic: None,
-            processes: Vec::new(),
-            fingerprint: String::new(),
-            known: None,
+            ..Finding::new(
+                LeakKind::Container,
+                "hooks.Handler",
+                Holder { path: holder.into(), ..Holder::default() },
+            )
         }
     }
 

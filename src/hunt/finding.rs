@@ -175,11 +175,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Memory of this kind that grows; how fast and since when is still to be told.
-    pub fn of_memory(kind: LeakKind, holder: Holder) -> Finding {
+    /// Something that grows there in this way; how fast, and how certain that is, is still to be told.
+    pub fn new(kind: LeakKind, grown: impl Into<String>, holder: Holder) -> Finding {
         Finding {
             kind,
-            grown: "memory".to_owned(),
+            grown: grown.into(),
             function: None,
             holder,
             also: Vec::new(),

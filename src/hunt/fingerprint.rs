@@ -218,23 +218,16 @@ mod tests {
 
     fn finding(path: &str, feeders: Vec<Feeder>) -> Finding {
         Finding {
-            kind: LeakKind::Container,
-            grown: "app.Session".into(),
-            function: None,
-            holder: Holder { path: path.into(), ..Holder::default() },
-            also: Vec::new(),
             objects_per_s: 1.0,
             bytes_per_s: 1.0,
             bytes_per_object: 1.0,
             confidence: 1.0,
-            hint: String::new(),
             feeders,
-            unseen: None,
-            removal: None,
-            traffic: None,
-            processes: Vec::new(),
-            fingerprint: String::new(),
-            known: None,
+            ..Finding::new(
+                LeakKind::Container,
+                "app.Session",
+                Holder { path: path.into(), ..Holder::default() },
+            )
         }
     }
 

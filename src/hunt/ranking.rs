@@ -61,7 +61,7 @@ mod tests {
         Finding {
             bytes_per_s,
             feeders: vec![feeder],
-            ..Finding::of_memory(kind, Holder::default())
+            ..Finding::new(kind, "memory", Holder::default())
         }
     }
 

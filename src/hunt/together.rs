@@ -172,23 +172,16 @@ mod tests {
             own_frame: Some(frame(line)),
         };
         Finding {
-            kind: LeakKind::Container,
-            grown: "app.Session".into(),
-            function: None,
-            holder: Holder { path: path.into(), address: Some(rate as u64), ..Holder::default() },
-            also: Vec::new(),
             objects_per_s: rate / 100.0,
             bytes_per_s: rate,
             bytes_per_object: 100.0,
             confidence: 0.9,
-            hint: String::new(),
             feeders: line.map(feeder).into_iter().collect(),
-            unseen: None,
-            removal: None,
-            traffic: None,
-            processes: Vec::new(),
-            fingerprint: String::new(),
-            known: None,
+            ..Finding::new(
+                LeakKind::Container,
+                "app.Session",
+                Holder { path: path.into(), address: Some(rate as u64), ..Holder::default() },
+            )
         }
     }
 

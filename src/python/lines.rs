@@ -53,23 +53,39 @@ fn ranges(table: &[u8], first: i32, offset: i32) -> Option<i32> {
     None
 }
 
-/// `co_linetable` from 3.11 on (PEP 657, `Objects/locations.md`): entries that begin with a byte whose top
-/// bit is set; it holds a kind and a length in two-byte instructions.
-fn locations(table: &[u8], first: i32, offset: i32) -> Option<i32> {
+/// An entry of `co_linetable` from 3.11 on.
+struct Location<'a> {
+    /// How the rest of it is written.
+    kind: u8,
+    /// The first of its lines.
+    line: i32,
+    /// The bytes behind its head.
+    rest: &'a [u8],
+}
+
+/// The entry of the instruction at byte `offset`, in `co_linetable` from 3.11 on (PEP 657, `Objects/locations.md`):
+/// entries begin with a byte whose top bit is set; it holds a kind and a length in two-byte instructions.
+fn location(table: &[u8], first: i32, offset: i32) -> Option<Location<'_>> {
     let mut end = 0_i32;
     let mut line = first;
-    let mut rest = table;
-    while let Some((&head, after)) = rest.split_first() {
+    let mut left = table;
+    while let Some((&head, rest)) = left.split_first() {
         let kind = head >> 3 & 15;
-        line = line.wrapping_add(line_step(kind, after));
+        line = line.wrapping_add(line_step(kind, rest));
         end = end.saturating_add((i32::from(head & 7) + 1) * 2);
         if offset < end {
-            return (kind != 15).then_some(line);
+            return Some(Location { kind, line, rest });
         }
-        let entry = after.iter().position(|&byte| byte & 0x80 != 0).unwrap_or(after.len());
-        rest = after.get(entry..)?;
+        let entry = rest.iter().position(|&byte| byte & 0x80 != 0).unwrap_or(rest.len());
+        left = rest.get(entry..)?;
     }
     None
+}
+
+/// The line, unless the instruction has none.
+fn locations(table: &[u8], first: i32, offset: i32) -> Option<i32> {
+    let found = location(table, first, offset)?;
+    (found.kind != 15).then_some(found.line)
 }
 
 /// Which part of its lines an instruction stands for, as `code.co_positions` says: the last of its lines, and the
@@ -90,20 +106,8 @@ pub fn columns_at(format: LineFormat, table: &[u8], first: i32, offset: i32) -> 
     if format != LineFormat::Locations || offset < 0 {
         return None;
     }
-    let mut end = 0_i32;
-    let mut line = first;
-    let mut rest = table;
-    while let Some((&head, after)) = rest.split_first() {
-        let kind = head >> 3 & 15;
-        line = line.wrapping_add(line_step(kind, after));
-        end = end.saturating_add((i32::from(head & 7) + 1) * 2);
-        if offset < end {
-            return columns_of_entry(kind, line, after);
-        }
-        let entry = after.iter().position(|&byte| byte & 0x80 != 0).unwrap_or(after.len());
-        rest = after.get(entry..)?;
-    }
-    None
+    let Location { kind, line, rest } = location(table, first, offset)?;
+    columns_of_entry(kind, line, rest)
 }
 
 /// The columns of an entry whose first byte says its kind.

@@ -265,5 +265,5 @@ fn finding(
     confidence: f64,
 ) -> Finding {
     let holder = Holder { path: holder.into(), name: holder.into(), ..Holder::default() };
-    Finding { hint, bytes_per_s, confidence, ..Finding::of_memory(kind, holder) }
+    Finding { hint, bytes_per_s, confidence, ..Finding::new(kind, "memory", holder) }
 }

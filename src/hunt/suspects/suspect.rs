@@ -120,23 +120,12 @@ impl Evidence {
         };
         let figures = [objects_per_s, bytes_per_s, bytes_per_object];
         let finding = Finding {
-            kind,
-            grown,
-            function: None,
-            holder,
-            also: Vec::new(),
             objects_per_s,
             bytes_per_s,
             bytes_per_object,
             confidence: rise.growth.confidence,
             hint,
-            feeders: Vec::new(),
-            unseen: None,
-            removal: None,
-            traffic: None,
-            processes: Vec::new(),
-            fingerprint: String::new(),
-            known: None,
+            ..Finding::new(kind, grown, holder)
         };
         let is_sound = figures.iter().all(|figure| figure.is_finite());
         let is_steady = rise.is_steady && level.is_none();

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use super::{WAYS, Way, ask, assert_says, each, message};
 use crate::support::{
-    Health, Interpreter, Linkage, Recording, interpreters, older_pythons, place_program,
+    Health, Interpreter, Linkage, Recording, interpreters, missing, older_pythons, place_program,
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -22,8 +22,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(each(&WAYS, "not_a_python", not_a_python));
     for (version, path) in older_pythons() {
         let Some(path) = path else {
-            let name = format!("too_old::{version} is not on this machine");
-            trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
+            trials.push(missing(format!("too_old::{version}"), "not on this machine"));
             continue;
         };
         let python = path.clone();
@@ -39,8 +38,8 @@ pub fn trials() -> Vec<Trial> {
             trials.extend(each(&WAYS, "too_new", move |way| too_new(way, interpreter)));
         }
         None => {
-            let name = "too_new::no static 3.13 or later is on this machine";
-            trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
+            trials
+                .push(missing("too_new".to_owned(), "no static 3.13 or later is on this machine"));
         }
     }
     trials
