@@ -10,7 +10,7 @@ use super::compare::heap_columns::HeapColumns;
 use super::compare::interpreter::{Interpreter, KeptInterpreter};
 use super::compare::steadiness::Series;
 use super::finding::{Filling, Finding, Reason, Unseen};
-use super::hunter::{FEWEST_CAPTURES, MOST, is_credible};
+use super::hunter::{FEWEST_CAPTURES, Growth, MOST};
 use super::ranking::rank;
 use super::suspects::find::suspects;
 use super::suspects::suspect::{Key, Suspect};
@@ -174,7 +174,10 @@ impl Comparison {
             let unseen = Some(Unseen { reason: Reason::Files, watched_s: 0.0 });
             findings.extend(outside.leaks().into_iter().map(|it| Finding { unseen, ..it }));
         }
-        findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
+        if let ([first, ..], [.., last]) = (&*self.snapshots, &*self.snapshots) {
+            let growth = Growth::between(&first.totals, &last.totals, seconds);
+            findings.retain(|finding| growth.makes_credible(finding));
+        }
         rank(&mut findings);
         let all = findings.iter_mut().chain(filling.iter_mut().map(|it| &mut it.growth));
         all.for_each(Finding::take_fingerprint);

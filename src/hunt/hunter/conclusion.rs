@@ -7,7 +7,7 @@ use super::{HuntError, Hunter, MOST};
 use crate::hunt::accounts::Rates;
 use crate::hunt::accounts::leaks::shows;
 use crate::hunt::causes::one_for_each;
-use crate::hunt::compare::heap_columns::HeapColumns;
+use crate::hunt::compare::heap_columns::{HeapColumns, Totals};
 use crate::hunt::compare::steadiness::confidence;
 use crate::hunt::finding::{Feeder, Filling, Finding, LeakKind, Reason, Undecided, Unseen};
 use crate::hunt::ranking::{RESIDENT_OF_A_THREAD, rank, rank_feeders};
@@ -16,7 +16,7 @@ use crate::hunt::verdict::{Standstill, Verdict};
 use crate::process::ProcessError;
 use crate::python::Frame;
 
-/// The share of the resident set's growth that strings and numbers held only by native code must reach.
+/// The share of the growth that objects of built-in types held only by native code must reach.
 const CREDIBLE_SHARE: f64 = 0.2;
 /// So many bytes of them there must be.
 const CREDIBLE_BYTES: f64 = 32_768.0;
@@ -73,7 +73,8 @@ impl Hunter {
             findings.extend(native);
         }
         let rss_bytes_per_s = (last.totals.rss as f64 - first.totals.rss as f64) / seconds;
-        findings.retain(|finding| is_credible(finding, rss_bytes_per_s, seconds));
+        let growth = Growth::between(&first.totals, &last.totals, seconds);
+        findings.retain(|finding| growth.makes_credible(finding));
         rank(&mut findings);
         let mut findings = one_for_each(findings);
         findings.truncate(MOST);
@@ -257,14 +258,37 @@ fn not_of_threads(native: Finding, findings: &mut [Finding]) -> Option<Finding> 
     None
 }
 
-/// Whether a finding is credible. References inside objects of unknown types are guessed from their words,
-/// and those behind the objects' own pointers are not seen. So a few strings or numbers that only native code
-/// seems to hold do not prove a leak unless they make up a good part of the growth, and of a growth that is
-/// more than chance.
-pub(crate) fn is_credible(finding: &Finding, rss_bytes_per_s: f64, seconds: f64) -> bool {
-    let is_builtin = !finding.grown.contains('.');
-    let is_much = finding.bytes_per_s * seconds >= CREDIBLE_BYTES;
-    let is_seen = rss_bytes_per_s >= CREDIBLE_SHARE * finding.bytes_per_s;
-    let is_a_good_part = finding.bytes_per_s >= CREDIBLE_SHARE * rss_bytes_per_s;
-    finding.kind != LeakKind::Refcount || !is_builtin || is_much && is_seen && is_a_good_part
+/// How much a process has grown during a hunt.
+pub(crate) struct Growth {
+    resident_bytes_per_s: f64,
+    heap_bytes_per_s: f64,
+    seconds: f64,
+}
+
+impl Growth {
+    /// Between the first snapshot and the last, so many seconds later.
+    pub(crate) fn between(first: &Totals, last: &Totals, seconds: f64) -> Growth {
+        let pace = |before: u64, after: u64| (after as f64 - before as f64) / seconds.max(1e-3);
+        Growth {
+            resident_bytes_per_s: pace(first.rss, last.rss),
+            heap_bytes_per_s: pace(first.heap.bytes, last.heap.bytes),
+            seconds,
+        }
+    }
+
+    /// Whether a finding is credible. References inside objects of unknown types are guessed from their words,
+    /// and those behind the objects' own pointers are not seen. So a few objects of built-in types that only
+    /// native code seems to hold do not prove a leak unless they make up a good part of the growth, and of a
+    /// growth that is more than chance. The heap may grow into memory that was freed while the program started:
+    /// then the resident set does not grow yet.
+    pub(crate) fn makes_credible(&self, finding: &Finding) -> bool {
+        if finding.kind != LeakKind::Refcount || finding.grown.contains('.') {
+            return true;
+        }
+        let is_much = finding.bytes_per_s * self.seconds >= CREDIBLE_BYTES;
+        let grows = self.resident_bytes_per_s.max(self.heap_bytes_per_s);
+        let is_seen = grows >= CREDIBLE_SHARE * finding.bytes_per_s;
+        let is_a_good_part = finding.bytes_per_s >= CREDIBLE_SHARE * self.resident_bytes_per_s;
+        is_much && is_seen && is_a_good_part
+    }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use self::clock::Clock;
 use self::collector_watch::CollectorWatch;
-pub(crate) use self::conclusion::is_credible;
+pub(crate) use self::conclusion::Growth;
 pub use self::keep::Keep;
 pub(crate) use self::schedule::FEWEST_CAPTURES;
 use self::schedule::{CAPTURES, Schedule};
