@@ -185,6 +185,8 @@ pub struct Open {
     /// How long threads and leakspy waited for a processor, in nanoseconds; zero where the kernel times
     /// interruptions.
     pub waited: u64,
+    /// Whether its spots are being disarmed: what is hit from now on is no sample.
+    pub is_over: bool,
     /// All stops so far, in order, including those without a sample.
     pub stops: Vec<Stop>,
     /// The first hit, which stopped its thread regardless of the chance.
@@ -202,6 +204,7 @@ impl Open {
             hits_before,
             ready: FxHashSet::default(),
             waited: 0,
+            is_over: false,
             stops: Vec::new(),
             first: None,
             taken: Vec::new(),

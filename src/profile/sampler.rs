@@ -243,7 +243,9 @@ impl Sampler {
         guard.breakpoints.disarm(&mut guard.target.tracees)?;
         let closed = u64::midpoint(closing, now());
         result?;
-        // Hits from before the end belong to the burst.
+        // Spots are disarmed one after the other, and meanwhile the thread runs at its natural speed: hits of the
+        // last ones would be far too many.
+        open.is_over = true;
         while let Some(event) = guard.target.tracees.next_event()? {
             self.during_look(event, &mut open, guard)?;
         }
@@ -291,7 +293,8 @@ impl Sampler {
     fn sample(&mut self, tid: i32, open: &mut Open, guard: &mut Guard<'_>) -> Result<(), Trouble> {
         let seen = now();
         // Where the kernel cannot let hits pass, leakspy does it here, and each is a stop.
-        let passes = !guard.breakpoints.can_skip() && self.random.f64() >= open.plan.chance;
+        let passes =
+            open.is_over || !guard.breakpoints.can_skip() && self.random.f64() >= open.plan.chance;
         let sample = if passes { None } else { self.look_at(tid, open.plan.chance, guard) };
         let resumed = guard.target.tracees.resume(tid);
         let done = now();
