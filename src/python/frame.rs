@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::short_path;
+
 /// One line of a stack: a function, its file, and the line it is at.
 ///
 /// Two frames are equal whether or not the text of their line is known.
@@ -55,6 +57,11 @@ impl Frame {
         line: Option<u32>,
     ) -> Frame {
         Frame { function: function.into(), file: file.into(), line, source: None }
+    }
+
+    /// The same with what identifies its file to a reader.
+    pub fn in_short(&self) -> Frame {
+        Frame { file: short_path(&self.file).into(), ..self.clone() }
     }
 
     fn place(&self) -> (&str, &str, Option<u32>) {

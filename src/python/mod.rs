@@ -45,7 +45,7 @@ pub use allocators::{AllocatorError, AllocatorFunctions, Allocators};
 pub use code::{CodeCache, Stack};
 pub use frame::Frame;
 pub use locate::PythonError;
-pub use origin::Origin;
+pub use origin::{Origin, short_path};
 pub use pause::PythonPause;
 pub use source_lines::SourceLines;
 pub use stack::{RawFrame, RawStack};

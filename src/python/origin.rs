@@ -1,4 +1,5 @@
-//! Whose code a file is: the program's own, an installed package's, or the standard library's.
+//! Whose code a file is: the program's own, an installed package's, or the standard library's; and what of its path a
+//! reader needs.
 
 /// Whose code a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,5 +31,46 @@ impl Origin {
             }
         }
         (Origin::Program, file)
+    }
+}
+
+/// The part of a file's path that identifies it to a reader: for a package or the standard library the part
+/// after their directory, otherwise the file and its directory.
+pub fn short_path(file: &str) -> &str {
+    match Origin::of(file) {
+        (Origin::Program, _) => {
+            let directory = file.rmatch_indices('/').nth(1);
+            directory.and_then(|(slash, _)| file.get(slash + 1..)).unwrap_or(file)
+        }
+        (_, inside) => inside,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shortened_to_what_tells_files_apart() {
+        for (file, expected) in [
+            ("/srv/shop/app/views.py", "app/views.py"),
+            ("/srv/app.py", "srv/app.py"),
+            ("/app.py", "/app.py"),
+            ("app.py", "app.py"),
+            ("./app.py", "./app.py"),
+            ("<string>", "<string>"),
+            ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
+            ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
+            ("/opt/py/lib/python3.13t/threading.py", "threading.py"),
+            (
+                "/v/lib/python3.12/site-packages/django/db/models/base.py",
+                "django/db/models/base.py",
+            ),
+            ("/usr/lib/python3/dist-packages/yaml/__init__.py", "yaml/__init__.py"),
+            ("/home/ünï/日本/模块.py", "日本/模块.py"),
+            ("", ""),
+        ] {
+            assert_eq!(short_path(file), expected);
+        }
     }
 }

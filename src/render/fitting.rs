@@ -131,15 +131,17 @@ pub fn shorten(text: &str, most: usize) -> String {
     }
 }
 
-/// A word in at most this width: its end, from a dot or slash on if there is one.
+/// A word in at most this width: its end, from a dot or slash on if there is one, or else from an underscore.
 fn shorten_word(word: &str, most: usize) -> String {
     if width(word) <= most {
         return word.to_owned();
     }
     let fits = |end: &&str| width(end) < most;
-    let ends = word.match_indices(['.', '/']).filter_map(|(at, _)| word.get(at + 1..));
-    if let Some(end) = ends.filter(|end| !end.is_empty()).find(fits) {
-        return format!("{GAP}{end}");
+    for separators in [&['.', '/'][..], &['_', '-', ':', '[', '(']] {
+        let ends = word.match_indices(separators).filter_map(|(at, _)| word.get(at + 1..));
+        if let Some(end) = ends.filter(|end| !end.is_empty()).find(fits) {
+            return format!("{GAP}{end}");
+        }
     }
     let mut ends = word.char_indices().filter_map(|(at, _)| word.get(at..));
     ends.find(fits).map_or_else(|| GAP.to_owned(), |end| format!("{GAP}{end}"))
@@ -171,6 +173,7 @@ mod tests {
         assert_eq!(shorten("│ └ .products list", 15), "│ └ .products …");
         assert_eq!(shorten("│ └ .products list", 12), "│ └ … list");
         assert_eq!(shorten("django.db.models.fields.CharField", 20), "…fields.CharField");
+        assert_eq!(shorten("stdlib_module_names{…}", 20), "…module_names{…}");
         assert_eq!(shorten("x".repeat(9).as_str(), 4), "…xxx");
         assert_eq!(shorten("fits", 4), "fits");
     }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use super::Paths;
 use crate::profile::Stack;
-use crate::python::{Frame, Origin};
+use crate::python::{Frame, Origin, short_path};
 
 /// The label for stacks without a Python function.
 pub const NO_FRAME: &str = "(no Python frame)";
@@ -52,7 +52,9 @@ pub fn of_stack(stack: &Stack, paths: Paths) -> Vec<Label> {
         text: of_frame(frame, paths),
         kind: kind(Origin::of(&frame.file).0),
     }));
-    labels.extend(stack.path.iter().map(|part| Label { text: escape(part), kind: Kind::Holder }));
+    labels.extend(
+        stack.path.iter().map(|part| Label { text: of_holder(part, paths), kind: Kind::Holder }),
+    );
     labels
         .extend(stack.leaf.iter().map(|leaf| Label { text: escape(leaf), kind: Kind::Allocation }));
     if let Some(last) = labels.last_mut()
@@ -74,18 +76,35 @@ pub fn of_frame(frame: &Frame, paths: Paths) -> String {
     }
 }
 
+/// Objects of a kind, and the function that they are or run: `coroutine fetch (app/client.py:12)`.
+pub fn of_kind(kind: &str, function: Option<&Frame>) -> String {
+    let kind = printable(kind);
+    match function {
+        Some(function) => format!("{kind} {}", of_frame(function, Paths::Short)),
+        None => kind,
+    }
+}
+
+/// What holds objects, in words: with the files of the functions named there as `paths` asks for.
+pub fn of_holder(words: &str, paths: Paths) -> String {
+    match paths {
+        Paths::Short => escape(&short_places(words)),
+        Paths::Full => escape(words),
+    }
+}
+
 /// A path of references in words, with the files of the functions on it shortened: `local hub of main
 /// (/srv/chat/app.py:9)`.
 pub fn short_places(words: &str) -> String {
     let mut rest = words;
     let mut shortened = String::with_capacity(words.len());
-    while let Some((before, after)) = rest.split_once(" (/") {
+    while let Some((before, after)) = rest.split_once(" (") {
         let start = before.len() + 2;
-        let end = start + 1 + after.find(')').unwrap_or(after.len());
+        let end = start + after.find(')').unwrap_or(after.len());
         shortened.push_str(rest.get(..start).unwrap_or_default());
         let place = rest.get(start..end).unwrap_or_default();
         let line = place.rsplit_once(':').map(|(_, line)| line.parse::<u32>());
-        shortened.push_str(if matches!(line, Some(Ok(_))) { short(place) } else { place });
+        shortened.push_str(if matches!(line, Some(Ok(_))) { short_path(place) } else { place });
         rest = rest.get(end..).unwrap_or_default();
     }
     shortened.push_str(rest);
@@ -95,20 +114,8 @@ pub fn short_places(words: &str) -> String {
 /// The part of `file` that `paths` asks for.
 pub fn path(file: &str, paths: Paths) -> &str {
     match paths {
-        Paths::Short => short(file),
+        Paths::Short => short_path(file),
         Paths::Full => file,
-    }
-}
-
-/// The part of a file's path that identifies it to a reader: for a package or the standard library the part
-/// after their directory, otherwise the file and its directory.
-pub fn short(file: &str) -> &str {
-    match Origin::of(file) {
-        (Origin::Program, _) => {
-            let directory = file.rmatch_indices('/').nth(1);
-            directory.and_then(|(slash, _)| file.get(slash + 1..)).unwrap_or(file)
-        }
-        (_, inside) => inside,
     }
 }
 
@@ -195,30 +202,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_shortened_to_what_tells_files_apart() {
-        for (file, expected) in [
-            ("/srv/shop/app/views.py", "app/views.py"),
-            ("/srv/app.py", "srv/app.py"),
-            ("/app.py", "/app.py"),
-            ("app.py", "app.py"),
-            ("./app.py", "./app.py"),
-            ("<string>", "<string>"),
-            ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
-            ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
-            ("/opt/py/lib/python3.13t/threading.py", "threading.py"),
-            (
-                "/v/lib/python3.12/site-packages/django/db/models/base.py",
-                "django/db/models/base.py",
-            ),
-            ("/usr/lib/python3/dist-packages/yaml/__init__.py", "yaml/__init__.py"),
-            ("/home/ünï/日本/模块.py", "日本/模块.py"),
-            ("", ""),
-        ] {
-            assert_eq!(short(file), expected);
-        }
-    }
-
-    #[test]
     fn a_frame_names_function_file_and_line() {
         let mut frame = Frame::new("View.get", "/srv/shop/app/views.py", Some(12));
         assert_eq!(of_frame(&frame, Paths::Short), "View.get (app/views.py:12)");
@@ -238,6 +221,10 @@ mod tests {
             ),
             ("app.CACHE['a (/b/c/d)']", "app.CACHE['a (/b/c/d)']"),
             ("cut (/srv/shop/app", "cut (/srv/shop/app"),
+            (
+                "function get (src/app/views.py:9) (2 more)",
+                "function get (app/views.py:9) (2 more)",
+            ),
             ("<string> (<string>:1)", "<string> (<string>:1)"),
         ] {
             assert_eq!(short_places(words), expected);

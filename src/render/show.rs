@@ -3,11 +3,11 @@
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
-use super::labels::{of_frame, printable, printable_code};
+use super::RenderError;
+use super::labels::{of_kind, printable, printable_code};
 use super::preamble::Head;
 use super::sheet::Sheet;
 use super::table::Table;
-use super::{Paths, RenderError};
 use crate::inspect::object::{Neighbour, Shown};
 use crate::python::Frame;
 use crate::source::Provenance;
@@ -18,7 +18,7 @@ pub fn write(
     provenance: &Provenance,
     out: &mut impl Sheet,
 ) -> Result<(), RenderError> {
-    let what = named(&shown.kind, shown.function.as_ref());
+    let what = of_kind(&shown.kind, shown.function.as_ref());
     let says = format!("{:#x} is an instance of {what}.", shown.address);
     provenance.heading(&says, out)?;
     writeln!(out)?;
@@ -54,15 +54,6 @@ pub fn write(
         neighbour_table(*count, neighbours, out)?;
     }
     Ok(())
-}
-
-/// A type, and the function that its instance is or runs.
-fn named(kind: &str, function: Option<&Frame>) -> String {
-    let kind = printable(kind);
-    match function {
-        Some(function) => format!("{kind} {}", of_frame(function, Paths::Short)),
-        None => kind,
-    }
 }
 
 /// A number of objects, in words.
@@ -105,7 +96,7 @@ fn neighbour_table(
     for one in neighbours {
         table.add_row([
             format!("  {}", one.link.as_deref().map(printable_code).unwrap_or_default()),
-            named(&one.kind, one.function.as_ref()),
+            of_kind(&one.kind, one.function.as_ref()),
             format!("{:#x}", one.address),
             HumanBytes(one.retained.bytes).to_string(),
             one.value.as_deref().map(printable_code).unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! A file for [speedscope](https://www.speedscope.app): two profiles of the type `sampled`, one of bytes and
 //! one of objects, the requested one first.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use rustc_hash::FxHashMap;
@@ -27,9 +28,9 @@ struct Shared<'a> {
 }
 
 /// A frame, or a root or kind of allocation, which has no file.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 struct Named<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,20 +102,25 @@ struct Frames<'a> {
 impl<'a> Frames<'a> {
     /// The indices of a stack's frames, outermost first.
     fn indices(&mut self, stack: &'a Stack, paths: Paths) -> Vec<usize> {
-        let plain = |name: &'a std::sync::Arc<str>| Named { name, file: None, line: None };
-        let roots = stack.roots.iter().map(plain);
+        let plain = |name: Cow<'a, str>| Named { name, file: None, line: None };
+        let whole = |name: &'a std::sync::Arc<str>| plain(Cow::from(&**name));
+        let roots = stack.roots.iter().map(whole);
         let frames = stack.frames.iter().rev().map(|frame| Named {
-            name: &frame.function,
+            name: Cow::from(&*frame.function),
             file: Some(labels::path(&frame.file, paths)),
             line: frame.line,
         });
-        let rest = stack.path.iter().chain(&stack.leaf).map(plain);
-        roots.chain(frames).chain(rest).map(|frame| self.index_of(frame)).collect()
+        let path = stack.path.iter().map(|words| match paths {
+            Paths::Short => plain(labels::short_places(words).into()),
+            Paths::Full => whole(words),
+        });
+        let leaf = stack.leaf.iter().map(whole);
+        roots.chain(frames).chain(path).chain(leaf).map(|frame| self.index_of(frame)).collect()
     }
 
     fn index_of(&mut self, frame: Named<'a>) -> usize {
-        *self.index.entry(frame).or_insert_with(|| {
-            self.all.push(frame);
+        *self.index.entry(frame).or_insert_with_key(|frame| {
+            self.all.push(frame.clone());
             self.all.len() - 1
         })
     }

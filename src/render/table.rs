@@ -13,6 +13,8 @@ pub(super) const GAP: usize = 2;
 const NARROW: usize = 34;
 /// How narrow it becomes where no column is left to drop.
 const NARROWEST: usize = 18;
+/// A word of text up to this length is never cut.
+const WORD: usize = 26;
 
 /// How a column fills its width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,12 +143,19 @@ impl Table {
 
     /// The least widths.
     fn narrowest(&self, narrow: usize) -> Vec<usize> {
-        let flows = self.columns.iter().map(|column| column.flow);
-        let least = |(natural, flow): (usize, Flow)| match flow {
-            Flow::Number => natural,
-            Flow::Name | Flow::Text => natural.min(narrow),
+        let least = |(index, natural): (usize, usize)| match self.columns.get(index)?.flow {
+            Flow::Number => Some(natural),
+            Flow::Name => Some(natural.min(narrow)),
+            Flow::Text => Some(natural.min(narrow.max(self.longest_word(index)))),
         };
-        self.natural().into_iter().zip(flows).map(least).collect()
+        self.natural().into_iter().enumerate().filter_map(least).collect()
+    }
+
+    /// The width of the longest word of a column that is not cut.
+    fn longest_word(&self, index: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(index));
+        let words = cells.flat_map(|cell| cell.split(' ')).map(width);
+        words.filter(|&width| width <= WORD).max().unwrap_or_default()
     }
 
     /// Widths that together take no more than `room`, if there are any.
@@ -243,5 +252,21 @@ mod tests {
                 "                             more types",
             ]
         );
+    }
+
+    #[test]
+    fn a_word_of_text_is_not_cut() {
+        let mut table = Table::new(["type", "advice"]).names([0]).texts([1]);
+        let cells = ["app.models.fields.CharField", "use dataclass(slots=True), or less"];
+        table.add_row(cells.map(str::to_owned));
+        let mut out = Paper::new(42);
+        table.write(&mut out).expect("memory can be written");
+        let expected = [
+            "type                advice",
+            "…fields.CharField   use",
+            "                    dataclass(slots=True),",
+            "                    or less",
+        ];
+        assert_eq!(out.lines(), expected);
     }
 }

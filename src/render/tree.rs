@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::branches::{Extent, Row, branches};
 use super::heap::table::percent;
 use super::labels;
-use super::labels::printable;
+use super::labels::{printable, short_places};
 use super::preamble::Head;
 use super::sheet::Sheet;
 use super::table::Table;
@@ -34,7 +34,8 @@ pub fn write(
     let row = |line: &Line| Row {
         depth: line.depth as usize,
         text: match &line.part {
-            Part::Root(words) | Part::Objects(words) => printable(words),
+            Part::Root(words) => printable(words),
+            Part::Objects(words) => printable(&short_places(words)),
             Part::Frame(frame) => labels::of_frame(frame, Paths::Short),
         },
         columns: vec![

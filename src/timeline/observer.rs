@@ -11,7 +11,7 @@ use super::followed::Followed;
 use super::pace::Pace;
 use super::sample::Sample;
 use crate::process::{Process, ProcessError};
-use crate::python::{Frame, Python};
+use crate::python::{Frame, Python, short_path};
 
 /// How often command lines, which a program may change, and arenas are read.
 const SELDOM: Duration = Duration::from_secs(1);
@@ -166,7 +166,7 @@ fn running_stack(process: &Process, python: &Python) -> Option<String> {
 
 /// A frame in words, without semicolons, since those separate frames.
 fn frame(frame: &Frame) -> String {
-    let file = frame.file.rsplit('/').next().unwrap_or_default();
+    let file = short_path(&frame.file);
     let words = match frame.line {
         Some(line) => format!("{} ({file}:{line})", frame.function),
         None => format!("{} ({file})", frame.function),

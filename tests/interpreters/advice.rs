@@ -42,7 +42,10 @@ const HINTS: [(&str, &[&str]); 28] = [
     ),
     (
         "tasks_waiting",
-        &["wait in Queue.get (queues.py:", "called by listen (leaks_with_advice.py:"],
+        &[
+            "wait in Queue.get (asyncio/queues.py:",
+            "called by listen (fixtures/leaks_with_advice.py:",
+        ],
     ),
     ("futures_done", &["futures are kept although they are done"]),
     ("futures_undone", &["futures have no result yet", "set a result"]),
@@ -152,7 +155,7 @@ fn holders_are_called_what_the_program_calls_them(
     let finding = &document["findings"][0];
     assert_eq!(
         text(&finding["holder"]["name"]),
-        format!("local hub.on_close of main (chat.py:{})", lines["waits"]),
+        format!("local hub.on_close of main (fixtures/chat.py:{})", lines["waits"]),
         "{document:#}"
     );
     let path = text(&finding["holder"]["path"]);

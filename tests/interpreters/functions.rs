@@ -73,6 +73,12 @@ fn are_named(interpreter: &'static Interpreter) -> Result<(), Failed> {
         let lines = why(pid, kind)?;
         assert_eq!(of_function(&lines, function)?["type"], kind);
     }
+    let tree = said(&["tree", "--depth", "99", "--top", "999", "--least", "0", pid])?;
+    let folded = said(&["record", "--view", "live", "--format", "folded", "-o", "-", pid])?;
+    for text in [tree, folded] {
+        assert!(text.contains(&format!("[…] function {place}")), "{text}");
+        assert!(text.contains("generator backlog (fixtures/chat.py:"), "{text}");
+    }
     // What is no function is not called one.
     let lines = why(pid, "__main__.Hub")?;
     let hub = lines.iter().find(|line| line["type"] == "__main__.Hub").ok_or("no hub")?;

@@ -403,7 +403,7 @@ fn what_runs_at_a_jump_is_noted(interpreter: &'static Interpreter) -> Result<(),
     let rows = rows(&text());
     let noted: Vec<&Row> = rows.iter().filter(|row| !row["stack"].is_empty()).collect();
     let stack = &noted.first().expect("a stack")["stack"];
-    assert!(stack.contains("leaping (memory_over_time.py:"), "{stack}");
+    assert!(stack.contains("leaping (fixtures/memory_over_time.py:"), "{stack}");
     Ok(())
 }
 

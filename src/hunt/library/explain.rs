@@ -86,8 +86,8 @@ fn discard(holder: &Holder) -> String {
 fn wait(scene: &Scene<'_>) -> Option<String> {
     most_frequent(scene, |object| waiting(scene, object)).map(
         |Waiting { inner, outer }| match outer {
-            Some(outer) => format!(" in {}, called by {}", short(&inner), short(&outer)),
-            None => format!(" in {}", short(&inner)),
+            Some(outer) => format!(" in {}, called by {}", inner.in_short(), outer.in_short()),
+            None => format!(" in {}", inner.in_short()),
         },
     )
 }
@@ -138,10 +138,4 @@ fn most_frequent<T: Eq + std::hash::Hash>(
     }
     let most = counts.into_iter().max_by_key(|(_, count)| *count);
     most.filter(|(_, count)| 2 * count > asked).map(|(answer, _)| answer)
-}
-
-/// A frame with the last part of its file's path.
-fn short(frame: &Frame) -> String {
-    let file = frame.file.rsplit('/').next().unwrap_or_default();
-    Frame { file: file.into(), ..frame.clone() }.to_string()
 }

@@ -89,7 +89,7 @@ impl Way {
         let words = |steps: &[String]| expression(&shortened(steps.to_vec()));
         if let Some((function, start)) = &self.function {
             let rest = self.steps.get(*start..).unwrap_or_default();
-            return format!("{} of {}", words(rest), short(function));
+            return format!("{} of {}", words(rest), function.in_short());
         }
         match (self.root.strip_prefix("module "), &*self.steps) {
             (Some(module), []) => module.to_owned(),
@@ -99,7 +99,7 @@ impl Way {
             }
             (None, []) => self.root.clone(),
             (None, steps) => match &self.frame {
-                Some(frame) => format!("{} of {}", words(steps), short(frame)),
+                Some(frame) => format!("{} of {}", words(steps), frame.in_short()),
                 None if self.root == "interpreter" => words(steps),
                 None => format!("{} {}", self.root, words(steps)),
             },
@@ -128,12 +128,6 @@ fn variables_of(heap: &Analysis<'_>, nodes: &[NodeId]) -> Option<Frame> {
 /// Whether an object is a suspended function.
 fn waits(heap: &Analysis<'_>, node: NodeId) -> bool {
     heap.graph.type_info(node).is_some_and(|kind| super::leak_kinds::waits(&kind.name))
-}
-
-/// A frame with the last part of its file's path.
-fn short(frame: &Frame) -> String {
-    let file = frame.file.rsplit('/').next().unwrap_or_default();
-    Frame { file: file.into(), ..frame.clone() }.to_string()
 }
 
 /// Steps as they follow each other in Python; where they cannot, with a separator.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::python::short_path;
 use crate::python::tracemalloc::{TracebackId, Traces};
 
 /// The allocation site of an object that tracemalloc does not know.
@@ -28,7 +29,7 @@ impl<'a> Births<'a> {
         let place = self.places.entry(trace.traceback).or_insert_with(|| {
             let innermost = self.traces.traceback(trace.traceback).frames().next();
             let place = innermost.and_then(|frame| {
-                let file = frame.file.rsplit('/').next().unwrap_or_default();
+                let file = short_path(frame.file);
                 Some(format!("allocated at {file}:{}", frame.line?).into())
             });
             place.unwrap_or_else(|| Arc::clone(&self.unknown))

@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::births::Births;
 use self::branches::{Branch, Branches, Part, TOP};
-use self::names::{CELL, Context, Naming, Place};
+use self::names::{CELL, Context, Naming, Object, Place};
 use crate::heap::{
     Analysis, DominatorTree, Flow, Graph, Names, NodeId, RootId, RootKind, RootName, RootNames,
     ShortestPaths, UNNAMED_FRAME,
@@ -248,11 +248,9 @@ impl<'a> Grower<'a> {
         role: Role,
     ) -> (Branch, Context) {
         let graph = &self.heap.graph;
-        let heavy = self.is_heavy(child);
         let parent = graph.address(node).unwrap_or_default();
-        let info = graph.type_info(child);
-        let place = self.naming.place(self.edges, context, parent, role, info, heavy);
-        match place {
+        let object = self.object(child);
+        match self.naming.place(self.edges, context, parent, role, object) {
             Place::Hidden(context) => (branch, context),
             Place::Named(name, context) => (self.branches.child(branch, &name), context),
             Place::Variable(name, Context::Cell) => {
@@ -284,14 +282,23 @@ impl<'a> Grower<'a> {
         (self.of_type(child, branch), Context::Plain)
     }
 
+    fn object(&self, node: NodeId) -> Object<'a> {
+        let graph = &self.heap.graph;
+        Object {
+            address: graph.address(node),
+            info: graph.type_info(node),
+            heavy: self.is_heavy(node),
+        }
+    }
+
     fn is_heavy(&self, node: NodeId) -> bool {
         let amount = self.heap.amount(node);
         amount.bytes > self.heavy.bytes || u64::from(amount.objects) > self.heavy.objects
     }
 
-    /// A branch with the name of an object's type.
+    /// A branch with the name of an object's kind.
     fn of_type(&mut self, node: NodeId, branch: Branch) -> Branch {
-        let name = self.naming.type_name(self.heap.graph.type_info(node));
+        let name = self.naming.kind(self.edges, self.object(node));
         self.branches.child(branch, &name)
     }
 }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, Names, NodeId, ReferenceChain, RootNames};
 use crate::python::Frame;
-use crate::python::objects::{Disclosure, EdgeNames, Link, Role, TypeInfo};
+use crate::python::objects::{Disclosure, EdgeNames, Link, Role, TypeInfo, can_be_defined};
 
 /// What an object that only the interpreter needs says about its referents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +53,17 @@ pub enum Held {
     Variable(Arc<str>, Context),
 }
 
+/// An object to be named.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<'a> {
+    /// Its address.
+    pub address: Option<u64>,
+    /// Its type.
+    pub info: Option<&'a TypeInfo>,
+    /// Whether it has a name of its own among its siblings.
+    pub heavy: bool,
+}
+
 /// The names made so far.
 #[derive(Debug, Default)]
 pub struct Naming {
@@ -78,21 +89,19 @@ impl Naming {
         Naming { indices, disclosure, ..Naming::default() }
     }
 
-    /// Finds the place of an object by its role in the one at `parent`. An object that is not `heavy` is
-    /// named like its siblings.
+    /// Finds the place of an object by its role in the one at `parent`.
     pub fn place(
         &mut self,
         edges: Names<'_>,
         context: Context,
         parent: u64,
         role: Role,
-        info: Option<&TypeInfo>,
-        heavy: bool,
+        object: Object<'_>,
     ) -> Place {
-        match self.held(edges, context, parent, role, info, heavy) {
+        match self.held(edges, context, parent, role, object) {
             Held::Hidden(context) => Place::Hidden(context),
-            Held::Contents => Place::Named(self.type_name(info), Context::Plain),
-            Held::Named(link) => self.together(link, info),
+            Held::Contents => Place::Named(self.kind(edges, object), Context::Plain),
+            Held::Named(link) => self.together(edges, link, object),
             Held::Variable(link, context) => Place::Variable(link, context),
         }
     }
@@ -104,9 +113,9 @@ impl Naming {
         context: Context,
         parent: u64,
         role: Role,
-        info: Option<&TypeInfo>,
-        heavy: bool,
+        object: Object<'_>,
     ) -> Held {
+        let Object { info, heavy, .. } = object;
         let name = info.map_or("", |info| info.name.as_str());
         let after = match name {
             CELL => Context::Cell,
@@ -141,6 +150,15 @@ impl Naming {
         }
     }
 
+    /// The kind of an object: its type, and the function that it is or runs, at its definition.
+    pub fn kind(&mut self, edges: Names<'_>, object: Object<'_>) -> Arc<str> {
+        let kind = self.type_name(object.info);
+        match function(edges, object) {
+            Some(function) => format!("{kind} {function}").into(),
+            None => kind,
+        }
+    }
+
     /// The words of a path from a root, or from an object within a path.
     pub fn lineage(
         &self,
@@ -152,18 +170,17 @@ impl Naming {
         // A root with a branch of its own is not named again.
         let is_inside = nodes.first().is_some_and(|&first| first != NodeId::ROOT);
         let root = Some(lineage.root).filter(|root| !is_inside && !root.is_empty());
-        let frame = lineage.frame.map(|frame| {
-            let file = frame.file.rsplit('/').next().unwrap_or_default();
-            let frame = Frame { file: file.into(), ..frame.clone() };
-            frame.to_string()
-        });
+        let frame = lineage.frame.map(|frame| frame.to_string());
         root.into_iter().chain(frame).chain(lineage.path).map(Arc::from).collect()
     }
 
-    /// A link and a type: `.rows list`.
-    fn together(&mut self, link: Arc<str>, info: Option<&TypeInfo>) -> Place {
-        let name = self.type_name(info);
-        let key = (link, info.map_or(0, |info| info.address));
+    /// A link and a kind: `.rows list`, `.on_close function Hub.closed (chat.py:20)`.
+    fn together(&mut self, edges: Names<'_>, link: Arc<str>, object: Object<'_>) -> Place {
+        let name = self.type_name(object.info);
+        if let Some(function) = function(edges, object) {
+            return Place::Named(format!("{link} {name} {function}").into(), Context::Plain);
+        }
+        let key = (link, object.info.map_or(0, |info| info.address));
         let text = match self.together.get(&key) {
             Some(text) => Arc::clone(text),
             None => {
@@ -205,4 +222,10 @@ impl Naming {
         self.links.insert((context, role), Arc::clone(&words));
         words
     }
+}
+
+/// The function that an object is or runs.
+fn function(edges: Names<'_>, object: Object<'_>) -> Option<Frame> {
+    object.info.filter(|info| can_be_defined(info))?;
+    edges.defined(object.address?)
 }

@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::path_tree::{Part, Places, TOP};
 use self::path_trie::Trails;
-use super::live::names::{CELL, Context, Held, Naming};
+use super::live::names::{CELL, Context, Held, Naming, Object};
 use crate::heap::{
     Amount, Analysis, Effort, Flow, Names, NodeId, Precedence, Referrers, RootKind, RootName,
     RootNames, ShortestPaths, UNNAMED_FRAME, several,
@@ -358,10 +358,11 @@ impl<'a> Walker<'a> {
                 Some(Held::Hidden(Context::Globals))
             }
             _ => role.map(|role| {
-                let object = graph.address(parent).unwrap_or_default();
+                let holder = graph.address(parent).unwrap_or_default();
                 let (passing, all) = (self.trails.passing(step), self.trails.paths());
                 let heavy = all <= MANY || passing.saturating_mul(SMALLEST_SHARE) >= all;
-                self.naming.held(self.edges, before.context, object, role, info, heavy)
+                let object = Object { address: graph.address(node), info, heavy };
+                self.naming.held(self.edges, before.context, holder, role, object)
             }),
         };
         let (link, context) = match held {

@@ -18,9 +18,9 @@ pub mod svg;
 
 use indicatif::HumanBytes;
 
-use super::labels::{printable, printable_code, short, short_places};
+use super::labels::{printable, printable_code, short_places};
 use crate::inspect::subgraph::{Edge, Node, NodeRole};
-use crate::python::Frame;
+use crate::python::{Frame, short_path};
 
 /// The maximum length of a name or a value, in characters.
 const LONGEST: usize = 36;
@@ -55,7 +55,7 @@ fn lines(node: &Node) -> Vec<String> {
 
 /// The file and the line of a function.
 fn place(function: &Frame) -> String {
-    let file = printable(short(&function.file));
+    let file = printable(short_path(&function.file));
     function.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
 }
 

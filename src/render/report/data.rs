@@ -13,6 +13,7 @@ use crate::inspect::dominator_tree::{Line, Part};
 use crate::inspect::waste::Waste;
 use crate::python::thread_dump::ThreadDump;
 use crate::render::chart::thinned;
+use crate::render::labels::short_places;
 use crate::render::{
     RenderError, composition, cycles, dump, heap, hunt, hunt_of_several, phrases, waste,
 };
@@ -211,8 +212,8 @@ fn shortened(text: &str) -> String {
 fn words(part: &Part) -> (&'static str, String) {
     match part {
         Part::Root(words) => ("root", shortened(words)),
-        Part::Frame(frame) => ("frame", shortened(&frame.to_string())),
-        Part::Objects(words) => ("held", shortened(words)),
+        Part::Frame(frame) => ("frame", shortened(&frame.in_short().to_string())),
+        Part::Objects(words) => ("held", shortened(&short_places(words))),
     }
 }
 
