@@ -3,7 +3,6 @@
 //! The outermost frames are at the bottom. The colour says whose code a frame is, and its shade comes from
 //! the function's name, so nothing is random.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
 use super::labels::{Kind, Label};
-use super::{Heading, Paths, RenderError, Style, View, folded, whole};
+use super::{Heading, Paths, RenderError, Style, View, folded, grown, whole};
 use super::{labels, phrases};
 use crate::profile::{By, Profile};
 
@@ -47,17 +46,8 @@ pub fn write(
             .map(|(stack, weight)| format!("{stack} {}", whole(weight / unit)))
             .collect(),
         Some(earlier) => {
-            let mut both: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-            for (stack, weight) in folded::stacks(earlier, by, style.paths) {
-                both.entry(stack).or_default().0 = weight;
-            }
-            for (stack, weight) in stacks {
-                both.entry(stack).or_default().1 = weight;
-            }
-            let line = |(stack, (before, after)): (&String, &(f64, f64))| {
-                format!("{stack} {} {}", whole(before / unit), whole(after / unit))
-            };
-            both.iter().map(line).collect()
+            let before = folded::stacks(earlier, by, style.paths);
+            grown::lines(&before, &stacks, unit).into_iter().rev().collect()
         }
     };
     let mut palette = palette(profile, style.paths);
@@ -73,6 +63,9 @@ pub fn write(
     options.bgcolors = Some(BackgroundColor::Grey);
     options.text_truncate_direction = TextTruncateDirection::Right;
     options.pretty_xml = true;
+    // Lines of two moments are in the order of their tree. As a chart, inferno leaves them so, but for turning them
+    // round.
+    options.flame_chart = heading.earlier.is_some();
     if heading.view == View::Live {
         options.min_width = NARROWEST_LIVE;
     }
@@ -133,7 +126,7 @@ fn subtitle(total: f64, heading: &Heading, by: By) -> String {
     match heading.view {
         View::Live => {
             let colors = match &heading.earlier {
-                Some(_) => "; red grew, blue shrank",
+                Some(_) => "; red: what it retains grew, blue: shrank",
                 None => "",
             };
             format!(

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Style, labels};
+use crate::inspect::live::SHARED;
 use crate::profile::Profile;
 
-/// A place is replaced by those inside it if one of them has more than this part of its weight.
-const MOST: f64 = 0.25;
+/// A place is replaced by those inside it if one of them has more than this part of its weight: what is inside a place
+/// of many parts says less than the place.
+const MOST: f64 = 0.5;
 
 /// A place, with everything inside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +46,9 @@ pub fn telling(
         let Some(place) = places.get(index) else { continue };
         let inside =
             || place.inside.values().filter_map(|&index| Some((index, places.get(index)?)));
-        let is_spread = !inside().any(|(_, inner)| inner.weight > MOST * place.weight);
+        // What several places hold has nothing in common.
+        let is_one = place.label != SHARED;
+        let is_spread = is_one && !inside().any(|(_, inner)| inner.weight > MOST * place.weight);
         if is_spread && index > 0 {
             found.push(Telling { labels, weight: place.weight });
             continue;
@@ -111,6 +115,19 @@ mod tests {
         ]);
         let expected = [("module a/CACHE/dict".to_owned(), 105.0), ("module b".to_owned(), 20.0)];
         assert_eq!(told(&now, None), expected);
+    }
+
+    #[test]
+    fn what_retains_most_is_named_and_not_its_largest_leaf() {
+        let now = profile(&[
+            (&["module a", "CACHE dict", "Session"], 60.0),
+            (&["module a", "CACHE dict", "Session", ".user str"], 40.0),
+            (&["module a", "CACHE dict", "int"], 20.0),
+            (&[SHARED, "type"], 30.0),
+            (&[SHARED, "str"], 20.0),
+        ]);
+        let session = "module a/CACHE dict/Session".to_owned();
+        assert_eq!(told(&now, None), [(session, 100.0), (format!("{SHARED}/type"), 30.0)]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod flamegraph;
 pub mod folded;
 pub mod graph;
 mod growing;
+mod grown;
 pub mod heap;
 pub mod heaviest;
 pub mod hunt;

@@ -215,16 +215,24 @@ fn what_grew_is_told(interpreter: &'static Interpreter) -> Result<(), Failed> {
     let svg = record(&mut target, "flamegraph")?;
     let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
     let picture = roxmltree::Document::parse_with_options(&svg, options)?;
-    let is_of_rows = |node: &roxmltree::Node| {
-        let text = node.text().filter(|_| node.has_tag_name("title"));
-        text.is_some_and(|text| text.starts_with("[…] __main__.Row ("))
-    };
-    let titles = picture.descendants().filter(is_of_rows);
-    let boxes = titles.filter_map(|title| title.parent());
-    let fills: Vec<_> = boxes
-        .filter_map(|group| group.children().find_map(|child| child.attribute("fill")))
-        .collect();
-    assert!(fills.iter().any(|fill| fill.starts_with("rgb(255,")), "{fills:?}");
+    // What holds the rows grew by all of them, and is as red.
+    for label in ["[…] __main__.Row (", "local rows (", "thread worker-1 ("] {
+        let is_of_label = |node: &roxmltree::Node| {
+            let text = node.text().filter(|_| node.has_tag_name("title"));
+            text.is_some_and(|text| text.starts_with(label))
+        };
+        let titles = picture.descendants().filter(is_of_label);
+        let told: Vec<_> = titles
+            .filter_map(|title| {
+                let mut beside = title.parent()?.children();
+                Some((title.text()?, beside.find_map(|child| child.attribute("fill"))?))
+            })
+            .collect();
+        let grew = |(title, fill): &(&str, &str)| {
+            fill.starts_with("rgb(255,") && !fill.ends_with(",255)") && title.contains("%; +")
+        };
+        assert!(told.iter().any(grew), "{label}: {told:?}");
+    }
     target.assert_healthy();
     Ok(())
 }

@@ -24,7 +24,7 @@ use crate::python::objects::{Disclosure, EdgeNames, Role};
 use crate::python::tracemalloc::Traces;
 
 /// The label of objects that several others hold, none of which alone keeps them alive.
-const SHARED: &str = "held from several places";
+pub const SHARED: &str = "held from several places";
 /// The most references that are walked for the reference chains of all shared objects together: a graph may be
 /// made to have no end of them.
 const MOST_STEPS: u64 = 100_000_000;
