@@ -24,8 +24,8 @@ pub fn count(code: &[u8], base: u64, function: u64) -> usize {
 }
 
 /// Where `code`, which lies at `base`, refers to one of these words relative to the next instruction: the
-/// addresses of those next instructions. None on other architectures.
-pub fn to_words(code: &[u8], base: u64, words: &[u64]) -> Vec<u64> {
+/// address of that next instruction, and the word. None on other architectures.
+pub fn to_words(code: &[u8], base: u64, words: &[u64]) -> Vec<(u64, u64)> {
     /// What an instruction may have behind the reference: nothing, or a number to compare or store.
     const BEHIND: [u64; 3] = [0, 1, 4];
     if !cfg!(target_arch = "x86_64") {
@@ -33,8 +33,9 @@ pub fn to_words(code: &[u8], base: u64, words: &[u64]) -> Vec<u64> {
     }
     let next = |(bytes, at): (&[u8], u64)| {
         let distance = i64::from(i32::from_le_bytes(bytes.try_into().ok()?)) as u64;
-        let mut ends = BEHIND.iter().map(|behind| at.wrapping_add(4 + behind));
-        ends.find(|end| words.contains(&end.wrapping_add(distance)))
+        let ends = BEHIND.iter().map(|behind| at.wrapping_add(4 + behind));
+        let mut read = ends.map(|end| (end, end.wrapping_add(distance)));
+        read.find(|(_, word)| words.contains(word))
     };
     code.windows(4).zip(base..).filter_map(next).collect()
 }
@@ -61,7 +62,8 @@ mod tests {
         // mov rax, [rip + 0x10]; cmp dword [rip + 0x20], 1
         let code = [0x48, 0x8b, 0x05, 0x10, 0, 0, 0, 0x83, 0x3d, 0x20, 0, 0, 0, 0x01];
         let (first, second) = (0x1000 + 7 + 0x10, 0x1000 + 14 + 0x20);
-        assert_eq!(to_words(&code, 0x1000, &[first, second]), [0x1007, 0x100e]);
+        let read = [(0x1007, first), (0x100e, second)];
+        assert_eq!(to_words(&code, 0x1000, &[first, second]), read);
         assert!(to_words(&code, 0x1000, &[first + 8]).is_empty());
     }
 }

@@ -46,8 +46,7 @@ const ROUNDS: usize = 2000;
 /// only adds to them.
 const LOW: f64 = 0.1;
 
-/// A burst of an allocation ends with this many times its samples, if most are of functions that are not watched
-/// in all bursts.
+/// A burst that begins at an allocation ends with this many times its samples, if most are part of others.
 const MOST_OTHERS: usize = 4;
 
 /// How many measurements of a counted hit are remembered. The cost changes with the load of the machine.
@@ -162,13 +161,6 @@ pub struct Taken {
     pub one_in: f64,
     /// The sample itself.
     pub sample: Sample,
-}
-
-impl Taken {
-    /// Whether it is of a function that is watched in all bursts, and not part of another sample.
-    fn counts(&self) -> bool {
-        self.one_in <= 1.0 && !self.sample.inner
-    }
 }
 
 /// A running burst.
@@ -298,12 +290,17 @@ impl Open {
         (burst, Outcome { lasted: Duration::from_nanos(whole), own, hits })
     }
 
-    /// Divides one among the samples of a burst that began at an allocation. Those of functions that are
-    /// watched in some bursts only are added to it, because the others alone decide how long a burst lasts.
+    /// How many of its samples are no part of others.
+    fn counting(&self) -> usize {
+        self.taken.iter().filter(|taken| !taken.sample.inner).count()
+    }
+
+    /// Divides one among the samples of a burst that began at an allocation. Samples of what is watched in every
+    /// second burst only stand for twice their part.
     fn stand_for_one(&mut self) {
-        let number = self.taken.iter().filter(|taken| taken.counts()).count().max(1);
+        let number = self.counting().max(1) as f64;
         for taken in &mut self.taken {
-            taken.sample.stands_for = taken.one_in / number as f64;
+            taken.sample.stands_for = taken.one_in / number;
         }
     }
 
@@ -313,8 +310,7 @@ impl Open {
         match self.plan.start {
             Start::Instant => self.taken.len() >= wanted,
             Start::Allocation => {
-                let counting = self.taken.iter().filter(|taken| taken.counts());
-                counting.count() >= wanted || self.taken.len() >= MOST_OTHERS * wanted
+                self.counting() >= wanted || self.taken.len() >= MOST_OTHERS * wanted
             }
         }
     }
@@ -436,12 +432,14 @@ mod tests {
         let mut open = Open { opened: OPENED, ..Open::new(&plan, None) };
         open.taken = [1, 2, 3].map(|ms| taken(OPENED + ms * MS)).into();
         assert!(open.is_complete());
-        // One that is watched in every second burst, and decides nothing.
-        open.taken[2].one_in = 2.0;
+        // One that is part of another, and one that is watched in every second burst.
+        open.taken[2].sample.inner = true;
+        open.taken[1].one_in = 2.0;
         assert!(!open.is_complete());
         let (burst, _) = open.close(OPENED + 8 * MS, 3, None, &mut Costs::unknown());
-        let weights: Vec<f64> = burst.samples.iter().map(|sample| sample.stands_for).collect();
-        assert_eq!(weights, [0.5, 0.5, 1.0]);
+        let counting = burst.samples.iter().filter(|sample| !sample.inner);
+        let weights: Vec<f64> = counting.map(|sample| sample.stands_for).collect();
+        assert_eq!(weights, [0.5, 1.0]);
     }
 
     #[test]

@@ -6,15 +6,15 @@
 //! the functions are hardly ever reached; there the breakpoints are on *reads of the pointers*, and
 //! [`lookahead`](crate::process::lookahead) finds the arguments.
 //!
-//! There are six pointers and four breakpoints, so two of the four rarer pointers are left out in turn, at
-//! random; one that is observed half of the time counts twice.
+//! There are six pointers and four breakpoints, so those to `calloc` or those to `realloc` are left out in turn, at
+//! random; what is observed half of the time counts twice.
 
 use super::samples::Call;
 use crate::memory::{Cached, Memory};
 use crate::process::breakpoint::{Breakpoints, Kind, MOST_SPOTS, Spot};
 use crate::process::lookahead::call_ahead;
 use crate::process::{Process, ptrace};
-use crate::python::{AllocatorCode, AllocatorError, AllocatorFunctions, Python};
+use crate::python::{AllocatorCode, AllocatorError, AllocatorFunctions, Python, Route};
 
 /// How far a function's own code may reach behind its entry, where no symbol says.
 const FUNCTION_SPAN: u64 = 1024;
@@ -50,8 +50,8 @@ pub struct Asked {
 pub struct Calls {
     always: Vec<Place>,
     by_turns: Vec<Place>,
-    /// The places watched now, in the order of their spots.
-    now: Vec<Place>,
+    /// The places watched now, in the order of their spots, and one in how many bursts watches each.
+    now: Vec<(Place, f64)>,
     code: Cached<Process>,
     /// The instructions that make an allocation, if known.
     allocating: Option<AllocatorCode>,
@@ -74,21 +74,33 @@ impl Calls {
 
     /// Chooses the places for the next burst.
     pub fn turn(&mut self, random: &mut fastrand::Rng) {
-        random.shuffle(&mut self.by_turns);
+        let first = if random.bool() { Call::Calloc } else { Call::Realloc };
+        self.by_turns.sort_by_key(|place| place.call != first);
+        let free = MOST_SPOTS.saturating_sub(self.always.len()).min(self.by_turns.len());
+        let one_in = self.by_turns.len() as f64 / free.max(1) as f64;
         self.now.clear();
-        self.now.extend(self.always.iter().chain(&self.by_turns).take(MOST_SPOTS));
+        self.now.extend(self.always.iter().map(|place| (*place, 1.0)));
+        self.now.extend(self.by_turns.iter().take(free).map(|place| (*place, one_in)));
     }
 
-    /// Whether [`is_allocating`](Self::is_allocating) can tell.
+    /// Whether allocations made by this route are watched now.
+    pub fn watches(&self, route: Route) -> bool {
+        self.now.iter().any(|(place, _)| match route {
+            Route::Pointer(pointer) => place.pointer == Some(pointer),
+            Route::Function(function) => place.function == function,
+            Route::Any => true,
+        })
+    }
+
+    /// Whether [`allocating`](Self::allocating) can tell.
     pub fn knows_allocating(&self) -> bool {
         self.allocating.is_some()
     }
 
-    /// Whether a stopped thread is making an allocation.
-    pub fn is_allocating(&self, tid: i32) -> bool {
-        let here = ptrace::registers(tid).map(|registers| registers.instruction);
-        let code = self.allocating.as_ref();
-        code.zip(here.ok()).is_some_and(|(code, here)| code.contains(here))
+    /// The route of the allocation that a stopped thread is making, if it makes one.
+    pub fn allocating(&self, tid: i32) -> Option<Route> {
+        let here = ptrace::registers(tid).ok()?.instruction;
+        self.allocating.as_ref()?.route(here)
     }
 
     /// The spots for breakpoints now.
@@ -97,7 +109,7 @@ impl Calls {
             Some(address) => Spot { address, kind: Kind::Access { length: 8 } },
             None => Spot { address: place.function, kind: Kind::Execute },
         };
-        self.now.iter().map(spot).collect()
+        self.now.iter().map(|(place, _)| spot(place)).collect()
     }
 
     /// The request of a thread that has stopped at one of the spots.
@@ -110,11 +122,11 @@ impl Calls {
     ) -> Option<Asked> {
         let registers = ptrace::registers(tid).ok()?;
         let entered = |place: &Place| place.function == registers.instruction;
-        let spot = match self.now.iter().position(|place| place.pointer.is_none()) {
-            Some(_) => self.now.iter().position(entered)?,
-            None => breakpoints.spot_of(tid).ok()?,
+        let spot = match self.now.iter().any(|(place, _)| place.pointer.is_none()) {
+            true => self.now.iter().position(|(place, _)| entered(place))?,
+            false => breakpoints.spot_of(tid).ok()?,
         };
-        let place = self.now.get(spot)?;
+        let (place, one_in) = self.now.get(spot)?;
         let (arguments, caller) = match place.pointer {
             // An indirect call through the pointer reads it and jumps in one instruction.
             Some(pointer) if !entered(place) => {
@@ -137,14 +149,8 @@ impl Calls {
             Call::Calloc => first.zip(second).map(|(count, size)| count.saturating_mul(size)),
             Call::Realloc => second,
         };
-        let of_turns = self.now.len().saturating_sub(self.always.len());
-        let one_in = if spot < self.always.len() {
-            1.0
-        } else {
-            self.by_turns.len() as f64 / of_turns.max(1) as f64
-        };
         let inner = place.pointer.is_none() && self.is_inner(python, caller);
-        Some(Asked { spot, call: place.call, bytes, caller, inner, one_in })
+        Some(Asked { spot, call: place.call, bytes, caller, inner, one_in: *one_in })
     }
 
     /// Whether the call comes from inside the allocator: `realloc` calls `malloc` when it must move a block
@@ -153,7 +159,7 @@ impl Calls {
         if let Some(name) = python.image.function_at(caller) {
             return ["_PyObject_Realloc", "pymalloc_realloc"].iter().any(|it| name.starts_with(it));
         }
-        self.now.iter().any(|place| {
+        self.now.iter().any(|(place, _)| {
             place.call == Call::Realloc
                 && (place.function..place.function.saturating_add(FUNCTION_SPAN)).contains(&caller)
         })
@@ -214,5 +220,29 @@ mod tests {
         let of = |places: &[Place]| places.iter().filter_map(|p| p.pointer).collect::<Vec<_>>();
         assert_eq!(of(&always), [0x108, 0x208]);
         assert_eq!(of(&by_turns), [0x110, 0x118, 0x210, 0x218]);
+    }
+
+    #[test]
+    fn the_turns_are_those_of_functions() {
+        let domains = [domain(0x100, 0x4000), domain(0x200, 0x4000)];
+        let (always, by_turns) = pointers(&domains);
+        let code = Cached::new(Process::open(std::process::id() as i32).expect("this process"));
+        let mut calls = Calls { always, by_turns, now: Vec::new(), code, allocating: None };
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut turns, mut of_calloc) = (0, 0);
+        while turns < 1_000 {
+            calls.turn(&mut random);
+            turns += 1;
+            let [calloc, realloc] = [0x110, 0x118].map(|it| calls.watches(Route::Pointer(it)));
+            assert!(calloc != realloc && calls.watches(Route::Pointer(0x108)));
+            // A function is watched with all that lead to it, or not at all.
+            assert_eq!(calloc, calls.watches(Route::Function(domains[0].calloc)));
+            assert_eq!(calls.watches(Route::Pointer(0x210)), calloc);
+            of_calloc += u32::from(calloc);
+        }
+        assert!((400..600).contains(&of_calloc), "{of_calloc}");
+        assert!(
+            calls.now.iter().all(|(place, one_in)| (place.call == Call::Malloc) == (*one_in < 2.0))
+        );
     }
 }

@@ -79,6 +79,9 @@ impl Duty for Sampler {
     fn run(&mut self, guard: &mut Guard<'_>) -> Result<End, Trouble> {
         loop {
             let plan = self.planner.plan(&mut self.random);
+            // Chosen before it is known what is allocated: a burst begins at each kind in proportion, and its
+            // samples are those of all kinds that are watched.
+            self.calls.turn(&mut self.random);
             let ticks = plan.stands_for.is_some()
                 && self.calls.knows_allocating()
                 && guard.breakpoints.ticks().is_some();
@@ -182,10 +185,11 @@ impl Sampler {
         }
     }
 
-    /// Handles a tick. True: the thread is allocating, and stays stopped.
+    /// Handles a tick. True: the thread makes an allocation of those that are watched now, and stays stopped.
     fn tick(&mut self, tid: i32, guard: &mut Guard<'_>) -> Result<bool, Trouble> {
         let seen = now();
-        let inside = self.calls.is_allocating(tid);
+        let route = self.calls.allocating(tid);
+        let inside = route.is_some();
         self.ticking.observe(inside);
         self.ticked.number += 1;
         if inside {
@@ -195,11 +199,12 @@ impl Sampler {
         if let Some(ticks) = guard.breakpoints.ticks() {
             ticks.again(tid, self.ticking.period(&mut self.random))?;
         }
-        if !inside {
+        let is_watched = route.is_some_and(|route| self.calls.watches(route));
+        if !is_watched {
             guard.target.tracees.resume(tid)?;
         }
         self.ticks_still += now().saturating_sub(seen);
-        Ok(inside)
+        Ok(is_watched)
     }
 
     /// Arms these threads, takes samples, and disarms again. A thread that ticked is still stopped, and is
@@ -210,7 +215,6 @@ impl Sampler {
         threads: &[i32],
         guard: &mut Guard<'_>,
     ) -> Result<(Burst, Outcome), Trouble> {
-        self.calls.turn(&mut self.random);
         let spots = self.calls.spots();
         guard.breakpoints.aim(&spots);
         let mut open = Open::new(plan, guard.breakpoints.hits());

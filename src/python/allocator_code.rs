@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::{AllocatorFunctions, Allocators, Python};
 use crate::memory::Memory;
-use crate::process::references;
+use crate::process::{Symbol, references};
 
 /// pymalloc's short path, where the compiler has left it a function of its own.
 const SHORT_PATHS: [&str; 4] =
@@ -24,28 +24,38 @@ const FUNCTION: u64 = 256;
 /// The largest segment that is searched, in bytes.
 const LARGEST_SEGMENT: usize = 64 << 20;
 
-/// Ranges of addresses, in order and apart.
+/// By what an allocation is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// A copy of the short path, behind a read of this pointer.
+    Pointer(u64),
+    /// The function at this address.
+    Function(u64),
+    /// Any of the functions: they share the code.
+    Any,
+}
+
+/// Ranges of addresses, in order and apart, and by what the code there is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AllocatorCode(Vec<Range<u64>>);
+pub struct AllocatorCode(Vec<(Range<u64>, Route)>);
 
 impl AllocatorCode {
-    fn new(mut ranges: Vec<Range<u64>>) -> AllocatorCode {
-        ranges.sort_unstable_by_key(|range| range.start);
-        let mut apart: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            match apart.last_mut().filter(|last| range.start <= last.end) {
-                Some(last) => last.end = last.end.max(range.end),
-                None => apart.push(range),
-            }
+    /// Where ranges overlap, the one that begins last counts.
+    fn new(mut ranges: Vec<(Range<u64>, Route)>) -> AllocatorCode {
+        ranges.sort_unstable_by_key(|(range, _)| range.start);
+        let starts: Vec<u64> = ranges.iter().skip(1).map(|(range, _)| range.start).collect();
+        for ((range, _), next) in ranges.iter_mut().zip(starts) {
+            range.end = range.end.min(next);
         }
-        AllocatorCode(apart)
+        AllocatorCode(ranges)
     }
 
-    /// Whether an instruction is part of it.
-    pub fn contains(&self, address: u64) -> bool {
+    /// The route of the allocation that this instruction makes; `None` if it makes none.
+    pub fn route(&self, address: u64) -> Option<Route> {
         let AllocatorCode(ranges) = self;
-        let after = ranges.partition_point(|range| range.start <= address);
-        after.checked_sub(1).and_then(|last| ranges.get(last)).is_some_and(|it| address < it.end)
+        let after = ranges.partition_point(|(range, _)| range.start <= address);
+        let (range, route) = ranges.get(after.checked_sub(1)?)?;
+        (address < range.end).then_some(*route)
     }
 }
 
@@ -66,25 +76,28 @@ impl Python {
         if copied {
             let domains = [object.table, allocators.mem.table];
             let mut ranges = self.copies(memory, &domains);
-            ranges.extend(functions.map(|start| start..start.saturating_add(FUNCTION)));
+            let whole =
+                |start: u64| (start..start.saturating_add(FUNCTION), Route::Function(start));
+            ranges.extend(functions.map(whole));
             return Some(AllocatorCode::new(ranges));
         }
         let named = ["_PyObject_Malloc", "_PyObject_Calloc", "_PyObject_Realloc"];
         let symbols = named.map(|name| self.image.symbol(name));
         let ours = symbols.iter().flatten().filter(|symbol| functions.contains(&symbol.address));
-        let mut ranges: Vec<_> =
-            ours.map(|symbol| symbol.address..symbol.address.saturating_add(symbol.size)).collect();
+        let whole = |symbol: Symbol| {
+            (symbol.address..symbol.address.saturating_add(symbol.size), Route::Any)
+        };
+        let mut ranges: Vec<_> = ours.copied().map(whole).collect();
         if ranges.len() < functions.len() {
             return None;
         }
         let paths = SHORT_PATHS.iter().filter_map(|name| self.image.symbol(name));
-        ranges
-            .extend(paths.map(|symbol| symbol.address..symbol.address.saturating_add(symbol.size)));
+        ranges.extend(paths.map(whole));
         Some(AllocatorCode::new(ranges))
     }
 
     /// The copies of the short path: what follows each read of one of these tables.
-    fn copies<M: Memory>(&self, memory: &M, tables: &[u64]) -> Vec<Range<u64>> {
+    fn copies<M: Memory>(&self, memory: &M, tables: &[u64]) -> Vec<(Range<u64>, Route)> {
         let pointers =
             [AllocatorFunctions::MALLOC, AllocatorFunctions::CALLOC, AllocatorFunctions::REALLOC];
         let words: Vec<u64> = tables
@@ -97,7 +110,9 @@ impl Python {
             let code = code.unwrap_or_default();
             references::to_words(&code, segment.address, &words)
         })
-        .map(|read| read.saturating_sub(1)..read.saturating_add(COPY))
+        .map(|(next, pointer)| {
+            (next.saturating_sub(1)..next.saturating_add(COPY), Route::Pointer(pointer))
+        })
         .collect()
     }
 }
@@ -107,13 +122,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_that_touch_are_one_and_their_ends_are_outside() {
-        let code = AllocatorCode::new(vec![40..50, 10..20, 15..30, 30..31]);
-        assert_eq!(code, AllocatorCode(vec![10..31, 40..50]));
-        for (address, inside) in [(9, false), (10, true), (30, true), (31, false), (49, true)] {
-            assert_eq!(code.contains(address), inside, "{address}");
+    fn where_ranges_overlap_the_later_one_counts_and_ends_are_outside() {
+        let [first, second, third] = [1, 2, 3].map(Route::Pointer);
+        let code = AllocatorCode::new(vec![(40..50, third), (10..20, first), (15..31, second)]);
+        let routes = [
+            (9, None),
+            (10, Some(first)),
+            (14, Some(first)),
+            (15, Some(second)),
+            (30, Some(second)),
+            (31, None),
+            (49, Some(third)),
+            (50, None),
+        ];
+        for (address, route) in routes {
+            assert_eq!(code.route(address), route, "{address}");
         }
-        assert!(!code.contains(50));
-        assert!(!AllocatorCode::default().contains(0));
+        assert_eq!(AllocatorCode::default().route(0), None);
     }
 }

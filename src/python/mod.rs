@@ -40,7 +40,7 @@ pub mod without_file;
 
 use std::sync::{Arc, OnceLock};
 
-pub use allocator_code::AllocatorCode;
+pub use allocator_code::{AllocatorCode, Route};
 pub use allocators::{AllocatorError, AllocatorFunctions, Allocators};
 pub use code::{CodeCache, Stack};
 pub use frame::Frame;
