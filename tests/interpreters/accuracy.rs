@@ -263,10 +263,11 @@ fn one_loop(interpreter: &'static Interpreter) -> Result<(), Failed> {
     if totals.missed_by < MISSES_BY { Ok(()) } else { Err(totals.misses.into()) }
 }
 
-/// Allocations at a hundred a second to a million, in bursts after sleeps, and in many threads.
+/// Allocations at a hundred a second to a million, in bursts after sleeps, and in many threads; and by functions that
+/// are watched always, and by turns.
 fn at_every_pace() -> Vec<Trial> {
-    let programs = ["seldom", "often", "bursts", "threads"].into_iter();
-    let each = programs.zip(["3.8.", "3.13.", "3.15.", "3.12."]);
+    let programs = ["seldom", "often", "bursts", "threads", "kinds"].into_iter();
+    let each = programs.zip(["3.8.", "3.13.", "3.15.", "3.12.", "3.15."]);
     let chosen = each.filter_map(|(program, version)| Some((program, with_version(version)?)));
     chosen
         .map(|(program, interpreter)| {
