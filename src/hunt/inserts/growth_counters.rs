@@ -4,7 +4,8 @@
 //! Python code, or any other heap type, has its own `ob_refcnt`, because each instance refers to its type; a
 //! function has the `ob_refcnt` of its code, to which each running or suspended call refers. The
 //! interpreter's own static types have no such word: they are immortal (from 3.12 on) or do not count their
-//! instances (before).
+//! instances (before). Containers of extension modules (multidict, BTrees) count their items as well: there the word is
+//! found by its value.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,8 @@ pub struct Word {
 pub enum Meaning {
     /// The number of items that the object holds.
     Size,
+    /// The same, as it seems: the type is unknown, and the word has the value that it should have.
+    Items,
     /// References to a class: those of its instances, and others for a moment.
     Instances {
         /// Whether the collector knows the instances.
@@ -80,6 +83,26 @@ pub fn growth_word<M: Memory>(reader: Reader<'_, M>, object: u64) -> Option<Word
         Growth::Instances { class, are_gc } => counter(class, Meaning::Instances { are_gc })?,
         Growth::Calls { code } => counter(code, Meaning::Calls)?,
     };
+    word(reader, object, address, length, meaning)
+}
+
+/// The word by which an object of an unknown type seems to count its items, if it refers to so many objects.
+pub fn item_counter<M: Memory>(
+    reader: Reader<'_, M>,
+    object: u64,
+    references: u64,
+) -> Option<Word> {
+    let (offset, length) = reader.item_counter(object, references)?;
+    word(reader, object, object.wrapping_add(offset as u64), length, Meaning::Items)
+}
+
+fn word<M: Memory>(
+    reader: Reader<'_, M>,
+    object: u64,
+    address: u64,
+    length: u8,
+    meaning: Meaning,
+) -> Option<Word> {
     if !address.is_multiple_of(length.into()) {
         return None;
     }

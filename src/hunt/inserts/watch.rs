@@ -252,7 +252,7 @@ impl Watcher {
             return None;
         }
         let instance = match word.meaning {
-            Meaning::Size | Meaning::Calls => None,
+            Meaning::Size | Meaning::Items | Meaning::Calls => None,
             Meaning::Instances { are_gc } => {
                 let registers = ptrace::registers(tid).ok()?;
                 let TracedPython { process, python, .. } = &guard.target;

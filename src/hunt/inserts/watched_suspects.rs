@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use super::feeders::{WatchOptions, Watched, Watching};
-use super::growth_counters::{Meaning, Word, growth_word};
+use super::growth_counters::{Meaning, Word, growth_word, item_counter};
 use super::insert_counts::{Fed, SeenStack};
 use crate::guardian::GuardianError;
 use crate::heap::Analysis;
+use crate::heap::graph::search::Flow;
 use crate::hunt::compare::steadiness::Series;
 use crate::hunt::finding::{Feeder, Reason, Traffic, Unseen};
 use crate::hunt::suspects::suspect::{Key, Suspect};
@@ -81,7 +82,14 @@ impl Trails {
         heap: &Analysis<'_>,
     ) {
         let known = self.trails.len();
-        let word = |&object: &u64| growth_word(heap.reader()?, object);
+        let word = |&object: &u64| {
+            let reader = heap.reader()?;
+            growth_word(reader, object).or_else(|| {
+                let node = heap.graph.node(object).filter(|it| *it < heap.graph.first_leaf())?;
+                let references = heap.graph.successors(node).len() as u64;
+                item_counter(reader, object, references)
+            })
+        };
         for suspect in suspects {
             if self.of(suspect.key).is_none() {
                 let words = suspect.watch.iter().filter_map(word).collect();

@@ -1,11 +1,20 @@
 //! The word that changes when an object, or the container behind it, grows.
 
+use super::ancestry::Unknown;
 use super::reader::Reader;
 use super::type_flags::{HAVE_GC, HEAP_TYPE};
 use super::type_info::{Body, TypeInfo};
 use crate::memory::Memory;
 use crate::python::at;
 use crate::python::layout::Layout;
+
+/// Fewer references than this may equal a word by chance.
+const FEWEST: u64 = 16;
+/// The most references that an item takes: its key, the key as it was given, and its value.
+const MOST_OF_ITEM: u64 = 3;
+/// How many references more or fewer there may be, as a part of all: one in so many. Types are referred to as well, and
+/// the first item of a node may have no key.
+const OTHERS: u64 = 20;
 
 /// What grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +65,33 @@ impl<M: Memory> Reader<'_, M> {
                 Some(Growth::Calls { code })
             }
         }
+    }
+}
+
+impl<M: Memory> Reader<'_, M> {
+    /// Where an object of an unknown type seems to count its items, if it refers to so many objects: the offset of
+    /// the word and its length in bytes. It is the word that comes nearest to a third, a half or all of the
+    /// references.
+    pub fn item_counter(&self, object: u64, references: u64) -> Option<(usize, u8)> {
+        let Unknown { start, end, not_at, .. } = self.type_of(object).ok()?.unknown?;
+        if references < FEWEST {
+            return None;
+        }
+        let off = |value: u64| {
+            let others = |of_item: u64| Some(references.abs_diff(value.checked_mul(of_item)?));
+            let least = (1..=MOST_OF_ITEM).filter_map(others).min()?;
+            (least <= references / OTHERS).then_some(least)
+        };
+        let words = (start..end).step_by(8).filter(|offset| !not_at.contains(offset));
+        let candidates = words.flat_map(|offset| {
+            let word = self.memory.u64(at(object, offset as usize)).unwrap_or_default();
+            let halves = [word & u64::from(u32::MAX), word >> 32];
+            [(offset, 8, word), (offset, 4, halves[0]), (offset + 4, 4, halves[1])]
+        });
+        candidates
+            .filter_map(|(offset, length, value)| Some((off(value)?, offset as usize, length)))
+            .min_by_key(|&(off, ..)| off)
+            .map(|(_, offset, length)| (offset, length))
     }
 }
 
