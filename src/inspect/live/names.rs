@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::heap::{Analysis, Names, NodeId, ReferenceChain, RootNames};
 use crate::python::Frame;
-use crate::python::objects::{Disclosure, EdgeNames, Link, Role, TypeInfo, can_be_defined};
+use crate::python::objects::{Disclosure, EdgeNames, Link, Role, TypeInfo};
 
 /// What an object that only the interpreter needs says about its referents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -226,6 +226,5 @@ impl Naming {
 
 /// The function that an object is or runs.
 fn function(edges: Names<'_>, object: Object<'_>) -> Option<Frame> {
-    object.info.filter(|info| can_be_defined(info))?;
     edges.defined(object.address?)
 }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::callables::can_be_defined;
 use super::disclosure::Disclosure;
 use super::edges::{Role, Search, SearchSeveral};
 use super::links::Link;
@@ -224,6 +225,7 @@ impl<M: Memory> EdgeNames for Reader<'_, M> {
     }
 
     fn defined(&self, object: u64) -> Option<Frame> {
+        self.type_of(object).ok().filter(|info| can_be_defined(info))?;
         self.definition(object)
     }
 
