@@ -22,6 +22,7 @@ mod advice;
 mod bodies;
 mod children;
 mod columns;
+mod containers;
 mod cores;
 mod cycles;
 mod disclosure;
@@ -134,6 +135,7 @@ const GROUPS: &[Group] = &[
     group("services", services::trials),
     group("examples", examples::trials),
     group("errors", errors::trials),
+    group("containers", containers::trials).at_a_time(4),
     group("survival", survival::trials),
 ];
 
