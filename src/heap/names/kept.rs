@@ -12,7 +12,7 @@ use crate::heap::graph::object_graph::Graph;
 use crate::heap::graph::search::Flow;
 use crate::heap::ids::NodeId;
 use crate::python::Frame;
-use crate::python::objects::{Disclosure, EdgeNames, Link, Role};
+use crate::python::objects::{Disclosure, EdgeNames, Link, Role, TypeInfo};
 
 /// Codes of roles.
 pub(crate) mod code {
@@ -240,6 +240,10 @@ impl EdgeNames for Kept<'_> {
 
     fn defined(&self, object: u64) -> Option<Frame> {
         self.names.definitions.get(self.graph.node(object)?).cloned()
+    }
+
+    fn may_be_defined(&self, _: &TypeInfo) -> bool {
+        !self.names.definitions.nodes.is_empty()
     }
 
     fn counted(&self, object: u64, found: u64) -> Option<u64> {

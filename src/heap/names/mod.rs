@@ -7,7 +7,7 @@ use super::capture::copy::Capture;
 use super::graph::object_graph::Graph;
 use super::ids::NodeId;
 use crate::python::Frame;
-use crate::python::objects::{Disclosure, EdgeNames, Link, Reader, Role};
+use crate::python::objects::{Disclosure, EdgeNames, Link, Reader, Role, TypeInfo};
 
 /// Finds the links between the objects of a heap. It is a few references, and cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,10 @@ impl EdgeNames for Names<'_> {
 
     fn defined(&self, object: u64) -> Option<Frame> {
         self.source().defined(object)
+    }
+
+    fn may_be_defined(&self, info: &TypeInfo) -> bool {
+        self.source().may_be_defined(info)
     }
 
     fn most_disclosed(&self) -> Disclosure {

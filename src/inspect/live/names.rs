@@ -226,5 +226,6 @@ impl Naming {
 
 /// The function that an object is or runs.
 fn function(edges: Names<'_>, object: Object<'_>) -> Option<Frame> {
+    object.info.filter(|info| edges.may_be_defined(info))?;
     edges.defined(object.address?)
 }

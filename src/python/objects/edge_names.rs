@@ -13,6 +13,7 @@ use super::links::Link;
 use super::reader::Reader;
 use super::reference_count::ReferenceCount;
 use super::steps::{Step, closure_name, default_name};
+use super::type_info::TypeInfo;
 use super::visit::Visit;
 use crate::memory::Memory;
 use crate::python::Frame;
@@ -46,6 +47,11 @@ pub trait EdgeNames: fmt::Debug {
     /// The function that an object is or runs, at its definition; `None` where that is not known.
     fn defined(&self, _object: u64) -> Option<Frame> {
         None
+    }
+
+    /// Whether objects of this type may be functions, as far as that can be told without looking at them.
+    fn may_be_defined(&self, _info: &TypeInfo) -> bool {
+        true
     }
 
     /// The most that may be disclosed: what a file was not allowed to contain is not disclosed later.
@@ -225,8 +231,11 @@ impl<M: Memory> EdgeNames for Reader<'_, M> {
     }
 
     fn defined(&self, object: u64) -> Option<Frame> {
-        self.type_of(object).ok().filter(|info| can_be_defined(info))?;
         self.definition(object)
+    }
+
+    fn may_be_defined(&self, info: &TypeInfo) -> bool {
+        can_be_defined(info)
     }
 
     fn counted(&self, object: u64, _found: u64) -> Option<u64> {
