@@ -142,7 +142,7 @@ pub struct Style {
 /// How much of a file's path is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Paths {
-    /// Enough to recognise it; see [`labels::short`].
+    /// Enough to recognise it; see [`short_path`](crate::python::short_path).
     #[default]
     Short,
     /// The whole path.
