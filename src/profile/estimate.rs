@@ -338,10 +338,10 @@ impl Tally {
         let (error, scatter) = estimate.scatter_of_size();
         let spread = (UNLIKE_PATHS - 1.0) / (2.0 * UNLIKE_PATHS.sqrt());
         let off = 2.0 * error + spread * scatter;
-        let of_bytes = Between {
-            least: objects.least * size / (1.0 + off),
-            most: objects.most.map(|most| most * size * (1.0 + off)),
-        };
+        let of_bytes = Between::new(
+            objects.least * size / (1.0 + off),
+            objects.most.map_or(f64::INFINITY, |most| most * size * (1.0 + off)),
+        );
         let mut profile = estimate.profile;
         profile.scale(likely / counted.total.max(f64::MIN_POSITIVE));
         let totals = [of_bytes, objects];
